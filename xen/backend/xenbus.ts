@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The backend's side of a xenbus connection, for any kind of device: makes the nodes libxl makes, walks through
+ * the states of Xen public/io/xenbus.h against whatever the frontend does, and calls a {@linkcode BackendDriver}
+ * when there is something to connect or to let go. The frontend's state is read anew on each watch event, so
+ * transitions that were overwritten before we looked do no harm. A {@linkcode FrontendError} from the driver
+ * closes this device only.
+ *
+ * | frontend is             | we are                       | we do                                      |
+ * |-------------------------|------------------------------|--------------------------------------------|
+ * | Initialising            | Initialising, Closed         | offer, InitWait                            |
+ * | Initialising            | Connected, Closing           | disconnect, offer, InitWait (driver rebind)|
+ * | Initialised, Connected  | Initialising, InitWait, Closed | connect, Connected                       |
+ * | Closing                 | any                          | disconnect, Closing                        |
+ * | Closed, gone            | any                          | disconnect, Closed (unplug: remove nodes)  |
+ *
+ * Not done: Reconfiguring.
+ * @module
+ */
+import { assert } from "../../cpu/base/assert.ts";
+import type { Tracer } from "../../cpu/base/trace.ts";
+import {
+  XENBUS_STATE_NAMES,
+  type XenbusState,
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialised,
+  XenbusStateInitialising,
+  XenbusStateInitWait,
+  XenbusStateUnknown,
+} from "../public/io/xenbus.ts";
+import { FrontendError } from "./frontend_error.ts";
+import type { BackendHost, StorePermission } from "./host.ts";
+
+export { FrontendError } from "./frontend_error.ts";
+
+/** Names (relative, with "/" for subdirectories) and values of xenstore nodes. */
+export type Nodes = Readonly<Record<string, string | number>>;
+
+/** What a kind of backend implements. Any method may throw {@linkcode FrontendError}. */
+export interface BackendDriver {
+  /** Nodes to publish before InitWait: feature-* and limits. */
+  offer(): Nodes;
+  /** The frontend published its rings: map and bind. Returns nodes to publish before Connected. */
+  connect(frontend: Frontend): Nodes;
+  /** Unmap and unbind. Called once after each connect, also after one that threw half-way. */
+  disconnect(): void;
+  /** A node below the frontend's directory changed while connected (`name` relative to it, not "state"). */
+  frontendChanged?(frontend: Frontend, name: string): void;
+}
+
+/** What to plug in. */
+export interface XenbusOptions {
+  /** "vif", "vbd": the directory's name at both ends. */
+  readonly type: string;
+  readonly devid: number;
+  /** Nodes of the backend's directory besides the standard ones ("mac", "handle", "params", …). */
+  readonly backendNodes?: Nodes;
+  /** Nodes of the frontend's directory besides the standard ones ("mac", "virtual-device", …). */
+  readonly frontendNodes?: Nodes;
+  /** Called when an unplug is complete and the nodes are gone. */
+  readonly onRemoved?: () => void;
+  readonly tracer?: Tracer;
+}
+
+/** Reads the frontend's directory. Everything in it is the guest's word. */
+export class Frontend {
+  /** `path`: the frontend's directory. */
+  constructor(readonly path: string, readonly host: BackendHost) {}
+
+  /** Value of `name`, if there. */
+  read(name: string): string | undefined {
+    return this.host.store.read(`${this.path}/${name}`);
+  }
+
+  /** An unsigned decimal of 32 bits; undefined when missing or anything else. */
+  readU32(name: string): number | undefined {
+    return parseU32(this.read(name));
+  }
+
+  /** Like readU32, but missing or malformed is an error of the frontend. */
+  requireU32(name: string): number {
+    const text = this.read(name);
+    const value = parseU32(text);
+    if (value !== undefined) return value;
+    throw new FrontendError(`Frontend node "${name}" is ${text === undefined ? "missing" : "not a number"}`);
+  }
+
+  /** A feature flag: true for a decimal other than 0. */
+  readFlag(name: string): boolean {
+    return (this.readU32(name) ?? 0) !== 0;
+  }
+}
+
+/** An unsigned decimal of 32 bits, as xenbus nodes carry them. */
+export function parseU32(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[0-9]{1,10}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value <= 0xffff_ffff ? value : undefined;
+}
+
+/** See the module's description. */
+export class XenbusBackend {
+  /** "/local/domain/0/backend/TYPE/DOMID/DEVID". */
+  readonly path: string;
+  /** The other end's directory. */
+  readonly frontend: Frontend;
+  #state: XenbusState = XenbusStateUnknown;
+  #frontendState: XenbusState = XenbusStateUnknown;
+  #connected = false; // the driver's connect was called and its disconnect was not
+  #online = false;
+  #watch: { cancel(): void } | undefined;
+
+  /** Nothing happens before {@linkcode start}. */
+  constructor(readonly host: BackendHost, readonly driver: BackendDriver, readonly options: XenbusOptions) {
+    const { type, devid } = options;
+    this.path = `/local/domain/0/backend/${type}/${host.domid}/${devid}`;
+    this.frontend = new Frontend(`/local/domain/${host.domid}/device/${type}/${devid}`, host);
+  }
+
+  /** Our state. */
+  get state(): XenbusState {
+    return this.#state;
+  }
+
+  /** The frontend's state when it was last read. */
+  get frontendState(): XenbusState {
+    return this.#frontendState;
+  }
+
+  /** Makes both directories, offers the features and waits for the frontend. */
+  start(): void {
+    assert(this.#watch === undefined, "a backend is started once");
+    const { domid, store } = this.host;
+    const backendPerms: StorePermission[] = ["n0", `r${domid}`];
+    const frontendPerms: StorePermission[] = [`n${domid}`, "r0"];
+    this.#makeDirectory(this.frontend.path, frontendPerms, {
+      backend: this.path,
+      "backend-id": 0,
+      ...this.options.frontendNodes,
+      state: XenbusStateInitialising,
+    });
+    this.#makeDirectory(this.path, backendPerms, {
+      frontend: this.frontend.path,
+      "frontend-id": domid,
+      online: 1,
+      ...this.options.backendNodes,
+      state: XenbusStateInitialising,
+    });
+    this.#online = true;
+    this.#state = XenbusStateInitialising;
+    this.publish({ "hotplug-status": "connected" });
+    this.guard(() => this.#offer());
+    this.#watch = store.watch(this.frontend.path, (changed) => this.#frontendNodeChanged(changed));
+  }
+
+  /** Writes nodes in the backend's directory. */
+  publish(nodes: Nodes): void {
+    for (const [name, value] of Object.entries(nodes)) {
+      this.host.store.write(`${this.path}/${name}`, String(value));
+    }
+  }
+
+  /** Runs `fn`, an event handler of the driver: a {@linkcode FrontendError} closes the device. */
+  guard(fn: () => void): void {
+    try {
+      fn();
+    } catch (error) {
+      if (!(error instanceof FrontendError)) throw error;
+      this.fail(error);
+    }
+  }
+
+  /** The frontend broke the protocol: lets go of everything it shares and says why where Linux says it. */
+  fail(error: FrontendError): void {
+    this.#trace(`failed: ${error.message}`);
+    this.options.tracer?.warnOnce(
+      `backend.${this.options.type}.failed`,
+      `${this.path}: closed because of the frontend: ${error.message}`,
+    );
+    this.#disconnect();
+    const errorPath = this.path.replace("/local/domain/0/", "/local/domain/0/error/");
+    this.host.store.write(`${errorPath}/error`, error.message);
+    this.#setState(XenbusStateClosing);
+  }
+
+  /** Unplugs: asks the frontend to close; the nodes go when it has. */
+  unplug(): void {
+    if (!this.#online) return;
+    this.#online = false;
+    this.publish({ online: 0 });
+    if (this.#frontendState === XenbusStateClosed || this.#frontendState === XenbusStateUnknown) {
+      return this.remove();
+    }
+    this.#setState(XenbusStateClosing);
+  }
+
+  /** Takes the device away without asking: unmaps everything and removes both directories. */
+  remove(): void {
+    if (this.#watch === undefined) return;
+    this.#watch.cancel();
+    this.#watch = undefined;
+    this.#online = false;
+    this.#disconnect();
+    this.#setState(XenbusStateClosed);
+    this.host.store.remove(this.frontend.path);
+    this.host.store.remove(this.path);
+    this.options.onRemoved?.();
+  }
+
+  #makeDirectory(path: string, permissions: readonly StorePermission[], nodes: Nodes): void {
+    const { store } = this.host;
+    store.write(path, "");
+    store.setPermissions(path, permissions);
+    for (const [name, value] of Object.entries(nodes)) {
+      store.write(`${path}/${name}`, String(value));
+      store.setPermissions(`${path}/${name}`, permissions);
+    }
+  }
+
+  #frontendNodeChanged(changed: string): void {
+    const below = this.frontend.path + "/";
+    if (changed === below + "state" || changed.length < below.length) return this.#frontendStateChanged();
+    if (this.#state !== XenbusStateConnected || !changed.startsWith(below)) return;
+    const name = changed.slice(below.length);
+    this.guard(() => this.driver.frontendChanged?.(this.frontend, name));
+  }
+
+  #frontendStateChanged(): void {
+    if (this.#watch === undefined) return;
+    const value = this.frontend.readU32("state") ?? XenbusStateUnknown;
+    if (value >= XENBUS_STATE_NAMES.length) return this.#trace(`frontend state ${value} ignored`);
+    this.#frontendState = value as XenbusState;
+    this.#trace(`frontend is ${XENBUS_STATE_NAMES[value]}`);
+    switch (this.#frontendState) {
+      case XenbusStateInitialising:
+        if (!this.#online || this.#state === XenbusStateInitWait) return;
+        this.#disconnect();
+        return this.guard(() => this.#offer());
+      case XenbusStateInitialised:
+      case XenbusStateConnected:
+        if (!this.#online || this.#connected || this.#state === XenbusStateClosing) return;
+        return this.guard(() => this.#connect());
+      case XenbusStateClosing:
+        this.#disconnect();
+        return this.#setState(XenbusStateClosing);
+      case XenbusStateClosed:
+      case XenbusStateUnknown:
+        this.#disconnect();
+        this.#setState(XenbusStateClosed);
+        if (!this.#online) this.remove();
+        return;
+      default: // Reconfiguring, Reconfigured, InitWait: nothing to do for a backend
+        return;
+    }
+  }
+
+  #offer(): void {
+    this.publish(this.driver.offer());
+    this.#setState(XenbusStateInitWait);
+  }
+
+  #connect(): void {
+    if (this.#state !== XenbusStateInitWait) this.#offer();
+    this.#connected = true;
+    this.publish(this.driver.connect(this.frontend));
+    this.#setState(XenbusStateConnected);
+  }
+
+  #disconnect(): void {
+    if (!this.#connected) return;
+    this.#connected = false;
+    this.driver.disconnect();
+  }
+
+  #setState(state: XenbusState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#trace(XENBUS_STATE_NAMES[state] as string);
+    this.publish({ state });
+  }
+
+  #trace(message: string): void {
+    this.options.tracer?.log("xenbus", `${this.path}: ${message}`);
+  }
+}
