@@ -34,6 +34,8 @@ export interface Device<State> {
 /** A range of I/O ports. */
 export interface PortDevice<State = unknown> extends Device<State> {
   readonly portCount: number;
+  /** Widest access it takes (8-bit chips: 1); the bus splits wider ones into ascending pieces. Default 4. */
+  readonly maxAccess?: AccessSize;
   readPort(offset: number, size: AccessSize): number;
   writePort(offset: number, size: AccessSize, value: number): void;
 }

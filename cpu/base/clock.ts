@@ -22,9 +22,16 @@ export interface Clock {
 
 class Entry implements Timer {
   live = true;
-  constructor(readonly deadlineNs: number, readonly order: number, readonly fn: () => void) {}
+  constructor(
+    readonly deadlineNs: number,
+    readonly order: number,
+    readonly fn: () => void,
+    readonly onCancel: () => void,
+  ) {}
   cancel(): void {
+    if (!this.live) return;
     this.live = false;
+    this.onCancel();
   }
 }
 
@@ -32,6 +39,8 @@ class Entry implements Timer {
 export class TimerQueue implements Clock {
   #heap: Entry[] = [];
   #order = 0;
+  #dead = 0; // cancelled entries still in the heap
+  readonly #onCancel = () => this.#bury();
 
   /** `source` returns ns since machine start and never goes backwards. */
   constructor(readonly source: () => number) {}
@@ -41,7 +50,26 @@ export class TimerQueue implements Clock {
   }
 
   at(deadlineNs: number, fn: () => void): Timer {
-    const entry = new Entry(deadlineNs, this.#order++, fn);
+    const entry = new Entry(deadlineNs, this.#order++, fn, this.#onCancel);
+    this.#insert(entry);
+    return entry;
+  }
+
+  /** Timers held, cancelled ones not yet dropped included. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** Drops the cancelled entries when they are the most: a guest that re-arms without end must not fill memory. */
+  #bury(): void {
+    if (++this.#dead < 64 || this.#dead * 2 < this.#heap.length) return;
+    const live = this.#heap.filter((entry) => entry.live);
+    this.#heap = [];
+    this.#dead = 0;
+    for (const entry of live) this.#insert(entry);
+  }
+
+  #insert(entry: Entry): void {
     const heap = this.#heap;
     let i = heap.length;
     heap.push(entry);
@@ -52,7 +80,6 @@ export class TimerQueue implements Clock {
       i = parent;
     }
     heap[i] = entry;
-    return entry;
   }
 
   /** Deadline of the next live timer, or Infinity. */
@@ -62,6 +89,7 @@ export class TimerQueue implements Clock {
       if (first === undefined) return Infinity;
       if (first.live) return first.deadlineNs;
       this.#pop();
+      this.#dead--;
     }
   }
 
