@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One guest's connection to xenstore: parses its requests, which may be any bytes, and answers each with exactly
+ * one reply or error. Rules: xenstore.txt of Xen's docs/misc. A reply is sent before the watch events that the
+ * request caused.
+ * @module
+ */
+import {
+  XENSTORE_PAYLOAD_MAX,
+  XS_CONTROL,
+  XS_DIRECTORY,
+  XS_DIRECTORY_PART,
+  XS_ERROR,
+  XS_GET_DOMAIN_PATH,
+  XS_GET_PERMS,
+  XS_INTRODUCE,
+  XS_IS_DOMAIN_INTRODUCED,
+  XS_MKDIR,
+  XS_READ,
+  XS_RELEASE,
+  XS_RESET_WATCHES,
+  XS_RESUME,
+  XS_RM,
+  XS_SET_PERMS,
+  XS_SET_TARGET,
+  XS_TRANSACTION_END,
+  XS_TRANSACTION_START,
+  XS_TYPE_NAMES,
+  XS_UNWATCH,
+  XS_WATCH,
+  XS_WATCH_EVENT,
+  XS_WRITE,
+  xsd_sockmsg,
+  type XsError,
+} from "../public/io/xs_wire.ts";
+import { lookup, makeNode, readNode, removeNode, setPermissions, writeNode } from "./operations.ts";
+import { absolutePath, domainPath, SPECIAL_WATCHES } from "./path.ts";
+import { formatPermission, parsePermission } from "./permissions.ts";
+import type { XenstoreServer } from "./server.ts";
+import { Transaction } from "./transactions.ts";
+import { type NodeSpace, PERM_READ, type Permission } from "./tree.ts";
+import { reportedPath, type Watch, type Watcher } from "./watches.ts";
+
+/** A reply's payload; an array of one is an error. */
+type Result = string | readonly [XsError];
+
+const HEADER = xsd_sockmsg.size;
+const OK = "OK\0";
+
+/** Splits "one\0two\0…", every part terminated; undefined when the last is not. */
+function strings(payload: string): string[] | undefined {
+  if (!payload.endsWith("\0")) return undefined;
+  return payload.slice(0, -1).split("\0");
+}
+
+/** See the module's description. */
+export class Connection implements Watcher {
+  readonly #transactions = new Map<number, Transaction>();
+  readonly #watches = new Map<string, Watch>(); // by path and token
+  #nextTransaction = 1;
+  /** Events caused by the request being handled: they follow its reply. */
+  #events: Uint8Array[] | undefined;
+
+  /** Made by {@linkcode XenstoreServer.introduce}. `send` gets whole messages, header included. */
+  constructor(
+    readonly server: XenstoreServer,
+    readonly domid: number,
+    readonly send: (message: Uint8Array) => void,
+  ) {}
+
+  /** Handles one request. `payload` is at most XENSTORE_PAYLOAD_MAX long and is not kept. */
+  handle(type: number, reqId: number, txId: number, payload: Uint8Array): void {
+    const text = fromBytes(payload);
+    this.#events = [];
+    const result = this.#dispatch(type, txId, text);
+    const events = this.#events;
+    this.#events = undefined;
+    this.#trace(type, txId, text, result);
+    if (typeof result === "string") this.send(message(type, reqId, txId, result));
+    else this.send(message(XS_ERROR, reqId, txId, result[0] + "\0"));
+    for (const event of events) this.send(event);
+  }
+
+  /** Drops all watches and transactions: a new kernel has taken over. */
+  reset(): void {
+    for (const watch of this.#watches.values()) this.server.watches.delete(watch);
+    this.#watches.clear();
+    this.#transactions.clear();
+  }
+
+  /** Number of watches. */
+  get watchCount(): number {
+    return this.#watches.size;
+  }
+
+  /** Number of open transactions. */
+  get transactionCount(): number {
+    return this.#transactions.size;
+  }
+
+  event(path: string, watch: Watch): void {
+    const payload = `${path}\0${watch.token}\0`;
+    // Path and token may each fit a request, but not fit an event together: nothing can be told then.
+    if (payload.length > XENSTORE_PAYLOAD_MAX) return;
+    const event = message(XS_WATCH_EVENT, 0, 0, payload);
+    if (this.#events === undefined) this.send(event);
+    else this.#events.push(event);
+  }
+
+  #dispatch(type: number, txId: number, payload: string): Result {
+    const { server, domid } = this;
+    let space: NodeSpace = server.tree;
+    if (txId !== 0) {
+      const transaction = this.#transactions.get(txId);
+      if (transaction === undefined) return ["ENOENT"];
+      if (type === XS_TRANSACTION_END) return this.#endTransaction(txId, transaction, payload);
+      if (transaction.touched > server.quotas.transactionNodes) return ["ENOSPC"];
+      space = transaction;
+    }
+    switch (type) {
+      case XS_DIRECTORY:
+        return this.#withPath(payload, (path) => {
+          const node = readNode(space, domid, path);
+          if (typeof node === "string") return [node];
+          const names = terminated(node.children);
+          return names.length > XENSTORE_PAYLOAD_MAX ? ["E2BIG"] : names;
+        });
+      case XS_DIRECTORY_PART:
+        return this.#directoryPart(space, payload);
+      case XS_READ:
+        return this.#withPath(payload, (path) => {
+          const node = readNode(space, domid, path);
+          return typeof node === "string" ? [node] : node.value;
+        });
+      case XS_WRITE: {
+        const end = payload.indexOf("\0");
+        const path = end < 0 ? undefined : absolutePath(payload.slice(0, end), domid);
+        if (path === undefined) return ["EINVAL"];
+        return done(writeNode(space, domid, path, payload.slice(end + 1), server.quotas));
+      }
+      case XS_MKDIR:
+        return this.#withPath(payload, (path) => done(makeNode(space, domid, path, server.quotas)));
+      case XS_RM:
+        return this.#withPath(payload, (path) => done(removeNode(space, domid, path)));
+      case XS_GET_PERMS:
+        return this.#withPath(payload, (path) => {
+          const node = lookup(space, domid, path, PERM_READ);
+          return typeof node === "string" ? [node] : terminated(node.permissions.map(formatPermission));
+        });
+      case XS_SET_PERMS:
+        return this.#setPermissions(space, payload);
+      case XS_WATCH:
+        return this.#watch(payload);
+      case XS_UNWATCH:
+        return this.#unwatch(payload);
+      case XS_RESET_WATCHES:
+        this.reset();
+        return OK;
+      case XS_TRANSACTION_START:
+        return txId !== 0 ? ["EBUSY"] : this.#startTransaction();
+      case XS_TRANSACTION_END: // without a transaction; with one it was handled above
+        return payload === "T\0" || payload === "F\0" ? ["ENOENT"] : ["EINVAL"];
+      case XS_GET_DOMAIN_PATH:
+      case XS_IS_DOMAIN_INTRODUCED: {
+        const id = /^([0-9]{1,5})\0$/.exec(payload)?.[1];
+        if (id === undefined || Number(id) > 0xffff) return ["EINVAL"];
+        if (type === XS_GET_DOMAIN_PATH) return domainPath(Number(id)) + "\0";
+        return server.isIntroduced(Number(id)) ? "T\0" : "F\0";
+      }
+      case XS_CONTROL:
+      case XS_INTRODUCE:
+      case XS_RELEASE:
+      case XS_RESUME:
+      case XS_SET_TARGET:
+        return ["EACCES"]; // for domain 0 alone
+      default:
+        return ["ENOSYS"];
+    }
+  }
+
+  #withPath(payload: string, fn: (path: string) => Result): Result {
+    const path = payload.indexOf("\0") === payload.length - 1
+      ? absolutePath(payload.slice(0, -1), this.domid)
+      : undefined;
+    return path === undefined ? ["EINVAL"] : fn(path);
+  }
+
+  #directoryPart(space: NodeSpace, payload: string): Result {
+    const parts = strings(payload);
+    const path = absolutePath(parts?.[0] ?? "", this.domid);
+    if (parts?.length !== 2 || path === undefined || !/^[0-9]{1,9}$/.test(parts[1] ?? "")) return ["EINVAL"];
+    const node = readNode(space, this.domid, path);
+    if (typeof node === "string") return [node];
+    const names = terminated(node.children);
+    const generation = `${Math.floor(node.generation)}\0`;
+    const from = Number(parts[1]);
+    // An empty name says that the list is complete.
+    if (from >= names.length) return generation + "\0";
+    const room = XENSTORE_PAYLOAD_MAX - generation.length - 1;
+    if (names.length - from <= room) return generation + names.slice(from) + "\0";
+    const whole = names.lastIndexOf("\0", from + room - 1) + 1; // only whole names
+    return whole <= from ? ["EINVAL"] : generation + names.slice(from, whole);
+  }
+
+  #setPermissions(space: NodeSpace, payload: string): Result {
+    const parts = strings(payload);
+    const path = absolutePath(parts?.[0] ?? "", this.domid);
+    if (parts === undefined || parts.length < 2 || path === undefined) return ["EINVAL"];
+    const permissions: Permission[] = [];
+    for (const text of parts.slice(1)) {
+      const permission = parsePermission(text);
+      if (permission === undefined) return ["EINVAL"];
+      permissions.push(permission);
+    }
+    return done(setPermissions(space, this.domid, path, permissions, this.server.quotas));
+  }
+
+  /** The path of a watch: absolute, relative or special. */
+  #watchPath(text: string): string | undefined {
+    return SPECIAL_WATCHES.includes(text) ? text : absolutePath(text, this.domid);
+  }
+
+  #watch(payload: string): Result {
+    const parts = strings(payload);
+    if (parts?.length !== 2) return ["EINVAL"];
+    const [text, token] = parts as [string, string];
+    const path = this.#watchPath(text);
+    if (path === undefined) return ["EINVAL"];
+    const key = `${path}\0${token}`;
+    if (this.#watches.has(key)) return ["EEXIST"];
+    if (this.#watches.size >= this.server.quotas.watches) return ["E2BIG"];
+    const relative = !text.startsWith("/") && !text.startsWith("@");
+    const watch = this.server.watches.add({ path, token, relative, watcher: this });
+    this.#watches.set(key, watch);
+    this.event(reportedPath(watch, path), watch);
+    return OK;
+  }
+
+  #unwatch(payload: string): Result {
+    const parts = strings(payload);
+    if (parts?.length !== 2) return ["EINVAL"];
+    const path = this.#watchPath(parts[0] as string);
+    if (path === undefined) return ["EINVAL"];
+    const key = `${path}\0${parts[1]}`;
+    const watch = this.#watches.get(key);
+    if (watch === undefined) return ["ENOENT"];
+    this.#watches.delete(key);
+    this.server.watches.delete(watch);
+    return OK;
+  }
+
+  #startTransaction(): Result {
+    if (this.#transactions.size >= this.server.quotas.transactions) return ["ENOSPC"];
+    let id = this.#nextTransaction;
+    while (this.#transactions.has(id)) id = id >= 0x7fff_ffff ? 1 : id + 1;
+    this.#nextTransaction = id >= 0x7fff_ffff ? 1 : id + 1;
+    this.#transactions.set(id, new Transaction(this.server.tree));
+    return `${id}\0`;
+  }
+
+  #endTransaction(id: number, transaction: Transaction, payload: string): Result {
+    if (payload !== "T\0" && payload !== "F\0") return ["EINVAL"];
+    this.#transactions.delete(id);
+    if (payload === "F\0") return OK;
+    return transaction.commit() ? OK : ["EAGAIN"];
+  }
+
+  #trace(type: number, txId: number, payload: string, result: Result): void {
+    const { tracer } = this.server;
+    tracer?.counters.add("xenstore.requests");
+    if (!tracer?.on("xenstore")) return;
+    const name = XS_TYPE_NAMES[type] ?? `type ${type}`;
+    const outcome = typeof result === "string" ? JSON.stringify(result) : result[0];
+    const tx = txId === 0 ? "" : ` (tx ${txId})`;
+    tracer.log("xenstore", `d${this.domid} ${name}${tx} ${JSON.stringify(payload)} -> ${outcome}`);
+  }
+}
+
+function done(error: XsError | undefined): Result {
+  return error === undefined ? OK : [error];
+}
+
+function terminated(names: Iterable<string>): string {
+  let all = "";
+  for (const name of names) all += name + "\0";
+  return all;
+}
+
+function fromBytes(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+function message(type: number, reqId: number, txId: number, payload: string): Uint8Array {
+  const bytes = new Uint8Array(HEADER + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(xsd_sockmsg.at.type, type, true);
+  view.setUint32(xsd_sockmsg.at.req_id, reqId, true);
+  view.setUint32(xsd_sockmsg.at.tx_id, txId, true);
+  view.setUint32(xsd_sockmsg.at.len, payload.length, true);
+  for (let i = 0; i < payload.length; i++) bytes[HEADER + i] = payload.charCodeAt(i);
+  return bytes;
+}
