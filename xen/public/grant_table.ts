@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Grant tables. Rules: Xen public/grant_table.h. @module */
 import { layout } from "../../cpu/base/layout.ts";
-import { layouts } from "./abi.ts";
+import { layouts, layoutsOf } from "./abi.ts";
 
 /** struct grant_entry_v1. */
 export const grant_entry_v1 = layout({ flags: "u16", domid: "u16", frame: "u32" });
@@ -102,18 +102,16 @@ export const gnttab_transfer = layouts({ mfn: "long", domid: "u16", ref: "u32", 
 export const GNTCOPY_source_gref = 1 << 0;
 /** GNTTABOP_copy: the destination is a grant reference. */
 export const GNTCOPY_dest_gref = 1 << 1;
-/** struct gnttab_copy; the unions hold a u32 grant reference or a frame number. */
-export const gnttab_copy = layouts({
-  "source.u.gmfn": "long",
-  "source.domid": "u16",
-  "source.offset": "u16",
-  "dest.u.gmfn": "long",
-  "dest.domid": "u16",
-  "dest.offset": "u16",
+/** struct gnttab_copy_ptr; the union holds a u32 grant reference or a frame number. */
+export const gnttab_copy_ptr = layouts({ "u.gmfn": "long", domid: "u16", offset: "u16" });
+/** struct gnttab_copy. */
+export const gnttab_copy = layoutsOf((bits) => ({
+  source: gnttab_copy_ptr[bits],
+  dest: gnttab_copy_ptr[bits],
   len: "u16",
   flags: "u16",
   status: "i16",
-});
+}));
 /** struct gnttab_query_size. */
 export const gnttab_query_size = layout({
   dom: "u16",
