@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The part of Emit that both WebAssembly back ends share: registers, memory through the inline TLB check, lazy
+ * flags, leaving a block. Where the operand addresses come from (`slot`) and what follows an instruction
+ * (`next`) is left to cpu/emit/interpreter.ts and cpu/emit/jit.ts.
+ *
+ * An instruction has changed nothing when it leaves with FAULT: descriptions put their last faulting access
+ * before their first write, and loadForUpdate/peek/commit exist for those that cannot.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { record, RECORD_FALL, RECORD_TAKEN } from "../record.ts";
+import {
+  ARITHMETIC_FLAGS,
+  DS,
+  EXC_GP,
+  FLAG_CF,
+  S,
+  segmentLayout,
+  SS,
+  TLB_BITS,
+  tlbEntry,
+  XMM_BASE,
+} from "../state.ts";
+import { FAULT } from "../status.ts";
+import type { FunctionBody } from "../wasm/encoder.ts";
+import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
+import type { Address, ConditionCode, Emit, FlagKind, Form, MicrocodeOptions, Value, Width } from "./emit.ts";
+import {
+  carryOf,
+  conditionOf,
+  conditionOfImage,
+  FLAG_KIND_RAW,
+  flagKindNumber,
+  flagKindOf,
+  type FlagSource,
+  imageOf,
+} from "./flags.ts";
+
+/** How a memory operand is addressed; part of a handler's identity. */
+export interface AddressForm {
+  readonly hasIndex: boolean;
+  /** none: base 0 and no limit; base: add the base; checked: base, limit and type by TypeScript. */
+  readonly segment: "none" | "base" | "checked";
+}
+
+/** Everything decoding fixed that emission may depend on. */
+export interface InstructionForm extends Form {
+  readonly addressForm: AddressForm;
+  /** How DS:rSI, ES:rDI and the stack are addressed. */
+  readonly flat: boolean;
+}
+
+/** Function indices and types that every emitted module has, see cpu/modules.ts. */
+export interface Links {
+  readonly handlerType: number;
+  readonly slowLoad: number;
+  readonly slowStore: number;
+  readonly slowUpdate: number;
+  readonly segmented: number;
+  readonly microcode: number;
+  readonly raise: number;
+  readonly flags: number;
+  readonly leave: number;
+  readonly jump: number;
+  readonly sliceEnd: number;
+  readonly microcodeId: (name: string) => number;
+}
+
+/** What emission found out about an instruction. */
+export interface Facts {
+  /** Arithmetic flags read before they are written. */
+  flagsRead: number;
+  /** Flags written on every path. */
+  flagsWritten: number;
+  /** Flags written on some path. */
+  flagsMayWrite: number;
+  /** Can leave before it is done (memory, faults, microcode): flags must be exact before it. */
+  canLeave: boolean;
+  /** Nothing follows in the block. */
+  ends: boolean;
+  /** S.flagKind afterwards; undefined: not known. -1: unchanged. */
+  flagKindOut: number | undefined;
+  /** Writes memory: code behind it may have changed. */
+  stores: boolean;
+}
+
+/** Fresh facts: an instruction that does nothing. */
+export function noFacts(): Facts {
+  return {
+    flagsRead: 0,
+    flagsWritten: 0,
+    flagsMayWrite: 0,
+    canLeave: false,
+    ends: false,
+    flagKindOut: -1,
+    stores: false,
+  };
+}
+
+interface Place extends Address {
+  readonly offset: Val;
+  /** Address of the segment register in the state block (i32). */
+  readonly segment: Val;
+  readonly how: "none" | "base" | "checked";
+}
+
+/** Fields of the decoded record an instruction reads as numbers. */
+export type Slot =
+  | "reg"
+  | "rm"
+  | "base"
+  | "index"
+  | "segment"
+  | "disp"
+  | "scale"
+  | "poff"
+  | "length"
+  | "count";
+/** Size flag of the slow paths: a stack access (#SS instead of #GP). */
+export const STACK_ACCESS = 0x100;
+
+/** See the module's description. */
+export abstract class WasmEmit extends WasmBuilder implements Emit {
+  abstract form: InstructionForm;
+  facts: Facts = noFacts();
+  /** False: nobody reads the flags this instruction writes. */
+  flagsLive = true;
+  /** S.flagKind at this point when known, and values still at hand. */
+  protected flags: { readonly number: number; readonly source?: FlagSource } | undefined;
+
+  constructor(body: FunctionBody, protected readonly links: Links) {
+    super(body);
+  }
+
+  /** A field of the current record: i32. */
+  protected abstract slot(name: Slot): Val;
+  /** The immediate: i64. */
+  protected abstract immediate(): Val;
+  /** Address of the current record: i32. */
+  protected abstract record(): Val;
+
+  // Registers
+
+  #loadAt(w: Width, address: Value): Val {
+    const names: { readonly [W in Width]: LoadName } = {
+      8: "i32.load8_u",
+      16: "i32.load16_u",
+      32: "i32.load",
+      64: "i64.load",
+    };
+    return this.loadRaw(names[w], address);
+  }
+  /** Writes a general register: 32-bit results zero-extend, 8 and 16 bits leave the rest alone. */
+  #storeRegister(w: Width, address: Value, value: Value): void {
+    if (w === 32) this.storeRaw("i64.store", address, this.zeroExtend(32, 64, value));
+    else this.storeRaw(w === 8 ? "i32.store8" : w === 16 ? "i32.store16" : "i64.store", address, value);
+  }
+  reg(w: Width): Value {
+    return this.#loadAt(w, this.slot("reg"));
+  }
+  setReg(w: Width, value: Value): void {
+    this.#storeRegister(w, this.slot("reg"), value);
+  }
+  rm(w: Width): Value {
+    return this.form.isMemory ? this.load(w, this.address()) : this.#loadAt(w, this.slot("rm"));
+  }
+  setRm(w: Width, value: Value): void {
+    if (this.form.isMemory) this.store(w, this.address(), value);
+    else this.#storeRegister(w, this.slot("rm"), value);
+  }
+  updateRm(w: Width, f: (old: Value) => Value): void {
+    if (!this.form.isMemory) {
+      return this.#storeRegister(w, this.slot("rm"), f(this.#loadAt(w, this.slot("rm"))));
+    }
+    const access = this.loadForUpdate(w, this.address());
+    // The store cannot fault, but flags set by f must not be lost to it either: it comes right after.
+    access.store(f(access.value));
+  }
+  imm(w: Width): Value {
+    return this.truncate(64, w, this.immediate());
+  }
+  imm2(): Value {
+    return this.and(32, this.slot("disp"), this.i32(0xffff));
+  }
+  gpr(index: number, w: Width): Value {
+    return this.#loadAt(w, this.i32(S.gpr + index * 8));
+  }
+  setGpr(index: number, w: Width, value: Value): void {
+    this.#storeRegister(w, this.i32(S.gpr + index * 8), value);
+  }
+  highByte(index: number): Value {
+    return this.#loadAt(8, this.i32(S.gpr + (index & 3) * 8 + 1));
+  }
+  setHighByte(index: number, value: Value): void {
+    this.#storeRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1), value);
+  }
+  xmmReg(): Value {
+    return this.loadRaw("v128.load", this.slot("reg"));
+  }
+  setXmmReg(value: Value): void {
+    this.storeRaw("v128.store", this.slot("reg"), value);
+  }
+  xmmRm(): Value {
+    return this.loadRaw("v128.load", this.slot("rm"));
+  }
+  setXmmRm(value: Value): void {
+    this.storeRaw("v128.store", this.slot("rm"), value);
+  }
+  xmmPart(field: "reg" | "rm", type: "i32" | "i64" | "f32" | "f64", offset = 0): Value {
+    return this.loadRaw(`${type}.load`, this.slot(field), offset);
+  }
+  setXmmPart(field: "reg" | "rm", value: Value, offset = 0): void {
+    this.storeRaw(`${value.type}.store` as StoreName, this.slot(field), value, offset);
+  }
+  xmm(index: number): Value {
+    return this.loadRaw("v128.load", this.i32(XMM_BASE + index * 16));
+  }
+  state32(address: number): Value {
+    return this.loadRaw("i32.load", this.i32(address));
+  }
+  setState32(address: number, value: Value): void {
+    this.storeRaw("i32.store", this.i32(address), value);
+  }
+  state64(address: number): Value {
+    return this.loadRaw("i64.load", this.i32(address));
+  }
+  setState64(address: number, value: Value): void {
+    this.storeRaw("i64.store", this.i32(address), value);
+  }
+
+  // Addresses
+
+  #wrap(bits: 16 | 32 | 64, offset: Val): Val {
+    return bits === 64 ? offset : this.and(64, offset, this.i64(bits === 32 ? 0xffff_ffffn : 0xffffn));
+  }
+  address(): Address {
+    const { asize, addressForm } = this.form;
+    let offset = this.loadRaw("i64.load", this.slot("base"));
+    if (addressForm.hasIndex) {
+      const index = this.loadRaw("i64.load", this.slot("index"));
+      offset = this.add(64, offset, this.shl(64, index, this.slot("scale")));
+    }
+    offset = this.add(64, offset, this.op("i64.extend_i32_s", this.slot("disp")));
+    const how = addressForm.segment;
+    const segment = how === "none" ? this.i32(0) : this.slot("segment");
+    return { offset: this.#wrap(asize, offset), segment, how } as Place;
+  }
+  sourceAddress(offset: Value): Address {
+    const how = this.form.addressForm.segment;
+    return {
+      offset: offset as Val,
+      segment: how === "none" ? this.i32(0) : this.slot("segment"),
+      how,
+    } as Place;
+  }
+  segmentAddress(index: number, offset: Value): Address {
+    const segment = this.i32(S.es + index * segmentLayout.size);
+    const needsBase = index > DS;
+    const how = this.form.codeBits === 64
+      ? (needsBase ? "base" : "none")
+      : this.form.flat && !needsBase
+      ? "none"
+      : "checked";
+    return { offset: offset as Val, segment, how } as Place;
+  }
+  offsetBy(address: Address, bytes: number | Value): Address {
+    const place = address as Place;
+    const delta = typeof bytes === "number" ? this.i64(bytes) : bytes as Val;
+    return { ...place, offset: this.#wrap(this.form.asize, this.add(64, place.offset, delta)) } as Place;
+  }
+  linear(address: Address): Value {
+    const place = address as Place;
+    if (place.how === "none") return place.offset;
+    const base = this.loadRaw("i64.load", place.segment, segmentLayout.at.base);
+    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, this.add(64, place.offset, base));
+  }
+  /** Linear address for an access of `bytes`, with the segment checks where they are not trivially true. */
+  #checkedLinear(address: Address, bytes: number, write: boolean): Val {
+    const place = address as Place;
+    if (place.how !== "checked") return this.linear(address) as Val;
+    this.facts.canLeave = true;
+    this.setState64(S.memAddr, place.offset);
+    const mode = this.i32(bytes | (write ? 0x100 : 0));
+    this.#orFault(this.call(this.links.segmented, [this.record(), place.segment, mode], "i32") as Val);
+    return this.state64(S.memAddr) as Val;
+  }
+
+  // Memory
+
+  /** Leaves with FAULT when `status` is not NEXT. */
+  #orFault(status: Val): void {
+    this.if(status, () => this.return(status));
+  }
+  /** Address of the TLB entry for `linear`. */
+  #tlbEntry(linear: Val): Val {
+    const shift = 12 - Math.log2(tlbEntry.size);
+    const index = this.op("i32.shr_u", this.op("i32.wrap_i64", linear), this.i32(shift));
+    const masked = this.and(32, index, this.i32(((1 << TLB_BITS) - 1) * tlbEntry.size));
+    return this.add(32, masked, this.loadRaw("i32.load", this.i32(S.tlbBase)));
+  }
+  /** 1 when the entry's tag allows an access of `bytes` at `linear` without leaving the page. */
+  #hit(linear: Val, entry: Val, bytes: number, tag: number): Val {
+    const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
+    return this.op("i64.eq", this.and(64, last, this.i64(-4096n)), this.loadRaw("i64.load", entry, tag));
+  }
+  #host(linear: Val, entry: Val): Val {
+    return this.add(32, this.op("i32.wrap_i64", linear), this.loadRaw("i32.load", entry, tlbEntry.at.addend));
+  }
+  #slow(index: number, linear: Val, bytes: number, isStack: boolean): void {
+    this.setState64(S.memAddr, linear);
+    const size = this.i32(bytes | (isStack ? STACK_ACCESS : 0));
+    this.#orFault(this.call(index, [this.record(), size], "i32") as Val);
+  }
+  #isStack(address: Address): boolean {
+    return (address as Place).segment.constant === BigInt(S.ss);
+  }
+  #loadMemory(address: Address, bytes: number, name: LoadName): Val {
+    this.facts.canLeave = true;
+    const linear = this.#checkedLinear(address, bytes, false);
+    const entry = this.#tlbEntry(linear);
+    const result = this.body.local(name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32");
+    const put = (v: Val) => {
+      this.pushValue(v);
+      this.body.code.u8(0x21);
+      this.body.code.u32(result);
+    };
+    const type = name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32";
+    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
+      put(this.loadRaw(name, this.#host(linear, entry)));
+    }, () => {
+      this.#slow(this.links.slowLoad, linear, bytes, this.#isStack(address));
+      put(this.loadRaw(name, this.i32(S.memData)));
+    });
+    return new Val(type, result, undefined);
+  }
+  #storeMemory(address: Address, bytes: number, name: StoreName, value: Value): void {
+    this.facts.canLeave = true;
+    this.facts.stores = true;
+    const linear = this.#checkedLinear(address, bytes, true);
+    const entry = this.#tlbEntry(linear);
+    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.writeTag), () => {
+      this.storeRaw(name, this.#host(linear, entry), value);
+    }, () => {
+      this.storeRaw(name, this.i32(S.memData), value);
+      this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address));
+    });
+  }
+  static readonly #LOAD: { readonly [W in Width]: LoadName } = {
+    8: "i32.load8_u",
+    16: "i32.load16_u",
+    32: "i32.load",
+    64: "i64.load",
+  };
+  static readonly #STORE: { readonly [W in Width]: StoreName } = {
+    8: "i32.store8",
+    16: "i32.store16",
+    32: "i32.store",
+    64: "i64.store",
+  };
+  load(w: Width, address: Address): Value {
+    return this.#loadMemory(address, w / 8, WasmEmit.#LOAD[w]);
+  }
+  store(w: Width, address: Address, value: Value): void {
+    this.#storeMemory(address, w / 8, WasmEmit.#STORE[w], value);
+  }
+  loadForUpdate(w: Width, address: Address): { readonly value: Value; store(value: Value): void } {
+    this.facts.canLeave = true;
+    this.facts.stores = true;
+    const bytes = w / 8;
+    const linear = this.#checkedLinear(address, bytes, true);
+    const entry = this.#tlbEntry(linear);
+    const hit = this.#hit(linear, entry, bytes, tlbEntry.at.writeTag);
+    // `at` is where the bytes are: guest memory, or the state block's buffer on the slow path.
+    const at = this.variable(this.i32(S.memData));
+    this.if(hit, () => this.set(at, this.#host(linear, entry)), () => {
+      this.#slow(this.links.slowUpdate, linear, bytes, this.#isStack(address));
+    });
+    const place = this.get(at);
+    const value = this.loadRaw(WasmEmit.#LOAD[w], place);
+    const store = (v: Value) => {
+      this.storeRaw(WasmEmit.#STORE[w], place, v);
+      this.if(
+        this.eqz(32, hit),
+        () => this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address)),
+      );
+    };
+    return { value, store };
+  }
+  #requireAligned(address: Address): void {
+    const linear = this.linear(address);
+    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(15))), EXC_GP, 0);
+  }
+  load128(address: Address, aligned = false): Value {
+    if (aligned) this.#requireAligned(address);
+    return this.#loadMemory(address, 16, "v128.load");
+  }
+  store128(address: Address, value: Value, aligned = false): void {
+    if (aligned) this.#requireAligned(address);
+    this.#storeMemory(address, 16, "v128.store", value);
+  }
+
+  // Stack
+
+  /** `rsp` moved by `bytes`, within the stack's width. */
+  #movedStack(rsp: Val, bytes: number): Val {
+    return this.#wrap(this.form.stackBits, this.add(64, rsp, this.i64(bytes)));
+  }
+  #setStack(rsp: Val, moved: Val): void {
+    if (this.form.stackBits !== 16) return this.setState64(S.gpr + 4 * 8, moved);
+    const high = this.and(64, rsp, this.i64(~0xffffn));
+    this.setState64(S.gpr + 4 * 8, this.or(64, high, moved));
+  }
+  push(w: Width, value: Value): void {
+    const rsp = this.gpr(4, 64) as Val;
+    const moved = this.#movedStack(rsp, -w / 8);
+    this.store(w, this.segmentAddress(SS, moved), value);
+    this.#setStack(rsp, moved);
+  }
+  peek(w: Width): { readonly value: Value; drop(): void } {
+    const rsp = this.gpr(4, 64) as Val;
+    const value = this.load(w, this.segmentAddress(SS, this.#wrap(this.form.stackBits, rsp)));
+    return { value, drop: () => this.#setStack(rsp, this.#movedStack(rsp, w / 8)) };
+  }
+  pop(w: Width): Value {
+    const top = this.peek(w);
+    top.drop();
+    return top.value;
+  }
+  // Flags
+
+  #reads(mask: number): void {
+    this.facts.flagsRead |= mask & ~this.facts.flagsWritten;
+  }
+  #writes(mask: number, number: number, source?: FlagSource): void {
+    this.facts.flagsMayWrite |= mask;
+    if (this.depth === 0) this.facts.flagsWritten |= mask;
+    if (!this.flagsLive) return;
+    this.facts.flagKindOut = this.depth === 0 ? number : undefined;
+    this.flags = this.depth === 0 ? { number, ...(source === undefined ? {} : { source }) } : undefined;
+  }
+  /** The flags as far as this back end knows them: kind known, values in hand or in the state block. */
+  #source(): FlagSource | undefined {
+    if (this.flags === undefined) return undefined;
+    if (this.flags.source !== undefined) return this.flags.source;
+    const known = flagKindOf(this.flags.number);
+    if (known === undefined) return undefined;
+    const load = (at: number) => known.w === 64 ? this.state64(at) : this.state32(at);
+    const { kind, w } = known;
+    return {
+      kind,
+      w,
+      result: load(S.flagResult),
+      first: kind === "add" || kind === "sub" || kind === "carry" || kind === "borrow"
+        ? load(S.flagFirst)
+        : undefined,
+      aux: kind === "inc" || kind === "dec" || kind === "result" ? this.state32(S.flagAux) : undefined,
+    };
+  }
+  setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void {
+    const keepsCarry = kind === "inc" || kind === "dec";
+    const number = flagKindNumber(kind, w);
+    const mask = keepsCarry ? ARITHMETIC_FLAGS & ~FLAG_CF : ARITHMETIC_FLAGS;
+    if (!this.flagsLive) return this.#writes(mask, number);
+    const aux = keepsCarry ? this.#carryValue() : kind === "result" ? first : undefined;
+    const name = w === 64 ? "i64.store" : "i32.store";
+    this.storeRaw(name, this.i32(S.flagResult), result);
+    if (kind === "add" || kind === "sub" || kind === "carry" || kind === "borrow") {
+      assert(first !== undefined, "first operand given");
+      this.storeRaw(name, this.i32(S.flagFirst), first);
+    }
+    if (aux !== undefined) this.setState32(S.flagAux, aux);
+    this.setState32(S.flagKind, this.i32(number));
+    this.#writes(mask, number, {
+      kind,
+      w,
+      result,
+      first: kind === "result" ? undefined : first,
+      second,
+      aux,
+    });
+  }
+  setFlagsImage(image: Value): void {
+    if (this.flagsLive) {
+      this.setState32(S.flagAux, image);
+      this.setState32(S.flagKind, this.i32(FLAG_KIND_RAW));
+    }
+    this.#writes(ARITHMETIC_FLAGS, FLAG_KIND_RAW);
+  }
+  #image(): Val {
+    const source = this.#source();
+    if (source !== undefined) return imageOf(this, source) as Val;
+    if (this.flags?.number === FLAG_KIND_RAW) return this.state32(S.flagAux) as Val;
+    return this.call(this.links.flags, [], "i32") as Val;
+  }
+  flagsImage(): Value {
+    this.#reads(ARITHMETIC_FLAGS);
+    return this.#image();
+  }
+  /** CF without counting as a read: for INC and DEC, which pass it on. */
+  #carryValue(): Value {
+    const source = this.#source();
+    return source !== undefined ? carryOf(this, source) : this.bit(this.#image(), 0);
+  }
+  carry(): Value {
+    this.#reads(FLAG_CF);
+    return this.#carryValue();
+  }
+  condition(cc: ConditionCode): Value {
+    this.#reads(ARITHMETIC_FLAGS);
+    const source = this.#source();
+    return source !== undefined ? conditionOf(this, source, cc) : conditionOfImage(this, this.#image(), cc);
+  }
+
+  // Leaving
+
+  rip(): Value {
+    const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, this.slot("poff")));
+    return this.#wrap(this.form.codeBits, rip);
+  }
+  nextRip(): Value {
+    const end = this.add(32, this.slot("poff"), this.slot("length"));
+    const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, end));
+    return this.#wrap(this.form.codeBits, rip);
+  }
+  /** Charges the block's instructions; the remaining budget. */
+  #charge(): Val {
+    const left = this.op("i32.sub", this.state32(S.budget), this.slot("count"));
+    this.setState32(S.budget, left);
+    return left;
+  }
+  #ended(): void {
+    this.facts.ends = true;
+    this.facts.canLeave = true;
+  }
+  #enter(target: Val): void {
+    const slot = this.loadRaw("i32.load", target, record.at.handler);
+    this.returnCallIndirect(this.links.handlerType, [target], slot);
+  }
+  /** Charges, and goes to the record whose address is at `field` of this one. */
+  #follow(field: number, left: Val): void {
+    const target = this.loadRaw("i32.load", this.record(), field);
+    this.if(this.op("i32.lt_s", left, this.i32(0)), () => this.returnCall(this.links.sliceEnd, [target]));
+    this.#enter(target);
+  }
+  jumpDirect(): void {
+    this.#ended();
+    this.#follow(RECORD_TAKEN, this.#charge());
+  }
+  branch(condition: Value): void {
+    this.#ended();
+    const left = this.#charge();
+    this.if(condition, () => this.#follow(RECORD_TAKEN, left), () => this.#follow(RECORD_FALL, left));
+  }
+  jump(target: Value): void {
+    this.#ended();
+    this.setState64(S.rip, target);
+    this.#charge();
+    this.returnCall(this.links.jump, []);
+  }
+  repeat(): void {
+    this.facts.canLeave = true;
+    const left = this.#charge();
+    this.if(
+      this.op("i32.lt_s", left, this.i32(0)),
+      () => this.returnCall(this.links.sliceEnd, [this.record()]),
+    );
+    this.#enter(this.record());
+  }
+  microcode(name: string, args: readonly Value[], options: MicrocodeOptions = {}): void {
+    this.facts.canLeave = true;
+    this.facts.stores = true;
+    this.#reads(ARITHMETIC_FLAGS);
+    args.forEach((a, i) => {
+      if (a.type === "i64") this.setState64(S.arg + i * 8, a);
+      else this.setState64(S.arg + i * 8, this.zeroExtend(32, 64, a));
+    });
+    const id = this.i32(this.links.microcodeId(name));
+    const status = this.call(this.links.microcode, [id, this.record()], "i32") as Val;
+    // Microcode may have loaded flags of its own (POPF, hypercalls).
+    if (this.depth === 0) this.facts.flagKindOut = undefined;
+    this.flags = undefined;
+    const { commit, ends } = options;
+    if (commit === undefined) {
+      this.if(status, () => this.returnCall(this.links.leave, [status, this.record()]));
+    } else {
+      this.if(this.eq(32, status, this.i32(FAULT)), () => this.return(status));
+      commit();
+      this.if(status, () => this.returnCall(this.links.leave, [status, this.record()]));
+    }
+    if (ends) {
+      this.#ended();
+      // NEXT from an instruction that ends its block: go to the next one by address.
+      this.setState64(S.rip, this.nextRip());
+      this.#charge();
+      this.returnCall(this.links.jump, []);
+    }
+  }
+  microcodeResult(w: Width, i = 0): Value {
+    return this.truncate(64, w, this.state64(S.arg + i * 8));
+  }
+  faultIf(condition: Value, vector: number, errorCode = -1): void {
+    this.if(condition, () => this.#raise(vector, errorCode));
+  }
+  fault(vector: number, errorCode = -1): void {
+    this.#ended();
+    this.#raise(vector, errorCode);
+  }
+  #raise(vector: number, errorCode: number): void {
+    this.facts.canLeave = true;
+    const args = [this.record(), this.i32(vector), this.i32(errorCode)];
+    this.return(this.call(this.links.raise, args, "i32") as Val);
+  }
+  /** Forgets what is known about the flags (an unknown predecessor). */
+  protected startFlags(kind: number | undefined): void {
+    this.flags = kind === undefined || kind < 0 ? undefined : { number: kind };
+  }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A row is one line of the SDM's opcode tables (Vol. 2): its text, its encoding, its operand size and what it
+ * does, as a function over Emit. The decoder, both back ends and the tests read the same rows.
+ *
+ * Encoding tokens, in the order of the SDM's "Opcode" column:
+ *   np 66 f3 f2      mandatory prefix: np none of them, others exactly that one (rows without any ignore 66,
+ *                    which then selects the operand size, and F3/F2, which then are REP/REPNE)
+ *   w0 w1            REX.W clear, set
+ *   00 0f 0f38 0f3a  opcode bytes in hex; "+r": low three bits name a register; "+cc": low four a condition
+ *   /r /0../7        ModRM with a register, or with an opcode extension
+ *   :mem :reg        ModRM must name memory, or a register
+ *   =c1              the whole ModRM byte
+ *   ib iw iz iv      immediate of 8, 16, 16/32 or 16/32/64 bits (sign-extended); "ub" zero-extended 8 bits
+ *   cb cz            branch displacement of 8 or 16/32 bits
+ *   mo               moffs: an address-sized offset
+ *   far              offset (16/32 bits) and selector
+ *   no64 only64      not in 64-bit mode, only there
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import type { Emit, Width } from "../emit/emit.ts";
+
+/** Operand size: bits, or v: 16/32/64 by prefix and mode; q: like v but 64 by default in 64-bit mode (stack and
+ * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say, like v elsewhere. */
+export type RowSize = 8 | 16 | 32 | 64 | 128 | "v" | "q" | "y" | "f";
+/** What kind of register a ModRM field names. */
+export type RegisterClass = "gpr8" | "gpr" | "xmm" | "mmx" | "segment" | "none";
+/** Immediates and branch displacements. */
+export type Immediate = "ib" | "ub" | "iw" | "iz" | "iv" | "cb" | "cz" | "mo" | "far";
+/** What the instruction does, at operand width `w`. */
+export type Semantics = (e: Emit, w: Width) => void;
+
+/** Things about a row that its encoding does not say. */
+export interface RowOptions {
+  /** Class of ModRM.reg and of the register in the opcode. Default gpr8 for size 8, gpr otherwise. */
+  readonly reg?: RegisterClass;
+  /** Class of ModRM.rm in its register form. */
+  readonly rm?: RegisterClass;
+  /** F3/F2 repeats it (string instructions). */
+  readonly repeats?: boolean;
+  /** LOCK is allowed when the destination is memory. */
+  readonly lockable?: boolean;
+  /** Interrupts wait for one more instruction (STI, MOV SS, POP SS). */
+  readonly shadow?: boolean;
+  /** Default segment of the implicit rSI operand is DS and can be overridden. */
+  readonly implicitSource?: boolean;
+  /** EFLAGS the SDM leaves undefined; tests mask them. */
+  readonly undefinedFlags?: number;
+}
+
+/** A parsed row. */
+export interface Row {
+  readonly id: number;
+  readonly text: string;
+  readonly size: RowSize;
+  readonly semantics: Semantics;
+  readonly options: RowOptions;
+  /** 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A. */
+  readonly map: 0 | 1 | 2 | 3;
+  readonly opcode: number;
+  /** How many opcodes it covers: 8 for +r, 16 for +cc, else 1. */
+  readonly span: 1 | 8 | 16;
+  readonly prefix: undefined | "np" | "66" | "f3" | "f2";
+  readonly rexW: boolean | undefined;
+  readonly hasModrm: boolean;
+  readonly extension: number | undefined;
+  readonly exactModrm: number | undefined;
+  readonly modrmForm: "any" | "mem" | "reg";
+  readonly immediates: readonly Immediate[];
+  readonly mode: "any" | "no64" | "only64";
+}
+
+const all: Row[] = [];
+/** Every row defined so far; cpu/isa/mod.ts loads them all. */
+export const rows: readonly Row[] = all;
+
+const IMMEDIATES = new Set(["ib", "ub", "iw", "iz", "iv", "cb", "cz", "mo", "far"]);
+
+/** Defines a row. Throws at load time when the encoding contradicts itself. */
+export function row(
+  text: string,
+  encoding: string,
+  size: RowSize,
+  semantics: Semantics,
+  options: RowOptions = {},
+): Row {
+  const bytes: number[] = [];
+  let prefix: Row["prefix"];
+  let rexW: boolean | undefined;
+  let hasModrm = false;
+  let extension: number | undefined;
+  let exactModrm: number | undefined;
+  let modrmForm: Row["modrmForm"] = "any";
+  let span: Row["span"] = 1;
+  let mode: Row["mode"] = "any";
+  const immediates: Immediate[] = [];
+  for (const token of encoding.split(" ")) {
+    if (/^(np|66|f3|f2)$/.test(token) && bytes.length === 0) {
+      prefix = token as "np" | "66" | "f3" | "f2";
+      continue;
+    }
+    if (token === "w0" || token === "w1") rexW = token === "w1";
+    else if (token === "no64" || token === "only64") mode = token;
+    else if (IMMEDIATES.has(token)) immediates.push(token as Immediate);
+    else if (token === ":mem" || token === ":reg") modrmForm = token.slice(1) as "mem" | "reg";
+    else if (/^\/[0-7r]$/.test(token)) {
+      hasModrm = true;
+      if (token !== "/r") extension = Number(token[1]);
+    } else if (/^=[0-9a-f]{2}$/.test(token)) {
+      hasModrm = true;
+      exactModrm = parseInt(token.slice(1), 16);
+    } else if (/^([0-9a-f]{2})+(\+r|\+cc)?$/.test(token)) {
+      const hex = token.replace(/\+.*/, "");
+      for (let i = 0; i < hex.length; i += 2) bytes.push(parseInt(hex.slice(i, i + 2), 16));
+      if (token.endsWith("+r")) span = 8;
+      if (token.endsWith("+cc")) span = 16;
+    } else assert(false, `token "${token}" in the encoding of ${text}`);
+  }
+  let map: Row["map"] = 0;
+  if (bytes.length > 1 && bytes.shift() === 0x0f) map = 1;
+  if (bytes.length > 1) map = bytes.shift() === 0x38 ? 2 : 3;
+  const opcode = bytes[0];
+  assert(bytes.length === 1 && opcode !== undefined, `one opcode byte in ${text}: "${encoding}"`);
+  assert(opcode % span === 0, `opcode of ${text} leaves room for the register`);
+  const made: Row = {
+    id: all.length,
+    text,
+    size,
+    semantics,
+    options,
+    map,
+    opcode,
+    span,
+    prefix,
+    rexW,
+    hasModrm,
+    extension,
+    exactModrm,
+    modrmForm,
+    immediates,
+    mode,
+  };
+  all.push(made);
+  return made;
+}

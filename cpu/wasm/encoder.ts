@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A WebAssembly module encoder: bytes into one growing buffer. Source: WebAssembly Core Specification §5.
+ * Knows nothing of x86.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { VALUE_TYPE, type ValueType } from "./opcodes.ts";
+
+/** A growing byte buffer with the LEB128 encodings. */
+export class ByteBuffer {
+  #bytes = new Uint8Array(1024);
+  length = 0;
+
+  #room(n: number): void {
+    if (this.length + n <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + n));
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
+  }
+  /** One byte. */
+  u8(value: number): void {
+    if (this.length === this.#bytes.length) this.#room(1);
+    this.#bytes[this.length++] = value;
+  }
+  /** Several bytes. */
+  raw(bytes: ArrayLike<number>): void {
+    this.#room(bytes.length);
+    this.#bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+  /** Unsigned LEB128 of a u32. */
+  u32(value: number): void {
+    value >>>= 0;
+    while (value >= 0x80) {
+      this.u8((value & 0x7f) | 0x80);
+      value >>>= 7;
+    }
+    this.u8(value);
+  }
+  /** Signed LEB128 of an i32. */
+  s32(value: number): void {
+    value |= 0;
+    while (value < -64 || value > 63) {
+      this.u8((value & 0x7f) | 0x80);
+      value >>= 7;
+    }
+    this.u8(value & 0x7f);
+  }
+  /** Signed LEB128 of an i64. */
+  s64(value: bigint): void {
+    value = BigInt.asIntN(64, value);
+    if (value >= -0x8000_0000n && value <= 0x7fff_ffffn) return this.s32(Number(value));
+    while (value < -64n || value > 63n) {
+      this.u8(Number(value & 0x7fn) | 0x80);
+      value >>= 7n;
+    }
+    this.u8(Number(value & 0x7fn));
+  }
+  /** A name: length and UTF-8 (ASCII here). */
+  name(text: string): void {
+    this.u32(text.length);
+    for (let i = 0; i < text.length; i++) this.u8(text.charCodeAt(i));
+  }
+  /** The bytes written so far; valid until the next write. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.length);
+  }
+}
+
+/** A function type. */
+export interface FunctionType {
+  readonly params: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+interface Func {
+  readonly type: number;
+  readonly exportName: string | undefined;
+  readonly tableIndex: number | undefined;
+  readonly body: FunctionBody;
+}
+
+/** A function's code and its locals. Local 0.. are the parameters. */
+export class FunctionBody {
+  readonly code = new ByteBuffer();
+  #runs: { type: ValueType; count: number }[] = [];
+  #next: number;
+  constructor(params: number) {
+    this.#next = params;
+  }
+  /** A fresh local; WebAssembly zeroes it at entry. */
+  local(type: ValueType): number {
+    const last = this.#runs.at(-1);
+    if (last !== undefined && last.type === type) last.count++;
+    else this.#runs.push({ type, count: 1 });
+    return this.#next++;
+  }
+  /** Appends the size-prefixed body. */
+  encode(out: ByteBuffer): void {
+    const head = new ByteBuffer();
+    head.u32(this.#runs.length);
+    for (const run of this.#runs) {
+      head.u32(run.count);
+      head.u8(VALUE_TYPE[run.type]);
+    }
+    out.u32(head.length + this.code.length + 1);
+    out.raw(head.view());
+    out.raw(this.code.view());
+    out.u8(0x0b);
+  }
+}
+
+/** Builds one module: imports first, then functions; table slots are filled by an active element segment. */
+export class ModuleBuilder {
+  #types: FunctionType[] = [];
+  #imports = new ByteBuffer();
+  #importCount = 0;
+  #functionImports = 0;
+  #functions: Func[] = [];
+
+  /** Index of a function type. */
+  type(params: readonly ValueType[], results: readonly ValueType[]): number {
+    const key = params.join() + ">" + results.join();
+    const found = this.#types.findIndex((t) => t.params.join() + ">" + t.results.join() === key);
+    if (found >= 0) return found;
+    return this.#types.push({ params, results }) - 1;
+  }
+
+  #import(module: string, field: string): void {
+    this.#imports.name(module);
+    this.#imports.name(field);
+    this.#importCount++;
+  }
+  /** Imports a function; its index. All imports come before the first defined function. */
+  importFunction(module: string, field: string, type: number): number {
+    assert(this.#functions.length === 0, "imports come first");
+    this.#import(module, field);
+    this.#imports.u8(0);
+    this.#imports.u32(type);
+    return this.#functionImports++;
+  }
+  /** Imports the memory, `pages` of 64 KiB, not growable. */
+  importMemory(module: string, field: string, pages: number): void {
+    this.#import(module, field);
+    this.#imports.raw([2, 1]);
+    this.#imports.u32(pages);
+    this.#imports.u32(pages);
+  }
+  /** Imports a funcref table of exactly `size` entries. */
+  importTable(module: string, field: string, size: number): void {
+    this.#import(module, field);
+    this.#imports.raw([1, 0x70, 1]);
+    this.#imports.u32(size);
+    this.#imports.u32(size);
+  }
+  /** Defines a function; its index. `tableIndex`: where instantiation puts it in table 0. */
+  addFunction(
+    type: number,
+    body: FunctionBody,
+    options: { exportName?: string; tableIndex?: number } = {},
+  ): number {
+    this.#functions.push({ type, body, exportName: options.exportName, tableIndex: options.tableIndex });
+    return this.#functionImports + this.#functions.length - 1;
+  }
+
+  /** The module's bytes. */
+  encode(): Uint8Array<ArrayBuffer> {
+    const out = new ByteBuffer();
+    out.raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const section = (id: number, fill: (b: ByteBuffer) => void) => {
+      const body = new ByteBuffer();
+      fill(body);
+      out.u8(id);
+      out.u32(body.length);
+      out.raw(body.view());
+    };
+    section(1, (b) => {
+      b.u32(this.#types.length);
+      for (const t of this.#types) {
+        b.u8(0x60);
+        for (const list of [t.params, t.results]) {
+          b.u32(list.length);
+          for (const v of list) b.u8(VALUE_TYPE[v]);
+        }
+      }
+    });
+    section(2, (b) => {
+      b.u32(this.#importCount);
+      b.raw(this.#imports.view());
+    });
+    section(3, (b) => {
+      b.u32(this.#functions.length);
+      for (const f of this.#functions) b.u32(f.type);
+    });
+    const exported = this.#functions.flatMap((f, i) =>
+      f.exportName === undefined ? [] : [[f.exportName, i] as const]
+    );
+    if (exported.length > 0) {
+      section(7, (b) => {
+        b.u32(exported.length);
+        for (const [name, i] of exported) {
+          b.name(name);
+          b.u8(0);
+          b.u32(this.#functionImports + i);
+        }
+      });
+    }
+    const placed = this.#functions.flatMap((f, i) =>
+      f.tableIndex === undefined ? [] : [[f.tableIndex, i] as const]
+    );
+    if (placed.length > 0) {
+      section(9, (b) => {
+        b.u32(placed.length);
+        for (const [slot, i] of placed) {
+          b.raw([0, 0x41]);
+          b.s32(slot);
+          b.raw([0x0b, 1]);
+          b.u32(this.#functionImports + i);
+        }
+      });
+    }
+    section(10, (b) => {
+      b.u32(this.#functions.length);
+      for (const f of this.#functions) f.body.encode(b);
+    });
+    return out.view().slice();
+  }
+}
