@@ -6,6 +6,7 @@
  */
 import { type Gpa, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import { GuestMemory } from "../../cpu/base/guest_memory.ts";
+import { CONST_RING_SIZE, sring } from "../public/io/ring.ts";
 import { readNode, writeNode } from "../xenstore/operations.ts";
 import { XenstoreServer } from "../xenstore/server.ts";
 import type { BackendHost, BackendPort, EventAccess, GrantAccess, MappedGrant } from "./host.ts";
@@ -176,5 +177,54 @@ export class FakeHost implements BackendHost {
   guestRead(path: string): string | undefined {
     const node = readNode(this.store.tree, this.domid, path);
     return typeof node === "string" ? undefined : node.value;
+  }
+}
+
+/** The frontend's half of a one-page ring: the FRONT_RING macros of public/io/ring.h. */
+export class FrontRing {
+  readonly size: number;
+  reqProdPvt = 0;
+  rspCons = 0;
+
+  /** Initialises the ring in `view`. `entryBytes`: the larger of request and response. */
+  constructor(readonly view: DataView, readonly entryBytes: number) {
+    this.size = CONST_RING_SIZE(PAGE_SIZE, entryBytes);
+    view.setUint32(sring.at.req_prod, 0, true);
+    view.setUint32(sring.at.rsp_prod, 0, true);
+    view.setUint32(sring.at.req_event, 1, true);
+    view.setUint32(sring.at.rsp_event, 1, true);
+  }
+
+  /** RING_FREE_REQUESTS. */
+  get free(): number {
+    return this.size - ((this.reqProdPvt - this.rspCons) >>> 0);
+  }
+
+  /** Starts the next request: the offset in `view` to write it to. */
+  nextRequest(): number {
+    return this.#slot(this.reqProdPvt++);
+  }
+
+  /** RING_PUSH_REQUESTS_AND_CHECK_NOTIFY: true when the backend wants an event. */
+  pushRequests(): boolean {
+    const old = this.view.getUint32(sring.at.req_prod, true);
+    this.view.setUint32(sring.at.req_prod, this.reqProdPvt, true);
+    const event = this.view.getUint32(sring.at.req_event, true);
+    return ((this.reqProdPvt - event) >>> 0) < ((this.reqProdPvt - old) >>> 0);
+  }
+
+  /** Takes all responses there are: their offsets in `view`. Asks for an event on the next one. */
+  takeResponses(): number[] {
+    const offsets: number[] = [];
+    while (this.rspCons !== this.view.getUint32(sring.at.rsp_prod, true)) {
+      offsets.push(this.#slot(this.rspCons));
+      this.rspCons = (this.rspCons + 1) >>> 0;
+    }
+    this.view.setUint32(sring.at.rsp_event, this.rspCons + 1, true);
+    return offsets;
+  }
+
+  #slot(index: number): number {
+    return sring.size + (index & (this.size - 1)) * this.entryBytes;
   }
 }

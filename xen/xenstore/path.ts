@@ -20,7 +20,7 @@ export function absolutePath(path: string, domid: number): string | undefined {
   if (path.startsWith("/")) {
     return path.length <= XENSTORE_ABS_PATH_MAX && VALID.test(path) ? path : undefined;
   }
-  if (path.length > XENSTORE_REL_PATH_MAX) return undefined;
+  if (path.length > XENSTORE_REL_PATH_MAX || path.startsWith("@")) return undefined;
   const absolute = `${domainPath(domid)}/${path}`;
   return absolute.length <= XENSTORE_ABS_PATH_MAX && VALID.test(absolute) ? absolute : undefined;
 }
