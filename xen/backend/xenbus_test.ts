@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  type XenbusState,
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialised,
+  XenbusStateInitialising,
+  XenbusStateInitWait,
+} from "../public/io/xenbus.ts";
+import { FakeHost } from "./testing.ts";
+import { type BackendDriver, FrontendError, parseU32, XenbusBackend } from "./xenbus.ts";
+
+const FRONT = "/local/domain/1/device/vif/0";
+const BACK = "/local/domain/0/backend/vif/1/0";
+
+function setUp() {
+  const host = new FakeHost(1);
+  const log: string[] = [];
+  const behaviour = { fail: "" };
+  const driver: BackendDriver = {
+    offer: () => ({ "feature-sg": 1 }),
+    connect: (frontend) => {
+      log.push(`connect ${frontend.requireU32("ring-ref")}`);
+      if (behaviour.fail !== "") throw new FrontendError(behaviour.fail);
+      return { "multi-queue-used": 1 };
+    },
+    disconnect: () => log.push("disconnect"),
+    frontendChanged: (frontend, name) => log.push(`${name}=${frontend.read(name)}`),
+  };
+  const backend = new XenbusBackend(host, driver, {
+    type: "vif",
+    devid: 0,
+    backendNodes: { mac: "00:16:3e:00:00:01", handle: 0 },
+    frontendNodes: { mac: "00:16:3e:00:00:01", handle: 0 },
+    onRemoved: () => log.push("removed"),
+  });
+  backend.start();
+  host.settle();
+  /** The frontend goes to `state`; returns the state the backend then shows. */
+  const front = (state: XenbusState) => {
+    host.guestWrite(`${FRONT}/state`, state);
+    host.settle();
+    return Number(host.guestRead(`${BACK}/state`));
+  };
+  host.guestWrite(`${FRONT}/ring-ref`, 8);
+  host.settle();
+  return { host, backend, log, behaviour, front };
+}
+
+Deno.test("xenbus makes the nodes that libxl makes, with its permissions", () => {
+  const { host } = setUp();
+  const expected = {
+    [`${FRONT}/backend`]: BACK,
+    [`${FRONT}/backend-id`]: "0",
+    [`${FRONT}/state`]: "1",
+    [`${FRONT}/mac`]: "00:16:3e:00:00:01",
+    [`${BACK}/frontend`]: FRONT,
+    [`${BACK}/frontend-id`]: "1",
+    [`${BACK}/online`]: "1",
+    [`${BACK}/state`]: "2",
+    [`${BACK}/hotplug-status`]: "connected",
+    [`${BACK}/feature-sg`]: "1",
+    [`${BACK}/handle`]: "0",
+  };
+  for (const [path, value] of Object.entries(expected)) {
+    assertEquals([path, host.guestRead(path)], [path, value]);
+  }
+  assertThrows(() => host.guestWrite(`${BACK}/state`, 4), Error, "EACCES");
+  host.guestWrite(`${FRONT}/state`, 1);
+});
+
+Deno.test("xenbus connects a frontend that goes straight to Connected (netfront)", () => {
+  const { log, front, host } = setUp();
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  assertEquals(log, ["connect 8"]);
+  assertEquals(host.guestRead(`${BACK}/multi-queue-used`), "1");
+});
+
+Deno.test("xenbus connects once for a frontend that passes Initialised (blkfront)", () => {
+  const { log, front } = setUp();
+  assertEquals(front(XenbusStateInitialised), XenbusStateConnected);
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  assertEquals(log, ["connect 8"]);
+});
+
+Deno.test("xenbus reports other nodes of the frontend while connected, and only then", () => {
+  const { log, front, host } = setUp();
+  front(XenbusStateConnected);
+  host.guestWrite(`${FRONT}/request-multicast-control`, 1);
+  host.settle();
+  front(XenbusStateClosing);
+  host.guestWrite(`${FRONT}/request-multicast-control`, 0);
+  host.settle();
+  assertEquals(log, ["connect 8", "request-multicast-control=1", "disconnect"]);
+});
+
+Deno.test("xenbus follows a driver that unbinds and binds again", () => {
+  const { log, front } = setUp();
+  front(XenbusStateConnected);
+  assertEquals(front(XenbusStateClosing), XenbusStateClosing);
+  assertEquals(front(XenbusStateClosed), XenbusStateClosed);
+  assertEquals(front(XenbusStateInitialising), XenbusStateInitWait);
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  assertEquals(log, ["connect 8", "disconnect", "connect 8"]);
+});
+
+Deno.test("xenbus follows a new kernel that starts over without closing (kexec)", () => {
+  const { log, front } = setUp();
+  front(XenbusStateConnected);
+  assertEquals(front(XenbusStateInitialising), XenbusStateInitWait);
+  assertEquals(log, ["connect 8", "disconnect"]);
+  assertEquals(front(XenbusStateInitialised), XenbusStateConnected);
+});
+
+Deno.test("xenbus copes with states it had no time to see", () => {
+  const { log, front, host } = setUp();
+  front(XenbusStateConnected);
+  for (const state of [5, 6, 1]) host.guestWrite(`${FRONT}/state`, state);
+  host.settle();
+  assertEquals(host.guestRead(`${BACK}/state`), "2");
+  assertEquals(log, ["connect 8", "disconnect"]);
+});
+
+Deno.test("xenbus closes the device of a frontend that breaks the protocol, and lets it try again", () => {
+  const { log, front, host, behaviour, backend } = setUp();
+  behaviour.fail = "Ring page cannot be mapped";
+  assertEquals(front(XenbusStateConnected), XenbusStateClosing);
+  assertEquals(log, ["connect 8", "disconnect"]);
+  assertEquals(
+    host.store.read("/local/domain/0/error/backend/vif/1/0/error"),
+    "Ring page cannot be mapped",
+  );
+  assertEquals(front(XenbusStateConnected), XenbusStateClosing); // not without closing first
+  assertEquals(front(XenbusStateClosed), XenbusStateClosed);
+  behaviour.fail = "";
+  assertEquals(front(XenbusStateInitialising), XenbusStateInitWait);
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  backend.guard(() => {
+    throw new FrontendError("later");
+  });
+  assertEquals(backend.state, XenbusStateClosing);
+  assertEquals(log, ["connect 8", "disconnect", "connect 8", "disconnect"]);
+  assertThrows(() =>
+    backend.guard(() => {
+      throw new RangeError("ours");
+    }), RangeError);
+});
+
+Deno.test("xenbus treats a missing or malformed node as the frontend's error", () => {
+  for (const value of [undefined, "", "-1", "8x", "4294967296", "99999999999999999999", " 8"]) {
+    const { host, front, backend } = setUp();
+    if (value === undefined) host.store.remove(`${FRONT}/ring-ref`);
+    else host.guestWrite(`${FRONT}/ring-ref`, value);
+    assertEquals(front(XenbusStateConnected), XenbusStateClosing);
+    assertEquals(backend.state, XenbusStateClosing);
+  }
+});
+
+Deno.test("xenbus ignores states that are none", () => {
+  const { host, front, log } = setUp();
+  front(XenbusStateConnected);
+  for (const state of ["9", "4294967295", "7", "8", "2"]) {
+    host.guestWrite(`${FRONT}/state`, state);
+    host.settle();
+    assertEquals(host.guestRead(`${BACK}/state`), "4");
+  }
+  assertEquals(log, ["connect 8"]);
+});
+
+Deno.test("xenbus lets go when the guest removes the frontend's directory", () => {
+  const { host, log, front, backend } = setUp();
+  front(XenbusStateConnected);
+  host.store.remove(FRONT);
+  host.settle();
+  assertEquals(backend.state, XenbusStateClosed);
+  assertEquals(log, ["connect 8", "disconnect"]);
+});
+
+Deno.test("xenbus unplugs when the frontend has closed", () => {
+  const { host, log, front, backend } = setUp();
+  front(XenbusStateConnected);
+  backend.unplug();
+  host.settle();
+  assertEquals([host.guestRead(`${BACK}/state`), host.guestRead(`${BACK}/online`)], ["5", "0"]);
+  front(XenbusStateClosing);
+  assertEquals(front(XenbusStateInitialising), XenbusStateClosing); // no way back
+  host.guestWrite(`${FRONT}/state`, XenbusStateClosed);
+  host.settle();
+  assertEquals(host.store.list(BACK), undefined);
+  assertEquals(host.store.list(FRONT), undefined);
+  assertEquals(log, ["connect 8", "disconnect", "removed"]);
+  host.store.write(`${FRONT}/state`, "1");
+  host.settle();
+  assertEquals(host.store.list(BACK), undefined);
+});
+
+Deno.test("xenbus removes a connected device at once when told to", () => {
+  const { host, log, front, backend } = setUp();
+  front(XenbusStateConnected);
+  backend.remove();
+  backend.remove();
+  host.settle();
+  assertEquals(log, ["connect 8", "disconnect", "removed"]);
+  assertEquals(host.store.list(BACK), undefined);
+});
+
+Deno.test("parseU32 takes unsigned decimals of 32 bits", () => {
+  assertEquals(["0", "42", "4294967295"].map(parseU32), [0, 42, 4294967295]);
+  assertEquals(["", "0x1", "1 ", "4294967296", "１"].map(parseU32), Array(5).fill(undefined));
+});
