@@ -24,6 +24,7 @@ export const segmentLayout = layout({
 const stateFields = {
   gpr: ["u64", 16], // RAX..R15 in encoding order
   zero: "u64", // always zero: the "no register" operand
+  constant8192: "u64", // always 8192: an index that keeps RIP-relative displacements within 32 bits
   rip: "u64", // valid only while no code runs, and for DISPATCH; running code keeps codeBias + record offset
   codeBias: "u64", // RIP minus the physical page offset of the running block's page
   flagResult: "u64", // lazy flags, see cpu/flags.ts
@@ -35,6 +36,7 @@ const stateFields = {
   tlbBase: "u32", // address of the data TLB for the current privilege (supervisor, supervisor with AC, user)
   codeBits: "u32", // 16, 32 or 64
   stackMask: "u64", // 0xffff, 0xffffffff or all ones: what RSP arithmetic keeps
+  codeMask: "u64", // 0xffff, 0xffffffff or all ones: what RIP arithmetic keeps
   modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/blocks.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
   budgetPad: "u32",

@@ -47,7 +47,9 @@ export interface Form {
   readonly rep: 0 | 0xf2 | 0xf3;
   /** REX.W was given. */
   readonly rexW: boolean;
-  /** Low three bits of the opcode, or the condition code (low four) for Jcc, SETcc, CMOVcc. */
+  /** x87, MMX and SSE instructions may fault because of CR0 or CR4: check before they do anything. */
+  readonly fpuTrap: boolean;
+  /** The condition code: low four bits of the opcode, for Jcc, SETcc, CMOVcc. */
   readonly opcodeLow: number;
 }
 
@@ -65,6 +67,8 @@ export interface MicrocodeOptions {
 /** See the module's description. */
 export interface Emit {
   readonly form: Form;
+  /** False: nobody reads the arithmetic flags this instruction writes. Costly inputs of setFlags may be left out. */
+  readonly flagsLive: boolean;
 
   // Constants
   i32(value: number): Value;
@@ -115,6 +119,10 @@ export interface Emit {
   /** ModRM.reg (or the register in the opcode) at width `w`. */
   reg(w: Width): Value;
   setReg(w: Width, value: Value): void;
+  /** ModRM.reg with REX.R as a number (i32), for rows whose option reg is "none". */
+  regNumber(): Value;
+  /** Whether the reg operand is RAX (rows of class gpr): i32. */
+  regIsRax(): Value;
   /** ModRM.rm: register or memory. */
   rm(w: Width): Value;
   setRm(w: Width, value: Value): void;
@@ -145,6 +153,8 @@ export interface Emit {
   address(): Address;
   /** DS:rSI or its override. */
   sourceAddress(offset: Value): Address;
+  /** Number of the segment that sourceAddress uses (i32). */
+  sourceSegment(): Value;
   /** Segment `index` (ES..GS) at `offset`. */
   segmentAddress(index: number, offset: Value): Address;
   offsetBy(address: Address, bytes: number | Value): Address;
@@ -157,6 +167,16 @@ export interface Emit {
   /** 16 bytes; `aligned`: #GP(0) unless 16-byte aligned. */
   load128(address: Address, aligned?: boolean): Value;
   store128(address: Address, value: Value, aligned?: boolean): void;
+  /**
+   * Where the byte at `address` is in the WebAssembly memory (i32), or 0 when the TLB does not allow the access
+   * right away. Good up to the end of the page. Undefined when the segment needs checks.
+   */
+  hostSpan(address: Address, write: boolean): Value | undefined;
+  hostLoad(w: Width, at: Value): Value;
+  hostStore(w: Width, at: Value, value: Value): void;
+  /** Copies as if through a buffer; lengths are i32. */
+  hostCopy(to: Value, from: Value, bytes: Value): void;
+  hostFill(to: Value, byte: Value, bytes: Value): void;
   push(w: Width, value: Value): void;
   pop(w: Width): Value;
   /** Top of stack without popping; `drop` commits. */
@@ -173,6 +193,8 @@ export interface Emit {
   setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void;
   /** Defines all six flags from an image in EFLAGS positions. */
   setFlagsImage(image: Value): void;
+  /** Defines only the flags in `mask`, from their EFLAGS positions in `bits`; the others stay. */
+  setFlagsPart(mask: number, bits: Value): void;
   /** The six flags in EFLAGS positions. */
   flagsImage(): Value;
   carry(): Value;
@@ -189,8 +211,8 @@ export interface Emit {
   branch(condition: Value): void;
   /** Near branch to a computed RIP (i64, already cut to the operand size). */
   jump(target: Value): void;
-  /** Starts this instruction again (a REP that gives interrupts a chance). */
-  repeat(): void;
+  /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */
+  repeat(extra?: Value): void;
   /** Runs TypeScript; see cpu/microcode.ts for names and arguments (i32 or i64). */
   microcode(name: string, args: readonly Value[], options?: MicrocodeOptions): void;
   /** Result `i` of the last microcode. */

@@ -92,7 +92,7 @@ export function carryOf(e: FlagEmit, s: FlagSource): Value {
       return e.i32(0);
     case "inc":
     case "dec":
-      return must(s.aux);
+      return e.bit(must(s.aux), 0); // a computed image may stand there: CF is bit 0 of it too
     case "result":
       return e.bit(must(s.aux), 0);
   }

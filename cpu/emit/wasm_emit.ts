@@ -162,6 +162,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   setReg(w: Width, value: Value): void {
     this.#storeRegister(w, this.slot("reg"), value);
   }
+  regNumber(): Value {
+    return this.slot("reg");
+  }
+  regIsRax(): Value {
+    return this.eq(32, this.slot("reg"), this.i32(S.gpr));
+  }
   rm(w: Width): Value {
     return this.form.isMemory ? this.load(w, this.address()) : this.#loadAt(w, this.slot("rm"));
   }
@@ -253,6 +259,10 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
       segment: how === "none" ? this.i32(0) : this.slot("segment"),
       how,
     } as Place;
+  }
+  sourceSegment(): Value {
+    const offset = this.op("i32.sub", this.slot("segment"), this.i32(S.es));
+    return this.op("i32.div_u", offset, this.i32(segmentLayout.size));
   }
   segmentAddress(index: number, offset: Value): Address {
     const segment = this.i32(S.es + index * segmentLayout.size);
@@ -399,6 +409,26 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     if (aligned) this.#requireAligned(address);
     this.#storeMemory(address, 16, "v128.store", value);
   }
+  hostSpan(address: Address, write: boolean): Value | undefined {
+    if ((address as Place).how === "checked") return undefined;
+    if (write) this.facts.stores = true;
+    const linear = this.linear(address) as Val;
+    const entry = this.#tlbEntry(linear);
+    const hit = this.#hit(linear, entry, 1, write ? tlbEntry.at.writeTag : tlbEntry.at.readTag);
+    return this.select(hit, this.#host(linear, entry), this.i32(0));
+  }
+  hostLoad(w: Width, at: Value): Value {
+    return this.loadRaw(WasmEmit.#LOAD[w], at);
+  }
+  hostStore(w: Width, at: Value, value: Value): void {
+    this.storeRaw(WasmEmit.#STORE[w], at, value);
+  }
+  hostCopy(to: Value, from: Value, bytes: Value): void {
+    this.copyRaw(to, from, bytes);
+  }
+  hostFill(to: Value, byte: Value, bytes: Value): void {
+    this.fillRaw(to, byte, bytes);
+  }
 
   // Stack
 
@@ -487,6 +517,14 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     }
     this.#writes(ARITHMETIC_FLAGS, FLAG_KIND_RAW);
   }
+  setFlagsPart(mask: number, bits: Value): void {
+    if (this.flagsLive) {
+      const kept = this.and(32, this.#image(), this.i32(ARITHMETIC_FLAGS & ~mask));
+      this.setState32(S.flagAux, this.or(32, kept, bits));
+      this.setState32(S.flagKind, this.i32(FLAG_KIND_RAW));
+    }
+    this.#writes(mask, FLAG_KIND_RAW);
+  }
   #image(): Val {
     const source = this.#source();
     if (source !== undefined) return imageOf(this, source) as Val;
@@ -558,8 +596,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#charge();
     this.returnCall(this.links.jump, []);
   }
-  repeat(): void {
+  repeat(extra?: Value): void {
     this.facts.canLeave = true;
+    if (extra !== undefined) this.setState32(S.budget, this.op("i32.sub", this.state32(S.budget), extra));
     const left = this.#charge();
     this.if(
       this.op("i32.lt_s", left, this.i32(0)),

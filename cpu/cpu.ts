@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One CPU: the core (state, MMU, microcode), the emitted code, and the loop between them.
+ * @module
+ */
+import { assert } from "./base/assert.ts";
+import type { GuestMemory } from "./base/guest_memory.ts";
+import { BlockCache } from "./blocks.ts";
+import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
+import { compileBlock } from "./jit.ts";
+import { microcode } from "./microcode.ts";
+import { Modules } from "./modules.ts";
+import { record } from "./record.ts";
+import { FLAG_IF, S, segmentLayout } from "./state.ts";
+import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./status.ts";
+
+/** Which engine runs instructions. */
+export type Engine = "interp" | "jit";
+
+/** Why {@linkcode Cpu.run} returned. */
+export type RunResult = "budget" | "halted" | "shutdown" | "stopped";
+
+/** DR6: single step. */
+const DR6_BS = 1 << 14;
+
+/** See the module's description. */
+export class Cpu {
+  readonly core: CpuCore;
+  readonly modules: Modules;
+  readonly blocks: BlockCache;
+  /** HLT was executed and no interrupt has come since. */
+  halted = false;
+  /** Why emitted code was left, by status. */
+  readonly exits: Record<"dispatch" | "fault" | "halt" | "slice", number> = {
+    dispatch: 0,
+    fault: 0,
+    halt: 0,
+    slice: 0,
+  };
+  /** Exceptions by vector, interrupts taken, slow memory accesses, microcode by name, blocks compiled. */
+  readonly exceptions = new Uint32Array(32);
+  interrupts = 0;
+  slowAccesses = 0;
+  compiled = 0;
+  readonly microcodeCounts: Float64Array;
+  readonly microcodeNames: readonly string[];
+
+  /** Instructions retired since creation, up to the start of the running slice. */
+  #retired = 0;
+  #sliceBudget = 0;
+  #parked = 0;
+  /** Record that left with FAULT. */
+  #faultRecord = 0;
+  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
+
+  constructor(memory: GuestMemory, hooks: CpuHooks, options: CpuOptions & { readonly engine?: Engine } = {}) {
+    const core = this.core = new CpuCore(memory, hooks, options);
+    this.#u32 = core.s.u32;
+    this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
+    const names = this.microcodeNames = Object.keys(microcode);
+    const counts = this.microcodeCounts = new Float64Array(names.length);
+    const functions = names.map((name) => microcode[name] as (core: CpuCore, rec: number) => Status);
+    const { mem } = core;
+    const modeKeyHigh = (S.modeKey >> 2) + 1;
+    const at = (rec: number, status: number): number => {
+      if (status === FAULT) this.#faultRecord = rec;
+      return status;
+    };
+    this.modules = new Modules(memory, {
+      slowLoad: (rec, size) => (this.slowAccesses++, at(rec, mem.slowLoad(rec, size))),
+      slowStore: (rec, size) => (this.slowAccesses++, at(rec, mem.slowStore(rec, size))),
+      slowUpdate: (rec, size) => (this.slowAccesses++, at(rec, mem.slowUpdate(rec, size))),
+      segmented: (rec, segment, mode) => at(rec, this.#segmented(segment, mode & 0xff, (mode & 0x100) !== 0)),
+      microcode: (id, rec) => {
+        counts[id]!++;
+        const mode = this.#u32[modeKeyHigh];
+        const status = (functions[id] as (core: CpuCore, rec: number) => Status)(core, rec);
+        if (status === NEXT && this.#u32[modeKeyHigh] !== mode) {
+          // What follows in the block was decoded for another mode.
+          core.setRipBehind(rec);
+          return DISPATCH;
+        }
+        return at(rec, status);
+      },
+      raise: (rec, vector, errorCode) => at(rec, core.raise(vector, errorCode)),
+      link: (stub) => this.blocks.link(stub),
+      hot: (rec) => {
+        if (compileBlock(this.modules, this.blocks, rec)) this.compiled++;
+      },
+    }, names);
+    this.blocks = new BlockCache(core, this.modules, options.engine === "jit");
+    core.materializeFlags = this.modules.flags;
+    core.requestExit = () => this.#requestExit();
+  }
+
+  /** Instructions retired. Exact between runs; within a slice, as of the last block end. */
+  get instructions(): number {
+    return this.#retired + (this.#sliceBudget - (this.#i32[S.budget >> 2] as number) - this.#parked);
+  }
+
+  /** Makes running code leave at its next block end. */
+  #requestExit(): void {
+    const left = this.#i32[S.budget >> 2] as number;
+    if (left < 0) return;
+    this.#parked += left + 1;
+    this.#i32[S.budget >> 2] = -1;
+  }
+
+  /** Tells the CPU that the interrupt source may have something now. */
+  interruptsChanged(): void {
+    if (((this.#u32[S.eflags >> 2] as number) & FLAG_IF) !== 0) this.#requestExit();
+  }
+  /** Makes run return "stopped" at the next block end. */
+  requestStop(): void {
+    this.core.stopRequested = true;
+    this.#requestExit();
+  }
+
+  /** Power-on state. */
+  reset(): void {
+    this.halted = false;
+    this.core.reset();
+    this.blocks.reset();
+  }
+
+  #segmented(segment: number, bytes: number, write: boolean): Status {
+    const index = (segment - S.es) / segmentLayout.size;
+    return this.core.segmentedAccess(index, bytes, write);
+  }
+
+  /** Runs about `budget` instructions (at least one block). */
+  run(budget: number): RunResult {
+    const core = this.core;
+    const i32 = this.#i32;
+    const budgetAt = S.budget >> 2;
+    this.#sliceBudget = budget;
+    this.#parked = 0;
+    i32[budgetAt] = budget;
+    const finish = (result: RunResult): RunResult => {
+      this.#retired = this.instructions;
+      this.#sliceBudget = i32[budgetAt] as number;
+      this.#parked = 0;
+      return result;
+    };
+    let boundary = true; // an interrupt may be taken here
+    for (;;) {
+      if (boundary) {
+        if (core.stopRequested) {
+          core.stopRequested = false;
+          return finish("stopped");
+        }
+        if (((core.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && core.hooks.interrupts.pending) {
+          const vector = core.hooks.interrupts.acknowledge();
+          if (vector >= 0) {
+            this.halted = false;
+            this.interrupts++;
+            if (core.tracer.on("interrupt")) core.tracer.log("interrupt", `vector ${vector}`);
+            if (core.deliverInterrupt(vector) === SHUTDOWN) return finish("shutdown");
+          }
+        }
+        if (this.halted) return finish("halted");
+        if (this.#parked > 0) {
+          i32[budgetAt] = (i32[budgetAt] as number) + this.#parked;
+          this.#parked = 0;
+        }
+        if ((i32[budgetAt] as number) < 0) return finish("budget");
+        boundary = false;
+      }
+      const stepping = (core.modeBits & MODE_TF) !== 0;
+      if (stepping) this.#requestExit();
+      const rec = this.blocks.lookup();
+      let status: Status;
+      if (rec === 0) {
+        this.exits.fault++;
+        status = this.#deliver();
+      } else {
+        status = this.modules.run(rec) as Status;
+      }
+      if (status === DISPATCH) {
+        this.exits.dispatch++;
+        if ((i32[budgetAt] as number) < 0) boundary = true;
+      } else if (status === SLICE_END) {
+        this.exits.slice++;
+        boundary = true;
+      } else if (status === FAULT) {
+        this.exits.fault++;
+        // The instructions before the faulting one are done.
+        const done = (core.memory.bytes[this.#faultRecord + record.at.count] as number) - 1;
+        i32[budgetAt] = (i32[budgetAt] as number) - Math.max(0, done);
+        core.setRipTo(this.#faultRecord);
+        if (this.#deliver() === SHUTDOWN) return finish("shutdown");
+        continue;
+      } else if (status === HALT) {
+        this.exits.halt++;
+        this.halted = true;
+        boundary = true;
+      } else if (status === STOP) {
+        boundary = true;
+        core.stopRequested = true;
+      } else if (status === SHUTDOWN) {
+        return finish("shutdown");
+      } else {
+        assert(false, `status ${status} from emitted code`);
+      }
+      if (stepping && rec !== 0) {
+        core.raiseDebug(DR6_BS, true);
+        if (this.#deliver() === SHUTDOWN) return finish("shutdown");
+      }
+    }
+  }
+
+  #deliver(): Status {
+    const { core } = this;
+    const { vector, errorCode } = core.fault;
+    this.exceptions[vector & 31]!++;
+    if (core.tracer.on("exception")) {
+      const rip = core.rip.toString(16);
+      core.tracer.log(
+        "exception",
+        `vector ${vector} error ${errorCode} rip ${rip} cr2 ${core.s.get64(S.cr2).toString(16)}`,
+      );
+    }
+    return core.deliverFault();
+  }
+}
