@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/** What a block backend reads and writes: an image, without its format or where it lives. @module */
+
+/**
+ * A disk's bytes. Offsets and lengths are multiples of 512 and inside the disk. A method may do its work before it
+ * returns, or return a promise; one that fails throws or rejects, and the guest gets an I/O error.
+ */
+export interface BlockStore {
+  readonly sizeBytes: number;
+  /** True: the guest is told so, and no write reaches the store. */
+  readonly readonly: boolean;
+  /** Fills all of `into`. */
+  read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  /** Makes all finished writes durable. */
+  flush(): void | Promise<void>;
+  /** The range's contents do not matter any more. Absent: not offered to the guest. */
+  discard?(offset: number, length: number): void | Promise<void>;
+}
+
+/** A disk in memory; not durable. */
+export class MemoryBlockStore implements BlockStore {
+  /** `bytes`: the disk's contents, used in place. Its length is a multiple of 512. */
+  constructor(readonly bytes: Uint8Array, readonly readonly = false) {}
+
+  get sizeBytes(): number {
+    return this.bytes.length;
+  }
+
+  read(offset: number, into: Uint8Array): void {
+    into.set(this.bytes.subarray(offset, offset + into.length));
+  }
+
+  write(offset: number, from: Uint8Array): void {
+    this.bytes.set(from, offset);
+  }
+
+  flush(): void {}
+
+  discard(offset: number, length: number): void {
+    this.bytes.fill(0, offset, offset + length);
+  }
+}
