@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Physical memory of the PC as firmware would describe it (INT 15h, AX=E820h), and a planner that places boot
+ * data in it. RAM starts at 0 and ends at 3 GiB at most; the PCI hole is above. Rules: ACPI 6.4 §15.
+ *
+ *     0000_0000  RAM, 639 KiB            000e_0000  reserved: ACPI tables, BIOS
+ *     0009_fc00  reserved (EBDA)         0010_0000  RAM
+ *     000a_0000  VGA, nothing            c000_0000  PCI memory, up to the I/O APIC at fec0_0000
+ *                                        feff_8000  reserved: Xen's special pages (8 of them)
+ * @module
+ */
+import { assert, ConfigError } from "../../cpu/base/assert.ts";
+import { GiB, type Gpa, hex, KiB, MiB, PAGE_SIZE } from "../../cpu/base/bits.ts";
+import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
+
+export const E820_RAM = 1;
+export const E820_RESERVED = 2;
+export const E820_ACPI = 3;
+export const E820_NVS = 4;
+
+/** One range of the memory map. */
+export interface E820Entry {
+  readonly addr: Gpa;
+  readonly size: number;
+  readonly type: number;
+}
+
+/** [start, end) of physical memory. */
+export interface MemoryRange {
+  readonly start: Gpa;
+  readonly end: Gpa;
+}
+
+/** End of conventional memory: 639 KiB, then 1 KiB of extended BIOS data area. */
+export const LOW_RAM_END = 639 * KiB;
+/** Where ACPI tables go: guests look for the RSDP from here on. */
+export const BIOS_AREA: MemoryRange = { start: 0xe_0000, end: 1 * MiB };
+/** PCI memory windows. */
+export const PCI_MEMORY: MemoryRange = { start: 3 * GiB, end: 0xfec0_0000 };
+/** The special pages of a Xen HVM domain; order as in libxc (xenstore is page 4, console page 7). */
+export const XEN_SPECIAL_PAGES: MemoryRange = { start: 0xfeff_8000, end: 0xff00_0000 };
+/** Least and most RAM. */
+export const MIN_RAM_BYTES = 2 * MiB;
+export const MAX_RAM_BYTES = 3 * GiB;
+
+/** Checks a RAM size from the user; returns it. */
+export function checkRamBytes(ramBytes: number): number {
+  if (!(ramBytes >= MIN_RAM_BYTES && ramBytes <= MAX_RAM_BYTES && ramBytes % PAGE_SIZE === 0)) {
+    throw new ConfigError(
+      `Cannot give the guest ${ramBytes} bytes of RAM: it takes 2 MiB to 3 GiB, in whole pages`,
+    );
+  }
+  return ramBytes;
+}
+
+/** The memory map of a PC with `ramBytes` of RAM, sorted. */
+export function pcMemoryMap(ramBytes: number): E820Entry[] {
+  checkRamBytes(ramBytes);
+  const range = (type: number, { start, end }: MemoryRange) => ({ addr: start, size: end - start, type });
+  return [
+    range(E820_RAM, { start: 0, end: LOW_RAM_END }),
+    range(E820_RESERVED, { start: LOW_RAM_END, end: 640 * KiB }),
+    range(E820_RESERVED, BIOS_AREA),
+    range(E820_RAM, { start: 1 * MiB, end: ramBytes }),
+    range(E820_RESERVED, XEN_SPECIAL_PAGES),
+  ];
+}
+
+/** Writes what guests read of the BIOS data area: COM1, end of conventional memory, segment of the EBDA. */
+export function writeBiosDataArea(memory: GuestMemory): void {
+  const bda = memory.sliceForWrite(0x400, 0x100);
+  assert(bda !== undefined, "RAM starts at 0");
+  bda.fill(0);
+  const view = new DataView(bda.buffer, bda.byteOffset, bda.byteLength);
+  view.setUint16(0x00, 0x3f8, true); // port of COM1
+  view.setUint16(0x0e, LOW_RAM_END >> 4, true); // segment of the EBDA
+  view.setUint16(0x13, LOW_RAM_END / KiB, true); // KiB of conventional memory
+}
+
+/** Where {@linkcode BootPlan.allocate} looks. */
+export interface Placement {
+  readonly align?: number;
+  readonly min?: Gpa;
+  /** End of the last byte, exclusive. */
+  readonly max?: Gpa;
+  /** Lowest free place (default) or highest. */
+  readonly from?: "bottom" | "top";
+}
+
+/** Hands out RAM for kernel, initrd and boot data, so that nothing overlaps. */
+export class BootPlan {
+  readonly #taken: MemoryRange[] = [{ start: 0, end: PAGE_SIZE }]; // interrupt vectors and BIOS data
+
+  constructor(readonly memory: GuestMemory, readonly e820: readonly E820Entry[]) {}
+
+  /** End of the highest RAM. */
+  get ramEnd(): number {
+    return Math.max(0, ...this.#ram().map((range) => range.end));
+  }
+
+  #ram(): MemoryRange[] {
+    return this.e820.filter((e) => e.type === E820_RAM).map((e) => ({ start: e.addr, end: e.addr + e.size }));
+  }
+
+  /** Claims [start, start+bytes) for `what`. */
+  take(start: Gpa, bytes: number, what: string): Gpa {
+    const end = start + bytes;
+    if (!this.#ram().some((range) => start >= range.start && end <= range.end)) {
+      throw new ConfigError(
+        `Cannot place ${what} at ${hex(start)}..${hex(end)}: RAM ends at ${
+          hex(this.ramEnd)
+        }, give the guest more`,
+      );
+    }
+    if (this.#taken.some((range) => start < range.end && end > range.start)) {
+      throw new ConfigError(`Cannot place ${what} at ${hex(start)}..${hex(end)}: it overlaps something else`);
+    }
+    this.#taken.push({ start, end });
+    return start;
+  }
+
+  /** Claims `bytes` somewhere for `what`. */
+  allocate(bytes: number, what: string, placement: Placement = {}): Gpa {
+    const { align = PAGE_SIZE, min = 0, max = this.ramEnd, from = "bottom" } = placement;
+    const top = from === "top";
+    const size = Math.max(bytes, 1);
+    const candidates: number[] = [];
+    // A best place touches the edge of a RAM range or of something taken.
+    const edges = [min, max, ...[...this.#ram(), ...this.#taken].flatMap(({ start, end }) => [start, end])];
+    for (const edge of edges) {
+      const start = top ? Math.floor((edge - size) / align) * align : Math.ceil(edge / align) * align;
+      const end = start + size;
+      if (start < min || end > max) continue;
+      if (!this.#ram().some((range) => start >= range.start && end <= range.end)) continue;
+      if (this.#taken.some((range) => start < range.end && end > range.start)) continue;
+      candidates.push(start);
+    }
+    if (candidates.length === 0) {
+      throw new ConfigError(`Cannot place ${what}: no ${bytes} bytes of RAM are free below ${hex(max)}`);
+    }
+    const start = top ? Math.max(...candidates) : Math.min(...candidates);
+    this.#taken.push({ start, end: start + size });
+    return start;
+  }
+
+  /** Writes `bytes` at `start`, which was claimed, and zeros up to `total`. */
+  write(start: Gpa, bytes: Uint8Array, total = bytes.length): void {
+    assert(this.memory.write(start, bytes), "claimed memory is RAM");
+    if (total <= bytes.length) return;
+    const rest = this.memory.sliceForWrite(start + bytes.length, total - bytes.length);
+    assert(rest !== undefined, "claimed memory is RAM");
+    rest.fill(0);
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Boot by the PVH protocol: an ELF file with XEN_ELFNOTE_PHYS32_ENTRY starts in 32-bit protected mode without
+ * paging, EBX = hvm_start_info. Rules: Xen docs/misc/pvh.pandoc, public/arch-x86/hvm/start_info.h.
+ *
+ * Linux that finds Xen's CPUID leaves after such a start takes itself for a PVH domain (no legacy devices); to
+ * boot it as an HVM domain use the Linux protocol of `linux.ts`.
+ * @module
+ */
+import { layout } from "../../cpu/base/layout.ts";
+import type { Gpa } from "../../cpu/base/bits.ts";
+import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
+import { checkEntry, loadElfSegments, parseElf, XEN_ELFNOTE_PHYS32_ENTRY, xenNoteNumber } from "./elf.ts";
+import { buildEntryState, type EntryState } from "./entry_state.ts";
+import { BootPlan, type E820Entry } from "./memory_map.ts";
+import { badKernel, type NamedFile } from "./named_file.ts";
+
+export const XEN_HVM_START_MAGIC_VALUE = 0x336e_c578;
+
+export const hvm_start_info = layout({
+  magic: "u32",
+  version: "u32",
+  flags: "u32",
+  nr_modules: "u32",
+  modlist_paddr: "u64",
+  cmdline_paddr: "u64",
+  rsdp_paddr: "u64",
+  memmap_paddr: "u64",
+  memmap_entries: "u32",
+  reserved: "u32",
+});
+export const hvm_modlist_entry = layout({ paddr: "u64", size: "u64", cmdline_paddr: "u64", reserved: "u64" });
+export const hvm_memmap_table_entry = layout({ addr: "u64", size: "u64", type: "u32", reserved: "u32" });
+
+/** What every boot protocol is given. */
+export interface BootOptions {
+  readonly kernel: NamedFile;
+  readonly initrd?: NamedFile | undefined;
+  readonly cmdline: string;
+  readonly e820: readonly E820Entry[];
+  /** Where the ACPI tables are; absent when there are none. */
+  readonly rsdp?: Gpa | undefined;
+}
+
+/** True when `file` is an ELF file that starts by PVH. */
+export function hasPvhEntry(file: NamedFile): boolean {
+  return xenNoteNumber(parseElf(file), XEN_ELFNOTE_PHYS32_ENTRY) !== undefined;
+}
+
+/** Loads everything into RAM; returns how the boot CPU starts. */
+export function loadPvh(memory: GuestMemory, options: BootOptions): EntryState {
+  const { kernel, initrd, e820 } = options;
+  const elf = parseElf(kernel);
+  const note = xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY);
+  if (note === undefined) throw badKernel(kernel, "it has no PVH entry point (XEN_ELFNOTE_PHYS32_ENTRY)");
+  const entry = checkEntry(elf, Number(note & 0xffff_ffffn));
+  const plan = new BootPlan(memory, e820);
+  loadElfSegments(plan, elf);
+
+  const cmdline = new TextEncoder().encode(options.cmdline + "\0");
+  const modlistAt = hvm_start_info.size;
+  const memmapAt = modlistAt + hvm_modlist_entry.size;
+  const cmdlineAt = memmapAt + e820.length * hvm_memmap_table_entry.size;
+  const bytes = new Uint8Array(cmdlineAt + cmdline.length);
+  const view = new DataView(bytes.buffer);
+  const base = plan.allocate(bytes.length, "hvm_start_info");
+  const u64 = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
+
+  const info = hvm_start_info.at;
+  view.setUint32(info.magic, XEN_HVM_START_MAGIC_VALUE, true);
+  view.setUint32(info.version, 1, true);
+  view.setUint32(info.nr_modules, initrd ? 1 : 0, true);
+  u64(info.cmdline_paddr, base + cmdlineAt);
+  u64(info.rsdp_paddr, options.rsdp ?? 0);
+  u64(info.memmap_paddr, base + memmapAt);
+  view.setUint32(info.memmap_entries, e820.length, true);
+  if (initrd !== undefined) {
+    const at = plan.allocate(initrd.bytes.length, `initrd "${initrd.name}"`, { from: "top" });
+    plan.write(at, initrd.bytes);
+    u64(info.modlist_paddr, base + modlistAt);
+    u64(modlistAt + hvm_modlist_entry.at.paddr, at);
+    u64(modlistAt + hvm_modlist_entry.at.size, initrd.bytes.length);
+  }
+  e820.forEach((range, i) => {
+    const at = memmapAt + i * hvm_memmap_table_entry.size;
+    u64(at + hvm_memmap_table_entry.at.addr, range.addr);
+    u64(at + hvm_memmap_table_entry.at.size, range.size);
+    view.setUint32(at + hvm_memmap_table_entry.at.type, range.type, true);
+  });
+  bytes.set(cmdline, cmdlineAt);
+  plan.write(base, bytes);
+  return buildEntryState(plan, 32, entry, { rbx: base });
+}
