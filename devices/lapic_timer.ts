@@ -17,7 +17,8 @@ export interface LapicTimerState {
   mode: number;
   divide: number; // divide configuration register: bits 3, 1, 0
   initial: number; // initial count register
-  startNs: number; // when that count was loaded
+  startNs: number; // when that count was written
+  periods: number; // expired since, in periodic mode
   armed: boolean; // counting towards an expiry
   tscDeadline: bigint; // IA32_TSC_DEADLINE; 0 when disarmed
 }
@@ -28,6 +29,7 @@ export const lapicTimerReset = (): LapicTimerState => ({
   divide: 0,
   initial: 0,
   startNs: 0,
+  periods: 0,
   armed: false,
   tscDeadline: 0n,
 });
@@ -87,7 +89,8 @@ export class LapicTimer {
     const s = this.#s;
     const done = s.initial - this.currentCount;
     s.divide = value & 0xb;
-    if (s.armed) s.startNs = this.wires.clock.nowNs() - done / this.#rate();
+    s.startNs = this.wires.clock.nowNs() - done / this.#rate();
+    s.periods = 0;
     this.#update();
   }
 
@@ -102,6 +105,7 @@ export class LapicTimer {
     if (s.mode === TIMER_TSC_DEADLINE) return;
     s.initial = value >>> 0;
     s.startNs = this.wires.clock.nowNs();
+    s.periods = 0;
     s.armed = s.initial !== 0;
     this.#update();
   }
@@ -111,7 +115,8 @@ export class LapicTimer {
     const s = this.#s;
     if (!s.armed) return 0;
     const done = Math.floor((this.wires.clock.nowNs() - s.startNs) * this.#rate());
-    return s.mode === TIMER_PERIODIC ? s.initial - done % s.initial : Math.max(0, s.initial - done);
+    if (s.mode === TIMER_PERIODIC) return s.initial - done % s.initial;
+    return Math.max(0, (s.periods + 1) * s.initial - done);
   }
 
   get tscDeadline(): bigint {
@@ -138,7 +143,7 @@ export class LapicTimer {
     if (s.mode === TIMER_TSC_DEADLINE) {
       return s.tscDeadline === 0n ? Infinity : this.wires.tscToNs(s.tscDeadline);
     }
-    return s.armed ? s.startNs + s.initial / this.#rate() : Infinity;
+    return s.armed ? s.startNs + (s.periods + 1) * s.initial / this.#rate() : Infinity;
   }
 
   /** Expires what is due, and arms the host timer for what comes next. */
@@ -149,8 +154,7 @@ export class LapicTimer {
     const due = now >= deadline;
     if (due) {
       if (s.mode === TIMER_PERIODIC) {
-        const period = s.initial / this.#rate();
-        s.startNs += Math.max(1, Math.floor((now - s.startNs) / period)) * period;
+        s.periods = Math.max(s.periods + 1, Math.floor((now - s.startNs) * this.#rate() / s.initial));
       } else {
         s.armed = false;
         s.tscDeadline = 0n;
