@@ -23,6 +23,7 @@ import {
   RC_DOWN,
   roundPack,
   setInfinity,
+  setW,
   setZero,
   shiftRightJam,
   SIGN,
@@ -76,9 +77,12 @@ function addWithSign(r: Float80, a: Float80, b: Float80, bSign: number, env: FpE
     be = e, bh = h, bl = l;
     sign = bSign;
   }
+  W[0] = bh;
+  W[1] = bl;
+  W[2] = 0;
   let bx = 0;
   if (exp !== be) {
-    shiftRightJam(bh, bl, 0, exp - be);
+    shiftRightJam(exp - be);
     bh = W[0] as number;
     bl = W[1] as number;
     bx = W[2] as number;
@@ -92,26 +96,28 @@ function addWithSign(r: Float80, a: Float80, b: Float80, bSign: number, env: FpE
       hi++;
     }
     if (hi >= TWO32) {
-      bx = ((bx >>> 1) | (bx & 1) | (lo << 31)) >>> 0;
-      lo = ((lo >>> 1) | (hi << 31)) >>> 0;
-      hi = (((hi - TWO32) >>> 1) | J) >>> 0;
+      bx = (bx >>> 1) | (bx & 1) | (lo << 31);
+      lo = (lo >>> 1) | (hi << 31);
+      hi = ((hi - TWO32) >>> 1) | J;
       exp++;
     }
-    return normRoundPack(r, sign, exp, hi, lo, bx, env, pc);
+    W[0] = hi;
+    W[1] = lo;
+    W[2] = bx;
+    return normRoundPack(r, sign, exp, env, pc);
   }
   let lo = al - bl;
   let hi = ah - bh;
-  let ext = 0;
-  if (bx !== 0) {
-    ext = TWO32 - bx;
-    lo--;
-  }
+  if (bx !== 0) lo--;
   if (lo < 0) {
     lo += TWO32;
     hi--;
   }
-  if (hi === 0 && lo === 0 && ext === 0) return setZero(r, zeroSign(env));
-  normRoundPack(r, sign, exp, hi, lo, ext, env, pc);
+  if (hi === 0 && lo === 0 && bx === 0) return setZero(r, zeroSign(env));
+  W[0] = hi;
+  W[1] = lo;
+  W[2] = -bx;
+  normRoundPack(r, sign, exp, env, pc);
 }
 
 /** Sign of an exact zero sum of unlike signs. */
@@ -154,27 +160,30 @@ export function mul(r: Float80, a: Float80, b: Float80, env: FpEnv): void {
   const s2 = highProduct(al, bh, l01) + highProduct(ah, bl, l10) + l11 + (s1 - w1) * PER_TWO32;
   const w2 = s2 >>> 0;
   const w3 = highProduct(ah, bh, l11) + (s2 - w2) * PER_TWO32;
-  const ext = l00 !== 0 ? (w1 | 1) >>> 0 : w1;
-  const pc = precision(env);
-  if (w3 >= J) return roundPack(r, sign, exp + 1, w3, w2, ext, env, pc);
-  const sticky = ext & 1;
-  roundPack(
-    r,
-    sign,
-    exp,
-    ((w3 << 1) | (w2 >>> 31)) >>> 0,
-    ((w2 << 1) | (w1 >>> 31)) >>> 0,
-    ((ext << 1) | sticky) >>> 0,
-    env,
-    pc,
-  );
+  const ext = l00 !== 0 ? w1 | 1 : w1;
+  if (w3 >= J) {
+    exp++;
+    W[0] = w3;
+    W[1] = w2;
+    W[2] = ext;
+  } else {
+    W[0] = (w3 << 1) | (w2 >>> 31);
+    W[1] = (w2 << 1) | (w1 >>> 31);
+    W[2] = (ext << 1) | (ext & 1);
+  }
+  roundPack(r, sign, exp, env, precision(env));
 }
 
+/** The divisor of {@linkcode divideDigit} (dh, dl), and the digit it found. */
+const D = new Uint32Array(3);
+
 /**
- * One base-2^32 digit of a division: (rh:rl:next) / (dh:dl) with rh:rl < dh:dl and dh's top bit set. Returns the
- * digit and leaves the remainder in W. The estimate in doubles is off by at most one either way.
+ * One base-2^32 digit of a division: W / (dh:dl), the first two words of W less than dh:dl and dh's top bit set.
+ * D[2] gets the digit, W the remainder with a zero below. The estimate in doubles is off by at most one either way.
  */
-function divideDigit(rh: number, rl: number, next: number, dh: number, dl: number): number {
+function divideDigit(): void {
+  const rh = W[0] as number, rl = W[1] as number, next = W[2] as number;
+  const dh = D[0] as number, dl = D[1] as number;
   let q = Math.floor(((rh * TWO32 + rl) * TWO32 + next) / (dh * TWO32 + dl));
   if (q >= TWO32) q = TWO32 - 1;
   const l0 = Math.imul(q, dl) >>> 0;
@@ -199,7 +208,8 @@ function divideDigit(rh: number, rl: number, next: number, dh: number, dl: numbe
   }
   W[0] = mid;
   W[1] = low;
-  return q;
+  W[2] = 0;
+  D[2] = q;
 }
 
 /** r = a ÷ b. */
@@ -226,19 +236,28 @@ export function div(r: Float80, a: Float80, b: Float80, env: FpEnv): void {
     exp -= normalize(b);
     bh = W[0] as number, bl = W[1] as number;
   }
-  let below = 0; // the dividend's third word
   if (ah > bh || (ah === bh && al >= bl)) {
-    below = (al << 31) >>> 0;
-    al = ((al >>> 1) | (ah << 31)) >>> 0;
-    ah = ah >>> 1;
+    W[0] = ah >>> 1;
+    W[1] = (al >>> 1) | (ah << 31);
+    W[2] = al << 31;
   } else {
     exp--;
+    W[0] = ah;
+    W[1] = al;
+    W[2] = 0;
   }
-  const hi = divideDigit(ah, al, below, bh, bl);
-  const lo = divideDigit(W[0] as number, W[1] as number, 0, bh, bl);
-  const rest = divideDigit(W[0] as number, W[1] as number, 0, bh, bl);
-  const sticky = ((W[0] as number) | (W[1] as number)) !== 0 ? 1 : 0;
-  roundPack(r, sign, exp, hi, lo, (rest | sticky) >>> 0, env, precision(env));
+  D[0] = bh;
+  D[1] = bl;
+  divideDigit();
+  const hi = D[2] as number;
+  divideDigit();
+  const lo = D[2] as number;
+  divideDigit();
+  const ext = D[2] as number;
+  W[2] = ((W[0] as number) | (W[1] as number)) !== 0 ? ext | 1 : ext;
+  W[0] = hi;
+  W[1] = lo;
+  roundPack(r, sign, exp, env, precision(env));
 }
 
 /** r = √a. */
@@ -259,7 +278,8 @@ export function sqrt(r: Float80, a: Float80, env: FpEnv): void {
   const rest = n - root * root;
   const ext = rest === 0n ? 0 : rest > root ? 0x8000_0001 : 1;
   const half = (exp - odd) / 2 + BIAS;
-  roundPack(r, 0, half, Number(root >> 32n), Number(root & 0xffff_ffffn), ext, env, precision(env));
+  setW(Number(root >> 32n), Number(root & 0xffff_ffffn), ext);
+  roundPack(r, 0, half, env, precision(env));
 }
 
 /** floor(√n) for 2^126 <= n < 2^128: a double's 53 bits, one Newton step, and a correction. */

@@ -21,6 +21,7 @@ import {
   RC_NEAREST,
   RC_UP,
   RC_ZERO,
+  setW,
   setZero,
   shiftRightJam,
   SIGN,
@@ -192,7 +193,8 @@ function narrow(format: Narrow, a: Float80, view: DataView, at: number, env: FpE
       env.sw |= UE;
       return false;
     }
-    shiftRightJam(a.hi, a.lo, 0, Math.min(1 - exp, 200));
+    setW(a.hi, a.lo, 0);
+    shiftRightJam(1 - exp);
     const sticky = W[2] !== 0 ? 1 : 0; // far below the format's last bit, so it may go into bit 0
     status = roundAt(W[0] as number, ((W[1] as number) | sticky) >>> 0, format.bits, sign !== 0, rc);
     carry = 0;

