@@ -102,7 +102,7 @@ export function row(
     }
     if (token === "w0" || token === "w1") rexW = token === "w1";
     else if (token === "no64" || token === "only64") mode = token;
-    else if (IMMEDIATES.has(token)) immediates.push(token as Immediate);
+    else if (IMMEDIATES.has(token) && bytes.length > 0) immediates.push(token as Immediate);
     else if (token === ":mem" || token === ":reg") modrmForm = token.slice(1) as "mem" | "reg";
     else if (/^\/[0-7r]$/.test(token)) {
       hasModrm = true;
