@@ -297,7 +297,7 @@ export class BlockCache {
       this.#put(at, last.row.options.shadow === true ? H_SHADOW : H_GOTO, 0, 0, insns.length);
       view.setBigInt64(at + record.at.imm, BigInt(end), true);
       at += RECORD_BYTES;
-    } else if (last.row.immediates[0] === "cb" || last.row.immediates[0] === "cz") {
+    } else if (isDirectBranch(last)) {
       at = this.#stub(at, lastRecord + RECORD_TAKEN, BigInt(end) + immediate(last), crossing);
       at = this.#stub(at, lastRecord + RECORD_FALL, BigInt(end), crossing);
     }
@@ -432,7 +432,8 @@ function immediate(insn: Instruction): bigint {
   return (BigInt(insn.immHigh) << 32n) | BigInt(insn.immLow >>> 0);
 }
 
+/** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/control.ts. */
 function isDirectBranch(insn: Instruction): boolean {
   const kind = insn.row.immediates[0];
-  return kind === "cb" || kind === "cz";
+  return (kind === "cb" || kind === "cz") && !(insn.form.osize === 16 && insn.form.codeBits === 32);
 }

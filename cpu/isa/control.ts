@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Control transfer: JMP CALL RET Jcc LOOP JCXZ, far forms, software interrupts, BOUND, UD, NOP, HLT. SDM Vol. 2.
+ * In 64-bit mode near branches have 64-bit targets whatever prefix 66 says, as on Intel processors.
+ * @module
+ */
+import type { Emit, Value, Width } from "../emit/emit.ts";
+import { RCX } from "../emit/emit.ts";
+import { EXC_BR, EXC_UD } from "../state.ts";
+import { row } from "./row.ts";
+import { nonZero, setStackPointer, stackPointer } from "./values.ts";
+
+/** A near target as a RIP. */
+const target = (e: Emit, w: Width, value: Value) => e.zeroExtend(w, 64, value);
+/**
+ * Prefix 66 in 32-bit code cuts the target to 16 bits. The decoder makes no direct link for that; in 16-bit code
+ * all targets are cut anyway.
+ */
+const cutsTarget = (e: Emit, w: Width) => w === 16 && e.form.codeBits === 32;
+const cutTarget = (e: Emit) => e.and(64, e.add(64, e.nextRip(), e.imm(64)), e.i64(0xffff));
+
+function branch(e: Emit, w: Width, condition: Value): void {
+  if (cutsTarget(e, w)) e.jump(e.select(condition, cutTarget(e), e.nextRip()));
+  else e.branch(condition);
+}
+function jump(e: Emit, w: Width): void {
+  if (cutsTarget(e, w)) e.jump(cutTarget(e));
+  else e.jumpDirect();
+}
+
+row("JMP rel8", "eb cb", "f", jump);
+row("JMP rel", "e9 cz", "f", jump);
+row("Jcc rel8", "70+cc cb", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
+row("Jcc rel", "0f80+cc cz", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
+row("JMP r/m", "ff /4", "f", (e, w) => e.jump(target(e, w, e.rm(w))));
+row("CALL rel", "e8 cz", "f", (e, w) => {
+  e.push(w, e.truncate(64, w, e.nextRip()));
+  jump(e, w);
+});
+row("CALL r/m", "ff /2", "f", (e, w) => {
+  const to = e.rm(w);
+  e.push(w, e.truncate(64, w, e.nextRip()));
+  e.jump(target(e, w, to));
+});
+row("RET", "c3", "f", (e, w) => e.jump(target(e, w, e.pop(w))));
+row("RET imm16", "c2 iw", "f", (e, w) => {
+  const to = e.pop(w);
+  setStackPointer(e, e.add(64, stackPointer(e), e.zeroExtend(16, 64, e.imm(16))));
+  e.jump(target(e, w, to));
+});
+
+row("JCXZ rel8", "e3 cb", "f", (e, w) => branch(e, w, e.eqz(e.form.asize, e.gpr(RCX, e.form.asize))));
+/** `condition`: E (4), NE (5) or none. */
+const loop = (condition: number | undefined) => (e: Emit, w: Width) => {
+  const { asize } = e.form;
+  const count = e.sub(asize, e.gpr(RCX, asize), e.k(asize, 1));
+  e.setGpr(RCX, asize, count);
+  const goes = nonZero(e, asize, count);
+  branch(e, w, condition === undefined ? goes : e.and(32, goes, e.condition(condition)));
+};
+row("LOOPNE rel8", "e0 cb", "f", loop(5));
+row("LOOPE rel8", "e1 cb", "f", loop(4));
+row("LOOP rel8", "e2 cb", "f", loop(undefined));
+
+// Far transfers
+
+const ends = { ends: true };
+const far = (name: "far_jmp" | "far_call") => (e: Emit, w: Width) =>
+  e.microcode(name, [e.i32(w / 8), e.imm2(), e.zeroExtend(w, 64, e.imm(w))], ends);
+const farMemory = (name: "far_jmp" | "far_call") => (e: Emit, w: Width) => {
+  const address = e.address();
+  const offset = e.load(w, address), selector = e.load(16, e.offsetBy(address, w / 8));
+  e.microcode(name, [e.i32(w / 8), selector, e.zeroExtend(w, 64, offset)], ends);
+};
+row("CALL ptr16:32", "no64 9a far", "v", far("far_call"));
+row("JMP ptr16:32", "no64 ea far", "v", far("far_jmp"));
+row("CALL m16:32", "ff /3 :mem", "v", farMemory("far_call"));
+row("JMP m16:32", "ff /5 :mem", "v", farMemory("far_jmp"));
+row("RETF", "cb", "v", (e, w) => e.microcode("far_ret", [e.i32(w / 8), e.i32(0)], ends));
+row("RETF imm16", "ca iw", "v", (e, w) => e.microcode("far_ret", [e.i32(w / 8), e.imm(16)], ends));
+row("IRET", "cf", "v", (e, w) => e.microcode("iret", [e.i32(w / 8)], ends));
+/** LDS and its like: pointer to segment and register. */
+const loadFar = (index: number) => (e: Emit, w: Width) => {
+  const address = e.address();
+  const offset = e.load(w, address), selector = e.load(16, e.offsetBy(address, w / 8));
+  e.microcode("load_segment", [e.i32(index), selector], { commit: () => e.setReg(w, offset) });
+};
+row("LES r, m", "no64 c4 /r :mem", "v", loadFar(0));
+row("LDS r, m", "no64 c5 /r :mem", "v", loadFar(3));
+row("LSS r, m", "0fb2 /r :mem", "v", loadFar(2));
+row("LFS r, m", "0fb4 /r :mem", "v", loadFar(4));
+row("LGS r, m", "0fb5 /r :mem", "v", loadFar(5));
+
+// Interrupts and traps
+
+row("INT3", "cc", "v", (e) => e.microcode("int3", [], ends));
+row("INT imm8", "cd ub", "v", (e) => e.microcode("int_n", [e.imm(32)], ends));
+row("INTO", "no64 ce", "v", (e) => e.microcode("into", [], ends));
+row("INT1", "f1", "v", (e) => e.microcode("int1", [], ends));
+row("BOUND r, m", "no64 62 /r :mem", "v", (e, w) => {
+  const address = e.address(), index = e.reg(w);
+  const lower = e.load(w, address), upper = e.load(w, e.offsetBy(address, w / 8));
+  e.faultIf(e.or(32, e.ltS(w, index, lower), e.ltS(w, upper, index)), EXC_BR);
+});
+row("UD1", "0fb9 /r", "v", (e) => e.fault(EXC_UD));
+row("UD2", "0f0b", "v", (e) => e.fault(EXC_UD));
+row("HLT", "f4", "v", (e) => e.microcode("hlt", [], ends));
+
+// Nothing
+
+const nothing = () => {};
+row("PAUSE", "f3 90", "v", nothing);
+row("PREFETCHW m", "0f0d /r", "v", nothing);
+for (let opcode = 0x18; opcode <= 0x1f; opcode++) {
+  row("NOP r/m", `0f${opcode.toString(16)} /r`, "v", nothing, { reg: "none" });
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+/**
+ * System instructions: flags, ports, descriptor tables, control and debug registers, MSRs, system calls, state
+ * images, cache control. Nearly all of them are microcode (cpu/microcode.ts), which also checks privileges.
+ * SDM Vol. 2, Vol. 3A §2.8.
+ * MONITOR, MWAIT, RSM and the VMX and SGX instructions have no rows: #UD, as CPUID says.
+ * @module
+ */
+import type { Emit, Value, Width } from "../emit/emit.ts";
+import { RAX, RDX } from "../emit/emit.ts";
+import {
+  CR0_MP,
+  CR0_PE,
+  CR0_TS,
+  CR4_SMAP,
+  CR4_UMIP,
+  EXC_GP,
+  EXC_MF,
+  EXC_NM,
+  EXC_UD,
+  FLAG_AC,
+  FLAG_CF,
+  FLAG_DF,
+  FLAG_IF,
+  FLAG_VM,
+  FLAG_ZF,
+  FS,
+  GS,
+  LDTR,
+  S,
+  segmentLayout,
+  TLB_BASE,
+  TLB_BYTES,
+  TLB_MODE_SUPERVISOR,
+  TLB_MODE_SUPERVISOR_AC,
+  TR,
+} from "../state.ts";
+import { FSW_ES, X87_STATE } from "../x87/state.ts";
+import { setRmSelector } from "./data.ts";
+import { row } from "./row.ts";
+import { flagAt, nonZero, selector } from "./values.ts";
+
+const ends = { ends: true };
+const nothing = () => {};
+/** A row whose work is one microcode function without operands. */
+function microcoded(
+  text: string,
+  encoding: string,
+  name: string,
+  options: { readonly ends?: boolean } = {},
+): void {
+  row(text, encoding, "v", (e) => e.microcode(name, [], options));
+}
+
+// Flags
+
+row("CLC", "f8", "v", (e) => e.setFlagsPart(FLAG_CF, e.i32(0)));
+row("STC", "f9", "v", (e) => e.setFlagsPart(FLAG_CF, e.i32(FLAG_CF)));
+row("CMC", "f5", "v", (e) => e.setFlagsPart(FLAG_CF, e.xor(32, e.carry(), e.i32(1))));
+row("CLD", "fc", "v", (e) => e.setState32(S.eflags, e.and(32, e.state32(S.eflags), e.i32(~FLAG_DF))));
+row("STD", "fd", "v", (e) => e.setState32(S.eflags, e.or(32, e.state32(S.eflags), e.i32(FLAG_DF))));
+row("CLI", "fa", "v", (e) => {
+  e.if(
+    e.eqz(32, e.state32(S.cpl)),
+    () => e.setState32(S.eflags, e.and(32, e.state32(S.eflags), e.i32(~FLAG_IF))),
+    () => e.microcode("cli", []),
+  );
+});
+row("STI", "fb", "v", (e) => e.microcode("sti", []), { shadow: true });
+/** AC matters to supervisor accesses only, and only with CR4.SMAP: it selects the TLB table. */
+const setAccess = (allow: boolean) => (e: Emit) => {
+  e.faultIf(e.state32(S.cpl), EXC_UD);
+  const eflags = e.state32(S.eflags);
+  e.setState32(S.eflags, allow ? e.or(32, eflags, e.i32(FLAG_AC)) : e.and(32, eflags, e.i32(~FLAG_AC)));
+  const supervisor = e.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES);
+  const withAccess = e.i32(TLB_BASE + TLB_MODE_SUPERVISOR_AC * TLB_BYTES);
+  if (!allow) return e.setState32(S.tlbBase, supervisor);
+  const smap = e.and(32, e.state32(S.cr4), e.i32(CR4_SMAP));
+  e.setState32(S.tlbBase, e.select(smap, withAccess, supervisor));
+};
+row("CLAC", "np 0f01 =ca", "v", setAccess(false));
+row("STAC", "np 0f01 =cb", "v", setAccess(true));
+
+// Ports
+
+const input = (port: (e: Emit) => Value) => (e: Emit, w: Width) => {
+  const size = w === 64 ? 32 : w;
+  e.microcode("in", [port(e), e.i32(size / 8)], {
+    commit: () => e.setGpr(RAX, size, e.microcodeResult(size)),
+  });
+};
+const output = (port: (e: Emit) => Value) => (e: Emit, w: Width) => {
+  const size = w === 64 ? 32 : w;
+  e.microcode("out", [port(e), e.i32(size / 8), e.gpr(RAX, size)]);
+};
+const fixedPort = (e: Emit) => e.imm(32);
+const portInDx = (e: Emit) => e.gpr(RDX, 16);
+row("IN AL, imm8", "e4 ub", 8, input(fixedPort));
+row("IN eAX, imm8", "e5 ub", "v", input(fixedPort));
+row("IN AL, DX", "ec", 8, input(portInDx));
+row("IN eAX, DX", "ed", "v", input(portInDx));
+row("OUT imm8, AL", "e6 ub", 8, output(fixedPort));
+row("OUT imm8, eAX", "e7 ub", "v", output(fixedPort));
+row("OUT DX, AL", "ee", 8, output(portInDx));
+row("OUT DX, eAX", "ef", "v", output(portInDx));
+
+// Descriptor tables
+
+/** UMIP keeps programs from looking at system registers. */
+function checkUmip(e: Emit): void {
+  const forbidden = nonZero(e, 32, e.and(32, e.state32(S.cr4), e.i32(CR4_UMIP)));
+  e.faultIf(e.and(32, forbidden, nonZero(e, 32, e.state32(S.cpl))), EXC_GP, 0);
+}
+/** Descriptor-table pointers hold a 64-bit base in 64-bit mode, 24 of 32 bits with a 16-bit operand. */
+const storeTable = (limit: number, base: number) => (e: Emit) => {
+  checkUmip(e);
+  const address = e.address();
+  e.store(16, address, e.and(32, e.state32(limit), e.i32(0xffff)));
+  const w = e.form.codeBits === 64 ? 64 : 32;
+  e.store(w, e.offsetBy(address, 2), e.truncate(64, w, e.state64(base)));
+};
+const loadTable = (name: "lgdt" | "lidt") => (e: Emit) => {
+  const address = e.address();
+  const limit = e.load(16, address);
+  const w = e.form.codeBits === 64 ? 64 : 32;
+  let base = e.load(w, e.offsetBy(address, 2));
+  if (w === 32 && e.form.osize === 16) base = e.and(32, base, e.i32(0xff_ffff));
+  e.microcode(name, [limit, e.zeroExtend(w, 64, base)]);
+};
+row("SGDT m", "0f01 /0 :mem", "v", storeTable(S.gdtrLimit, S.gdtrBase));
+row("SIDT m", "0f01 /1 :mem", "v", storeTable(S.idtrLimit, S.idtrBase));
+row("LGDT m", "0f01 /2 :mem", "v", loadTable("lgdt"));
+row("LIDT m", "0f01 /3 :mem", "v", loadTable("lidt"));
+
+/** These need protected mode (and not virtual-8086 mode). */
+function checkProtected(e: Emit): void {
+  const real = e.eqz(32, e.and(32, e.state32(S.cr0), e.i32(CR0_PE)));
+  const virtual = nonZero(e, 32, e.and(32, e.state32(S.eflags), e.i32(FLAG_VM)));
+  e.faultIf(e.or(32, real, virtual), EXC_UD);
+}
+const storeSelector = (index: number) => (e: Emit, w: Width) => {
+  checkProtected(e);
+  checkUmip(e);
+  setRmSelector(e, w, selector(e, index));
+};
+row("SLDT r/m", "0f00 /0", "v", storeSelector(LDTR));
+row("STR r/m", "0f00 /1", "v", storeSelector(TR));
+row("LLDT r/m16", "0f00 /2", "v", (e) => {
+  checkProtected(e);
+  e.microcode("lldt", [e.rm(16)]);
+});
+row("LTR r/m16", "0f00 /3", "v", (e) => {
+  checkProtected(e);
+  e.microcode("ltr", [e.rm(16)]);
+});
+const verify = (name: "verr" | "verw") => (e: Emit) => {
+  checkProtected(e);
+  e.microcode(name, [e.rm(16)]);
+  e.setFlagsPart(FLAG_ZF, flagAt(e, e.and(32, e.microcodeResult(32, 1), e.i32(1)), FLAG_ZF));
+};
+row("VERR r/m16", "0f00 /4", "v", verify("verr"));
+row("VERW r/m16", "0f00 /5", "v", verify("verw"));
+const inspect = (name: "lar" | "lsl") => (e: Emit, w: Width) => {
+  checkProtected(e);
+  e.microcode(name, [e.rm(16), e.i32(w / 8)]);
+  const ok = e.and(32, e.microcodeResult(32, 1), e.i32(1)), result = e.microcodeResult(w);
+  e.if(ok, () => e.setReg(w, result));
+  e.setFlagsPart(FLAG_ZF, flagAt(e, ok, FLAG_ZF));
+};
+row("LAR r, r/m16", "0f02 /r", "v", inspect("lar"));
+row("LSL r, r/m16", "0f03 /r", "v", inspect("lsl"));
+row("ARPL r/m16, r16", "no64 63 /r", 16, (e) => {
+  checkProtected(e);
+  const b = e.and(32, e.reg(16), e.i32(3));
+  e.updateRm(16, (a) => {
+    const less = e.ltU(32, e.and(32, a, e.i32(3)), b);
+    e.setFlagsPart(FLAG_ZF, flagAt(e, less, FLAG_ZF));
+    return e.select(less, e.or(32, e.and(32, a, e.i32(0xfffc)), b), a);
+  });
+});
+
+// Control and debug registers
+
+/** MOV to and from these moves the whole register, whatever the prefixes say. */
+const registerWidth = (e: Emit): 32 | 64 => e.form.codeBits === 64 ? 64 : 32;
+const byNumber = { reg: "none" } as const;
+const readRegister = (name: string) => (e: Emit) => {
+  const w = registerWidth(e);
+  e.microcode(name, [e.regNumber()]);
+  e.setRm(w, e.microcodeResult(w));
+};
+const writeRegister = (name: string) => (e: Emit) => {
+  const w = registerWidth(e);
+  e.microcode(name, [e.regNumber(), e.zeroExtend(w, 64, e.rm(w))], ends);
+};
+row("MOV r, CRn", "0f20 /r :reg", "v", readRegister("mov_from_cr"), byNumber);
+row("MOV CRn, r", "0f22 /r :reg", "v", writeRegister("mov_to_cr"), byNumber);
+row("MOV r, DRn", "0f21 /r :reg", "v", readRegister("mov_from_dr"), byNumber);
+row("MOV DRn, r", "0f23 /r :reg", "v", writeRegister("mov_to_dr"), byNumber);
+row("SMSW r/m", "0f01 /4", "v", (e, w) => {
+  checkUmip(e);
+  const cr0 = e.state64(S.cr0);
+  if (e.form.isMemory) e.setRm(16, e.truncate(64, 16, cr0));
+  else e.setRm(w, e.truncate(64, w, cr0));
+});
+row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", [e.rm(16)], ends));
+microcoded("CLTS", "0f06", "clts");
+row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", [e.linear(e.address())], ends));
+row("INVPCID r, m", "66 0f3882 /r :mem", "v", (e) => {
+  const w = registerWidth(e);
+  e.microcode("invpcid", [e.zeroExtend(w, 64, e.reg(w)), e.linear(e.address())], ends);
+});
+
+// System calls and MSRs
+
+microcoded("SYSCALL", "0f05", "syscall", ends);
+microcoded("SYSENTER", "0f34", "sysenter", ends);
+row("SYSRET", "0f07", "v", (e) => e.microcode("sysret", [e.i32(e.form.rexW ? 8 : 4)], ends));
+row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", [e.i32(e.form.rexW ? 8 : 4)], ends));
+row("SWAPGS", "only64 np 0f01 =f8", "v", (e) => {
+  e.faultIf(e.state32(S.cpl), EXC_GP, 0);
+  const base = S.gs + segmentLayout.at.base;
+  const user = e.state64(base), kernel = e.state64(S.kernelGsBase);
+  e.setState64(base, kernel);
+  e.setState64(S.kernelGsBase, user);
+});
+microcoded("RDTSCP", "0f01 =f9", "rdtscp");
+microcoded("RDTSC", "0f31", "rdtsc");
+microcoded("RDPMC", "0f33", "rdpmc");
+microcoded("CPUID", "0fa2", "cpuid");
+microcoded("RDMSR", "0f32", "rdmsr");
+microcoded("WRMSR", "0f30", "wrmsr", ends);
+for (const [index, name] of [[FS, "FS"], [GS, "GS"]] as const) {
+  const read = index - FS, write = read + 2;
+  row(`RD${name}BASE r`, `only64 f3 0fae /${read} :reg`, "y", (e, w) => {
+    e.microcode("rd_segbase", [e.i32(index), e.i32(w / 8)]);
+    e.setRm(w, e.microcodeResult(w));
+  });
+  row(`WR${name}BASE r`, `only64 f3 0fae /${write} :reg`, "y", (e, w) => {
+    e.microcode("wr_segbase", [e.i32(index), e.i32(w / 8), e.zeroExtend(w, 64, e.rm(w))]);
+  });
+}
+microcoded("VMCALL", "0f01 =c1", "vmcall");
+microcoded("VMMCALL", "0f01 =d9", "vmcall");
+
+// Floating-point state
+
+microcoded("XGETBV", "np 0f01 =d0", "xgetbv");
+microcoded("XSETBV", "np 0f01 =d1", "xsetbv");
+const image = (name: string) => (e: Emit) =>
+  e.microcode(name, [e.linear(e.address()), e.i32(e.form.rexW ? 1 : 0)]);
+row("FXSAVE m", "np 0fae /0 :mem", "v", image("fxsave"));
+row("FXRSTOR m", "np 0fae /1 :mem", "v", image("fxrstor"));
+row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"));
+row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"));
+row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"));
+row("LDMXCSR m32", "np 0fae /2 :mem", "v", (e) => {
+  e.microcode("check_sse", []);
+  e.microcode("ldmxcsr", [e.rm(32)]);
+});
+row("STMXCSR m32", "np 0fae /3 :mem", "v", (e) => {
+  e.microcode("check_sse", []);
+  e.setRm(32, e.state32(S.mxcsr));
+});
+row("WAIT", "9b", "v", (e) => {
+  const trap = e.and(32, e.state32(S.cr0), e.i32(CR0_MP | CR0_TS));
+  e.faultIf(e.eq(32, trap, e.i32(CR0_MP | CR0_TS)), EXC_NM);
+  // FSW is the upper half of the word that FCW begins.
+  const words = e.state32(S.x87 + X87_STATE.at.fcw);
+  e.faultIf(e.and(32, words, e.i32(FSW_ES << 16)), EXC_MF);
+});
+
+// Caches and ordering: memory is strongly ordered here and has no cache
+
+microcoded("INVD", "0f08", "invd");
+microcoded("WBINVD", "0f09", "wbinvd");
+row("CLFLUSH m8", "np 0fae /7 :mem", 8, (e) => void e.load(8, e.address()));
+row("LFENCE", "np 0fae /5 :reg", "v", nothing);
+row("MFENCE", "np 0fae /6 :reg", "v", nothing);
+row("SFENCE", "np 0fae /7 :reg", "v", nothing);
