@@ -120,6 +120,8 @@ export class Cpu {
   /** Power-on state. */
   reset(): void {
     this.halted = false;
+    this.#retired = this.instructions;
+    this.#sliceBudget = this.#parked = 0;
     this.core.reset();
     this.blocks.reset();
   }

@@ -276,7 +276,7 @@ export class Decoder {
     }
 
     // Immediates
-    let immLow = 0, immHigh = 0;
+    let immLow = options.passModrm === true ? next : 0, immHigh = 0;
     let first = true;
     for (const kind of found.immediates) {
       let low = 0, high = 0;

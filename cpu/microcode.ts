@@ -5,6 +5,7 @@
  * the instruction, or answers FAULT with nothing changed. Those that move RIP set S.rip and answer DISPATCH.
  * @module
  */
+import { checkPending, x87 } from "./x87_unit.ts";
 import {
   clts,
   invlpg,
@@ -287,6 +288,9 @@ export const microcode: Readonly<Record<string, Microcode>> = {
   /** value */
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_fpu: checkFpu,
+  /** opcode, modrm, linear64, 16-bit operand size */
+  x87,
+  check_x87_pending: checkPending,
   check_sse: checkSse,
   /** WAIT: #NM when CR0.MP and CR0.TS */
   check_wait: (core) => {

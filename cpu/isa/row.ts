@@ -41,6 +41,8 @@ export interface RowOptions {
   readonly repeats?: boolean;
   /** LOCK is allowed when the destination is memory. */
   readonly lockable?: boolean;
+  /** The ModRM byte itself is the immediate (x87). */
+  readonly passModrm?: boolean;
   /** Interrupts wait for one more instruction (STI, MOV SS, POP SS). */
   readonly shadow?: boolean;
   /** Default segment of the implicit rSI operand is DS and can be overridden. */
