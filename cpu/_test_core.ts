@@ -12,7 +12,7 @@ import { NEXT } from "./status.ts";
 import { microcode } from "./microcode.ts";
 
 /** Where things are in guest physical memory (RAM: 4 MiB). */
-export const GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, PML4 = 0x4000, STACK0 = 0x9000, IST1 = 0xa000;
+export const GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, PML4 = 0x1_0000, STACK0 = 0x9000, IST1 = 0xa000;
 export const STACK3 = 0xb000, RING0_TOP = 0xc000, FREE = 0x10_0000;
 
 /** Selectors of the test GDT. */
