@@ -7,6 +7,7 @@ import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import { BlockCache } from "./blocks.ts";
 import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
+import { fillCrc32cTable } from "./crc32c.ts";
 import { compileBlock } from "./jit.ts";
 import { microcode } from "./microcode.ts";
 import { Modules } from "./modules.ts";
@@ -58,6 +59,7 @@ export class Cpu {
     const core = this.core = new CpuCore(memory, hooks, options);
     this.#u32 = core.s.u32;
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
+    fillCrc32cTable(memory.view);
     const names = this.microcodeNames = Object.keys(microcode);
     const counts = this.microcodeCounts = new Float64Array(names.length);
     const functions = names.map((name) => microcode[name] as (core: CpuCore, rec: number) => Status);

@@ -5,7 +5,6 @@
  * the instruction, or answers FAULT with nothing changed. Those that move RIP set S.rip and answer DISPATCH.
  * @module
  */
-import { checkPending, x87 } from "./x87_unit.ts";
 import {
   clts,
   invlpg,
@@ -29,6 +28,7 @@ import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "./interrupt_return.ts";
 import { isCanonical } from "./mmu.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
+import { pcmpstr } from "./pcmpstr.ts";
 import { portIn, portOut, portString } from "./port_io.ts";
 import { arpl, lar, lldt, loadSegment, lsl, ltr, verify } from "./segmentation.ts";
 import {
@@ -53,6 +53,7 @@ import {
   segmentLayout,
   TR,
 } from "./state.ts";
+import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, type Status, STOP } from "./status.ts";
 
 /** One entry: `rec` is the address of the instruction's record. */
@@ -288,9 +289,9 @@ export const microcode: Readonly<Record<string, Microcode>> = {
   /** value */
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_fpu: checkFpu,
-  /** opcode, modrm, linear64, 16-bit operand size */
-  x87,
-  check_x87_pending: checkPending,
+  ...x87Microcode,
+  /** see cpu/pcmpstr.ts; results: index or mask (2), flags image */
+  pcmpstr,
   check_sse: checkSse,
   /** WAIT: #NM when CR0.MP and CR0.TS */
   check_wait: (core) => {

@@ -1,64 +1,123 @@
 // SPDX-License-Identifier: MIT
 /**
- * Between the instruction stream and cpu/x87: checks that come before an x87 instruction, its memory operand, and
- * EFLAGS for those that read or write them. SDM Vol. 1 §8, Vol. 3A §2.5 (CR0.EM, TS, NE).
- * Not done: CR0.NE clear (FERR#, IRQ 13); #MF is raised either way.
+ * Microcode that connects the x87 of cpu/x87 to the CPU: faults that come first, memory operands, EFLAGS and AX.
+ * Order of faults: #NM, #UD, #MF, then memory (SDM Vol. 3A table 6-2). Memory is read before, and known to be
+ * writable when, anything changes.
+ * Not done: FERR# instead of #MF when CR0.NE is clear; #AC.
  * @module
  */
+import { assert } from "./base/assert.ts";
 import type { CpuCore } from "./core.ts";
-import { CR0_EM, CR0_TS, CS, DS, EXC_MF, EXC_NM, EXC_UD, S } from "./state.ts";
+import type { Microcode } from "./microcode.ts";
+import { record } from "./record.ts";
+import { CR0_EM, CR0_TS, CS, EXC_GP, EXC_MF, EXC_NM, EXC_SS, EXC_UD, S, segmentLayout, SS } from "./state.ts";
 import { FAULT, NEXT, type Status } from "./status.ts";
-import { formOf } from "./x87/instructions.ts";
+import { formOf, type X87Form } from "./x87/instructions.ts";
+import { X87, X87_OK } from "./x87/x87.ts";
 import { X87_STATE } from "./x87/state.ts";
-import { X87, X87_MF, X87_UD } from "./x87/x87.ts";
 
-/** Operand buffer, 108 bytes, behind the x87 state in its part of the state block. */
-const OPERAND = S.x87 + 256;
+/** Operands of up to 108 bytes lie in memData and, behind it, arg, whose values have been read by then. */
+const OPERAND = S.memData;
+assert(S.arg === S.memData + 64, "the microcode arguments follow the memory data");
+
+/** The x87 of each CPU. */
 const units = new WeakMap<CpuCore, X87>();
+let lastCore: CpuCore | undefined, lastUnit: X87 | undefined;
 
 function unitOf(core: CpuCore): X87 {
+  if (core === lastCore && lastUnit !== undefined) return lastUnit;
   let unit = units.get(core);
   if (unit === undefined) units.set(core, unit = new X87(core.s.view, S.x87, OPERAND));
-  return unit;
+  lastCore = core;
+  return lastUnit = unit;
 }
 
-/** D8..DF: opcode, modrm, linear address (memory forms), 16-bit operand size. */
-export function x87(core: CpuCore, rec: number): Status {
-  const s = core.s;
-  if ((s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) return core.raise(EXC_NM);
-  const opcode = s.arg32(0), modrm = s.arg32(1) & 0xff;
-  const unit = unitOf(core);
-  const form = formOf(opcode, modrm);
-  core.setRipTo(rec);
-  unit.ipLow = core.ripLo;
-  unit.ipHigh = core.ripHi;
-  unit.cs = core.selector(CS);
-  const memory = modrm < 0xc0;
-  const lo = s.arg32(2), hi = s.u32[((S.arg + 16) >> 2) + 1] as number;
-  const short = s.arg32(3) !== 0;
-  unit.envFormat = { short, real: !core.protectedMode };
-  if (memory) {
-    unit.dpLow = lo;
-    unit.dpHigh = hi;
-    unit.ds = core.selector(DS);
-    const bytes = form.bytes(short);
-    if (form.kind === "load" && !core.mem.loadTo(OPERAND, lo, hi, bytes, false, core.dataMode)) return FAULT;
-    if (form.kind === "store" && !core.mem.probe(lo, hi, bytes, true, core.dataMode)) return FAULT;
+/** #NM, #UD, #MF; then what the unit has to know. */
+function prepare(core: CpuCore, rec: number, x: X87, form: X87Form, how: number): boolean {
+  if ((core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) core.raise(EXC_NM);
+  else if (form.run === undefined) core.raise(EXC_UD);
+  else if (form.waits && x.pending) core.raise(EXC_MF);
+  else {
+    core.setRipTo(rec);
+    x.ipLow = core.ripLo;
+    x.ipHigh = core.ripHi;
+    x.cs = core.selector(CS);
+    if (form.eflags !== "none") x.eflags = core.rflags;
+    if (form.bytes(true) !== form.bytes(false)) {
+      x.envFormat = { short: (how >> 16 & 1) !== 0, real: !core.protectedMode };
+    }
+    return true;
   }
-  if (form.eflags !== "none") unit.eflags = core.rflags;
-  const result = unit.execute(opcode, modrm);
-  if (result === X87_MF) return core.raise(EXC_MF);
-  if (result === X87_UD) return core.raise(EXC_UD);
-  if (form.kind === "ax") s.view.setUint16(S.gpr, s.view.getUint16(S.x87 + X87_STATE.at.fsw, true), true);
-  if (form.eflags === "write") core.setRflags(unit.eflags);
-  if (memory && unit.storeBytes > 0 && !core.mem.storeFrom(OPERAND, lo, hi, unit.storeBytes, core.dataMode)) {
-    unit.cancelStore();
-    return FAULT;
+  return false;
+}
+
+/** Argument: ModRM, opcode in bits 15:8, 16-bit operand size in bit 16. */
+function x87Register(core: CpuCore, rec: number): Status {
+  const s = core.s, x = unitOf(core);
+  const how = s.arg32(0), opcode = how >> 8 & 0xff, modrm = how & 0xff;
+  const form = formOf(opcode, modrm);
+  if (!prepare(core, rec, x, form, how)) return FAULT;
+  const answer = x.execute(opcode, modrm);
+  assert(answer === X87_OK, "x87 faults were looked for");
+  if (form.eflags === "write") core.setRflags(x.eflags);
+  else if (form.kind === "ax") {
+    s.view.setUint16(S.gpr, s.view.getUint16(S.x87 + X87_STATE.at.fsw, true), true);
   }
   return NEXT;
 }
 
-/** #MF when an unmasked x87 exception waits: WAIT and MMX instructions. */
-export function checkPending(core: CpuCore): Status {
-  return unitOf(core).pending ? core.raise(EXC_MF) : NEXT;
+/** Arguments: as x87Register, offset, linear address (without a check). */
+function x87Memory(core: CpuCore, rec: number): Status {
+  const s = core.s, x = unitOf(core), mem = core.mem;
+  const how = s.arg32(0), opcode = how >> 8 & 0xff, modrm = how & 0xff;
+  const form = formOf(opcode, modrm);
+  if (!prepare(core, rec, x, form, how)) return FAULT;
+  const bytes = form.bytes((how >> 16 & 1) !== 0);
+  const isStore = form.kind === "store";
+  const segment = (s.view.getUint16(rec + record.at.segment, true) - S.es) / segmentLayout.size;
+  x.dpLow = s.arg32(1);
+  x.dpHigh = s.get32(S.arg + 12);
+  x.ds = core.selector(segment);
+  let lo = s.arg32(2), hi = s.get32(S.arg + 20);
+  if (core.codeBits !== 64) {
+    s.set32(S.memAddr, x.dpLow);
+    if (core.segmentedAccess(segment, bytes, isStore) !== 0) return FAULT;
+    lo = s.get32(S.memAddr);
+    hi = 0;
+  }
+  const mode = core.dataMode, vector = segment === SS ? EXC_SS : EXC_GP;
+  if (!isStore) {
+    const loaded = bytes <= 64
+      ? mem.load(lo, hi, bytes, mode, vector)
+      : mem.loadTo(OPERAND, lo, hi, bytes, false, mode);
+    if (!loaded) return FAULT;
+  }
+  const answer = x.execute(opcode, modrm);
+  assert(answer === X87_OK, "x87 faults were looked for");
+  if (x.storeBytes !== 0) {
+    const stored = bytes <= 64
+      ? mem.store(lo, hi, bytes, mode, vector)
+      : mem.storeFrom(OPERAND, lo, hi, bytes, mode);
+    if (!stored) {
+      x.cancelStore();
+      return FAULT;
+    }
+  }
+  return NEXT;
 }
+
+/** For MMX: #UD or #NM. */
+function checkMmx(core: CpuCore): Status {
+  const cr0 = core.s.get32(S.cr0);
+  if ((cr0 & CR0_EM) !== 0) return core.raise(EXC_UD);
+  return (cr0 & CR0_TS) !== 0 ? core.raise(EXC_NM) : NEXT;
+}
+
+/** Entries for cpu/microcode.ts. */
+export const x87Microcode: Readonly<Record<string, Microcode>> = {
+  /** how: see x87Register */
+  x87: x87Register,
+  /** how, offset64, linear64 */
+  x87_memory: x87Memory,
+  check_mmx: checkMmx,
+};

@@ -8,8 +8,9 @@
  */
 import type { Emit, Value } from "../emit/emit.ts";
 import { FLAG_CF, FLAG_PF, FLAG_ZF, S } from "../state.ts";
+import { evenOdd } from "./integer_ops.ts";
 import type { Semantics } from "./row.ts";
-import { binary, low, scalar, source, source64, sse, unary, XMM, zero } from "./sse_patterns.ts";
+import { binary, scalar, source, source64, sse, unary, zero } from "./sse_patterns.ts";
 
 const MXCSR_RC_SHIFT = 13;
 
@@ -26,7 +27,6 @@ const KINDS: readonly Kind[] = [
   { prefix: "f3", suffix: "SS", type: "f32", shape: "f32x4", packed: false },
   { prefix: "f2", suffix: "SD", type: "f64", shape: "f64x2", packed: false },
 ];
-const integerType = (k: Kind) => k.type === "f32" ? "i32" : "i64";
 
 /** dst = a op b, for a packed and a scalar operation of the same name. */
 const arithmetic = (k: Kind, name: string): Semantics =>
@@ -128,7 +128,7 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
 // Rounding
 
 /** `v` rounded to an integral value as `mode` (0 nearest, 1 down, 2 up, 3 towards zero) says. */
-function roundTo(e: Emit, shape: string, v: Value, mode: Value): Value {
+export function roundTo(e: Emit, shape: string, v: Value, mode: Value): Value {
   const result = e.variable(v);
   e.if(mode, () => {
     const directed = e.select(
@@ -140,7 +140,8 @@ function roundTo(e: Emit, shape: string, v: Value, mode: Value): Value {
   }, () => e.set(result, e.op(`${shape}.nearest`, v)));
   return e.get(result);
 }
-function mxcsrMode(e: Emit): Value {
+/** MXCSR.RC. */
+export function mxcsrMode(e: Emit): Value {
   return e.and(32, e.op("i32.shr_u", e.state32(S.mxcsr), e.i32(MXCSR_RC_SHIFT)), e.i32(3));
 }
 /** ROUNDxx: imm8 bit 2 selects MXCSR.RC, else bits 1:0. */
@@ -162,7 +163,7 @@ for (const [opcode, k] of [["08", KINDS[0]], ["09", KINDS[1]], ["0a", KINDS[2]],
 // Conversions
 
 /** Float to i32/i64: out of range and NaN give the "integer indefinite" value. `v` is integral or truncated. */
-function toInteger(e: Emit, type: "f32" | "f64", w: 32 | 64, v: Value): Value {
+export function toInteger(e: Emit, type: "f32" | "f64", w: 32 | 64, v: Value): Value {
   const constant = (n: number) => {
     if (type === "f32") {
       return e.op("f32.reinterpret_i32", e.i32(new DataView(new Float32Array([n]).buffer).getInt32(0, true)));
@@ -214,7 +215,7 @@ for (const k of KINDS.filter((x) => !x.packed)) {
   );
 }
 /** Packed float to i32: lanes out of range and NaN become 0x8000_0000. */
-function toPackedInteger(e: Emit, v: Value): Value {
+export function toPackedInteger(e: Emit, v: Value): Value {
   const splat = (bits: number) => e.op("i32x4.splat", e.i32(bits));
   const inRange = e.op(
     "v128.and",
@@ -224,7 +225,7 @@ function toPackedInteger(e: Emit, v: Value): Value {
   return e.op("v128.bitselect", e.op("i32x4.trunc_sat_f32x4_s", v), splat(0x8000_0000), inRange);
 }
 /** Two doubles to i32 in the low half, zero above. */
-function toPackedIntegerFromDouble(e: Emit, v: Value): Value {
+export function toPackedIntegerFromDouble(e: Emit, v: Value): Value {
   const lanes = [0, 1].map((i) => toInteger(e, "f64", 32, e.lane("f64x2.extract_lane", i, v)));
   const first = e.lane("i32x4.replace_lane", 0, zero(e), lanes[0] as Value);
   return e.lane("i32x4.replace_lane", 1, first, lanes[1] as Value);
@@ -270,19 +271,10 @@ for (const prefix of ["np", "66"] as const) {
 }
 
 // SSE3 horizontal and alternating
-/** Lanes of `width` bytes: even ones of a and b, and odd ones. */
-function pairs(e: Emit, width: number, a: Value, b: Value): [Value, Value] {
-  const pick = (odd: number) => {
-    const lanes: number[] = [];
-    for (let at = odd * width; at < 32; at += 2 * width) for (let i = 0; i < width; i++) lanes.push(at + i);
-    return e.shuffle(lanes, a, b);
-  };
-  return [pick(0), pick(1)];
-}
 for (const [prefix, shape, width, suffix] of [["66", "f64x2", 8, "PD"], ["f2", "f32x4", 4, "PS"]] as const) {
   const horizontal = (name: string) =>
     binary((e, a, b) => {
-      const [even, odd] = pairs(e, width, a, b);
+      const [even, odd] = evenOdd(e, width, a, b);
       return e.op(`${shape}.${name}`, even, odd);
     });
   sse(`HADD${suffix} xmm, xmm/m128`, `${prefix} 0f7c /r`, horizontal("add"));
@@ -353,6 +345,3 @@ for (
     binary((e, a, b) => e.op("v128.bitselect", b, a, e.op(`${shape}.lt_s`, e.xmm(0), zero(e)))),
   );
 }
-void low;
-void integerType;
-void XMM;

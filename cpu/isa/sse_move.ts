@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** SSE to SSE4.1 data movement. SDM Vol. 2. @module */
-import type { Semantics } from "./row.ts";
-import { binary, fromI32, fromI64, low, requireSse, source, sse, unary, XMM } from "./sse_patterns.ts";
-import { row } from "./row.ts";
+import { integerOp, unpack } from "./integer_ops.ts";
+import { row, type Semantics } from "./row.ts";
+import { binary, fromI32, fromI64, low, requireSse, sse, unary, XMM } from "./sse_patterns.ts";
 
 const load = (aligned: boolean): Semantics => (e) =>
   e.setXmmReg(e.form.isMemory ? e.load128(e.address(), aligned) : e.xmmRm());
@@ -79,26 +79,18 @@ const duplicate = (lanes: readonly number[]) =>
 sse("MOVSLDUP xmm, xmm/m128", "f3 0f12 /r", duplicate([0, 0, 2, 2]));
 sse("MOVSHDUP xmm, xmm/m128", "f3 0f16 /r", duplicate([1, 1, 3, 3]));
 
-const UNPACK = (width: number, high: boolean) => {
-  const half = high ? 8 : 0;
-  const lanes: number[] = [];
-  for (let i = 0; i < 8; i += width) {
-    for (const from of [0, 16]) for (let b = 0; b < width; b++) lanes.push(from + half + i + b);
-  }
-  return binary((e, a, b) => e.shuffle(lanes, a, b));
-};
-sse("UNPCKLPS xmm, xmm/m128", "np 0f14 /r", UNPACK(4, false));
-sse("UNPCKLPD xmm, xmm/m128", "66 0f14 /r", UNPACK(8, false));
-sse("UNPCKHPS xmm, xmm/m128", "np 0f15 /r", UNPACK(4, true));
-sse("UNPCKHPD xmm, xmm/m128", "66 0f15 /r", UNPACK(8, true));
-sse("PUNPCKLBW xmm, xmm/m128", "66 0f60 /r", UNPACK(1, false));
-sse("PUNPCKLWD xmm, xmm/m128", "66 0f61 /r", UNPACK(2, false));
-sse("PUNPCKLDQ xmm, xmm/m128", "66 0f62 /r", UNPACK(4, false));
-sse("PUNPCKLQDQ xmm, xmm/m128", "66 0f6c /r", UNPACK(8, false));
-sse("PUNPCKHBW xmm, xmm/m128", "66 0f68 /r", UNPACK(1, true));
-sse("PUNPCKHWD xmm, xmm/m128", "66 0f69 /r", UNPACK(2, true));
-sse("PUNPCKHDQ xmm, xmm/m128", "66 0f6a /r", UNPACK(4, true));
-sse("PUNPCKHQDQ xmm, xmm/m128", "66 0f6d /r", UNPACK(8, true));
+sse("UNPCKLPS xmm, xmm/m128", "np 0f14 /r", binary(unpack(4, false)));
+sse("UNPCKLPD xmm, xmm/m128", "66 0f14 /r", binary(unpack(8, false)));
+sse("UNPCKHPS xmm, xmm/m128", "np 0f15 /r", binary(unpack(4, true)));
+sse("UNPCKHPD xmm, xmm/m128", "66 0f15 /r", binary(unpack(8, true)));
+integerOp("PUNPCKLBW", "0f60", unpack(1, false), "low", true);
+integerOp("PUNPCKLWD", "0f61", unpack(2, false), "low", true);
+integerOp("PUNPCKLDQ", "0f62", unpack(4, false), "low", true);
+integerOp("PUNPCKLQDQ", "0f6c", unpack(8, false), "none");
+integerOp("PUNPCKHBW", "0f68", unpack(1, true), "high");
+integerOp("PUNPCKHWD", "0f69", unpack(2, true), "high");
+integerOp("PUNPCKHDQ", "0f6a", unpack(4, true), "high");
+integerOp("PUNPCKHQDQ", "0f6d", unpack(8, true), "none");
 
 for (const [encoding, name, lane] of [["np 0f50", "PS", "i32x4"], ["66 0f50", "PD", "i64x2"]] as const) {
   sse(
@@ -122,7 +114,7 @@ row("MASKMOVDQU xmm, xmm", "66 0ff7 /r :reg", 128, (e) => {
   requireSse(e);
   const mask = e.xmmRm();
   const value = e.xmmReg();
-  const base = e.sourceAddress(e.gpr(7, e.form.asize === 64 ? 64 : 64));
+  const base = e.sourceAddress(e.gpr(7, 64));
   for (let i = 0; i < 16; i++) {
     const sign = e.lane("i8x16.extract_lane_u", i, mask);
     e.if(e.bit(sign, 7), () => {
@@ -130,4 +122,3 @@ row("MASKMOVDQU xmm, xmm", "66 0ff7 /r :reg", 128, (e) => {
     });
   }
 }, { ...XMM, implicitSource: true });
-void source;

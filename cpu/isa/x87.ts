@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
-/** x87: one row per opcode byte; what each ModRM does is in cpu/x87/instructions.ts. SDM Vol. 2, Vol. 1 §8. @module */
+/**
+ * x87: a row per opcode byte, all of them done by cpu/x87_unit.ts, which is given opcode and ModRM byte (WAIT: system.ts).
+ * SDM Vol. 1 §8, Vol. 2.
+ * Not done: FERR# instead of #MF when CR0.NE is clear.
+ * @module
+ */
 import { row } from "./row.ts";
 
 for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
-  row(`x87 ${opcode.toString(16).toUpperCase()}`, `${opcode.toString(16)} /r`, "v", (e) => {
-    const linear = e.form.isMemory ? e.linear(e.address()) : e.i64(0);
-    e.microcode("x87", [e.i32(opcode), e.imm(8), linear, e.i32(e.form.osize === 16 ? 1 : 0)]);
-  }, { passModrm: true });
+  const hex = opcode.toString(16);
+  row(`x87 ${hex.toUpperCase()}`, `${hex} /r`, "v", (e, w) => {
+    const how = e.or(32, e.imm(8), e.i32((opcode << 8) | (w === 16 ? 1 << 16 : 0)));
+    if (!e.form.isMemory) return e.microcode("x87", [how]);
+    const address = e.address();
+    e.microcode("x87_memory", [how, address.offset, e.linear(address)]);
+  }, { reg: "none", rm: "none", passModrm: true });
 }
