@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Runs instruction bytes on the host's own CPU: builds a static ELF program by hand (no toolchain needed) that for
+ * each case loads registers and flags, runs the bytes, and stores registers and flags; exceptions come in as
+ * signals. Linux on x86-64 only. ELF: System V ABI; signal frames: Linux uapi asm/sigcontext.h.
+ * @module
+ */
+
+/** What runs, and on what. In 32-bit mode only the first eight registers and their low halves count. */
+export interface NativeCase {
+  readonly code: readonly number[];
+  readonly gpr: readonly bigint[];
+  readonly flags: number;
+  readonly memory: Uint8Array;
+}
+/** What came of it. `vector`: the exception raised, or -1; then registers mean nothing. */
+export interface NativeResult {
+  readonly vector: number;
+  readonly gpr: readonly bigint[];
+  readonly flags: number;
+  readonly memory: Uint8Array;
+}
+
+/** Bytes of scratch memory per case. */
+export const SCRATCH_BYTES = 512;
+/** Most instruction bytes in a case. */
+export const MAX_CODE = 200;
+const IMAGE_BASE = 0x40_0000;
+const SLOTS = IMAGE_BASE + 0x1000;
+const SLOT_BITS = 9;
+const BLOCK_BYTES = 256; // registers in encoding order, then flags and trap number
+const BLOCK_FLAGS = 128, BLOCK_TRAP = 144;
+const ALT_STACK_BYTES = 64 * 1024;
+/** Registers are loaded in front of the case's code. */
+const PROLOGUE_BYTES = { 32: 6 + 8 * 6, 64: 6 + 16 * 8 } as const;
+
+/** Where case `i` of a program has its code. */
+export function codeAddress(bits: 32 | 64, i: number): number {
+  return SLOTS + (i << SLOT_BITS) + PROLOGUE_BYTES[bits];
+}
+/** Where case `i` of `count` has its scratch memory. */
+export function scratchAddress(count: number, i: number): number {
+  return regions(count).scratch + i * SCRATCH_BYTES;
+}
+/** First address behind everything a program of `count` cases uses. */
+export function endAddress(count: number): number {
+  return regions(count).end;
+}
+
+function regions(count: number) {
+  const inputs = SLOTS + ((count + 1) << SLOT_BITS);
+  const scratch = inputs + count * BLOCK_BYTES;
+  const outputs = scratch + count * SCRATCH_BYTES;
+  const altStack = outputs + count * BLOCK_BYTES;
+  return { inputs, scratch, outputs, altStack, end: altStack + ALT_STACK_BYTES };
+}
+
+const SIGNALS = [4, 5, 7, 8, 11]; // ILL TRAP BUS FPE SEGV
+const SA_FLAGS = 0x4c00_0004; // SIGINFO RESTORER ONSTACK NODEFER
+
+class Writer {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  at = 0;
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+  }
+  /** Bytes; a string is hex, an array element beyond a byte is a little-endian u32. */
+  put(...parts: (string | number)[]): void {
+    for (const part of parts) {
+      if (typeof part === "number") {
+        this.view.setUint32(this.at, part, true);
+        this.at += 4;
+      } else {
+        for (const byte of part.split(" ")) this.bytes[this.at++] = parseInt(byte, 16);
+      }
+    }
+  }
+}
+
+/** The program as an ELF file. */
+export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8Array<ArrayBuffer> {
+  const count = cases.length;
+  const { inputs, scratch, outputs, altStack, end } = regions(count);
+  const long = bits === 64;
+  const w = new Writer(outputs - IMAGE_BASE);
+  const seek = (address: number) => w.at = address - IMAGE_BASE;
+  const here = () => IMAGE_BASE + w.at;
+  const call = long ? "0f 05" : "cd 80";
+
+  // Signal handling: sigaction and stack_t structures, handler, restorer
+  const action = IMAGE_BASE + 0x100, altInfo = IMAGE_BASE + 0x140, entry = IMAGE_BASE + 0x180;
+  const handler = IMAGE_BASE + 0x400, restorer = IMAGE_BASE + 0x480;
+  seek(action);
+  if (long) w.put(handler, 0, SA_FLAGS, 0, restorer, 0, 0, 0);
+  else w.put(handler, SA_FLAGS, restorer, 0, 0);
+  seek(altInfo);
+  if (long) w.put(altStack, 0, 0, 0, ALT_STACK_BYTES, 0);
+  else w.put(altStack, 0, ALT_STACK_BYTES);
+  seek(restorer);
+  w.put("b8", long ? 15 : 173, call); // rt_sigreturn
+  seek(handler);
+  if (long) w.put("48 8b 82", 168); // mov rax, uc.rip
+  else w.put("8b 54 24 0c", "8b 42 4c");
+  w.put("2d", SLOTS, `c1 e8 0${SLOT_BITS}`); // eax = case
+  if (long) w.put("8b 8a", 200); // mov ecx, uc.trapno
+  else w.put("8b 4a 44");
+  w.put("ff c1", "89 c6", "c1 e6 08", "89 8e", outputs + BLOCK_TRAP); // its block.trap = trapno + 1
+  w.put("ff c0", `c1 e0 0${SLOT_BITS}`, "05", SLOTS); // next case
+  if (long) w.put("48 89 82", 168);
+  else w.put("89 42 4c");
+  w.put("c3");
+
+  seek(entry);
+  if (long) w.put("bf", altInfo, "31 f6", "b8", 131, call);
+  else w.put("bb", altInfo, "31 c9", "b8", 186, call);
+  for (const signal of SIGNALS) {
+    if (long) w.put("bf", signal, "be", action, "31 d2", "41 ba", 8, "b8", 13, call);
+    else w.put("bb", signal, "b9", action, "31 d2", "be", 8, "b8", 174, call);
+  }
+  w.put("e9", SLOTS - (here() + 5));
+
+  const registers = long ? 16 : 8;
+  const move = (opcode: "8b" | "89", r: number, address: number) => {
+    if (long) {
+      w.put(r < 8 ? "48" : "4c", opcode, (((r & 7) << 3) | 4).toString(16), "25", address);
+    } else w.put(opcode, ((r << 3) | 5).toString(16), address);
+  };
+  cases.forEach((one, i) => {
+    const input = inputs + i * BLOCK_BYTES, output = outputs + i * BLOCK_BYTES;
+    seek(SLOTS + (i << SLOT_BITS));
+    w.put("bc", input + BLOCK_FLAGS, "9d"); // mov esp, &flags; popf
+    for (let r = 0; r < registers; r++) if (r !== 4) move("8b", r, input + r * 8);
+    move("8b", 4, input + 4 * 8);
+    w.bytes.set(one.code, w.at);
+    w.at += one.code.length;
+    for (let r = 0; r < registers; r++) move("89", r, output + r * 8);
+    w.put("bc", output + BLOCK_FLAGS + (long ? 8 : 4), "9c");
+    w.put("e9", SLOTS + ((i + 1) << SLOT_BITS) - (here() + 5));
+    seek(input);
+    for (let r = 0; r < 16; r++) w.view.setBigUint64(w.at + r * 8, one.gpr[r] ?? 0n, true);
+    w.view.setUint32(w.at + BLOCK_FLAGS, one.flags, true);
+    w.bytes.set(one.memory, scratch + i * SCRATCH_BYTES - IMAGE_BASE);
+  });
+
+  // Writes scratch and outputs to the standard output
+  seek(SLOTS + (count << SLOT_BITS));
+  w.put("bb", scratch, "bd", altStack - scratch);
+  const again = here();
+  if (long) w.put("bf", 1, "89 de", "89 ea", "b8", 1, call, "85 c0", "7e 06", "01 c3", "29 c5");
+  else {
+    w.put("53", "89 d9", "bb", 1, "89 ea", "b8", 4, call, "5b", "85 c0", "7e 06", "01 c3", "29 c5");
+  }
+  w.put("75", (again - (here() + 2) & 0xff).toString(16));
+  w.put(long ? "31 ff" : "31 db", "b8", long ? 60 : 1, call);
+
+  // ELF header and one program header
+  seek(IMAGE_BASE);
+  w.put(0x464c_457f, long ? "02 01 01 00" : "01 01 01 00", 0, 0, "02 00", long ? "3e 00" : "03 00", 1);
+  const fileSize = w.bytes.length, size = end - IMAGE_BASE;
+  if (long) {
+    w.put(entry, 0, 64, 0, 0, 0, 0, "40 00 38 00 01 00 00 00 00 00 00 00");
+    w.put(1, 7, 0, 0, IMAGE_BASE, 0, IMAGE_BASE, 0, fileSize, 0, size, 0, 0x1000, 0);
+  } else {
+    w.put(entry, 52, 0, 0, "34 00 20 00 01 00 00 00 00 00 00 00");
+    w.put(1, 0, IMAGE_BASE, IMAGE_BASE, fileSize, size, 7, 0x1000);
+  }
+  return w.bytes as Uint8Array<ArrayBuffer>;
+}
+
+/** Runs the cases; a string says why the host cannot. */
+export async function runNative(
+  bits: 32 | 64,
+  cases: readonly NativeCase[],
+): Promise<readonly NativeResult[] | string> {
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "the host is not Linux on x86-64";
+  const path = await Deno.makeTempFile({ prefix: "xenner-native-" });
+  try {
+    await Deno.writeFile(path, buildProgram(bits, cases));
+    await Deno.chmod(path, 0o755);
+    let output: Deno.CommandOutput;
+    try {
+      output = await new Deno.Command(path, { stdin: "null", stdout: "piped", stderr: "null" }).output();
+    } catch (error) {
+      return `the host cannot run a ${bits}-bit program: ${(error as Error).message}`;
+    }
+    const { scratch, outputs, altStack } = regions(cases.length);
+    if (output.stdout.length !== altStack - scratch) {
+      throw new Error(`native program ended early: ${output.signal ?? output.code}`);
+    }
+    const view = new DataView(output.stdout.buffer, output.stdout.byteOffset);
+    return cases.map((_, i) => {
+      const at = outputs - scratch + i * BLOCK_BYTES;
+      return {
+        vector: view.getUint32(at + BLOCK_TRAP, true) - 1,
+        gpr: Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
+        flags: view.getUint32(at + BLOCK_FLAGS, true),
+        memory: output.stdout.slice(i * SCRATCH_BYTES, (i + 1) * SCRATCH_BYTES),
+      };
+    });
+  } finally {
+    await Deno.remove(path);
+  }
+}
