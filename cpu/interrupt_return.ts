@@ -107,10 +107,12 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
     stack.useCurrent();
     stack.lo = spLo;
     stack.hi = spHi;
-    stack.move(0);
+    stack.move(0); // cuts it to the new stack's width
+  } else {
+    setCode(core, selector, newCpl, code);
+    core.updateMode();
   }
   stack.commit();
-  setCode(core, selector, newCpl, code);
   if (newCpl !== cpl) dropInnerSegments(core, newCpl);
   core.setRflags(flags);
   return finish(core, lo, hi, opBytes > 2 && (image & FLAG_RF) !== 0);
@@ -118,7 +120,7 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
 
 function finish(core: CpuCore, lo: number, hi: number, resume: boolean): Status {
   core.resumeFlag = resume;
-  core.updateMode();
+  if (core.codeBits !== 64) core.updateMode(); // data segments may have changed
   core.setRip(lo, core.codeBits === 64 ? hi : 0);
   core.checkInterrupts();
   return DISPATCH;
