@@ -39,6 +39,7 @@ function run(parts: XenParts, call: GuestCall): number {
     case SCHEDOP_yield:
       return 0;
     case SCHEDOP_block:
+      parts.shared.enableUpcalls();
       if (!wakeupWaiting(parts)) scheduler.block();
       return 0;
     case SCHEDOP_shutdown: {

@@ -97,6 +97,11 @@ export class SharedInfo {
     return this.#memory.bytes[this.vcpuInfo] !== 0;
   }
 
+  /** Clears evtchn_upcall_mask, which HVM guests do not use, as SCHEDOP_block promises. */
+  enableUpcalls(): void {
+    this.#memory.bytes[this.vcpuInfo + vcpu_info[this.bits].at.evtchn_upcall_mask] = 0;
+  }
+
   /** VCPUOP_register_vcpu_info: moves vcpu_info into the guest's RAM, once. Returns 0 or a negative errno. */
   registerVcpuInfo(gfn: Gfn, offset: number): number {
     if (this.vcpuInfo !== this.page) return -XEN_EINVAL;

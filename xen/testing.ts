@@ -69,7 +69,7 @@ export interface XenRig {
   /** Guest RAM from physical address 0. */
   readonly ram: DataView<ArrayBuffer>;
   /** Issues hypercall `nr` at the vCPU's width; the result as a signed number. */
-  hypercall(nr: number, ...args: (number | bigint)[]): number;
+  hypercall(nr: number | bigint, ...args: (number | bigint)[]): number;
 }
 
 /** What tests may choose. */
