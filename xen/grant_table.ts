@@ -61,20 +61,25 @@ export interface GrantTableState {
 }
 
 class Mapping implements MappedGrant {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly view: DataView<ArrayBuffer>;
   #table: GrantTable | undefined;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #view: DataView<ArrayBuffer> | undefined;
   constructor(
     table: GrantTable,
-    memory: GuestMemory,
+    readonly memory: GuestMemory,
     readonly gref: number,
     readonly gpa: number,
-    page: number,
+    /** Byte offset of the page in the memory. */
+    readonly page: number,
     readonly readonly: boolean,
   ) {
     this.#table = table;
-    this.bytes = memory.bytes.subarray(page, page + PAGE_SIZE);
-    this.view = new DataView(memory.view.buffer, page, PAGE_SIZE);
+  }
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes ??= this.memory.bytes.subarray(this.page, this.page + PAGE_SIZE);
+  }
+  get view(): DataView<ArrayBuffer> {
+    return this.#view ??= new DataView(this.memory.view.buffer, this.page, PAGE_SIZE);
   }
   unmap(): void {
     this.#table?.release(this.gref, this.readonly);
