@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * MMX, with what SSE, SSE2 and SSSE3 added for MM registers. SDM Vol. 1 §9, Vol. 2. MMn is the significand of x87
- * register R[n] (cpu/x87/state.ts). Every instruction but EMMS marks all x87 registers as used and sets TOP to 0
- * (Vol. 3A §12.2); writing MMn fills its exponent with ones.
+ * register R[n] (cpu/x87/state.ts). Every instruction marks all x87 registers as used (EMMS: empty) and sets TOP
+ * to 0 (Vol. 3A §12.2; conversions from memory to XMM do not, as AMD processors have it); writing MMn fills its exponent with ones.
  * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module
  */
@@ -180,6 +180,7 @@ mmx("MASKMOVQ mm, mm", "np 0ff7 /r :reg", (e) => {
 }, { ...MM, implicitSource: true });
 row("EMMS", "np 0f77", "v", (e) => {
   check(e);
+  enter(e);
   e.setState32(TAGS, e.and(32, e.state32(TAGS), e.i32(~0xff)));
 });
 
@@ -187,20 +188,21 @@ row("EMMS", "np 0f77", "v", (e) => {
 
 const TO_XMM = { reg: "xmm", rm: "mmx" } as const;
 const TO_MM = { reg: "mmx", rm: "xmm" } as const;
-mmx("CVTPI2PS xmm, mm/m64", "np 0f2a /r", (e) => {
-  requireSse(e);
-  const value = e.op("f32x4.convert_i32x4_s", fromI64(e, source(e)));
-  enter(e);
-  e.setXmmPart("reg", half(e, value, 0));
-}, TO_XMM);
-// From memory it has nothing to do with MMX.
-row("CVTPI2PD xmm, mm/m64", "66 0f2a /r", 64, (e) => {
-  if (!e.form.isMemory) check(e);
-  requireSse(e);
-  const value = e.op("f64x2.convert_low_i32x4_s", fromI64(e, source(e)));
-  if (!e.form.isMemory) enter(e);
-  e.setXmmReg(value);
-}, TO_XMM);
+// From memory they have nothing to do with MMX.
+const fromIntegers = (text: string, encoding: string, finish: (e: Emit, v: Value) => void) =>
+  row(text, encoding, 64, (e) => {
+    if (!e.form.isMemory) check(e);
+    requireSse(e);
+    const value = fromI64(e, source(e));
+    if (!e.form.isMemory) enter(e);
+    finish(e, value);
+  }, TO_XMM);
+fromIntegers("CVTPI2PS xmm, mm/m64", "np 0f2a /r", (e, v) => {
+  e.setXmmPart("reg", half(e, e.op("f32x4.convert_i32x4_s", v), 0));
+});
+fromIntegers("CVTPI2PD xmm, mm/m64", "66 0f2a /r", (e, v) => {
+  e.setXmmReg(e.op("f64x2.convert_low_i32x4_s", v));
+});
 
 /** Two floats to two i32; `rounding`: mode for roundTo. */
 function toIntegers(e: Emit, type: "f32" | "f64", v: Value, rounding: Value | undefined): Value {

@@ -36,6 +36,13 @@ const arithmetic = (k: Kind, name: string): Semantics =>
   };
 const single = (k: Kind, f: (e: Emit, v: Value) => Value, g: (e: Emit, v: Value) => Value): Semantics =>
   k.packed ? unary(f) : (e) => e.setXmmPart("reg", g(e, scalar(e, k.type)));
+/** Denormals become zeros of their sign, as RCPxx and RSQRTxx have it. */
+function withoutDenormals(e: Emit, v: Value): Value {
+  const sign = e.op("i32x4.splat", e.i32(0x8000_0000));
+  const magnitude = e.op("v128.andnot", v, sign);
+  const tiny = e.op("i32x4.lt_u", magnitude, e.op("i32x4.splat", e.i32(0x0080_0000)));
+  return e.op("v128.andnot", v, e.op("v128.andnot", tiny, sign));
+}
 /** MIN and MAX return the second operand for NaN and for two zeros. */
 const extremum = (k: Kind, name: "min" | "max"): Semantics =>
   k.packed ? binary((e, a, b) => e.op(`${k.shape}.p${name}`, b, a)) : (e) => {
@@ -57,22 +64,13 @@ for (const k of KINDS) {
   define("DIV", "5e", arithmetic(k, "div"));
   define("MAX", "5f", extremum(k, "max"));
   if (k.type === "f32") {
-    const one = (e: Emit) => e.op("f32.reinterpret_i32", e.i32(0x3f80_0000));
-    const ones = (e: Emit) => e.op("f32x4.splat", one(e));
-    define(
-      "RSQRT",
-      "52",
-      single(
-        k,
-        (e, v) => e.op("f32x4.div", ones(e), e.op("f32x4.sqrt", v)),
-        (e, v) => e.op("f32.div", one(e), e.op("f32.sqrt", v)),
-      ),
-    );
-    define(
-      "RCP",
-      "53",
-      single(k, (e, v) => e.op("f32x4.div", ones(e), v), (e, v) => e.op("f32.div", one(e), v)),
-    );
+    const approximation = (f: (e: Emit, v: Value) => Value) => {
+      const whole = (e: Emit, v: Value) => withoutDenormals(e, f(e, withoutDenormals(e, v)));
+      return single(k, whole, (e, v) => e.lane("f32x4.extract_lane", 0, whole(e, e.op("f32x4.splat", v))));
+    };
+    const one = (e: Emit) => e.op("i32x4.splat", e.i32(0x3f80_0000));
+    define("RSQRT", "52", approximation((e, v) => e.op("f32x4.div", one(e), e.op("f32x4.sqrt", v))));
+    define("RCP", "53", approximation((e, v) => e.op("f32x4.div", one(e), v)));
   }
 
   // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD; bit 2 negates.
