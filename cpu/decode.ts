@@ -341,6 +341,7 @@ export class Decoder {
       : mode.flat && segmentIndex <= DS
       ? "none"
       : "checked";
+    const countNonZero = options.shiftCount === true && (immLow & (width === 64 ? 63 : 31)) !== 0;
     const repeat = options.repeats === true ? rep : 0;
     const low = found.span === 16 ? opcode & 15 : 0;
     const formKey = (WIDTH_INDEX[width] as number) | ((WIDTH_INDEX[effective] as number) << 2) |
@@ -348,7 +349,7 @@ export class Decoder {
       ((WIDTH_INDEX[mode.stackBits] as number) << 8) | (isMemory ? 1 << 10 : 0) |
       (repeat === 0 ? 0 : repeat === 0xf2 ? 1 << 11 : 2 << 11) | (rexW ? 1 << 13 : 0) | (low << 14) |
       (hasIndex ? 1 << 18 : 0) | (SEGMENT_KIND[segmentKind] << 19) | (mode.flat ? 1 << 21 : 0) |
-      (mode.fpuTrap ? 1 << 22 : 0);
+      (mode.fpuTrap ? 1 << 22 : 0) | (countNonZero ? 1 << 23 : 0);
     let form = forms.get(formKey);
     if (form === undefined) {
       form = {
@@ -363,6 +364,7 @@ export class Decoder {
         addressForm: { hasIndex, segment: segmentKind },
         flat: mode.flat,
         fpuTrap: mode.fpuTrap,
+        countNonZero,
       };
       forms.set(formKey, form);
     }

@@ -9,7 +9,15 @@ import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import type { Instruction } from "./decode.ts";
 import { WasmBuilder } from "./emit/builder.ts";
-import { FLAG_KIND_COUNT, FLAG_KIND_RAW, flagKindOf, imageOf } from "./emit/flags.ts";
+import type { FlagKind, Width } from "./emit/emit.ts";
+import {
+  carryOf,
+  FLAG_KIND_COUNT,
+  FLAG_KIND_RAW,
+  flagKindOf,
+  type FlagSource,
+  imageOf,
+} from "./emit/flags.ts";
 import { InterpreterEmit } from "./emit/interpreter.ts";
 import { type Facts, type Links } from "./emit/wasm_emit.ts";
 import { record } from "./record.ts";
@@ -54,7 +62,7 @@ const CALLBACK_TYPES = {
   microcode: 2,
   raise: 3,
 } as const;
-const CORE_EXPORTS = { flags: 0, leave: 2, jump: 0, sliceEnd: 1 } as const;
+const CORE_EXPORTS = { flags: 0, carry: 0, leave: 2, jump: 0, sliceEnd: 1 } as const;
 const NO_LINKS: Omit<Links, "microcodeId"> = {
   handlerType: 0,
   slowLoad: 0,
@@ -64,6 +72,7 @@ const NO_LINKS: Omit<Links, "microcodeId"> = {
   microcode: 0,
   raise: 0,
   flags: 0,
+  carry: 0,
   leave: 0,
   jump: 0,
   sliceEnd: 0,
@@ -149,27 +158,37 @@ export class Modules {
       b.zeroExtend(32, 64, b.loadRaw("i32.load16_u", rec, record.at.poff));
     const spent = (b: WasmBuilder) => b.op("i32.lt_s", b.loadRaw("i32.load", b.i32(S.budget)), b.i32(0));
 
-    define(nullary, 0, (b) => {
+    // A binary search for the kind: there are 33, and this runs for every INC whose carry comes from elsewhere.
+    const byKind = (b: WasmBuilder, leaf: (number: number) => void) => {
       const kind = b.loadRaw("i32.load", b.i32(S.flagKind));
-      for (let number = 0; number < FLAG_KIND_COUNT; number++) {
+      const search = (from: number, to: number): void => {
+        if (to - from === 1) return leaf(from);
+        const middle = (from + to) >> 1;
+        b.if(b.ltU(32, kind, b.i32(middle)), () => search(from, middle), () => search(middle, to));
+      };
+      search(0, FLAG_KIND_COUNT);
+    };
+    const aux = (b: WasmBuilder) => b.loadRaw("i32.load", b.i32(S.flagAux));
+    const stored = (b: WasmBuilder, known: { kind: FlagKind; w: Width }): FlagSource => {
+      const load = (at: number) => b.loadRaw(known.w === 64 ? "i64.load" : "i32.load", b.i32(at));
+      return { ...known, result: load(S.flagResult), first: load(S.flagFirst), aux: aux(b) };
+    };
+    define(nullary, 0, (b) =>
+      byKind(b, (number) => {
         const known = flagKindOf(number);
-        b.if(b.eq(32, kind, b.i32(number)), () => {
-          if (known === undefined) return b.return(b.loadRaw("i32.load", b.i32(S.flagAux)));
-          const load = (at: number) => b.loadRaw(known.w === 64 ? "i64.load" : "i32.load", b.i32(at));
-          const source = {
-            ...known,
-            result: load(S.flagResult),
-            first: load(S.flagFirst),
-            aux: b.loadRaw("i32.load", b.i32(S.flagAux)),
-          };
-          const image = imageOf(b, source) as ReturnType<WasmBuilder["op"]>;
-          // What was computed once is kept in explicit form.
-          b.storeRaw("i32.store", b.i32(S.flagAux), image);
-          b.storeRaw("i32.store", b.i32(S.flagKind), b.i32(FLAG_KIND_RAW));
-          b.return(image);
-        });
-      }
-    }, { exportName: "flags" });
+        if (known === undefined) return b.return(aux(b));
+        const image = imageOf(b, stored(b, known)) as ReturnType<WasmBuilder["op"]>;
+        // What was computed once is kept in explicit form.
+        b.storeRaw("i32.store", b.i32(S.flagAux), image);
+        b.storeRaw("i32.store", b.i32(S.flagKind), b.i32(FLAG_KIND_RAW));
+        b.return(image);
+      }), { exportName: "flags" });
+    define(nullary, 0, (b) =>
+      byKind(b, (number) => {
+        const known = flagKindOf(number);
+        if (known === undefined) return b.return(b.bit(aux(b), 0));
+        b.return(carryOf(b, stored(b, known)));
+      }), { exportName: "carry" });
 
     // Near branch to S.rip, the block already charged.
     const jump = define(nullary, 0, (b) => {

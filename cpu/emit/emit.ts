@@ -49,6 +49,8 @@ export interface Form {
   readonly rexW: boolean;
   /** x87, MMX and SSE instructions may fault because of CR0 or CR4: check before they do anything. */
   readonly fpuTrap: boolean;
+  /** The immediate is a shift count that is not zero once masked. */
+  readonly countNonZero: boolean;
   /** The condition code: low four bits of the opcode, for Jcc, SETcc, CMOVcc. */
   readonly opcodeLow: number;
 }

@@ -61,6 +61,7 @@ export interface Links {
   readonly microcode: number;
   readonly raise: number;
   readonly flags: number;
+  readonly carry: number;
   readonly leave: number;
   readonly jump: number;
   readonly sliceEnd: number;
@@ -538,7 +539,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   /** CF without counting as a read: for INC and DEC, which pass it on. */
   #carryValue(): Value {
     const source = this.#source();
-    return source !== undefined ? carryOf(this, source) : this.bit(this.#image(), 0);
+    if (source !== undefined) return carryOf(this, source);
+    if (this.flags?.number === FLAG_KIND_RAW) return this.bit(this.state32(S.flagAux), 0);
+    return this.call(this.links.carry, [], "i32") as Val;
   }
   carry(): Value {
     this.#reads(FLAG_CF);

@@ -100,21 +100,31 @@ function dividend(e: Emit, w: 8 | 16 | 32, signed: boolean): Value {
   return e.or(64, e.shl(64, high, e.k(8, w)), e.zeroExtend(w, 64, e.gpr(RAX, w)));
 }
 
-/** 128 by 64 bits, unsigned, high < divisor: shift and subtract, a bit at a time. */
+/** 128 by 64 bits, unsigned, high < divisor: two digits of 32 bits, Knuth's algorithm D (TAOCP 4.3.1). */
 function longDivision(e: Emit, high: Value, low: Value, divisor: Value): { q: Value; r: Value } {
-  const rest = e.variable(high), bits = e.variable(low), turns = e.variable(e.i32(64));
-  e.doWhile(() => {
-    const r = e.get(rest), b = e.get(bits);
-    const doubled = e.or(64, e.shl(64, r, e.k(8, 1)), e.shrU(64, b, e.k(8, 63)));
-    // The 65th bit of the doubled rest is the old top bit: then the divisor goes in for certain.
-    const goes = e.or(32, e.sign(64, r), e.eqz(32, e.ltU(64, doubled, divisor)));
-    e.set(rest, e.select(goes, e.sub(64, doubled, divisor), doubled));
-    e.set(bits, e.or(64, e.shl(64, b, e.k(8, 1)), e.zeroExtend(32, 64, goes)));
-    const left = e.op("i32.sub", e.get(turns), e.i32(1));
-    e.set(turns, left);
-    return left;
-  });
-  return { q: e.get(bits), r: e.get(rest) };
+  const k32 = e.k(8, 32);
+  const upper = (v: Value) => e.shrU(64, v, k32), lower = (v: Value) => e.and(64, v, e.i64(0xffff_ffff));
+  // Normalize: the divisor's top bit set. A shift by 64 - 0 is made of two.
+  const shift = e.op("i32.wrap_i64", e.op("i64.clz", divisor));
+  const d = e.shl(64, divisor, shift), d1 = upper(d), d0 = lower(d);
+  const carried = e.shrU(64, e.shrU(64, low, e.k(8, 1)), e.op("i32.sub", e.i32(63), shift));
+  const rest = e.or(64, e.shl(64, high, shift), carried), bits = e.shl(64, low, shift);
+  /** One digit of the quotient, and the rest with `next` brought down. */
+  const digit = (rest: Value, next: Value): { q: Value; rest: Value } => {
+    let q = e.op("i64.div_u", rest, d1), r = e.op("i64.rem_u", rest, d1);
+    // The estimate is at most 2 too big.
+    for (let i = 0; i < 2; i++) {
+      const large = e.ltU(64, e.i64(0xffff_ffff), q);
+      const over = e.ltU(64, e.or(64, e.shl(64, r, k32), next), e.mul(64, q, d0));
+      const small = e.eqz(64, upper(r));
+      const fix = e.and(32, small, e.or(32, large, over));
+      q = e.sub(64, q, e.zeroExtend(32, 64, fix));
+      r = e.add(64, r, e.select(fix, d1, e.i64(0)));
+    }
+    return { q, rest: e.sub(64, e.or(64, e.shl(64, rest, k32), next), e.mul(64, q, d)) };
+  };
+  const first = digit(rest, upper(bits)), second = digit(first.rest, lower(bits));
+  return { q: e.or(64, e.shl(64, first.q, k32), second.q), r: e.shrU(64, second.rest, shift) };
 }
 
 row("DIV r/m8", "f6 /6", 8, divide, { undefinedFlags: undefinedByDivision });

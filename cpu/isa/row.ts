@@ -39,6 +39,8 @@ export interface RowOptions {
   readonly rm?: RegisterClass;
   /** F3/F2 repeats it (string instructions). */
   readonly repeats?: boolean;
+  /** The immediate is a shift count. */
+  readonly shiftCount?: boolean;
   /** LOCK is allowed when the destination is memory. */
   readonly lockable?: boolean;
   /** The ModRM byte itself is the immediate (x87). */

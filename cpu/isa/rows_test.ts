@@ -67,6 +67,7 @@ function* formsOf(row: Row): Generator<readonly [Width, InstructionForm]> {
               addressForm: { hasIndex: true, segment },
               flat: segment !== "checked",
               fpuTrap: true,
+              countNonZero: row.options.shiftCount === true && isMemory,
             }];
           }
         }
@@ -84,6 +85,7 @@ const CALLBACKS: readonly (readonly [keyof Links, number])[] = [
   ["microcode", 2],
   ["raise", 3],
   ["flags", 0],
+  ["carry", 0],
   ["leave", 2],
   ["jump", 0],
   ["sliceEnd", 1],

@@ -130,6 +130,11 @@ function shiftRm(e: Emit, w: Width, f: Shift, kind: "shift" | "rotate", count: V
   }
   const masked = e.and(32, count, e.i32(w === 64 ? 63 : 31));
   e.updateRm(w, (a) => {
+    if (e.form.countNonZero) {
+      const s = f(e, w, a, masked);
+      flags(s);
+      return s.result;
+    }
     const result = e.variable(a);
     e.if(masked, () => {
       const s = f(e, w, a, masked);
@@ -150,19 +155,17 @@ const GROUP: readonly (readonly [string, Shift, "shift" | "rotate"])[] = [
   ["SHL", shl, "shift"],
   ["SAR", sar, "shift"],
 ];
-// OF is defined for a count of 1 only, AF never, CF not for SHL and SHR by more than the width.
-const byOne = { undefinedFlags: FLAG_AF };
-const byMore = { undefinedFlags: FLAG_AF | FLAG_OF };
+// The SDM defines OF for a count of 1 only, AF never (rotates leave it alone).
 GROUP.forEach(([name, f, kind], digit) => {
-  const bits = kind === "rotate" ? 0 : FLAG_AF;
-  const exact = { undefinedFlags: byOne.undefinedFlags & bits };
-  const loose = { undefinedFlags: byMore.undefinedFlags & (bits | FLAG_OF) };
+  const exact = { undefinedFlags: kind === "rotate" ? 0 : FLAG_AF };
+  const loose = { undefinedFlags: exact.undefinedFlags | FLAG_OF };
+  const counted = { ...loose, shiftCount: true };
   row(`${name} r/m8, 1`, `d0 /${digit}`, 8, (e, w) => shiftRm(e, w, f, kind, undefined), exact);
   row(`${name} r/m, 1`, `d1 /${digit}`, "v", (e, w) => shiftRm(e, w, f, kind, undefined), exact);
   row(`${name} r/m8, CL`, `d2 /${digit}`, 8, (e, w) => shiftRm(e, w, f, kind, e.gpr(RCX, 8)), loose);
   row(`${name} r/m, CL`, `d3 /${digit}`, "v", (e, w) => shiftRm(e, w, f, kind, e.gpr(RCX, 8)), loose);
-  row(`${name} r/m8, imm8`, `c0 /${digit} ib`, 8, (e, w) => shiftRm(e, w, f, kind, e.imm(8)), loose);
-  row(`${name} r/m, imm8`, `c1 /${digit} ib`, "v", (e, w) => shiftRm(e, w, f, kind, e.imm(8)), loose);
+  row(`${name} r/m8, imm8`, `c0 /${digit} ib`, 8, (e, w) => shiftRm(e, w, f, kind, e.imm(8)), counted);
+  row(`${name} r/m, imm8`, `c1 /${digit} ib`, "v", (e, w) => shiftRm(e, w, f, kind, e.imm(8)), counted);
 });
 
 /**
@@ -199,7 +202,8 @@ const double = (left: boolean): Shift => (e, w, a, count) => {
 const shiftDouble = (left: boolean, count: (e: Emit) => Value): Semantics => (e, w) =>
   shiftRm(e, w, double(left), "shift", count(e));
 const undefinedDouble = { undefinedFlags: FLAG_AF | FLAG_OF };
-row("SHLD r/m, r, imm8", "0fa4 /r ib", "v", shiftDouble(true, (e) => e.imm(8)), undefinedDouble);
+const countedDouble = { ...undefinedDouble, shiftCount: true };
+row("SHLD r/m, r, imm8", "0fa4 /r ib", "v", shiftDouble(true, (e) => e.imm(8)), countedDouble);
 row("SHLD r/m, r, CL", "0fa5 /r", "v", shiftDouble(true, (e) => e.gpr(RCX, 8)), undefinedDouble);
-row("SHRD r/m, r, imm8", "0fac /r ib", "v", shiftDouble(false, (e) => e.imm(8)), undefinedDouble);
+row("SHRD r/m, r, imm8", "0fac /r ib", "v", shiftDouble(false, (e) => e.imm(8)), countedDouble);
 row("SHRD r/m, r, CL", "0fad /r", "v", shiftDouble(false, (e) => e.gpr(RCX, 8)), undefinedDouble);
