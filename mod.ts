@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Xenner: a PC emulator that runs unmodified kernels with Xen PV-on-HVM drivers. This is its embedding API.
+ *
+ * ```ts no-eval
+ * import { createMachine } from "./mod.ts";
+ *
+ * const machine = await createMachine({
+ *   kernel: "vmlinuz",
+ *   initrd: "initramfs.cpio",
+ *   append: "console=hvc0",
+ *   memory: "512M",
+ *   nets: [{ tap: { ifname: "tap0" } }],
+ *   console: (bytes) => Deno.stdout.writeSync(bytes),
+ * });
+ * const { reason } = await machine.run(); // "poweroff", "crash", …
+ * machine.close();
+ * ```
+ *
+ * Importing it does nothing and needs no permission. What needs one: reading files (`read`), TAP devices (`ffi`; with
+ * `ffi` an idle machine also sleeps more exactly).
+ * @module
+ */
+export { ConfigError, type ConfigErrorKind } from "./cpu/base/assert.ts";
+export { Counters, Tracer, type TraceSink } from "./cpu/base/trace.ts";
+export { type CodeWindow, Machine, type MachineEvents } from "./devices/machine.ts";
+export type {
+  ConsoleSink,
+  ExitInfo,
+  ExitReason,
+  HostClock,
+  MachineOptions,
+  MachineStats,
+  MachineType,
+  NetOptions,
+} from "./devices/machine_options.ts";
+export type { NamedFile } from "./devices/loaders/named_file.ts";
+export { type Frame, frameOf, type FrameReceiver, type NetEnd } from "./net/end.ts";
+export { Hub } from "./net/hub.ts";
+export { Responder, type ResponderOptions } from "./net/responder.ts";
+export { TapDevice, type TapOptions } from "./net/tap.ts";
+
+export {
+  createMachine,
+  type CreateOptions,
+  type FileSource,
+  hubByName,
+  type NetCommon,
+  type NetSpec,
+} from "./devices/create_machine.ts";
+
+if (import.meta.main) {
+  const { main } = await import("./scripts/cli.ts");
+  await main(Deno.args);
+}
