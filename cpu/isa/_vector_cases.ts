@@ -116,8 +116,18 @@ const FILLS: readonly Fill[] = [
   },
 ];
 
+/** Where a case lives, and what it is. */
+export interface VectorPlace {
+  readonly bits: 32 | 64;
+  readonly scratch: number;
+  /** Without FXRSTOR and FXSAVE, with the memory operand (every row that can have one has) here. */
+  readonly operand?: number;
+}
+
 /** A case for `row`. */
-export function vectorCase(row: Row, random: Random, bits: 32 | 64, scratch: number): NativeCase {
+export function vectorCase(row: Row, random: Random, place: VectorPlace): NativeCase {
+  const { bits, scratch } = place;
+  const bare = place.operand !== undefined;
   const long = bits === 64;
   const memory = new Uint8Array(SCRATCH_BYTES);
   const view = new DataView(memory.buffer);
@@ -153,20 +163,20 @@ export function vectorCase(row: Row, random: Random, bits: 32 | 64, scratch: num
   let reg = row.extension ?? random.below(count(row.options.reg));
   let rm = random.below(count(row.options.rm));
   if (row.options.reg === row.options.rm && row.extension === undefined && random.chance(10)) rm = reg;
-  let isMemory = row.modrmForm === "mem" || (row.modrmForm === "any" && random.chance(50));
+  let isMemory = row.modrmForm === "mem" || (row.modrmForm === "any" && (bare || random.chance(50)));
   if (x87) {
     for (;;) {
       reg = random.below(8);
       rm = random.below(8);
-      isMemory = random.chance(50);
+      isMemory = bare || random.chance(50);
       const { kind, name, bytes } = formOf(row.opcode, (isMemory ? 0 : 0xc0) | (reg << 3) | rm);
       if (kind === "invalid" || /FNSTENV|FLDENV|alias/.test(name) || bytes(false) > 48) continue;
       break;
     }
   }
   const unaligned = random.chance(12) ? 1 + random.below(15) : 0;
-  const target = FX.available + unaligned;
-  if (/^MASKMOV/.test(row.text)) gpr[7] = BigInt(scratch + target);
+  const target = place.operand ?? scratch + FX.available + unaligned;
+  if (/^MASKMOV/.test(row.text)) gpr[7] = BigInt(target);
   if (/^PCMPESTR/.test(row.text) && random.chance(80)) {
     for (const r of [0, 2]) gpr[r] = BigInt.asUintN(64, BigInt(random.below(40) - 20));
     if (!long) { for (const r of [0, 2]) gpr[r] = (gpr[r] as bigint) & 0xffff_ffffn; }
@@ -187,7 +197,7 @@ export function vectorCase(row: Row, random: Random, bits: 32 | 64, scratch: num
     code.push(0x0f, 0xae);
     absolute(field, scratch);
   };
-  image(1); // FXRSTOR
+  if (!bare) image(1); // FXRSTOR
   if (row.size === "v" && row.prefix === "f2" && random.chance(30)) code.push(0x66); // CRC32 r32, r/m16
   if (row.prefix !== undefined && row.prefix !== "np") code.push(parseInt(row.prefix, 16));
   if (long) {
@@ -200,10 +210,10 @@ export function vectorCase(row: Row, random: Random, bits: 32 | 64, scratch: num
   if (row.map > 1) code.push(row.map === 2 ? 0x38 : 0x3a);
   code.push(row.opcode);
   if (row.hasModrm) {
-    if (isMemory) absolute(reg & 7, scratch + target);
+    if (isMemory) absolute(reg & 7, target);
     else code.push(0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
-  image(0); // FXSAVE
+  if (!bare) image(0); // FXSAVE
   return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory };
 }

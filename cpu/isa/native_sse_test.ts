@@ -109,7 +109,9 @@ async function compare(t: Deno.TestContext, bits: 32 | 64, engine: Engine): Prom
   const perRow = CASES_PER_ROW[engine];
   const chosen = rows.filter((row) => isVectorRow(row, bits));
   const list = chosen.flatMap((row) => Array<Row>(perRow).fill(row));
-  const cases = list.map((row, i) => vectorCase(row, random, bits, scratchAddress(list.length, i)));
+  const cases = list.map((row, i) =>
+    vectorCase(row, random, { bits, scratch: scratchAddress(list.length, i) })
+  );
   const native = await runNative(bits, cases);
   if (typeof native === "string") {
     await t.step({ name: native, ignore: true, fn: () => {} });
