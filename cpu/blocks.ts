@@ -5,9 +5,9 @@
  *
  * A block lies within one physical page and is keyed by its place in the WebAssembly memory and the mode bits
  * that change what code means (all of core.modeBits but MODE_USER). Direct branches within the page are linked
- * record to record; all others go through the jump cache, which every change of mappings clears. An
- * instruction that crosses a page is a block of its own, found only through the jump cache, and remembers
- * where its second page was.
+ * record to record; all others go through the jump cache, whose entries hold only while the code TLB says that
+ * their page is still mapped where it was. An instruction that crosses a page is a block of its own, found only
+ * through the jump cache, and remembers where its second page was.
  *
  * Writing to a page with code turns the records of the blocks it hits into H_STALE records: whoever reaches
  * one, by link, by the jump cache or by running on in the block itself, comes back here.
@@ -27,12 +27,15 @@ import {
 } from "./core.ts";
 import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH } from "./decode.ts";
 import type { Facts } from "./emit/wasm_emit.ts";
-import { H_COUNT, H_GOTO, H_LINK, H_SHADOW, H_STALE, type Modules } from "./modules.ts";
+import { H_COVERED, H_GOTO, H_LINK, H_SHADOW, H_STALE, type Modules } from "./modules.ts";
 import { record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "./record.ts";
 import {
   ARENA_BASE,
   ARENA_BYTES,
   ARITHMETIC_FLAGS,
+  CODE_TLB_BASE,
+  CODE_TLB_BITS,
+  codeTlbEntry,
   EXC_GP,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
@@ -43,8 +46,6 @@ import {
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
-/** Runs of a block before it is compiled (engine jit). */
-export const HOT_THRESHOLD = 500;
 
 /** A decoded block. */
 export interface Block {
@@ -58,6 +59,8 @@ export interface Block {
   readonly start: number;
   readonly end: number;
   readonly mode: DecodeMode;
+  /** Times the profiler saw it; -1 once it has a function of its own. */
+  samples: number;
 }
 
 /** See the module's description. */
@@ -76,15 +79,19 @@ export class BlockCache {
   readonly #modes = new Map<number, DecodeMode>();
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
   readonly #byStart = new Map<number, Block>();
+  readonly #crossingEntries: number[] = [];
   #free = ARENA_BASE;
   #generation = 0;
 
-  /** `counting`: blocks start with a record that counts runs (engine jit). */
-  constructor(core: CpuCore, modules: Modules, readonly counting: boolean) {
+  constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
     this.#modules = modules;
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
-    core.onTlbFlush = () => this.clearJumpCache();
+    core.onTlbFlush = () => this.#mappingsChanged();
+    core.onTlbInvalidate = (lo) => {
+      this.#forgetCrossing();
+      core.memory.bytes.fill(0xff, codeTlbAt(lo), codeTlbAt(lo) + codeTlbEntry.size);
+    };
     this.clearJumpCache();
   }
 
@@ -93,11 +100,26 @@ export class BlockCache {
     return this.#core.s.view;
   }
 
-  /** Forgets where blocks are mapped. */
+  /** Forgets where every block is. */
   clearJumpCache(): void {
     const bytes = jumpCacheEntry.size << JUMP_CACHE_BITS;
     // A tag of all ones is no RIP ^ modeKey: it is canonical in no mode.
     this.#core.memory.bytes.fill(0xff, JUMP_CACHE_BASE, JUMP_CACHE_BASE + bytes);
+    this.#crossingEntries.length = 0;
+    this.#mappingsChanged();
+  }
+  /** Linear addresses may mean other pages now. */
+  #mappingsChanged(): void {
+    const bytes = codeTlbEntry.size << CODE_TLB_BITS;
+    this.#core.memory.bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + bytes);
+    this.#forgetCrossing();
+  }
+  /** The code TLB vouches for a block's first page only: blocks that cross into another leave the jump cache. */
+  #forgetCrossing(): void {
+    for (const entry of this.#crossingEntries) {
+      this.#core.memory.bytes.fill(0xff, entry, entry + jumpCacheEntry.size);
+    }
+    this.#crossingEntries.length = 0;
   }
 
   /** The first record of the block at S.rip, and S.codeBias for it; 0: a fault was recorded. */
@@ -121,7 +143,7 @@ export class BlockCache {
       block = this.#decode(host, key, lo, hi, this.#mode(modeBits));
       if (block === undefined) return 0;
     }
-    this.#remember(block.start);
+    this.#remember(block, host, lo, hi);
     return block.start;
   }
 
@@ -140,19 +162,28 @@ export class BlockCache {
   }
 
   /** Puts the block into the jump cache under the current RIP, and sets codeBias. */
-  #remember(start: number): void {
+  #remember(block: Block, host: number, linearLo: number, linearHi: number): void {
     const core = this.#core;
     const { view } = core.s;
-    const lo = core.ripLo, hi = core.ripHi;
-    const poff = view.getUint16(start + record.at.poff, true);
     const u32 = core.s.u32;
+    const lo = core.ripLo, hi = core.ripHi;
+    const poff = view.getUint16(block.start + record.at.poff, true);
     u32[S.codeBias >> 2] = lo - poff;
     u32[(S.codeBias >> 2) + 1] = hi - (lo < poff ? 1 : 0);
+    // The cache is keyed by RIP and checked by linear address: only where the two are the same.
+    if (lo !== linearLo || hi !== linearHi) return;
+    const keyLo = u32[S.modeKey >> 2] as number, keyHi = u32[(S.modeKey >> 2) + 1] as number;
     const index = (lo ^ (lo >>> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1);
     const entry = JUMP_CACHE_BASE + index * jumpCacheEntry.size;
-    view.setUint32(entry, lo ^ (u32[S.modeKey >> 2] as number), true);
-    view.setUint32(entry + 4, hi ^ (u32[(S.modeKey >> 2) + 1] as number), true);
-    view.setUint32(entry + jumpCacheEntry.at.record, start, true);
+    view.setUint32(entry, lo ^ keyLo, true);
+    view.setUint32(entry + 4, hi ^ keyHi, true);
+    view.setUint32(entry + jumpCacheEntry.at.record, block.start, true);
+    view.setUint32(entry + jumpCacheEntry.at.host, host, true);
+    if (block.secondHost !== 0) this.#crossingEntries.push(entry);
+    const code = codeTlbAt(lo);
+    view.setUint32(code, (lo & ~PAGE_MASK) ^ keyLo, true);
+    view.setUint32(code + 4, hi ^ keyHi, true);
+    view.setUint32(code + codeTlbEntry.at.addend, host - lo, true);
   }
 
   #mode(modeBits: number): DecodeMode {
@@ -268,12 +299,6 @@ export class BlockCache {
     const live = this.liveFlags(facts);
     let at = start;
     const first = insns[0] as Instruction;
-    if (this.counting) {
-      this.#put(at, H_COUNT, first.poff, 0, 0);
-      view.setUint32(at + record.at.imm, HOT_THRESHOLD, true);
-      at += RECORD_BYTES;
-    }
-    const handlersAt = at;
     insns.forEach((insn, i) => {
       this.#put(at, 0, insn.poff, insn.length, i + 1);
       view.setUint16(at + record.at.reg, insn.reg, true);
@@ -287,7 +312,7 @@ export class BlockCache {
       view.setInt32(at + record.at.imm + 4, insn.immHigh, true);
       at += RECORD_BYTES;
     });
-    this.#chooseHandlers(insns, facts, live, handlersAt);
+    this.#chooseHandlers(insns, facts, live, start);
     const last = insns[insns.length - 1] as Instruction;
     const lastRecord = at - RECORD_BYTES;
     const end = last.poff + last.length;
@@ -302,7 +327,8 @@ export class BlockCache {
       at = this.#stub(at, lastRecord + RECORD_FALL, BigInt(end), crossing);
     }
     this.#free = at;
-    return { key, host, length: last.poff + last.length - first.poff, secondHost, start, end: at, mode };
+    const length = last.poff + last.length - first.poff;
+    return { key, host, length, secondHost, start, end: at, mode, samples: 0 };
   }
 
   #put(at: number, handler: number, poff: number, length: number, count: number): void {
@@ -332,8 +358,7 @@ export class BlockCache {
       const made = this.#modules.handler(group, bits, kind);
       view.setUint32(at + i * RECORD_BYTES + record.at.handler, made.slot, true);
       if (fused) {
-        // Nobody enters at the branch alone, but it must be a valid record.
-        view.setUint32(at + (i + 1) * RECORD_BYTES + record.at.handler, H_STALE, true);
+        view.setUint32(at + (i + 1) * RECORD_BYTES + record.at.handler, H_COVERED, true);
       }
       if (made.facts.flagKindOut !== -1) kind = made.facts.flagKindOut;
       i += group.length;
@@ -426,6 +451,10 @@ export class BlockCache {
     this.#free = ARENA_BASE;
     this.clearJumpCache();
   }
+}
+
+function codeTlbAt(linearLo: number): number {
+  return CODE_TLB_BASE + ((linearLo >>> 12) & ((1 << CODE_TLB_BITS) - 1)) * codeTlbEntry.size;
 }
 
 function immediate(insn: Instruction): bigint {

@@ -8,19 +8,22 @@ import type { GuestMemory } from "./base/guest_memory.ts";
 import { BlockCache } from "./blocks.ts";
 import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
 import { fillCrc32cTable } from "./crc32c.ts";
-import { compileBlock } from "./jit.ts";
+import { compileBlock, type Engine } from "./compile.ts";
 import { microcode } from "./microcode.ts";
 import { Modules } from "./modules.ts";
 import { record } from "./record.ts";
 import { FLAG_IF, S, segmentLayout } from "./state.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./status.ts";
 
-/** Which engine runs instructions. */
-export type Engine = "interp" | "jit";
+export type { Engine };
 
 /** Why {@linkcode Cpu.run} returned. */
 export type RunResult = "budget" | "halted" | "shutdown" | "stopped";
 
+/** Instructions between two looks at what the guest is running. */
+const SAMPLE_INSTRUCTIONS = 16_384;
+/** Looks that must have found a block before it is compiled. */
+const HOT_SAMPLES = 2;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
 
@@ -29,6 +32,7 @@ export class Cpu {
   readonly core: CpuCore;
   readonly modules: Modules;
   readonly blocks: BlockCache;
+  readonly engine: Engine;
   /** HLT was executed and no interrupt has come since. */
   halted = false;
   /** Why emitted code was left, by status. */
@@ -87,11 +91,9 @@ export class Cpu {
       },
       raise: (rec, vector, errorCode) => at(rec, core.raise(vector, errorCode)),
       link: (stub) => this.blocks.link(stub),
-      hot: (rec) => {
-        if (compileBlock(this.modules, this.blocks, rec)) this.compiled++;
-      },
     }, names);
-    this.blocks = new BlockCache(core, this.modules, options.engine === "jit");
+    this.blocks = new BlockCache(core, this.modules);
+    this.engine = options.engine ?? "interp";
     core.materializeFlags = this.modules.flags;
     core.requestExit = () => this.#requestExit();
   }
@@ -148,6 +150,7 @@ export class Cpu {
       return result;
     };
     let boundary = true; // an interrupt may be taken here
+    let sample = false;
     for (;;) {
       if (boundary) {
         if (core.stopRequested) {
@@ -164,16 +167,20 @@ export class Cpu {
           }
         }
         if (this.halted) return finish("halted");
-        if (this.#parked > 0) {
-          i32[budgetAt] = (i32[budgetAt] as number) + this.#parked;
-          this.#parked = 0;
-        }
-        if ((i32[budgetAt] as number) < 0) return finish("budget");
+        const left = (i32[budgetAt] as number) + this.#parked;
+        if (left < 0) return finish("budget");
+        i32[budgetAt] = Math.min(left, SAMPLE_INSTRUCTIONS);
+        this.#parked = left - (i32[budgetAt] as number);
         boundary = false;
+        sample = true;
       }
       const stepping = (core.modeBits & MODE_TF) !== 0;
       if (stepping) this.#requestExit();
       const rec = this.blocks.lookup();
+      if (sample) {
+        sample = false;
+        if (rec !== 0 && !stepping) this.#profile(rec);
+      }
       let status: Status;
       if (rec === 0) {
         this.exits.fault++;
@@ -182,8 +189,7 @@ export class Cpu {
         status = this.modules.run(rec) as Status;
       }
       if (status === DISPATCH) {
-        this.exits.dispatch++;
-        if ((i32[budgetAt] as number) < 0) boundary = true;
+        this.exits.dispatch++; // no interrupt is taken here: it may be the shadow of STI
       } else if (status === SLICE_END) {
         this.exits.slice++;
         boundary = true;
@@ -212,6 +218,13 @@ export class Cpu {
         if (this.#deliver() === SHUTDOWN) return finish("shutdown");
       }
     }
+  }
+
+  /** The block at `rec` runs right now, at the end of a sampling period: blocks seen again are compiled. */
+  #profile(rec: number): void {
+    const block = this.blocks.blockAt(rec);
+    if (block === undefined || block.samples < 0 || ++block.samples < HOT_SAMPLES) return;
+    if (compileBlock(this.modules, this.blocks, block, this.engine)) this.compiled++;
   }
 
   #deliver(): Status {

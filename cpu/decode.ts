@@ -226,7 +226,7 @@ export class Decoder {
       const modrm = this.#u8();
       const mod = modrm >> 6;
       reg = register(regClass, ((modrm >> 3) & 7) | ((rex & 4) << 1), rex !== 0);
-      if (mod === 3) {
+      if (mod === 3 || options.ignoresMod === true) {
         rm = register(rmClass, (modrm & 7) | ((rex & 1) << 3), rex !== 0);
       } else {
         isMemory = true;

@@ -20,8 +20,17 @@ import {
 } from "./emit/flags.ts";
 import { InterpreterEmit } from "./emit/interpreter.ts";
 import { type Facts, type Links } from "./emit/wasm_emit.ts";
+import { PAGE_SHIFT } from "./base/bits.ts";
 import { record } from "./record.ts";
-import { JUMP_CACHE_BASE, JUMP_CACHE_BITS, jumpCacheEntry, S } from "./state.ts";
+import {
+  CODE_TLB_BASE,
+  CODE_TLB_BITS,
+  codeTlbEntry,
+  JUMP_CACHE_BASE,
+  JUMP_CACHE_BITS,
+  jumpCacheEntry,
+  S,
+} from "./state.ts";
 import { DISPATCH, SLICE_END } from "./status.ts";
 import { FunctionBody, ModuleBuilder } from "./wasm/encoder.ts";
 
@@ -33,8 +42,8 @@ export const H_LINK = 1;
 export const H_GOTO = 2;
 /** Handler of a record whose code has changed. */
 export const H_STALE = 3;
-/** Handler that counts down to compilation (engine jit). */
-export const H_COUNT = 4;
+/** Marks a record that another record's handler covers; never entered. */
+export const H_COVERED = 4;
 /** Like H_GOTO, but looks for no interrupt on the way. */
 export const H_SHADOW = 5;
 /** First slot for handlers of instructions. */
@@ -50,8 +59,6 @@ export interface Callbacks {
   raise(rec: number, vector: number, errorCode: number): number;
   /** Record of the block a link stub leads to, or 0 with a fault recorded. */
   link(stub: number): number;
-  /** Makes (or not) compiled code for the block that starts at counting record `rec`. */
-  hot(rec: number): void;
 }
 
 const CALLBACK_TYPES = {
@@ -135,7 +142,6 @@ export class Modules {
     const nullary = module.type([], ["i32"]);
     const binary = module.type(["i32", "i32"], ["i32"]);
     const link = module.importFunction("e", "link", handlerType);
-    const hot = module.importFunction("e", "hot", module.type(["i32"], []));
 
     const define = (
       type: number,
@@ -201,6 +207,19 @@ export class Modules {
       const tag = b.xor(64, rip, state64(b, S.modeKey));
       const cached = b.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
       b.if(b.op("i64.ne", cached, tag), () => b.return(b.i32(DISPATCH)));
+      // The block is still there if its page is still mapped where it was.
+      const page = b.op("i32.shr_u", low, b.i32(PAGE_SHIFT));
+      const code = b.op(
+        "i32.mul",
+        b.and(32, page, b.i32((1 << CODE_TLB_BITS) - 1)),
+        b.i32(codeTlbEntry.size),
+      );
+      const pageTag = b.xor(64, b.and(64, rip, b.i64(-4096n)), state64(b, S.modeKey));
+      const mapped = b.loadRaw("i64.load", code, CODE_TLB_BASE + codeTlbEntry.at.tag);
+      b.if(b.op("i64.ne", mapped, pageTag), () => b.return(b.i32(DISPATCH)));
+      const host = b.add(32, low, b.loadRaw("i32.load", code, CODE_TLB_BASE + codeTlbEntry.at.addend));
+      const expected = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
+      b.if(b.op("i32.ne", host, expected), () => b.return(b.i32(DISPATCH)));
       const rec = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
       b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
       enter(b, rec);
@@ -253,17 +272,6 @@ export class Modules {
       setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, b.parameter(0, "i32"))));
       b.return(b.i32(DISPATCH));
     }, { tableIndex: H_STALE });
-
-    define(handlerType, 1, (b) => {
-      const rec = b.parameter(0, "i32");
-      const left = b.op("i32.sub", b.loadRaw("i32.load", rec, record.at.imm), b.i32(1));
-      b.storeRaw("i32.store", rec, left, record.at.imm);
-      b.if(b.eqz(32, left), () => {
-        b.call(hot, [rec]);
-        enter(b, rec);
-      });
-      enter(b, b.add(32, rec, b.i32(record.size)));
-    }, { tableIndex: H_COUNT });
 
     define(handlerType, 1, (b) => enter(b, b.parameter(0, "i32")), { exportName: "run" });
     return module.encode();

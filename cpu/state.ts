@@ -134,12 +134,20 @@ export const TLB_MODE_USER = 2;
 /** Jump cache: linear RIP to record, direct mapped; see cpu/blocks.ts. */
 export const JUMP_CACHE_BASE = TLB_BASE + 3 * TLB_BYTES;
 /** log2 of the number of entries. */
-export const JUMP_CACHE_BITS = 12;
-/** tag = RIP ^ modeKey; record = address of the decoded block. */
-export const jumpCacheEntry = layout({ tag: "u64", record: "u32", pad: "u32" });
+export const JUMP_CACHE_BITS = 14;
+/** tag = RIP ^ modeKey; record = address of the decoded block; host = where its code lies in this memory. */
+export const jumpCacheEntry = layout({ tag: "u64", record: "u32", host: "u32" });
+/**
+ * Code TLB: a jump-cache entry holds only while its code page is still mapped where it was. tag = (linear page ^
+ * modeKey); host address = (u32) linear address + addend. Every change of mappings clears it, not the jump cache.
+ */
+export const CODE_TLB_BASE = JUMP_CACHE_BASE + (16 << JUMP_CACHE_BITS);
+/** log2 of the number of entries. */
+export const CODE_TLB_BITS = 10;
+/** See CODE_TLB_BASE. */
+export const codeTlbEntry = layout({ tag: "u64", addend: "u32", pad: "u32" });
 /** Decoded records, see cpu/record.ts. */
-export const ARENA_BASE = Math.ceil((JUMP_CACHE_BASE + (jumpCacheEntry.size << JUMP_CACHE_BITS)) / 4096) *
-  4096;
+export const ARENA_BASE = Math.ceil((CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS)) / 4096) * 4096;
 /** Bytes for decoded records. */
 export const ARENA_BYTES = 32 * 1024 * 1024;
 /** What the CPU reserves at the bottom of the WebAssembly memory. */

@@ -20,6 +20,17 @@ export class InterpreterEmit extends WasmEmit {
     this.startFlags(flagKindIn);
   }
 
+  /** The handler covers a whole block that branches to itself. */
+  loop(): void {
+    this.startLoop(this.parameter(0, "i32"));
+  }
+
+  /** Leaves before the next record when the instruction just emitted has changed its code. */
+  checkNext(staleHandler: number): void {
+    const next = this.add(32, this.parameter(0, "i32"), this.i32((this.#position + 1) * RECORD_BYTES));
+    this.checkCode(next, staleHandler);
+  }
+
   /** Goes on with the instruction in the next record, in the same handler. */
   nextInstruction(form: InstructionForm): void {
     this.form = form;
@@ -52,7 +63,10 @@ export class InterpreterEmit extends WasmEmit {
   }
   /** Ends the handler: goes to the record behind the last one, unless the instruction never does. */
   finish(): void {
-    if (this.facts.ends) return this.unreachable();
+    if (this.facts.ends) {
+      this.unreachable();
+      return this.endLoop();
+    }
     const offset = (this.#position + 1) * RECORD_BYTES;
     const next = this.add(32, this.parameter(0, "i32"), this.i32(offset));
     const slot = this.loadRaw("i32.load", this.parameter(0, "i32"), offset + record.at.handler);

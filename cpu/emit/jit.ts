@@ -6,11 +6,8 @@
  * @module
  */
 import type { Instruction } from "../decode.ts";
-import { DISPATCH } from "../status.ts";
-import { S } from "../state.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
-import type { Variable } from "./emit.ts";
 import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
@@ -19,13 +16,14 @@ export class JitEmit extends WasmEmit {
   #insn!: Instruction;
   #record = 0;
   #count = 0;
-  /** 1 when the block's own code may have changed under it. */
-  readonly #changed: Variable;
-
   constructor(body: FunctionBody, links: Links) {
     super(body, links);
     this.startFlags(undefined);
-    this.#changed = this.variable(this.i32(0));
+  }
+
+  /** The block branches to itself; its first record is at `start`. */
+  loop(start: number): void {
+    this.startLoop(this.i32(start));
   }
 
   /** Emits one instruction; `record` is its address in the arena, `count` its number in the block from 1. */
@@ -39,19 +37,17 @@ export class JitEmit extends WasmEmit {
     insn.row.semantics(this, insn.width);
   }
 
-  /** Leaves before the next instruction when a store hit this block. `stale`: handler number of dead records. */
-  checkCode(next: number, stale: number): void {
-    const handler = this.loadRaw("i32.load", this.i32(next));
-    this.if(this.eq(32, handler, this.i32(stale)), () => {
-      this.#count++;
-      this.setState64(S.rip, this.nextRip());
-      this.return(this.i32(DISPATCH));
-    });
+  /** Leaves before the next record, at `next`, when the instruction just emitted has changed its code. */
+  checkNext(next: number, staleHandler: number): void {
+    this.checkCode(this.i32(next), staleHandler);
   }
 
   /** Goes on with the interpreter at `next`. */
   finish(next: number): void {
-    if (this.facts.ends) return this.unreachable();
+    if (this.facts.ends) {
+      this.unreachable();
+      return this.endLoop();
+    }
     const target = this.i32(next);
     this.returnCallIndirect(this.links.handlerType, [target], this.loadRaw("i32.load", target));
   }

@@ -22,7 +22,7 @@ import {
   tlbEntry,
   XMM_BASE,
 } from "../state.ts";
-import { FAULT } from "../status.ts";
+import { DISPATCH, FAULT } from "../status.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
 import type { Address, ConditionCode, Emit, FlagKind, Form, MicrocodeOptions, Value, Width } from "./emit.ts";
@@ -578,11 +578,39 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const slot = this.loadRaw("i32.load", target, record.at.handler);
     this.returnCallIndirect(this.links.handlerType, [target], slot);
   }
-  /** Charges, and goes to the record whose address is at `field` of this one. */
+  /** Goes to the record whose address is at `field` of this one; `left` is the budget. */
   #follow(field: number, left: Val): void {
     const target = this.loadRaw("i32.load", this.record(), field);
     this.if(this.op("i32.lt_s", left, this.i32(0)), () => this.returnCall(this.links.sliceEnd, [target]));
+    const start = this.#loopStart;
+    if (start !== undefined) this.if(this.eq(32, target, start), () => this.#continue());
     this.#enter(target);
+  }
+
+  // Functions that cover a whole block
+
+  #loopStart: Val | undefined;
+  /** The function is a loop: a direct branch to the block's first record, at `start`, stays inside. */
+  protected startLoop(start: Val): void {
+    this.body.code.raw([0x03, 0x40]);
+    this.#loopStart = start;
+  }
+  protected endLoop(): void {
+    if (this.#loopStart === undefined) return;
+    this.body.code.u8(0x0b);
+    this.unreachable();
+  }
+  #continue(): void {
+    this.body.code.u8(0x0c);
+    this.body.code.u32(this.depth);
+  }
+  /** After a store: leaves before the next instruction, whose record is at `next`, when the store hit its code. */
+  protected checkCode(next: Val, staleHandler: number): void {
+    const handler = this.loadRaw("i32.load", next, record.at.handler);
+    this.if(this.eq(32, handler, this.i32(staleHandler)), () => {
+      this.setState64(S.rip, this.nextRip());
+      this.return(this.i32(DISPATCH));
+    });
   }
   jumpDirect(): void {
     this.#ended();

@@ -47,6 +47,8 @@ export interface RowOptions {
   readonly passModrm?: boolean;
   /** Interrupts wait for one more instruction (STI, MOV SS, POP SS). */
   readonly shadow?: boolean;
+  /** ModRM names two registers whatever its mod field says (MOV to and from CRn and DRn). */
+  readonly ignoresMod?: boolean;
   /** Default segment of the implicit rSI operand is DS and can be overridden. */
   readonly implicitSource?: boolean;
   /** EFLAGS the SDM leaves undefined; tests mask them. */

@@ -183,7 +183,7 @@ row("ARPL r/m16, r16", "no64 63 /r", 16, (e) => {
 
 /** MOV to and from these moves the whole register, whatever the prefixes say. */
 const registerWidth = (e: Emit): 32 | 64 => e.form.codeBits === 64 ? 64 : 32;
-const byNumber = { reg: "none" } as const;
+const byNumber = { reg: "none", ignoresMod: true } as const;
 const readRegister = (name: string) => (e: Emit) => {
   const w = registerWidth(e);
   e.microcode(name, [e.regNumber()]);
@@ -193,10 +193,10 @@ const writeRegister = (name: string) => (e: Emit) => {
   const w = registerWidth(e);
   e.microcode(name, [e.regNumber(), e.zeroExtend(w, 64, e.rm(w))], ends);
 };
-row("MOV r, CRn", "0f20 /r :reg", "v", readRegister("mov_from_cr"), byNumber);
-row("MOV CRn, r", "0f22 /r :reg", "v", writeRegister("mov_to_cr"), byNumber);
-row("MOV r, DRn", "0f21 /r :reg", "v", readRegister("mov_from_dr"), byNumber);
-row("MOV DRn, r", "0f23 /r :reg", "v", writeRegister("mov_to_dr"), byNumber);
+row("MOV r, CRn", "0f20 /r", "v", readRegister("mov_from_cr"), byNumber);
+row("MOV CRn, r", "0f22 /r", "v", writeRegister("mov_to_cr"), byNumber);
+row("MOV r, DRn", "0f21 /r", "v", readRegister("mov_from_dr"), byNumber);
+row("MOV DRn, r", "0f23 /r", "v", writeRegister("mov_to_dr"), byNumber);
 row("SMSW r/m", "0f01 /4", "v", (e, w) => {
   checkUmip(e);
   const cr0 = e.state64(S.cr0);
@@ -217,7 +217,7 @@ microcoded("SYSCALL", "0f05", "syscall", ends);
 microcoded("SYSENTER", "0f34", "sysenter", ends);
 row("SYSRET", "0f07", "v", (e) => e.microcode("sysret", [e.i32(e.form.rexW ? 8 : 4)], ends));
 row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", [e.i32(e.form.rexW ? 8 : 4)], ends));
-row("SWAPGS", "only64 np 0f01 =f8", "v", (e) => {
+row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
   e.faultIf(e.state32(S.cpl), EXC_GP, 0);
   const base = S.gs + segmentLayout.at.base;
   const user = e.state64(base), kernel = e.state64(S.kernelGsBase);
@@ -240,7 +240,7 @@ for (const [index, name] of [[FS, "FS"], [GS, "GS"]] as const) {
     e.microcode("wr_segbase", [e.i32(index), e.i32(w / 8), e.zeroExtend(w, 64, e.rm(w))]);
   });
 }
-microcoded("VMCALL", "0f01 =c1", "vmcall");
+microcoded("VMCALL", "np 0f01 =c1", "vmcall");
 microcoded("VMMCALL", "0f01 =d9", "vmcall");
 
 // Floating-point state
