@@ -141,7 +141,7 @@ row("CMPXCHG8B m64", "w0 0fc7 /1 :mem", "v", (e) => {
     e.setGpr(RDX, 32, e.truncate(64, 32, e.shrU(64, access.value, e.k(8, 32))));
   });
 }, { lockable: true });
-row("CMPXCHG16B m128", "w1 0fc7 /1 :mem", 64, (e) => {
+row("CMPXCHG16B m128", "only64 w1 0fc7 /1 :mem", 64, (e) => {
   const address = e.address();
   e.faultIf(e.op("i32.wrap_i64", e.and(64, e.linear(address), e.i64(15))), EXC_GP, 0);
   const low = e.loadForUpdate(64, address), high = e.loadForUpdate(64, e.offsetBy(address, 8));

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/** The decoder and its rows against iced-x86. What may differ, and why, is in iced_oracle.ts. @module */
+import { assertEquals } from "@std/assert";
+import { rows } from "../cpu/isa/mod.ts";
+import { UNDEFINED_OPCODE } from "../cpu/decode.ts";
+import { EXC_UD } from "../cpu/state.ts";
+import { TestCpu } from "../cpu/testing.ts";
+import { Oracle } from "./iced_oracle.ts";
+
+const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+
+/** Collects differences, one for each kind: the first bytes show it, the rest are counted. */
+class Report {
+  readonly #kinds = new Map<string, { first: string; count: number }>();
+  add(bits: number, bytes: Uint8Array, difference: string | undefined): void {
+    if (difference === undefined) return;
+    const kind = difference.replace(/-?\d{3,}/g, "N");
+    const seen = this.#kinds.get(kind);
+    if (seen !== undefined) seen.count++;
+    else this.#kinds.set(kind, { first: `${bits}-bit ${hex(bytes)}: ${difference}`, count: 1 });
+  }
+  get lines(): string[] {
+    return Array.from(this.#kinds.values(), ({ first, count }) => `${first} (${count} like it)`);
+  }
+}
+
+/** SplitMix32. */
+function random(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x9e37_79b9) | 0;
+    let z = seed ^ (seed >>> 16);
+    z = Math.imul(z, 0x21f0_aaad);
+    z ^= z >>> 15;
+    z = Math.imul(z, 0x735a_2d97);
+    return (z ^ (z >>> 15)) >>> 0;
+  };
+}
+
+const MAPS: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
+const PREFIXES: readonly (readonly number[])[] = [[], [0x66], [0xf3], [0xf2]];
+/** Every reg with the address forms that matter (plain, SIB, displacement without base), and all registers. */
+const MODRM = Array.from({ length: 256 }, (_, m) => m).filter((m) =>
+  m >= 0xc0 || [[0, 4, 5], [1, 4], [2, 4]][m >> 6]?.includes(m & 7)
+);
+const IS_PREFIX = new Set([0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
+const TAIL = [0x9c, 0x88, 0x77, 0x66, 0x55, 0xa4, 0x33, 0x22, 0x11];
+
+for (const bits of [32, 64] as const) {
+  Deno.test(`decoder: every opcode, mandatory prefix, REX and ModRM form agrees with iced, ${bits} bit`, () => {
+    const oracle = new Oracle();
+    const report = new Report();
+    const bytes = new Uint8Array(16);
+    for (const rex of bits === 64 ? [[], [0x48], [0x47]] : [[]]) {
+      for (const prefix of PREFIXES) {
+        for (const [map, escape] of MAPS.entries()) {
+          const head = [...prefix, ...rex, ...escape];
+          for (let opcode = 0; opcode < 256; opcode++) {
+            if (map === 0 && (IS_PREFIX.has(opcode) || (bits === 64 && opcode >> 4 === 4))) continue;
+            if (map === 1 && (opcode === 0x38 || opcode === 0x3a)) continue;
+            for (const modrm of MODRM) {
+              bytes.set([...head, opcode, modrm, ...TAIL]);
+              report.add(bits, bytes, oracle.compare(bits, bytes));
+            }
+          }
+        }
+      }
+    }
+    assertEquals(report.lines, []);
+    assertEquals(oracle.valid > 100_000, true);
+    const missing = rows.filter((row) =>
+      row !== UNDEFINED_OPCODE && row.mode !== (bits === 64 ? "no64" : "only64") && !oracle.reached.has(row)
+    );
+    assertEquals(
+      missing.map((row) => row.text),
+      [],
+      "rows that iced calls by another name, or that never win",
+    );
+    assertEquals(oracle.refused.has("AES"), true);
+    // What iced refuses and we decode is undefined when it runs.
+    const t = new TestCpu(bits);
+    for (const [what, code] of oracle.onlyOurs) {
+      t.reset();
+      t.cpu.exceptions.fill(0);
+      t.run(code);
+      assertEquals([what, t.cpu.exceptions[EXC_UD]], [what, 1], hex(code));
+    }
+    assertEquals(oracle.onlyOurs.size > 0, true);
+  });
+
+  Deno.test(`decoder: LOCK, address-size and segment prefixes agree with iced, ${bits} bit`, () => {
+    const oracle = new Oracle();
+    const report = new Report();
+    const bytes = new Uint8Array(16);
+    const modrms = [0x05, 0x06, 0x44, 0x45, 0x86, 0xc1, 0xd8, 0xf5, 0x1c, 0x2d, 0x35, 0x3e];
+    for (
+      const prefix of [[0xf0], [0xf0, 0x66], [0xf0, 0xf2], [0x67], [0x67, 0x66], [0x64], [0x2e, 0x65], [0x36]]
+    ) {
+      for (const [map, escape] of MAPS.entries()) {
+        for (let opcode = 0; opcode < 256; opcode++) {
+          if (map === 0 && (IS_PREFIX.has(opcode) || (bits === 64 && opcode >> 4 === 4))) continue;
+          for (const modrm of modrms) {
+            bytes.set([...prefix, ...escape, opcode, modrm, ...TAIL]);
+            report.add(bits, bytes, oracle.compare(bits, bytes));
+          }
+        }
+      }
+    }
+    assertEquals(report.lines, []);
+  });
+
+  Deno.test(`decoder: random bytes agree with iced, ${bits} bit`, () => {
+    const oracle = new Oracle();
+    const report = new Report();
+    const next = random(0x1ced + bits);
+    const bytes = new Uint8Array(20);
+    const prefixes = [0x66, 0xf3, 0xf2, 0x67, 0xf0, 0x2e, 0x36, 0x64, 0x65, 0x48, 0x41, 0x4f];
+    for (let n = 0; n < 200_000; n++) {
+      for (let i = 0; i < bytes.length; i++) bytes[i] = next();
+      const heads = next() % 8;
+      let at = 0;
+      for (; heads > 4 && at < heads - 4 + (next() % 16 === 0 ? 10 : 0); at++) {
+        bytes[at] = prefixes[next() % prefixes.length] as number;
+      }
+      if (next() % 2 === 0) bytes[at] = 0x0f;
+      report.add(bits, bytes, oracle.compare(bits, bytes));
+    }
+    assertEquals(report.lines, []);
+  });
+}
