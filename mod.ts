@@ -23,6 +23,8 @@
  */
 export { ConfigError, type ConfigErrorKind } from "./cpu/base/assert.ts";
 export { Counters, Tracer, type TraceSink } from "./cpu/base/trace.ts";
+export { GPR_NAMES, type GprName } from "./cpu/base/vcpu.ts";
+export type { Engine } from "./cpu/cpu.ts";
 export { type CodeWindow, Machine, type MachineEvents } from "./devices/machine.ts";
 export type {
   ConsoleSink,

@@ -40,6 +40,7 @@ const LONGEST_SLEEP_MS = 500;
 export interface MachineEvents {
   /** Bytes the guest printed; `which` is "serial", "console" or "debug". Copy them if you keep them. */
   console: (bytes: Uint8Array, which: "serial" | "console" | "debug") => void;
+  /** The run has ended. */
   shutdown: (info: ExitInfo) => void;
   /** One trace line of any enabled category. */
   trace: (category: string, message: string) => void;
@@ -47,8 +48,11 @@ export interface MachineEvents {
 
 /** Where the guest executes, for a disassembler. */
 export interface CodeWindow {
+  /** Address of the first byte, as the guest's RIP has it. */
   readonly rip: bigint;
+  /** Size of the code segment. */
   readonly bits: 16 | 32 | 64;
+  /** Fewer than asked for where memory ends. */
   readonly bytes: Uint8Array;
 }
 
@@ -62,6 +66,7 @@ const REASONS: ReadonlyMap<number, ExitInfo["reason"]> = new Map([
 
 /** See the module's description. */
 export class Machine {
+  /** Counters, warnings and traces. */
   readonly tracer: Tracer;
   #options: MachineOptions;
   #type: MachineType;
@@ -176,7 +181,10 @@ export class Machine {
   get type(): MachineType {
     return this.#type;
   }
-  /** The chips of the current boot, for those who want to look inside. */
+  /**
+   * The chips of the current boot, for tests and scripts of this project.
+   * @internal
+   */
   get board(): Board {
     return this.#board;
   }

@@ -10,6 +10,7 @@ export type MachineType = "hvm" | "pvh";
 
 /** A byte stream of the guest: what it prints goes to `output`. */
 export interface ConsoleSink {
+  /** Gets what the guest printed. Copy bytes you keep. */
   output(bytes: Uint8Array): void;
 }
 
@@ -37,7 +38,9 @@ export interface HostClock {
 
 /** Everything Machine.create wants. */
 export interface MachineOptions {
+  /** A bzImage or an ELF file. */
   readonly kernel: NamedFile;
+  /** An initramfs. */
   readonly initrd?: NamedFile;
   /** Kernel command line. */
   readonly append?: string;
@@ -45,20 +48,25 @@ export interface MachineOptions {
   readonly memoryBytes?: number;
   /** Default: hvm for a bzImage, pvh for an ELF file. */
   readonly type?: MachineType;
+  /** Network interfaces, in the order of the guest's devices. */
   readonly nets?: readonly NetOptions[];
   /** The first 16550. */
   readonly serial?: ConsoleSink;
   /** The Xen PV console (and console_io). */
   readonly console?: ConsoleSink;
+  /** How instructions are executed; default "interp". */
   readonly engine?: Engine;
   /** Time follows the instruction count: a run is the same every time. */
   readonly icount?: boolean;
+  /** How many hypercall pages the guest is told to load. */
   readonly hypercallPages?: 1 | 2;
   /** Xen version the guest sees; default 4.17. */
   readonly xenVersion?: { readonly major: number; readonly minor: number };
   /** A guest's reboot ends the run with reason "reboot" instead of restarting. */
   readonly noReboot?: boolean;
+  /** For counters, warnings and traces. */
   readonly tracer?: Tracer;
+  /** The host's clocks. */
   readonly clock: HostClock;
 }
 
@@ -67,6 +75,7 @@ export type ExitReason = "poweroff" | "reboot" | "crash" | "suspend" | "stopped"
 
 /** What Machine.run resolves to. */
 export interface ExitInfo {
+  /** Why. */
   readonly reason: ExitReason;
   /** For a crash: what happened, one line. */
   readonly detail?: string;
@@ -74,8 +83,11 @@ export interface ExitInfo {
 
 /** Counters of a machine, for --stats. */
 export interface MachineStats {
+  /** Guest instructions executed. */
   readonly instructions: number;
+  /** Time it ran, sleep included. */
   readonly seconds: number;
+  /** Million instructions per second of that time. */
   readonly mips: number;
   /** By name: exits, exceptions, hypercalls, interrupts, network and device counters. */
   readonly counters: Readonly<Record<string, number>>;

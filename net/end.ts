@@ -63,6 +63,7 @@ export interface NetEnd {
   poll(): number;
   /** File descriptor to sleep on until poll() would find something; -1: none, or no use now (no room). */
   pollFd(): number;
+  /** Lets go of everything; the end is of no use then. */
   close(): void;
 }
 

@@ -38,7 +38,7 @@ export class Frame {
   /** VIRTIO_NET_HDR_F_*. */
   flags = 0;
   /** VIRTIO_NET_HDR_GSO_*. */
-  gsoType = VIRTIO_NET_HDR_GSO_NONE;
+  gsoType: number = VIRTIO_NET_HDR_GSO_NONE;
   /** Bytes of Ethernet, IP and TCP headers: a hint, from a GSO sender. */
   hdrLen = 0;
   /** Bytes of payload per segment of a GSO frame. */

@@ -21,6 +21,7 @@ export class Hub {
   readonly #ports = new Set<HubPort>();
   #depth = 0;
 
+  /** `tracer`: for counters and warnings. */
   constructor(readonly tracer?: Tracer) {}
 
   /** A new port. Close it to unplug. */
@@ -30,7 +31,10 @@ export class Hub {
     return port;
   }
 
-  /** Hands a frame to all other ports. */
+  /**
+   * Hands a frame to all other ports.
+   * @internal
+   */
   repeat(from: HubPort, frame: Frame): boolean {
     if (this.#depth === MAX_DEPTH) {
       this.tracer?.warnOnce("net.hub.loop", "a hub's frames come back to it: it is part of a loop");
@@ -45,7 +49,10 @@ export class Hub {
     return true;
   }
 
-  /** Forgets a port. */
+  /**
+   * Forgets a port.
+   * @internal
+   */
   remove(port: HubPort): void {
     this.#ports.delete(port);
   }

@@ -65,6 +65,7 @@ const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 
 /** Addresses of the responder; the defaults are those of QEMU's user network. */
 export interface ResponderOptions {
+  /** Its MAC address. */
   readonly mac?: string;
   /** Its IPv4 address and prefix length. */
   readonly ipv4?: string;
@@ -74,6 +75,7 @@ export interface ResponderOptions {
   readonly dns?: string;
   /** Its IPv6 address and prefix length; the prefix is announced. */
   readonly ipv6?: string;
+  /** For counters and traces. */
   readonly tracer?: Tracer;
 }
 
@@ -81,6 +83,10 @@ export interface ResponderOptions {
 export class Responder implements FrameReceiver {
   /** A blank checksum is fine: nothing here checks them. */
   readonly accepts = OFFLOAD_CSUM | OFFLOAD_CSUM6;
+  /**
+   * Its DHCP server, with the leases.
+   * @internal
+   */
   readonly dhcp: DhcpServer;
   readonly #mac: Uint8Array;
   readonly #ipv4: Uint8Array;
@@ -91,6 +97,7 @@ export class Responder implements FrameReceiver {
   readonly #buffer = new Uint8Array(MAX_FRAME_BYTES);
   readonly #nowhere: Uint8Array[] = [];
 
+  /** Answers what comes in at `end`, through `end`. */
   constructor(readonly end: NetEnd, options: ResponderOptions = {}) {
     const macText = options.mac ?? "52:55:0a:00:02:02";
     const mac = parseMac(macText);

@@ -101,7 +101,7 @@ export interface TapOptions {
 /** See the module's description. */
 export class TapDevice implements NetEnd {
   readonly name: string;
-  readonly offloads = OFFLOAD_ALL;
+  readonly offloads: number = OFFLOAD_ALL;
   readonly #fd: number;
   readonly #call = libc().call;
   readonly #errno = libc().errno;
@@ -321,6 +321,7 @@ export class TapDevice implements NetEnd {
     for (let i = 0; i < DRAIN_LIMIT && !this.#closed && this.#receive([]); i++);
   }
 
+  /** Closes the device; a TAP that is not persistent goes away. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -19,6 +19,7 @@ export type ConfigErrorKind = "input" | "host";
 
 /** Wrong input from our user ("input") or a missing host resource ("host"). One line, no full stop. */
 export class ConfigError extends Error {
+  /** For those who see the error without its class. */
   override readonly name = "ConfigError";
   /** `kind`: whose fault it is; `options.cause`: the underlying error, if any. */
   constructor(message: string, readonly kind: ConfigErrorKind = "input", options?: ErrorOptions) {

@@ -7,7 +7,8 @@
 
 /** Named counters, created on first use. */
 export class Counters {
-  readonly values = new Map<string, number>();
+  /** Every counter by name. */
+  readonly values: Map<string, number> = new Map();
   /** Adds `n` to counter `name`. */
   add(name: string, n = 1): void {
     this.values.set(name, (this.values.get(name) ?? 0) + n);
@@ -23,7 +24,8 @@ export type TraceSink = (category: string, message: string) => void;
 
 /** One per machine; handed to everything that has something to say. */
 export class Tracer {
-  readonly counters = new Counters();
+  /** What happened how often. */
+  readonly counters: Counters = new Counters();
   #enabled = new Set<string>();
   #sink: TraceSink = () => {};
   #warned = new Map<string, number>();

@@ -6,6 +6,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 export interface NamedFile {
   /** Path, or whatever the user calls it. */
   readonly name: string;
+  /** Its content. */
   readonly bytes: Uint8Array;
 }
 
