@@ -250,7 +250,7 @@ export class Board {
       },
     });
     interrupts.extra = xen.upcall;
-    bus.addPorts(HYPERCALL_PORT, xen.hypercallPort, { length: 1 });
+    bus.addPorts(HYPERCALL_PORT, xen.hypercallPort);
     if (options.type === "hvm") {
       const ports = new XenPlatformPorts(tracer, { unplug: () => {} });
       bus.addPorts(0x10, ports);
