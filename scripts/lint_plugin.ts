@@ -33,7 +33,7 @@ const LAYERS: readonly (readonly [folder: string, mayImport: readonly string[]])
   ["xen/", ["xen/", "cpu/base/"]],
   ["net/", ["net/", "xen/public/", "xen/backend/", "cpu/base/"]],
   ["devices/", ["devices/", "cpu/base/"]],
-  ["mod.ts", ["cpu/base/", "devices/", "net/", "scripts/cli.ts"]],
+  ["mod.ts", ["cpu/base/", "cpu/cpu.ts", "devices/", "net/", "scripts/cli.ts"]],
 ];
 
 /** Globals of the host. */

@@ -43,6 +43,7 @@ class Session {
   readonly #tracer = new Tracer();
   readonly #cleanups: (() => void)[] = [];
   #machine: Machine | undefined;
+  #debug: ((bytes: Uint8Array) => void) | undefined;
   /** Set when something other than the guest ends the run. */
   #status: number | undefined;
   /** Where typed bytes go: the console on stdio that printed last. */
@@ -60,6 +61,10 @@ class Session {
     else if (choices.serial === "stdio") this.#typingAt = "serial";
     const machine = await this.#create();
     this.#machine = machine;
+    // port 0xe9, which Linux's earlyprintk=xen uses, shows where the serial port does
+    machine.on("console", (bytes, which) => {
+      if (which === "debug") this.#debug?.(bytes);
+    });
     this.#cleanups.push(() => machine.close());
     if (this.#status !== undefined) return this.#status;
     this.#startTimeout();
@@ -95,6 +100,7 @@ class Session {
     const choices = this.#choices;
     // files first: what cannot be written is said before anything else is touched
     const serial = this.#open("serial", choices.serial);
+    this.#debug = serial;
     const console = this.#open("console", choices.console);
     const captures = choices.nets.map((_, i) => this.#capture(i));
     const nets = choices.nets.map((net, i) => this.#net(net, captures[i]));

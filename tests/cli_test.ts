@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/** The program from outside: exit statuses, messages, signals, a closed stdout, the terminal. @module */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { hasProgram } from "../scripts/processes.ts";
+import { debugPrint, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./tiny_guest.ts";
+
+const MOD = new URL("../mod.ts", import.meta.url).pathname;
+const dir = await Deno.makeTempDir({ prefix: "xenner-cli-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
+
+async function file(name: string, content: Uint8Array | string): Promise<string> {
+  const path = `${dir}/${name}`;
+  await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
+  return path;
+}
+const crash = await file("crash", tinyGuest([...debugPrint("hi"), ...TRIPLE_FAULT]));
+const spin = await file("spin", tinyGuest([...debugPrint("spinning"), ...SPIN]));
+const yes = await file("yes", tinyGuest(YES_ON_SERIAL));
+const empty = await file("empty", "");
+const noKernel = await file("text", "no kernel\n");
+const noNote = await file("no-note", tinyGuest(SPIN).map((byte, i) => i >= 0x208 && i < 0x20c ? 0 : byte));
+const cut = await file("cut", tinyGuest(SPIN).subarray(0, 0x1f0));
+const big = await file("big", new Uint8Array(8 << 20).fill(1));
+
+function xenner(args: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MOD, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+    ...options,
+  });
+}
+async function outcome(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await xenner(args).output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+const BAD: readonly (readonly [what: string, args: string[], code: number, message: RegExp])[] = [
+  ["unknown option", ["run", "-k", spin, "--bogus"], 2, /unknown option '--bogus'/],
+  ["missing kernel", ["run", "-k", `${dir}/nothing`], 2, /Cannot read kernel ".*nothing": no such file/],
+  ["directory", ["run", "-k", dir], 2, /it is a directory/],
+  ["empty kernel", ["run", "-k", empty], 2, /it is empty/],
+  ["no kernel", ["run", "-k", noKernel], 2, /neither a bzImage nor an ELF file/],
+  ["truncated kernel", ["run", "-k", cut], 2, /truncated/],
+  ["kernel without PVH note", ["run", "-k", noNote, "--type", "pvh"], 2, /no PVH entry point/],
+  ["empty initrd", ["run", "-k", spin, "--initrd", empty], 2, /initrd ".*empty": it is empty/],
+  [
+    "initrd that does not fit",
+    ["run", "-k", spin, "--initrd", big, "--memory", "4M"],
+    2,
+    /Cannot place initrd/,
+  ],
+  ["too little memory", ["run", "-k", spin, "--memory", "1M"], 2, /2 MiB to 3 GiB/],
+  ["absurd memory", ["run", "-k", spin, "--memory", "999999999G"], 2, /as a size/],
+  [
+    "unwritable capture",
+    ["run", "-k", spin, "--net", "none", "--pcap", `${dir}/no/p`],
+    2,
+    /Cannot write capture/,
+  ],
+  [
+    "unwritable console",
+    ["run", "-k", spin, "--console", `file:${dir}/no/c`],
+    2,
+    /Cannot write console file/,
+  ],
+  [
+    "TAP name too long",
+    ["run", "-k", spin, "--net", "tap,ifname=a123456789012345"],
+    2,
+    /longer than 15 bytes/,
+  ],
+  ["no TAP", ["run", "-k", spin, "--net", "tap,ifname=lo"], 3, /Cannot open/],
+];
+for (const [what, args, code, message] of BAD) {
+  Deno.test(`xenner refuses ${what}: status ${code}, one line`, async () => {
+    const result = await outcome(...args);
+    assertEquals([result.code, result.out], [code, ""], result.err);
+    assertMatch(result.err, message);
+    assertMatch(result.err, /^xenner: [^\n]+\n$/);
+  });
+}
+
+Deno.test("a triple fault is status 1, with registers and a disassembly", async () => {
+  const { code, out, err } = await outcome("run", "-k", crash, "--serial", "stdio");
+  assertEquals([code, out], [1, "hi"]);
+  assertMatch(err, /the guest crashed: triple fault/);
+  assertMatch(err, /rip +0x0000000000100008/);
+  assertMatch(err, /=> 00100008 +0f 0b +ud2/);
+});
+
+Deno.test("--timeout is status 124; --stats=json is a line of its own; consoles go to files", async () => {
+  const log = `${dir}/log`;
+  const { code, out, err } = await outcome(
+    ...["run", "-k", spin, "--serial", `file:${log}`, "--timeout", "0.5", "--stats=json"],
+  );
+  assertEquals([code, out], [124, ""], err);
+  assertEquals(await Deno.readTextFile(log), "spinning");
+  const [first, second] = err.trim().split("\n");
+  assertEquals(first, "xenner: timeout after 0.5 s");
+  assert(JSON.parse(second ?? "").instructions > 1000);
+});
+
+for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
+  Deno.test(`${signal} ends a busy machine cleanly, with status ${status}`, async () => {
+    const child = xenner(["run", "-k", spin]).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read(); // it runs
+    child.kill(signal);
+    reader.releaseLock();
+    const { code, stderr } = await child.output();
+    assertEquals([code, new TextDecoder().decode(stderr)], [status, ""]);
+  });
+}
+
+Deno.test("a closed stdout ends the machine quietly, as SIGPIPE would", async () => {
+  const child = xenner(["run", "-k", yes]).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  const [{ code }, stderr] = await Promise.all([child.status, new Response(child.stderr).text()]);
+  assertEquals([code, stderr], [141, ""]);
+});
+
+const withScript = await hasProgram("script");
+Deno.test({
+  name: `Ctrl-A x quits with status 0 and restores the terminal${
+    withScript ? "" : " (skipped: needs script(1))"
+  }`,
+  ignore: !withScript,
+  async fn() {
+    // script(1) gives it a terminal; stty(1) shows what is left of it
+    const inner = `stty -g >${dir}/before; ${Deno.execPath()} run -A ${MOD} run -k ${spin}; ` +
+      `echo "status $?"; stty -g >${dir}/after`;
+    const child = new Deno.Command("script", {
+      args: ["-q", "-c", inner, "/dev/null"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+      env: { SHELL: "/bin/sh" },
+    }).spawn();
+    const typing = child.stdin.getWriter();
+    let screen = "";
+    let typed = 0;
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      screen += text;
+      if (typed === 0 && screen.includes("spinning")) {
+        await typing.write(Uint8Array.of(1, 0x68)); // Ctrl-A h
+        typed = 1;
+      }
+      if (typed === 1 && screen.includes("this help")) {
+        await typing.write(Uint8Array.of(1, 0x78)); // Ctrl-A x
+        typed = 2;
+      }
+      if (screen.includes("status ")) await typing.close().catch(() => {});
+    }
+    await child.status;
+    assertMatch(screen, /Ctrl-A x +quit/);
+    assertMatch(screen, /status 0/);
+    assertEquals(await Deno.readTextFile(`${dir}/after`), await Deno.readTextFile(`${dir}/before`));
+  },
+});
