@@ -15,8 +15,8 @@ export interface GuestRun {
   readonly nets?: readonly NetOptions[];
   /** Slices of the CPU before the guest counts as hung ("stopped"). Default 200: 40 million instructions. */
   readonly slices?: number;
-  /** Called between slices. */
-  readonly between?: (machine: Machine) => void;
+  /** Called between slices; `console`: what the guest has printed so far. */
+  readonly between?: (machine: Machine, console: string) => void;
   /** Called before the first instruction. */
   readonly prepare?: (machine: Machine) => void;
 }
@@ -53,15 +53,15 @@ class CountingClock implements HostClock {
 
 /** Boots `image` and runs it until it ends, or until its slices are used up. */
 export async function runGuest(run: GuestRun): Promise<GuestResult> {
+  let console = "";
   let slices = run.slices ?? 200;
   const started: { machine?: Machine } = {};
   const clock = new CountingClock(() => {
     const { machine } = started;
     if (machine === undefined) return;
     if (--slices <= 0) machine.stop();
-    else run.between?.(machine);
+    else run.between?.(machine, console);
   });
-  let console = "";
   const warnings: string[] = [];
   const tracer = new Tracer();
   tracer.configure((category, message) => category === "warning" && warnings.push(message));
