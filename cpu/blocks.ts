@@ -9,8 +9,8 @@
  * their page is still mapped where it was. An instruction that crosses a page is a block of its own, found only
  * through the jump cache, and remembers where its second page was.
  *
- * Writing to a page with code turns the records of the blocks it hits into H_STALE records: whoever reaches
- * one, by link, by the jump cache or by running on in the block itself, comes back here.
+ * Writing to a page with code turns the records of the blocks it hits into H_STALE records (the first of a block
+ * into H_RELINK): whoever reaches one, by link, by the jump cache or by running on in the block, comes back here.
  * @module
  */
 import { assert } from "./base/assert.ts";
@@ -25,9 +25,18 @@ import {
   MODE_TF,
   MODE_USER,
 } from "./core.ts";
-import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH } from "./decode.ts";
+import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCODE } from "./decode.ts";
 import type { Facts } from "./emit/wasm_emit.ts";
-import { H_COVERED, H_GOTO, H_LINK, H_SHADOW, H_STALE, type Modules } from "./modules.ts";
+import {
+  H_COVERED,
+  H_FORWARD,
+  H_GOTO,
+  H_LINK,
+  H_RELINK,
+  H_SHADOW,
+  H_STALE,
+  type Modules,
+} from "./modules.ts";
 import { record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "./record.ts";
 import {
   ARENA_BASE,
@@ -39,6 +48,7 @@ import {
   EXC_GP,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
+  JUMP_CACHE_HASH,
   jumpCacheEntry,
   S,
   segmentLayout,
@@ -46,6 +56,9 @@ import {
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
+
+/** Instructions behind a block whose handlers are made along with its own. */
+const LOOK_AHEAD = 48;
 
 /** A decoded block. */
 export interface Block {
@@ -80,6 +93,8 @@ export class BlockCache {
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
   readonly #byStart = new Map<number, Block>();
   readonly #crossingEntries: number[] = [];
+  /** Code TLB entries of pages that are not global. */
+  readonly #localPages: number[] = [];
   #free = ARENA_BASE;
   #generation = 0;
 
@@ -87,7 +102,7 @@ export class BlockCache {
     this.#core = core;
     this.#modules = modules;
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
-    core.onTlbFlush = () => this.#mappingsChanged();
+    core.onTlbFlush = (keepGlobal) => this.#mappingsChanged(keepGlobal);
     core.onTlbInvalidate = (lo) => {
       this.#forgetCrossing();
       core.memory.bytes.fill(0xff, codeTlbAt(lo), codeTlbAt(lo) + codeTlbEntry.size);
@@ -106,12 +121,17 @@ export class BlockCache {
     // A tag of all ones is no RIP ^ modeKey: it is canonical in no mode.
     this.#core.memory.bytes.fill(0xff, JUMP_CACHE_BASE, JUMP_CACHE_BASE + bytes);
     this.#crossingEntries.length = 0;
-    this.#mappingsChanged();
+    this.#mappingsChanged(false);
   }
-  /** Linear addresses may mean other pages now. */
-  #mappingsChanged(): void {
-    const bytes = codeTlbEntry.size << CODE_TLB_BITS;
-    this.#core.memory.bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + bytes);
+  /** Linear addresses may mean other pages now; global pages do not with `keepGlobal` (a CR3 load). */
+  #mappingsChanged(keepGlobal: boolean): void {
+    const { bytes } = this.#core.memory;
+    if (keepGlobal) {
+      for (const entry of this.#localPages) bytes.fill(0xff, entry, entry + codeTlbEntry.size);
+    } else {
+      bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS));
+    }
+    this.#localPages.length = 0;
     this.#forgetCrossing();
   }
   /** The code TLB vouches for a block's first page only: blocks that cross into another leave the jump cache. */
@@ -173,7 +193,7 @@ export class BlockCache {
     // The cache is keyed by RIP and checked by linear address: only where the two are the same.
     if (lo !== linearLo || hi !== linearHi) return;
     const keyLo = u32[S.modeKey >> 2] as number, keyHi = u32[(S.modeKey >> 2) + 1] as number;
-    const index = (lo ^ (lo >>> JUMP_CACHE_BITS)) & ((1 << JUMP_CACHE_BITS) - 1);
+    const index = Math.imul(lo, JUMP_CACHE_HASH) >>> (32 - JUMP_CACHE_BITS);
     const entry = JUMP_CACHE_BASE + index * jumpCacheEntry.size;
     view.setUint32(entry, lo ^ keyLo, true);
     view.setUint32(entry + 4, hi ^ keyHi, true);
@@ -181,6 +201,7 @@ export class BlockCache {
     view.setUint32(entry + jumpCacheEntry.at.host, host, true);
     if (block.secondHost !== 0) this.#crossingEntries.push(entry);
     const code = codeTlbAt(lo);
+    if (!core.mmu.isGlobal(lo)) this.#localPages.push(code);
     view.setUint32(code, (lo & ~PAGE_MASK) ^ keyLo, true);
     view.setUint32(code + 4, hi ^ keyHi, true);
     view.setUint32(code + codeTlbEntry.at.addend, host - lo, true);
@@ -296,7 +317,6 @@ export class BlockCache {
     if (this.#free + records * RECORD_BYTES > ARENA_BASE + ARENA_BYTES) this.reset();
     const start = this.#free;
     const { view } = this.#core.s;
-    const live = this.liveFlags(facts);
     let at = start;
     const first = insns[0] as Instruction;
     insns.forEach((insn, i) => {
@@ -312,7 +332,7 @@ export class BlockCache {
       view.setInt32(at + record.at.imm + 4, insn.immHigh, true);
       at += RECORD_BYTES;
     });
-    this.#chooseHandlers(insns, facts, live, start);
+    this.#chooseHandlers(insns, facts, start, host, mode);
     const last = insns[insns.length - 1] as Instruction;
     const lastRecord = at - RECORD_BYTES;
     const end = last.poff + last.length;
@@ -339,30 +359,46 @@ export class BlockCache {
     view.setUint8(at + record.at.count, count);
   }
 
+  /**
+   * One handler per instruction, but a producer of flags and the conditional branch behind it share one. Handlers
+   * compute all flags: who computes only the live ones is the function of a hot block (cpu/compile.ts).
+   */
   #chooseHandlers(
     insns: readonly Instruction[],
     facts: readonly Facts[],
-    live: readonly boolean[],
     at: number,
+    host: number,
+    mode: DecodeMode,
   ): void {
     const { view } = this.#core.s;
-    let kind: number | undefined;
-    for (let i = 0; i < insns.length;) {
-      // A producer of flags and the conditional branch behind it are one handler.
-      const fused = i === insns.length - 2 && (facts[i] as Facts).flagsWritten !== 0 &&
-        !(facts[i] as Facts).stores &&
-        (facts[i + 1] as Facts).flagsRead !== 0 && isDirectBranch(insns[i + 1] as Instruction);
-      const group = insns.slice(i, fused ? i + 2 : i + 1);
-      let bits = 0;
-      group.forEach((_, k) => bits |= live[i + k] ? 1 << k : 0);
-      const made = this.#modules.handler(group, bits, kind);
-      view.setUint32(at + i * RECORD_BYTES + record.at.handler, made.slot, true);
-      if (fused) {
-        view.setUint32(at + (i + 1) * RECORD_BYTES + record.at.handler, H_COVERED, true);
+    const groups = groupsOf(insns, facts);
+    const slots = this.#modules.handlers(groups, () => this.#ahead(insns, host, mode));
+    let i = 0;
+    groups.forEach((group, n) => {
+      view.setUint32(at + i * RECORD_BYTES + record.at.handler, slots[n] as number, true);
+      for (let k = 1; k < group.length; k++) {
+        view.setUint32(at + (i + k) * RECORD_BYTES + record.at.handler, H_COVERED, true);
       }
-      if (made.facts.flagKindOut !== -1) kind = made.facts.flagKindOut;
       i += group.length;
+    });
+  }
+
+  /** What stands behind a block, as far as it decodes within the page. */
+  #ahead(insns: readonly Instruction[], host: number, mode: DecodeMode): readonly (readonly Instruction[])[] {
+    const { bytes } = this.#core.memory;
+    const last = insns[insns.length - 1] as Instruction;
+    const limit = host - (host & PAGE_MASK) + PAGE_SIZE;
+    const found: Instruction[] = [];
+    for (
+      let at = host - (host & PAGE_MASK) + last.poff + last.length;
+      at < limit && found.length < LOOK_AHEAD;
+    ) {
+      const insn = this.#decoder.decode(bytes, at, limit, at & PAGE_MASK, mode);
+      if (insn === undefined || insn.row === UNDEFINED_OPCODE) break;
+      found.push(insn);
+      at += insn.length;
     }
+    return groupsOf(found, found.map((insn) => this.#modules.factsOf(insn)));
   }
 
   /** Writes a branch stub for page offset `target` and points the link field at it. */
@@ -387,8 +423,18 @@ export class BlockCache {
     if (target === 0) return 0;
     const block = this.#byStart.get(target);
     assert(block !== undefined, "a block starts at the record found");
-    if (generation === this.#generation && handler === H_LINK && block.secondHost === 0) {
-      view.setUint32(field, target, true);
+    if (generation !== this.#generation) return target;
+    if (handler === H_RELINK && block.secondHost === 0) {
+      view.setUint32(stub + record.at.handler, H_FORWARD, true);
+      view.setUint32(stub + record.at.imm, target, true);
+    }
+    if (handler !== H_LINK) return target;
+    if (block.secondHost === 0) view.setUint32(field, target, true);
+    else {
+      // Its second page may move: from now on by the jump cache.
+      const poff = view.getUint16(stub + record.at.poff, true);
+      view.setUint32(stub + record.at.handler, H_GOTO, true);
+      view.setBigInt64(stub + record.at.imm, BigInt(poff), true);
     }
     return target;
   }
@@ -438,6 +484,7 @@ export class BlockCache {
       // GOTO is about no code of its own; a stale LINK would patch a record that is dead.
       if (handler !== H_GOTO && handler !== H_SHADOW) view.setUint32(at + record.at.handler, H_STALE, true);
     }
+    view.setUint32(block.start + record.at.handler, block.secondHost === 0 ? H_RELINK : H_STALE, true);
   }
 
   /** Forgets everything; the arena starts afresh. Called when it is full. */
@@ -451,6 +498,19 @@ export class BlockCache {
     this.#free = ARENA_BASE;
     this.clearJumpCache();
   }
+}
+
+/** A producer of flags and the conditional branch behind it make a group, every other instruction one of its own. */
+function groupsOf(insns: readonly Instruction[], facts: readonly Facts[]): Instruction[][] {
+  const groups: Instruction[][] = [];
+  for (let i = 0; i < insns.length;) {
+    const fact = facts[i] as Facts, next = facts[i + 1];
+    const fused = next !== undefined && fact.flagsWritten !== 0 && !fact.stores && !fact.ends &&
+      next.flagsRead !== 0 && isDirectBranch(insns[i + 1] as Instruction);
+    groups.push(insns.slice(i, fused ? i + 2 : i + 1));
+    i += fused ? 2 : 1;
+  }
+  return groups;
 }
 
 function codeTlbAt(linearLo: number): number {

@@ -148,9 +148,9 @@ export class CpuCore implements Vcpu {
   /** Makes the running code come back at its next block end. Set by the engine. */
   requestExit: () => void = () => {};
   /** Linear-to-physical mappings changed. Set by the engine. */
-  onTlbFlush: () => void = () => {};
+  onTlbFlush: (keepGlobal: boolean) => void = () => {};
   /** One page's mapping changed (INVLPG). Set by the engine; by default a flush. */
-  onTlbInvalidate: (lo: number, hi: number) => void = () => this.onTlbFlush();
+  onTlbInvalidate: (lo: number, hi: number) => void = () => this.onTlbFlush(false);
 
   constructor(readonly memory: GuestMemory, readonly hooks: CpuHooks, options: CpuOptions = {}) {
     this.id = options.id ?? 0;

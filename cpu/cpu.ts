@@ -5,10 +5,10 @@
  */
 import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
-import { BlockCache } from "./blocks.ts";
+import { type Block, BlockCache } from "./blocks.ts";
 import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
 import { fillCrc32cTable } from "./crc32c.ts";
-import { compileBlock, type Engine } from "./compile.ts";
+import { compileBlocks, type Engine } from "./compile.ts";
 import { microcode } from "./microcode.ts";
 import { Modules } from "./modules.ts";
 import { record } from "./record.ts";
@@ -24,6 +24,10 @@ export type RunResult = "budget" | "halted" | "shutdown" | "stopped";
 const SAMPLE_INSTRUCTIONS = 16_384;
 /** Looks that must have found a block before it is compiled. */
 const HOT_SAMPLES = 2;
+/** Hot blocks that share a module: making one costs more than a function in it. */
+const COMPILE_BATCH = 16;
+/** Sampling periods a hot block waits for others at most. */
+const COMPILE_WAIT = 64;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
 
@@ -54,6 +58,9 @@ export class Cpu {
   #retired = 0;
   #sliceBudget = 0;
   #parked = 0;
+  /** Hot blocks waiting to be compiled, and for how many sampling periods the first has. */
+  readonly #hot: Block[] = [];
+  #waited = 0;
   /** Record that left with FAULT. */
   #faultRecord = 0;
   readonly #u32: Uint32Array;
@@ -223,8 +230,13 @@ export class Cpu {
   /** The block at `rec` runs right now, at the end of a sampling period: blocks seen again are compiled. */
   #profile(rec: number): void {
     const block = this.blocks.blockAt(rec);
-    if (block === undefined || block.samples < 0 || ++block.samples < HOT_SAMPLES) return;
-    if (compileBlock(this.modules, this.blocks, block, this.engine)) this.compiled++;
+    if (block !== undefined && block.samples >= 0 && ++block.samples === HOT_SAMPLES) this.#hot.push(block);
+    if (this.#hot.length === 0) return;
+    this.#waited++;
+    if (this.#hot.length < COMPILE_BATCH && this.#waited < COMPILE_WAIT) return;
+    this.compiled += compileBlocks(this.modules, this.blocks, this.#hot, this.engine);
+    this.#hot.length = 0;
+    this.#waited = 0;
   }
 
   #deliver(): Status {

@@ -301,6 +301,14 @@ export class Mmu {
     return this.host === 0 ? -2 : this.host;
   }
 
+  /** True when the TLB holds the page, in the mode that runs now, as a global page. */
+  isGlobal(lo: number): boolean {
+    const words = this.#words;
+    const e = ((words[TLB_BASE_AT] as number) + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    return words[e + EXEC_TAG] === ((lo & ~0xfff) >>> 0) &&
+      ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0;
+  }
+
   /**
    * Byte offset of a linear address if the TLB grants the access, else 0. Never -1, never a fault.
    */
@@ -331,7 +339,7 @@ export class Mmu {
     }
     this.#usedCount = kept;
     if (!keepGlobal) this.#largeLow = this.#largeHigh = false;
-    this.#core.onTlbFlush();
+    this.#core.onTlbFlush(keepGlobal);
   }
 
   /** INVLPG: forgets the page, global or not, and all of a large page around it. */

@@ -28,6 +28,7 @@ import {
   codeTlbEntry,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
+  JUMP_CACHE_HASH,
   jumpCacheEntry,
   S,
 } from "./state.ts";
@@ -46,6 +47,10 @@ export const H_STALE = 3;
 export const H_COVERED = 4;
 /** Like H_GOTO, but looks for no interrupt on the way. */
 export const H_SHADOW = 5;
+/** First record of a block whose code has changed: links to it lead on to the block that stands there now. */
+export const H_RELINK = 6;
+/** Goes to the record at `imm`. */
+export const H_FORWARD = 7;
 /** First slot for handlers of instructions. */
 export const H_FIRST = 8;
 
@@ -99,7 +104,7 @@ export class Modules {
   readonly #imports: WebAssembly.Imports;
   readonly #microcodeIds: ReadonlyMap<string, number>;
   #nextSlot = H_FIRST;
-  #handlers = new Map<string, { slot: number; facts: Facts }>();
+  #handlers = new Map<string, number>();
   #facts = new Map<number, Map<number, Facts>>();
 
   constructor(memory: GuestMemory, callbacks: Callbacks, microcodeNames: readonly string[]) {
@@ -196,13 +201,12 @@ export class Modules {
         b.return(carryOf(b, stored(b, known)));
       }), { exportName: "carry" });
 
-    // Near branch to S.rip, the block already charged.
-    const jump = define(nullary, 0, (b) => {
+    // Goes to the block at S.rip if the jump cache has it.
+    const probe = define(nullary, 0, (b) => {
       const rip = state64(b, S.rip);
-      b.if(spent(b), () => b.return(b.i32(SLICE_END)));
       const low = b.op("i32.wrap_i64", rip);
-      const hash = b.xor(32, low, b.op("i32.shr_u", low, b.i32(JUMP_CACHE_BITS)));
-      const index = b.and(32, hash, b.i32((1 << JUMP_CACHE_BITS) - 1));
+      const hash = b.op("i32.mul", low, b.i32(JUMP_CACHE_HASH));
+      const index = b.op("i32.shr_u", hash, b.i32(32 - JUMP_CACHE_BITS));
       const entry = b.op("i32.mul", index, b.i32(jumpCacheEntry.size));
       const tag = b.xor(64, rip, state64(b, S.modeKey));
       const cached = b.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
@@ -223,6 +227,11 @@ export class Modules {
       const rec = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
       b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
       enter(b, rec);
+    }, {});
+    // Near branch to S.rip, the block already charged.
+    const jump = define(nullary, 0, (b) => {
+      b.if(spent(b), () => b.return(b.i32(SLICE_END)));
+      b.returnCall(probe, []);
     }, { exportName: "jump" });
 
     // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
@@ -253,6 +262,14 @@ export class Modules {
       b.if(rec, () => enter(b, rec));
       b.return(b.i32(DISPATCH));
     }, { tableIndex: H_LINK });
+    define(handlerType, 1, (b) => {
+      const rec = b.call(link, [b.parameter(0, "i32")], "i32") as ReturnType<WasmBuilder["op"]>;
+      b.if(rec, () => enter(b, rec));
+      b.return(b.i32(DISPATCH));
+    }, { tableIndex: H_RELINK });
+    define(handlerType, 1, (b) => {
+      enter(b, b.loadRaw("i32.load", b.parameter(0, "i32"), record.at.imm));
+    }, { tableIndex: H_FORWARD });
 
     const goTo = (end: (b: WasmBuilder) => void) => (b: WasmBuilder) => {
       const rec = b.parameter(0, "i32");
@@ -266,7 +283,7 @@ export class Modules {
       end(b);
     };
     define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { tableIndex: H_GOTO });
-    define(handlerType, 1, goTo((b) => b.return(b.i32(DISPATCH))), { tableIndex: H_SHADOW });
+    define(handlerType, 1, goTo((b) => b.returnCall(probe, [])), { tableIndex: H_SHADOW });
 
     define(handlerType, 1, (b) => {
       setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, b.parameter(0, "i32"))));
@@ -293,61 +310,59 @@ export class Modules {
   }
 
   /**
-   * The table slot of the handler for `insns` (one, or several fused), with the flags of instruction i live as
-   * `live` says (bit i) and S.flagKind at entry as `flagKindIn` (undefined: unknown).
+   * Table slots of the handlers for groups of instructions, each group of one or more that are fused. When a module
+   * must be made for some of them, handlers for the groups that `ahead` names go into it too: a module costs several
+   * times what a function in it does, and most of these are needed soon.
    */
-  handler(
-    insns: readonly Instruction[],
-    live: number,
-    flagKindIn: number | undefined,
-  ): { slot: number; facts: Facts } {
-    let key = `${live}|`;
-    if (flagKindIn !== undefined && insns.some((i) => this.#dependsOnFlags(i))) key += flagKindIn;
-    else flagKindIn = undefined;
-    for (const i of insns) key += `|${i.row.id},${i.formKey}`;
-    let made = this.#handlers.get(key);
-    if (made === undefined) {
-      const slot = this.#nextSlot++;
-      assert(slot < TABLE_SIZE, "handler table has room");
-      const { module, links } = this.#start();
-      const body = new FunctionBody(1);
-      const first = insns[0] as Instruction;
-      const emit = new InterpreterEmit(body, links, first.form, flagKindIn);
-      let kindOut: number | undefined = flagKindIn;
-      insns.forEach((insn, i) => {
-        if (i > 0) emit.nextInstruction(insn.form);
-        emit.flagsLive = ((live >> i) & 1) !== 0;
-        insn.row.semantics(emit, insn.width);
-        if (emit.facts.flagKindOut !== -1) kindOut = emit.facts.flagKindOut;
-      });
-      emit.finish();
-      module.addFunction(links.handlerType, body, { tableIndex: slot });
-      this.instantiate(module);
-      made = {
-        slot,
-        facts: { ...emit.facts, flagKindOut: insns.length === 1 ? emit.facts.flagKindOut : kindOut },
-      };
-      this.#handlers.set(key, made);
-      this.handlerCount++;
+  handlers(
+    groups: readonly (readonly Instruction[])[],
+    ahead: () => readonly (readonly Instruction[])[],
+  ): number[] {
+    let open: { module: ModuleBuilder; links: Links } | undefined;
+    const slotOf = (insns: readonly Instruction[]): number => {
+      const key = insns.map((i) => `${i.row.id},${i.formKey}`).join("|");
+      let slot = this.#handlers.get(key);
+      if (slot === undefined) {
+        slot = this.#nextSlot++;
+        assert(slot < TABLE_SIZE, "handler table has room");
+        open ??= this.#start();
+        open.module.addFunction(open.links.handlerType, this.#emitHandler(insns, open.links), {
+          tableIndex: slot,
+        });
+        this.#handlers.set(key, slot);
+        this.handlerCount++;
+      }
+      return slot;
+    };
+    const slots = groups.map(slotOf);
+    if (open !== undefined) {
+      ahead().forEach(slotOf);
+      this.instantiate(open.module);
     }
-    return made;
+    return slots;
   }
 
-  /** True when the instruction evaluates (or passes on) earlier flags, so that knowing their kind helps. */
-  #dependsOnFlags(insn: Instruction): boolean {
-    const facts = this.factsOf(insn);
-    return facts.flagsRead !== 0 || (facts.flagsMayWrite !== 0 && facts.flagsWritten !== ALL_FLAGS);
+  #emitHandler(insns: readonly Instruction[], links: Links): FunctionBody {
+    const body = new FunctionBody(1);
+    const emit = new InterpreterEmit(body, links, (insns[0] as Instruction).form);
+    insns.forEach((insn, i) => {
+      if (i > 0) emit.nextInstruction(insn.form);
+      insn.row.semantics(emit, insn.width);
+    });
+    emit.finish();
+    return body;
   }
 
-  /** A fresh module for the JIT: links, and where to put the function. */
-  startCompiled(): { module: ModuleBuilder; links: Links; slot: number } | undefined {
-    if (this.#nextSlot >= TABLE_SIZE) return undefined;
-    return { ...this.#start(), slot: this.#nextSlot++ };
+  /** A fresh module for functions of whole blocks. */
+  startBatch(): { module: ModuleBuilder; links: Links } {
+    return this.#start();
+  }
+  /** A free table slot; undefined when there is none left. */
+  newSlot(): number | undefined {
+    return this.#nextSlot < TABLE_SIZE ? this.#nextSlot++ : undefined;
   }
   /** Compiles and instantiates, which fills the table slots. */
   instantiate(module: ModuleBuilder): void {
     new WebAssembly.Instance(new WebAssembly.Module(module.encode()), this.#imports);
   }
 }
-
-const ALL_FLAGS = 0x8d5;

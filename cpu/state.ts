@@ -135,6 +135,8 @@ export const TLB_MODE_USER = 2;
 export const JUMP_CACHE_BASE = TLB_BASE + 3 * TLB_BYTES;
 /** log2 of the number of entries. */
 export const JUMP_CACHE_BITS = 14;
+/** Index = upper bits of the low half of RIP times this (2^32 over the golden ratio). */
+export const JUMP_CACHE_HASH = 0x9e37_79b1;
 /** tag = RIP ^ modeKey; record = address of the decoded block; host = where its code lies in this memory. */
 export const jumpCacheEntry = layout({ tag: "u64", record: "u32", host: "u32" });
 /**

@@ -333,6 +333,17 @@ export class WasmBuilder {
     this.pushValue(value);
     this.body.code.u8(0x0f);
   }
+  /**
+   * Code that never runs but counts: V8's baseline compiler decides that a function is worth optimizing after it has
+   * passed some 13 MB of its machine code, which small functions take tens of thousands of calls for. The condition
+   * is a constant that the baseline compiler does not fold and the optimizing one does.
+   */
+  weight(loads: number): void {
+    const b = this.body.code;
+    b.raw([0x41, 0, 0x45, 0x45, 0x04, 0x40]); // if (!!0)
+    for (let i = 0; i < loads; i++) b.raw([0x41, 0, 0x28, 0, 0, 0x1a]); // drop(i32.load(0))
+    b.u8(0x0b);
+  }
   /** Marks the end of a body that never falls through. */
   unreachable(): void {
     this.body.code.u8(0x00);

@@ -9,7 +9,7 @@ import { VALUE_TYPE, type ValueType } from "./opcodes.ts";
 
 /** A growing byte buffer with the LEB128 encodings. */
 export class ByteBuffer {
-  #bytes = new Uint8Array(1024);
+  #bytes = new Uint8Array(256);
   length = 0;
 
   #room(n: number): void {
