@@ -61,14 +61,26 @@ async function openHost(): Promise<Host> {
   return { namespace, server, ready: JSON.parse(line[0]) };
 }
 
+/** With a TAP if there can be one; says why when there cannot. */
+async function tryHost(): Promise<Host | undefined> {
+  let missing = await whyNoTap();
+  if (missing === undefined) {
+    try {
+      return await openHost();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      cleanUp();
+      missing = error.message;
+    }
+  }
+  say(`no TAP: ${missing}`);
+  say("using a hub with the built-in responder instead: DHCP and pings, no download");
+  return undefined;
+}
+
 async function demo(): Promise<boolean> {
   await makeGuests({ names: ["cloud"], progress: say });
-  const missing = await whyNoTap();
-  const host = missing === undefined ? await openHost() : undefined;
-  if (missing !== undefined) {
-    say(`no TAP: ${missing}`);
-    say("using a hub with the built-in responder instead: DHCP and pings, no download");
-  }
+  const host = await tryHost();
   const files = guestFiles("cloud");
   const run: GuestRun = host
     ? {
