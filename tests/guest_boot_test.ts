@@ -41,7 +41,12 @@ const NETWORK: GuestRun = { run: ["ping"], ip: "dhcp", count: 3 };
 const HUB = ["--net", "hub=test,responder"];
 const ALL_THREE = "XENNER-PING sent=3 received=3";
 const HVM = ["Hypervisor detected: Xen HVM", "xen_netfront", ALL_THREE];
-const PVH = ["Hypervisor detected: Xen PVH", "xen_netfront", ALL_THREE];
+const PVH = [
+  "Hypervisor detected: Xen HVM",
+  "Booting kernel on Xen PVH",
+  "xen_netfront",
+  ALL_THREE,
+];
 
 const ROWS: readonly Row[] = [
   { name: "cloud, HVM", guest: "cloud", options: HUB, run: NETWORK, status: 0, shows: HVM },
