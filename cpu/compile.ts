@@ -10,7 +10,8 @@ import type { Block, BlockCache } from "./blocks.ts";
 import type { Instruction } from "./decode.ts";
 import { InterpreterEmit } from "./emit/interpreter.ts";
 import { JitEmit } from "./emit/jit.ts";
-import type { Links } from "./emit/wasm_emit.ts";
+import { WasmBuilder } from "./emit/builder.ts";
+import type { Facts, Links } from "./emit/wasm_emit.ts";
 import { H_STALE, type Modules } from "./modules.ts";
 import { record, RECORD_BYTES } from "./record.ts";
 import { FunctionBody } from "./wasm/encoder.ts";
@@ -57,14 +58,14 @@ function compileJit(
   insns: readonly Instruction[],
   links: Links,
 ): FunctionBody {
-  const live = blocks.liveFlags(insns.map((insn) => modules.factsOf(insn)));
+  const facts = insns.map((insn) => modules.factsOf(insn));
+  const live = blocks.liveFlags(facts);
   const body = new FunctionBody(1);
   const at = (i: number) => block.start + i * RECORD_BYTES;
-  const emit = new JitEmit(body, links);
-  emit.weight(WEIGHT);
-  if (branchesToItself(insns)) emit.loop(block.start);
+  new WasmBuilder(body).weight(WEIGHT);
+  const emit = new JitEmit(body, links, branchesToItself(insns) ? block.start : undefined);
   insns.forEach((insn, i) => {
-    emit.instruction(insn, at(i), i + 1, live[i] as boolean);
+    emit.instruction(insn, facts[i] as Facts, at(i), i + 1, live[i] as boolean);
     if (emit.facts.stores && !emit.facts.ends) emit.checkNext(at(i + 1), H_STALE);
   });
   emit.finish(at(insns.length));
@@ -77,13 +78,15 @@ function compileHandler(
   insns: readonly Instruction[],
   links: Links,
 ): FunctionBody {
-  const live = blocks.liveFlags(insns.map((insn) => modules.factsOf(insn)));
+  const facts = insns.map((insn) => modules.factsOf(insn));
+  const live = blocks.liveFlags(facts);
   const body = new FunctionBody(1);
   const emit = new InterpreterEmit(body, links, (insns[0] as Instruction).form);
   emit.weight(WEIGHT);
-  if (branchesToItself(insns)) emit.loop();
+  emit.wholeBlock(branchesToItself(insns));
   insns.forEach((insn, i) => {
     if (i > 0) emit.nextInstruction(insn.form);
+    emit.beginInstruction(facts[i] as Facts);
     emit.flagsLive = live[i] as boolean;
     insn.row.semantics(emit, insn.width);
     if (emit.facts.stores && !emit.facts.ends) emit.checkNext(H_STALE);

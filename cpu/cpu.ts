@@ -37,6 +37,8 @@ export class Cpu {
   readonly modules: Modules;
   readonly blocks: BlockCache;
   readonly engine: Engine;
+  /** Blocks are compiled when they are first found, not when they are hot: for tests. */
+  readonly compileAtOnce: boolean;
   /** HLT was executed and no interrupt has come since. */
   halted = false;
   /** Why emitted code was left, by status. */
@@ -66,7 +68,11 @@ export class Cpu {
   readonly #u32: Uint32Array;
   readonly #i32: Int32Array;
 
-  constructor(memory: GuestMemory, hooks: CpuHooks, options: CpuOptions & { readonly engine?: Engine } = {}) {
+  constructor(
+    memory: GuestMemory,
+    hooks: CpuHooks,
+    options: CpuOptions & { readonly engine?: Engine; readonly compileAtOnce?: boolean } = {},
+  ) {
     const core = this.core = new CpuCore(memory, hooks, options);
     this.#u32 = core.s.u32;
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
@@ -101,6 +107,7 @@ export class Cpu {
     }, names);
     this.blocks = new BlockCache(core, this.modules);
     this.engine = options.engine ?? "interp";
+    this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
     core.requestExit = () => this.#requestExit();
   }
@@ -184,6 +191,12 @@ export class Cpu {
       const stepping = (core.modeBits & MODE_TF) !== 0;
       if (stepping) this.#requestExit();
       const rec = this.blocks.lookup();
+      if (this.compileAtOnce && rec !== 0) {
+        const block = this.blocks.blockAt(rec);
+        if (block !== undefined && block.samples >= 0) {
+          this.compiled += compileBlocks(this.modules, this.blocks, [block], this.engine);
+        }
+      }
       if (sample) {
         sample = false;
         if (rec !== 0 && !stepping) this.#profile(rec);

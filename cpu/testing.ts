@@ -42,6 +42,13 @@ export function noHooks(overrides: Partial<CpuHooks> = {}): CpuHooks {
   };
 }
 
+/** Ways to run code that must all agree: a handler per instruction, a handler per block, compiled blocks. */
+export const ENGINES = [
+  { name: "interp", engine: "interp", compileAtOnce: false },
+  { name: "interp, whole blocks", engine: "interp", compileAtOnce: true },
+  { name: "jit", engine: "jit", compileAtOnce: true },
+] as const satisfies readonly { name: string; engine: Engine; compileAtOnce: boolean }[];
+
 /** See the module's description. */
 export class TestCpu {
   readonly memory: GuestMemory;
@@ -49,10 +56,13 @@ export class TestCpu {
 
   constructor(
     readonly bits: 32 | 64,
-    options: { engine?: Engine; ramBytes?: number; hooks?: Partial<CpuHooks> } = {},
+    options: { engine?: Engine; compileAtOnce?: boolean; ramBytes?: number; hooks?: Partial<CpuHooks> } = {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
-    this.cpu = new Cpu(this.memory, noHooks(options.hooks), { engine: options.engine ?? "interp" });
+    this.cpu = new Cpu(this.memory, noHooks(options.hooks), {
+      engine: options.engine ?? "interp",
+      compileAtOnce: options.compileAtOnce ?? false,
+    });
     this.reset();
   }
 

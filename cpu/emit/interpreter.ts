@@ -7,7 +7,7 @@
 import { record, RECORD_BYTES } from "../record.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
-import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
+import { type Facts, type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
 export class InterpreterEmit extends WasmEmit {
@@ -20,9 +20,14 @@ export class InterpreterEmit extends WasmEmit {
     this.startFlags(flagKindIn);
   }
 
-  /** The handler covers a whole block that branches to itself. */
-  loop(): void {
-    this.startLoop(this.parameter(0, "i32"));
+  /** The handler covers a whole block; `loops`: one that branches to itself. */
+  wholeBlock(loops: boolean): void {
+    this.sinksFlags = true;
+    if (loops) this.startLoop(this.parameter(0, "i32"));
+  }
+  /** Call before each instruction of a whole block, with the facts about it. */
+  override beginInstruction(facts: Facts): void {
+    super.beginInstruction(facts);
   }
 
   /** Leaves before the next record when the instruction just emitted has changed its code. */
@@ -67,6 +72,7 @@ export class InterpreterEmit extends WasmEmit {
       this.unreachable();
       return this.endLoop();
     }
+    this.flushFlags();
     const offset = (this.#position + 1) * RECORD_BYTES;
     const next = this.add(32, this.parameter(0, "i32"), this.i32(offset));
     const slot = this.loadRaw("i32.load", this.parameter(0, "i32"), offset + record.at.handler);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 /**
  * Back end two: one function per hot basic block. Operands are constants, instructions follow each other without
- * dispatch, and lazy flags of one instruction are at hand for the next. Experimental: registers stay in the
- * state block and nothing is compiled across blocks; that is the region compiler's work.
+ * dispatch, lazy flags of one instruction are at hand for the next, and general registers are read from the state
+ * block once and kept in locals (every write goes to the state block too, so that leaving needs no spilling).
+ * Experimental: nothing is compiled across blocks; that is the region compiler's work.
  * @module
  */
 import type { Instruction } from "../decode.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
+import { S } from "../state.ts";
 import type { Val } from "./builder.ts";
-import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
+import type { Value, Width } from "./emit.ts";
+import { type Facts, type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
 export class JitEmit extends WasmEmit {
@@ -16,24 +19,69 @@ export class JitEmit extends WasmEmit {
   #insn!: Instruction;
   #record = 0;
   #count = 0;
-  constructor(body: FunctionBody, links: Links) {
+  /** Values of general registers by number. A change on some path only, or by TypeScript, drops the entry. */
+  readonly #registers = new Map<number, Val>();
+
+  /** `loopStart`: the block branches to itself and its first record is there. */
+  constructor(body: FunctionBody, links: Links, loopStart: number | undefined) {
     super(body, links);
     this.startFlags(undefined);
+    this.sinksFlags = true;
+    if (loopStart !== undefined) this.startLoop(this.i32(loopStart));
   }
 
-  /** The block branches to itself; its first record is at `start`. */
-  loop(start: number): void {
-    this.startLoop(this.i32(start));
+  protected override loadRegister(w: Width, address: Val): Val {
+    const at = Number(address.constant);
+    if (at === S.zero) return this.k(w, 0);
+    const number = registerAt(at);
+    if (number < 0) return super.loadRegister(w, address);
+    let full = this.#registers.get(number);
+    if (full === undefined) {
+      if (this.depth > 0) return super.loadRegister(w, address);
+      full = super.loadRegister(64, this.i32(S.gpr + number * 8));
+      this.#registers.set(number, full);
+    }
+    if (w === 64) return full;
+    const low = this.op("i32.wrap_i64", full);
+    if (w === 32) return low;
+    const shifted = (at & 7) === 1 ? this.op("i32.shr_u", low, this.i32(8)) : low;
+    return this.and(32, shifted, this.i32(w === 8 ? 0xff : 0xffff));
+  }
+  protected override storeRegister(w: Width, address: Val, value: Value): void {
+    super.storeRegister(w, address, value);
+    const number = registerAt(Number(address.constant));
+    if (number < 0) return;
+    if (this.depth > 0) this.#registers.delete(number);
+    else if (w === 64) this.#registers.set(number, value as Val);
+    else if (w === 32) this.#registers.set(number, this.zeroExtend(32, 64, value));
+    else {
+      const old = this.#registers.get(number);
+      if (old === undefined) return;
+      const shift = (Number(address.constant) & 7) * 8;
+      const mask = (w === 8 ? 0xffn : 0xffffn) << BigInt(shift);
+      const kept = this.and(64, old, this.i64(~mask));
+      const field = this.shl(64, this.zeroExtend(32, 64, value), this.k(8, shift));
+      this.#registers.set(number, this.or(64, kept, field));
+    }
+  }
+  protected override registersChanged(): void {
+    this.#registers.clear();
+  }
+  /** The body of a loop may read a register it has written in an earlier turn. */
+  override doWhile(body: () => Value): void {
+    this.#registers.clear();
+    super.doWhile(body);
   }
 
   /** Emits one instruction; `record` is its address in the arena, `count` its number in the block from 1. */
-  instruction(insn: Instruction, record: number, count: number, flagsLive: boolean): void {
+  instruction(insn: Instruction, facts: Facts, record: number, count: number, flagsLive: boolean): void {
     this.#insn = insn;
     this.#record = record;
     this.#count = count;
     this.form = insn.form;
     this.facts = noFacts();
     this.flagsLive = flagsLive;
+    this.beginInstruction(facts);
     insn.row.semantics(this, insn.width);
   }
 
@@ -48,6 +96,7 @@ export class JitEmit extends WasmEmit {
       this.unreachable();
       return this.endLoop();
     }
+    this.flushFlags();
     const target = this.i32(next);
     this.returnCallIndirect(this.links.handlerType, [target], this.loadRaw("i32.load", target));
   }
@@ -61,4 +110,9 @@ export class JitEmit extends WasmEmit {
   protected override immediate(): Val {
     return this.i64((BigInt(this.#insn.immHigh) << 32n) | BigInt(this.#insn.immLow >>> 0));
   }
+}
+
+/** Number of the general register whose bytes include address `at`; -1: none. */
+function registerAt(at: number): number {
+  return at >= S.gpr && at < S.gpr + 16 * 8 ? (at - S.gpr) >> 3 : -1;
 }

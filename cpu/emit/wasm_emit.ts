@@ -84,6 +84,10 @@ export interface Facts {
   flagKindOut: number | undefined;
   /** Writes memory: code behind it may have changed. */
   stores: boolean;
+  /** Runs microcode, which may read and write anything. */
+  calls: boolean;
+  /** Can start again. */
+  repeats: boolean;
 }
 
 /** Fresh facts: an instruction that does nothing. */
@@ -96,7 +100,17 @@ export function noFacts(): Facts {
     ends: false,
     flagKindOut: -1,
     stores: false,
+    calls: false,
+    repeats: false,
   };
+}
+
+/** What is known of the flags: S.flagKind, and the values if they are at hand. */
+interface KnownFlags {
+  readonly number: number;
+  readonly source?: FlagSource;
+  /** For the kind raw: the six flags. */
+  readonly image?: Val;
 }
 
 interface Place extends Address {
@@ -128,7 +142,14 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   /** False: nobody reads the flags this instruction writes. */
   flagsLive = true;
   /** S.flagKind at this point when known, and values still at hand. */
-  protected flags: { readonly number: number; readonly source?: FlagSource } | undefined;
+  protected flags: KnownFlags | undefined;
+  /**
+   * Functions of whole blocks keep new flags in values and store them only where the block can be left: most flags
+   * are overwritten before that.
+   */
+  protected sinksFlags = false;
+  /** Flags that are not in the state block yet. */
+  #pending: KnownFlags | undefined;
 
   constructor(body: FunctionBody, protected readonly links: Links) {
     super(body);
@@ -143,7 +164,8 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
 
   // Registers
 
-  #loadAt(w: Width, address: Value): Val {
+  /** A general register, or part of one, at an address in the state block. */
+  protected loadRegister(w: Width, address: Val): Val {
     const names: { readonly [W in Width]: LoadName } = {
       8: "i32.load8_u",
       16: "i32.load16_u",
@@ -153,15 +175,15 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     return this.loadRaw(names[w], address);
   }
   /** Writes a general register: 32-bit results zero-extend, 8 and 16 bits leave the rest alone. */
-  #storeRegister(w: Width, address: Value, value: Value): void {
+  protected storeRegister(w: Width, address: Val, value: Value): void {
     if (w === 32) this.storeRaw("i64.store", address, this.zeroExtend(32, 64, value));
     else this.storeRaw(w === 8 ? "i32.store8" : w === 16 ? "i32.store16" : "i64.store", address, value);
   }
   reg(w: Width): Value {
-    return this.#loadAt(w, this.slot("reg"));
+    return this.loadRegister(w, this.slot("reg"));
   }
   setReg(w: Width, value: Value): void {
-    this.#storeRegister(w, this.slot("reg"), value);
+    this.storeRegister(w, this.slot("reg"), value);
   }
   regNumber(): Value {
     return this.slot("reg");
@@ -170,15 +192,15 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     return this.eq(32, this.slot("reg"), this.i32(S.gpr));
   }
   rm(w: Width): Value {
-    return this.form.isMemory ? this.load(w, this.address()) : this.#loadAt(w, this.slot("rm"));
+    return this.form.isMemory ? this.load(w, this.address()) : this.loadRegister(w, this.slot("rm"));
   }
   setRm(w: Width, value: Value): void {
     if (this.form.isMemory) this.store(w, this.address(), value);
-    else this.#storeRegister(w, this.slot("rm"), value);
+    else this.storeRegister(w, this.slot("rm"), value);
   }
   updateRm(w: Width, f: (old: Value) => Value): void {
     if (!this.form.isMemory) {
-      return this.#storeRegister(w, this.slot("rm"), f(this.#loadAt(w, this.slot("rm"))));
+      return this.storeRegister(w, this.slot("rm"), f(this.loadRegister(w, this.slot("rm"))));
     }
     const access = this.loadForUpdate(w, this.address());
     // The store cannot fault, but flags set by f must not be lost to it either: it comes right after.
@@ -191,16 +213,16 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     return this.and(32, this.slot("disp"), this.i32(0xffff));
   }
   gpr(index: number, w: Width): Value {
-    return this.#loadAt(w, this.i32(S.gpr + index * 8));
+    return this.loadRegister(w, this.i32(S.gpr + index * 8));
   }
   setGpr(index: number, w: Width, value: Value): void {
-    this.#storeRegister(w, this.i32(S.gpr + index * 8), value);
+    this.storeRegister(w, this.i32(S.gpr + index * 8), value);
   }
   highByte(index: number): Value {
-    return this.#loadAt(8, this.i32(S.gpr + (index & 3) * 8 + 1));
+    return this.loadRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1));
   }
   setHighByte(index: number, value: Value): void {
-    this.#storeRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1), value);
+    this.storeRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1), value);
   }
   xmmReg(): Value {
     return this.loadRaw("v128.load", this.slot("reg"));
@@ -243,9 +265,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   }
   address(): Address {
     const { asize, addressForm } = this.form;
-    let offset = this.loadRaw("i64.load", this.slot("base"));
+    let offset = this.loadRegister(64, this.slot("base"));
     if (addressForm.hasIndex) {
-      const index = this.loadRaw("i64.load", this.slot("index"));
+      const index = this.loadRegister(64, this.slot("index"));
       offset = this.add(64, offset, this.shl(64, index, this.slot("scale")));
     }
     offset = this.add(64, offset, this.op("i64.extend_i32_s", this.slot("disp")));
@@ -301,7 +323,10 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
 
   /** Leaves with FAULT when `status` is not NEXT. */
   #orFault(status: Val): void {
-    this.if(status, () => this.return(status));
+    this.if(status, () => {
+      this.#storePending();
+      this.return(status);
+    });
   }
   /** Address of the TLB entry for `linear`. */
   #tlbEntry(linear: Val): Val {
@@ -438,9 +463,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     return this.#wrap(this.form.stackBits, this.add(64, rsp, this.i64(bytes)));
   }
   #setStack(rsp: Val, moved: Val): void {
-    if (this.form.stackBits !== 16) return this.setState64(S.gpr + 4 * 8, moved);
+    if (this.form.stackBits !== 16) return this.setGpr(4, 64, moved);
     const high = this.and(64, rsp, this.i64(~0xffffn));
-    this.setState64(S.gpr + 4 * 8, this.or(64, high, moved));
+    this.setGpr(4, 64, this.or(64, high, moved));
   }
   push(w: Width, value: Value): void {
     const rsp = this.gpr(4, 64) as Val;
@@ -463,12 +488,47 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #reads(mask: number): void {
     this.facts.flagsRead |= mask & ~this.facts.flagsWritten;
   }
-  #writes(mask: number, number: number, source?: FlagSource): void {
+  /** The instruction defines the flags in `mask` to be `known`. */
+  #writes(mask: number, known: KnownFlags): void {
     this.facts.flagsMayWrite |= mask;
     if (this.depth === 0) this.facts.flagsWritten |= mask;
     if (!this.flagsLive) return;
-    this.facts.flagKindOut = this.depth === 0 ? number : undefined;
-    this.flags = this.depth === 0 ? { number, ...(source === undefined ? {} : { source }) } : undefined;
+    this.facts.flagKindOut = this.depth === 0 ? known.number : undefined;
+    this.#pending = known;
+    if (this.depth === 0) {
+      this.flags = known;
+      if (!this.sinksFlags) this.flushFlags();
+    } else {
+      this.#storePending();
+      this.#pending = undefined;
+      this.flags = undefined;
+    }
+  }
+  /** Puts pending flags into the state block, here; they stay pending on other paths. */
+  #storePending(): void {
+    const known = this.#pending;
+    if (known === undefined) return;
+    const { source, image } = known;
+    if (source !== undefined) {
+      const name = source.w === 64 ? "i64.store" : "i32.store";
+      this.storeRaw(name, this.i32(S.flagResult), source.result);
+      if (source.first !== undefined) this.storeRaw(name, this.i32(S.flagFirst), source.first);
+      if (source.aux !== undefined) this.setState32(S.flagAux, source.aux);
+    } else if (image !== undefined) {
+      this.setState32(S.flagAux, image);
+    }
+    this.setState32(S.flagKind, this.i32(known.number));
+  }
+  /** Puts pending flags into the state block. */
+  protected flushFlags(): void {
+    this.#storePending();
+    this.#pending = undefined;
+  }
+  /** Before the next instruction of a block: pending flags must not meet code that writes some flags on some paths. */
+  protected beginInstruction(facts: Facts): void {
+    if (facts.flagsMayWrite !== facts.flagsWritten || facts.calls || facts.ends || facts.repeats) {
+      this.flushFlags();
+    }
   }
   /** The flags as far as this back end knows them: kind known, values in hand or in the state block. */
   #source(): FlagSource | undefined {
@@ -492,44 +552,24 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const keepsCarry = kind === "inc" || kind === "dec";
     const number = flagKindNumber(kind, w);
     const mask = keepsCarry ? ARITHMETIC_FLAGS & ~FLAG_CF : ARITHMETIC_FLAGS;
-    if (!this.flagsLive) return this.#writes(mask, number);
+    if (!this.flagsLive) return this.#writes(mask, { number });
+    assert(kind === "logic" || keepsCarry || first !== undefined, "first operand given");
     const aux = keepsCarry ? this.#carryValue() : kind === "result" ? first : undefined;
-    const name = w === 64 ? "i64.store" : "i32.store";
-    this.storeRaw(name, this.i32(S.flagResult), result);
-    if (kind === "add" || kind === "sub" || kind === "carry" || kind === "borrow") {
-      assert(first !== undefined, "first operand given");
-      this.storeRaw(name, this.i32(S.flagFirst), first);
-    }
-    if (aux !== undefined) this.setState32(S.flagAux, aux);
-    this.setState32(S.flagKind, this.i32(number));
-    this.#writes(mask, number, {
-      kind,
-      w,
-      result,
-      first: kind === "result" ? undefined : first,
-      second,
-      aux,
-    });
+    const operand = kind === "result" || kind === "logic" || keepsCarry ? undefined : first;
+    this.#writes(mask, { number, source: { kind, w, result, first: operand, second, aux } });
   }
   setFlagsImage(image: Value): void {
-    if (this.flagsLive) {
-      this.setState32(S.flagAux, image);
-      this.setState32(S.flagKind, this.i32(FLAG_KIND_RAW));
-    }
-    this.#writes(ARITHMETIC_FLAGS, FLAG_KIND_RAW);
+    this.#writes(ARITHMETIC_FLAGS, { number: FLAG_KIND_RAW, image: image as Val });
   }
   setFlagsPart(mask: number, bits: Value): void {
-    if (this.flagsLive) {
-      const kept = this.and(32, this.#image(), this.i32(ARITHMETIC_FLAGS & ~mask));
-      this.setState32(S.flagAux, this.or(32, kept, bits));
-      this.setState32(S.flagKind, this.i32(FLAG_KIND_RAW));
-    }
-    this.#writes(mask, FLAG_KIND_RAW);
+    if (!this.flagsLive) return this.#writes(mask, { number: FLAG_KIND_RAW });
+    const kept = this.and(32, this.#image(), this.i32(ARITHMETIC_FLAGS & ~mask));
+    this.#writes(mask, { number: FLAG_KIND_RAW, image: this.or(32, kept, bits) });
   }
   #image(): Val {
     const source = this.#source();
     if (source !== undefined) return imageOf(this, source) as Val;
-    if (this.flags?.number === FLAG_KIND_RAW) return this.state32(S.flagAux) as Val;
+    if (this.flags?.number === FLAG_KIND_RAW) return this.flags.image ?? this.state32(S.flagAux) as Val;
     return this.call(this.links.flags, [], "i32") as Val;
   }
   flagsImage(): Value {
@@ -540,7 +580,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #carryValue(): Value {
     const source = this.#source();
     if (source !== undefined) return carryOf(this, source);
-    if (this.flags?.number === FLAG_KIND_RAW) return this.bit(this.state32(S.flagAux), 0);
+    if (this.flags?.number === FLAG_KIND_RAW) return this.bit(this.flags.image ?? this.state32(S.flagAux), 0);
     return this.call(this.links.carry, [], "i32") as Val;
   }
   carry(): Value {
@@ -608,6 +648,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   protected checkCode(next: Val, staleHandler: number): void {
     const handler = this.loadRaw("i32.load", next, record.at.handler);
     this.if(this.eq(32, handler, this.i32(staleHandler)), () => {
+      this.#storePending();
       this.setState64(S.rip, this.nextRip());
       this.return(this.i32(DISPATCH));
     });
@@ -629,6 +670,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   }
   repeat(extra?: Value): void {
     this.facts.canLeave = true;
+    this.facts.repeats = true;
     if (extra !== undefined) this.setState32(S.budget, this.op("i32.sub", this.state32(S.budget), extra));
     const left = this.#charge();
     this.if(
@@ -640,6 +682,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   microcode(name: string, args: readonly Value[], options: MicrocodeOptions = {}): void {
     this.facts.canLeave = true;
     this.facts.stores = true;
+    this.facts.calls = true;
     this.#reads(ARITHMETIC_FLAGS);
     args.forEach((a, i) => {
       if (a.type === "i64") this.setState64(S.arg + i * 8, a);
@@ -650,6 +693,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     // Microcode may have loaded flags of its own (POPF, hypercalls).
     if (this.depth === 0) this.facts.flagKindOut = undefined;
     this.flags = undefined;
+    this.registersChanged();
     const { commit, ends } = options;
     if (commit === undefined) {
       this.if(status, () => this.returnCall(this.links.leave, [status, this.record()]));
@@ -678,9 +722,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   }
   #raise(vector: number, errorCode: number): void {
     this.facts.canLeave = true;
+    this.#storePending();
     const args = [this.record(), this.i32(vector), this.i32(errorCode)];
     this.return(this.call(this.links.raise, args, "i32") as Val);
   }
+  /** TypeScript may have changed any register. */
+  protected registersChanged(): void {}
   /** Forgets what is known about the flags (an unknown predecessor). */
   protected startFlags(kind: number | undefined): void {
     this.flags = kind === undefined || kind < 0 ? undefined : { number: kind };

@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
 import { ARITHMETIC_FLAGS, FLAG_DF, FLAG_ID, S } from "../state.ts";
-import { TestCpu } from "../testing.ts";
+import { ENGINES, TestCpu } from "../testing.ts";
 import { fitsSequence, isComparable, Random, randomCase, randomSequence } from "./_cases.ts";
 import {
   codeAddress,
@@ -70,7 +70,12 @@ interface Named {
   readonly make: (random: Random, code: number, scratch: number) => NativeCase;
 }
 
-async function compare(t: Deno.TestContext, bits: 32 | 64, list: readonly Named[]): Promise<void> {
+async function compare(
+  t: Deno.TestContext,
+  bits: 32 | 64,
+  list: readonly Named[],
+  how: typeof ENGINES[number],
+): Promise<void> {
   const random = new Random(SEED);
   const code = (i: number) => codeAddress(bits, i), scratch = (i: number) => scratchAddress(list.length, i);
   const cases = list.map((one, i) => one.make(random, code(i), scratch(i)));
@@ -79,7 +84,8 @@ async function compare(t: Deno.TestContext, bits: 32 | 64, list: readonly Named[
     await t.step({ name: native, ignore: true, fn: () => {} });
     return;
   }
-  const cpu = new TestCpu(bits, { ramBytes: Math.ceil(endAddress(list.length) / (2 * MiB)) * 2 * MiB });
+  const ramBytes = Math.ceil(endAddress(list.length) / (2 * MiB)) * 2 * MiB;
+  const cpu = new TestCpu(bits, { ...how, ramBytes });
   for (let first = 0; first < list.length;) {
     const { name, undefinedFlags } = list[first] as Named;
     let end = first;
@@ -108,18 +114,20 @@ const single = (row: Row, bits: 32 | 64): Named => ({
 });
 
 for (const bits of [64, 32] as const) {
-  Deno.test(`integer instructions do in ${bits}-bit code what the host's CPU does`, async (t) => {
-    const chosen = rows.filter((row) => isComparable(row, bits));
-    await compare(t, bits, chosen.flatMap((row) => Array(CASES_PER_ROW).fill(single(row, bits))));
-  });
+  for (const how of ENGINES) {
+    Deno.test(`integer instructions do in ${bits}-bit code what the host's CPU does (${how.name})`, async (t) => {
+      const chosen = rows.filter((row) => isComparable(row, bits));
+      await compare(t, bits, chosen.flatMap((row) => Array(CASES_PER_ROW).fill(single(row, bits))), how);
+    });
 
-  Deno.test(`instruction sequences in ${bits}-bit code carry flags as the host's CPU does`, async (t) => {
-    const fitting = rows.filter((row) => fitsSequence(row, bits));
-    const sequence: Named = {
-      name: "sequences",
-      undefinedFlags: 0,
-      make: (random, code, scratch) => randomSequence(fitting, random, { bits, code, scratch }),
-    };
-    await compare(t, bits, Array(SEQUENCES).fill(sequence));
-  });
+    Deno.test(`instruction sequences in ${bits}-bit code do what the host's CPU does (${how.name})`, async (t) => {
+      const fitting = rows.filter((row) => fitsSequence(row, bits));
+      const sequence: Named = {
+        name: "sequences",
+        undefinedFlags: 0,
+        make: (random, code, scratch) => randomSequence(fitting, random, { bits, code, scratch }),
+      };
+      await compare(t, bits, Array(SEQUENCES).fill(sequence), how);
+    });
+  }
 }

@@ -9,7 +9,7 @@
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
 import { ARITHMETIC_FLAGS, S } from "../state.ts";
-import { TestCpu } from "../testing.ts";
+import { ENGINES, TestCpu } from "../testing.ts";
 import { Random } from "./_cases.ts";
 import {
   codeAddress,
@@ -93,7 +93,7 @@ function comparable(
   return out;
 }
 
-async function compare(t: Deno.TestContext, bits: 32 | 64): Promise<void> {
+async function compare(t: Deno.TestContext, bits: 32 | 64, how: typeof ENGINES[number]): Promise<void> {
   const random = new Random(SEED);
   const chosen = rows.filter((row) => isVectorRow(row, bits));
   const list = chosen.flatMap((row) => Array<Row>(CASES_PER_ROW).fill(row));
@@ -106,7 +106,7 @@ async function compare(t: Deno.TestContext, bits: 32 | 64): Promise<void> {
     return;
   }
   const ramBytes = Math.ceil(endAddress(list.length) / (2 * MiB)) * 2 * MiB;
-  const cpu = new TestCpu(bits, { ramBytes });
+  const cpu = new TestCpu(bits, { ...how, ramBytes });
   for (let n = 0; n < chosen.length; n++) {
     const row = chosen[n] as Row;
     await t.step(row.text, () => {
@@ -127,7 +127,9 @@ async function compare(t: Deno.TestContext, bits: 32 | 64): Promise<void> {
 }
 
 for (const bits of [64, 32] as const) {
-  Deno.test(`SSE, MMX and x87 instructions do in ${bits}-bit code what the host's CPU does`, async (t) => {
-    await compare(t, bits);
-  });
+  for (const how of ENGINES) {
+    const name =
+      `SSE, MMX and x87 instructions do in ${bits}-bit code what the host's CPU does (${how.name})`;
+    Deno.test(name, async (t) => await compare(t, bits, how));
+  }
 }
