@@ -13,6 +13,8 @@ import { DISPATCH, FAULT, NEXT, type Status, STOP } from "./status.ts";
 
 /** Most iterations of a REP INS or OUTS in one go. */
 export const MAX_ITERATIONS = 1024;
+/** Instructions that one go costs: a port access takes as long as some hundred instructions. */
+const COST_OF_ONE_GO = MAX_ITERATIONS * 16;
 
 /** May the current privilege use these ports? Else a fault is recorded. */
 function allowed(core: CpuCore, port: number, size: number): boolean {
@@ -140,5 +142,6 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
   }
   core.setRipTo(rec);
   core.checkInterrupts();
+  s.set32(S.budget, (s.get32(S.budget) - COST_OF_ONE_GO) >>> 0);
   return DISPATCH;
 }

@@ -9,6 +9,7 @@ import { assert } from "../cpu/base/assert.ts";
 import { hex, MiB } from "../cpu/base/bits.ts";
 import { Tracer } from "../cpu/base/trace.ts";
 import { GPR_NAMES, type GprName } from "../cpu/base/vcpu.ts";
+import type { RunResult } from "../cpu/cpu.ts";
 import { CS, DS, ES, FLAG_IF, FS, GS, LDTR, S, SS, TR } from "../cpu/state.ts";
 import { formatMac } from "../net/addresses.ts";
 import {
@@ -31,6 +32,8 @@ export type * from "./machine_options.ts";
 
 /** Guest instructions in one slice at most; about a millisecond. */
 const SLICE_INSTRUCTIONS = 200_000;
+/** And at least, however slow the instructions are that the guest runs. */
+const SHORTEST_SLICE_INSTRUCTIONS = 2_000;
 /** Longest time the event loop of the host waits for us. */
 const BREATHE_EVERY_NS = 4_000_000;
 /** Longest sleep: a missed wake-up costs no more. */
@@ -88,6 +91,7 @@ export class Machine {
   #startedNs = 0;
   #ranNs = 0;
   #instructionsBefore = 0;
+  #sliceInstructions = SLICE_INSTRUCTIONS;
 
   private constructor(options: MachineOptions, type: MachineType) {
     this.#options = options;
@@ -265,7 +269,7 @@ export class Machine {
         this.#feedSerial();
         board.xen.resample();
         if (!board.xen.blocked) {
-          const result = board.cpu.run(SLICE_INSTRUCTIONS);
+          const result = this.#runSlice();
           if (result === "shutdown") {
             this.#exit ??= { reason: "crash", detail: "triple fault" };
           }
@@ -292,6 +296,22 @@ export class Machine {
     this.#stopping = false;
     this.#emit("shutdown", info);
     return info;
+  }
+
+  /** One slice. After a long one the next is shorter, unless what comes next must not depend on the host's time. */
+  #runSlice(): RunResult {
+    const { clock, icount } = this.#options;
+    const { cpu } = this.#board;
+    if (icount) return cpu.run(SLICE_INSTRUCTIONS);
+    const before = clock.monotonicNs();
+    const result = cpu.run(this.#sliceInstructions);
+    const tookNs = clock.monotonicNs() - before;
+    if (tookNs > 2 * BREATHE_EVERY_NS) {
+      this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);
+    } else if (tookNs < BREATHE_EVERY_NS / 2) {
+      this.#sliceInstructions = Math.min(SLICE_INSTRUCTIONS, this.#sliceInstructions << 1);
+    }
+    return result;
   }
 
   /** True when the CPU waits for an interrupt. */

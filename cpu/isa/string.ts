@@ -66,8 +66,10 @@ function repeat(e: Emit, iterate: () => Value | undefined, run?: (count: Value) 
       return e.and(32, e.get(more), nonZero(e, 32, turn));
     });
     e.if(e.get(more), () => {
-      if (run === undefined) return e.repeat();
-      e.repeat(e.op("i32.shr_u", e.get(extra), e.i32(ELEMENTS_PER_UNIT_LOG)));
+      // Each turn is paid for: one that goes to a device takes far longer than an instruction.
+      if (run === undefined) return e.repeat(e.i32(TURNS));
+      const extraCost = e.op("i32.shr_u", e.get(extra), e.i32(ELEMENTS_PER_UNIT_LOG));
+      e.repeat(e.add(32, extraCost, e.i32(TURNS)));
     });
   });
 }
