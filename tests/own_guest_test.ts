@@ -31,7 +31,12 @@ function program(mode: 32 | 64): GuestProgram {
     g.store(`version_${way}`, EAX);
     g.expect(XEN_4_17);
   }
-  // Often enough for the blocks to be compiled; EBP and the sum of the results survive
+  // Long enough for the block to be compiled
+  g.mov(EBP, 2_000_000);
+  g.label("count");
+  g.aluValue("sub", EBP, 1);
+  g.j("ne", "count");
+  // EBP and the sum of the results survive
   g.mov(EBP, HOT_CALLS);
   g.label("hot");
   g.hypercall(__HYPERVISOR_xen_version, [XENVER_version, 0]);

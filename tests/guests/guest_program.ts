@@ -133,7 +133,7 @@ export class GuestProgram extends Assembler {
     this.align(4);
     this.db(0, 0);
     this.label("idtr");
-    this.db(0xff, 0x01);
+    this.db(0xff, this.mode === 64 ? 0x0f : 0x07); // 256 gates
     this.dd(IDT, 0);
     for (
       const name of ["gp_count", "gp_error", "gp_from_user", "gp_resume", "hypercall_pages", "hypercall_msr"]
@@ -182,6 +182,31 @@ export class GuestProgram extends Assembler {
     this.mov(ESP, STACK_TOP);
     this.load(EAX, "gp_resume");
     this.db(0xff, 0xe0); // jmp eax
+  }
+
+  /** Every exception and interrupt goes on at `label`, with a fresh stack. */
+  catchAll(label: string): void {
+    const handler = this.unique("on_any"), after = this.unique("gates"), gate = this.unique("gate");
+    const bytes = this.mode === 64 ? 16 : 8;
+    this.mov(EAX, handler);
+    this.movRegister(EDX, EAX);
+    this.aluValue("and", EAX, 0xffff);
+    this.aluValue("or", EAX, CODE << 16);
+    this.aluValue("and", EDX, 0xffff_0000);
+    this.aluValue("or", EDX, 0x8e00);
+    this.mov(ECX, 256 * bytes);
+    this.label(gate);
+    this.store({ base: ECX, disp: IDT - bytes }, EAX);
+    this.store({ base: ECX, disp: IDT - bytes + 4 }, EDX);
+    this.aluValue("sub", ECX, bytes);
+    this.j("ne", gate);
+    this.jmp(after);
+    this.label(handler);
+    this.mov(EAX, DATA);
+    for (const segment of [0, 2, 3]) this.movSegmentAx(segment);
+    this.mov(ESP, STACK_TOP);
+    this.jmp(label);
+    this.label(after);
   }
 
   /** Code that must fault with #GP; the program crashes when it does not. */

@@ -5,7 +5,11 @@
  * Rules: Xen public/io/netif.h, public/io/xenbus.h, public/grant_table.h.
  * @module
  */
-import { evtchn_alloc_unbound, EVTCHNOP_alloc_unbound } from "../../xen/public/event_channel.ts";
+import {
+  evtchn_alloc_unbound,
+  EVTCHNOP_alloc_unbound,
+  EVTCHNOP_send,
+} from "../../xen/public/event_channel.ts";
 import { grant_entry_v1, GTF_permit_access } from "../../xen/public/grant_table.ts";
 import {
   NETIF_RX_ENTRY,
@@ -42,7 +46,8 @@ import { XenstoreClient } from "./xenstore_client.ts";
 
 /** Pages of the guest. */
 export const TX_RING = FREE, RX_RING = FREE + 0x1000;
-const GRANT_TABLE = FREE + 0x2000, SHARED_INFO = FREE + 0x3000, XENSTORE_BUFFERS = FREE + 0x4000;
+export const GRANT_TABLE = FREE + 0x2000, SHARED_INFO = FREE + 0x3000;
+const XENSTORE_BUFFERS = FREE + 0x4000;
 const BACKEND_PATH = FREE + 0x6000, BUFFERS = FREE + 0x1_0000;
 /** Receive buffers; small, so that they are used again. */
 export const BUFFER_COUNT = 4;
@@ -57,7 +62,31 @@ const TX_MASK = CONST_RING_SIZE(PAGE, NETIF_TX_ENTRY) - 1,
 export function netfrontEcho(mode: 32 | 64, frames: number): GuestProgram {
   const g = new GuestProgram(mode);
   const xs = new XenstoreClient(g, XENSTORE_BUFFERS);
+  connect(g, xs);
+  echo(g, xs, frames);
+  data(g, xs);
+  return g;
+}
 
+/** Brings up netfront, prints "ready", then sends events on every port for ever and looks at nothing. */
+export function netfrontNoise(mode: 32 | 64): GuestProgram {
+  const g = new GuestProgram(mode);
+  const xs = new XenstoreClient(g, XENSTORE_BUFFERS);
+  connect(g, xs);
+  g.label("noise");
+  g.load(EAX, "noise_port");
+  g.aluValue("add", EAX, 1);
+  g.aluValue("and", EAX, 15);
+  g.store("noise_port", EAX);
+  g.hypercall(__HYPERVISOR_event_channel_op, [EVTCHNOP_send, "noise_port"], "vmcall");
+  g.jmp("noise");
+  data(g, xs);
+  g.variable("noise_port");
+  return g;
+}
+
+/** From the start until the backend is connected and has buffers. */
+function connect(g: GuestProgram, xs: XenstoreClient): void {
   g.label("main");
   g.loadHypercallPages();
   g.openConsole();
@@ -108,7 +137,9 @@ export function netfrontEcho(mode: 32 | 64, frames: number): GuestProgram {
   g.storeValue(RX_RING + sring.at.req_prod, BUFFER_COUNT);
   g.notify("port");
   g.print("ready\n");
+}
 
+function echo(g: GuestProgram, xs: XenstoreClient, frames: number): void {
   g.label("next_frame");
   waitForResponse(g, RX_RING, "rx_cons");
   // EBX: the response; EDI: where the frame is
@@ -190,7 +221,10 @@ export function netfrontEcho(mode: 32 | 64, frames: number): GuestProgram {
   waitForBackend(g, xs, XenbusStateClosed);
   g.print("closed\n");
   g.powerOff();
+}
 
+function data(g: GuestProgram, xs: XenstoreClient): void {
+  const { mode } = g;
   xs.routines();
   for (
     const name of [
@@ -212,7 +246,6 @@ export function netfrontEcho(mode: 32 | 64, frames: number): GuestProgram {
   g.variable("physmap", xen_add_to_physmap[mode].size / 4);
   g.align(8);
   g.variable("poll", sched_poll[mode].size / 4);
-  return g;
 }
 
 /** Puts frame 0 of a Xen space at `gpa`. */
