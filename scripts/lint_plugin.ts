@@ -52,6 +52,7 @@ function pathOf(file: string | URL): string | undefined {
 function isForTests(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return path.startsWith("tests/") || path.includes("/testdata/") || path.includes("/testing/") ||
+    path.startsWith("scripts/bench") ||
     name.startsWith("_") || /(_test|_bench|_testing|^testing)\.ts$/.test(name);
 }
 

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+/** QEMU as the other emulator of the benches. @module */
+import { hasProgram, runText } from "../processes.ts";
+
+/** The program. */
+export const QEMU = "qemu-system-x86_64";
+
+/** "QEMU 7.2.22", or undefined when it is not installed. */
+export async function qemuVersion(): Promise<string | undefined> {
+  if (!await hasProgram(QEMU)) return undefined;
+  const version = /version (\S+)/.exec(await runText(QEMU, ["--version"]))?.[1] ?? "of unknown version";
+  return `QEMU ${version}`;
+}
