@@ -2,7 +2,8 @@
 /**
  * Model-specific registers. Names and rules: SDM Vol. 4; MTRRs Vol. 3A §12.11; PAT §12.12.
  * MTRRs and PAT are kept, not obeyed: all memory is coherent. There are no machine-check banks.
- * MSRs of the APIC and of Xen are the machine's (CpuHooks). Unknown ones are #GP(0), which kernels expect.
+ * MSRs of the APIC and of Xen are the machine's (CpuHooks). Unknown ones are #GP(0), which kernels expect,
+ * counted (`cpu.msr.refused`) and traced as "cpu".
  * @module
  */
 import type { CpuCore } from "./core.ts";
@@ -293,7 +294,8 @@ export function writeMsr(core: CpuCore, index: number, value: bigint): boolean {
 }
 
 function unknown(core: CpuCore, verb: string, index: number): typeof FAULT {
-  core.tracer.warnOnce(`cpu.msr.${index.toString(16)}`, `${verb} of MSR 0x${index.toString(16)}: #GP`);
+  core.tracer.counters.add("cpu.msr.refused");
+  if (core.tracer.on("cpu")) core.tracer.log("cpu", `${verb} of MSR 0x${index.toString(16)}: #GP`);
   return core.raise(EXC_GP, 0);
 }
 

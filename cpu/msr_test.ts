@@ -66,7 +66,10 @@ Deno.test("rdmsr and wrmsr use EDX:EAX, and ask the machine for what is not the 
   s.setGpr(1, 0x9999n);
   assertEquals([t.run("rdmsr"), t.fault], [FAULT, "13:0"]);
   assertEquals([t.run("wrmsr"), t.fault], [FAULT, "13:0"]);
-  assertEquals(t.core.tracer.counters.get("cpu.msr.9999"), 2);
+  const lines: string[] = [];
+  t.core.tracer.configure((category, message) => lines.push(`${category}: ${message}`), ["cpu"]);
+  assertEquals([t.run("rdmsr"), t.fault], [FAULT, "13:0"]);
+  assertEquals([t.core.tracer.counters.get("cpu.msr.refused"), lines], [3, ["cpu: read of MSR 0x9999: #GP"]]);
   t.core.setCpl(3);
   s.setGpr(1, BigInt(IA32_PAT));
   assertEquals([t.run("rdmsr"), t.fault], [FAULT, "13:0"]);

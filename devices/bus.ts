@@ -4,7 +4,7 @@
  * MMIO ranges behind a page cache. The caller says where each device sits; devices see offsets. Accesses that
  * a device cannot take whole (too wide for it, or past its end) are halved until they fit, low address first,
  * as a chipset does. Nobody home: reads are all ones, writes vanish, both are counted
- * (`bus.unclaimed.port`, `bus.unclaimed.mmio`) and the first of each kind is logged.
+ * (`bus.unclaimed.port`, `bus.unclaimed.mmio`) and traced as "bus": probing is how kernels find out what there is.
  *
  * Ranges may overlap, because guests move PCI BARs: the higher `priority` wins, then the newer one.
  * @module
@@ -203,15 +203,9 @@ export class SystemBus implements Bus {
   }
 
   #unclaimed(space: "port" | "mmio", verb: "read" | "write", at: number, size: number, value?: number): void {
-    const { counters } = this.#tracer;
-    const key = space === "port" ? "bus.unclaimed.port" : "bus.unclaimed.mmio";
-    const first = counters.get(key) === 0;
-    if (!first && !this.#tracer.on("bus")) return counters.add(key);
-    const what = `${verb} of ${size} at unclaimed ${space} ${hex(at)}${
-      value === undefined ? "" : `: ${hex(value)}`
-    }`;
-    if (first) return this.#tracer.warnOnce(key, what);
-    counters.add(key);
-    this.#tracer.log("bus", what);
+    this.#tracer.counters.add(space === "port" ? "bus.unclaimed.port" : "bus.unclaimed.mmio");
+    if (!this.#tracer.on("bus")) return;
+    const what = value === undefined ? "" : `: ${hex(value)}`;
+    this.#tracer.log("bus", `${verb} of ${size} at unclaimed ${space} ${hex(at)}${what}`);
   }
 }

@@ -13,11 +13,13 @@ import {
   HVMOP_get_mem_type,
   HVMOP_get_param,
   HVMOP_get_time,
+  HVMOP_pagetable_dying,
   HVMOP_set_evtchn_upcall_vector,
   HVMOP_set_param,
   xen_hvm_evtchn_upcall_vector,
   xen_hvm_get_mem_type,
   xen_hvm_get_time,
+  xen_hvm_pagetable_dying,
   xen_hvm_param,
 } from "./public/hvm/hvm_op.ts";
 import { HVM_NR_PARAMS, HVM_PARAM_CALLBACK_IRQ } from "./public/hvm/params.ts";
@@ -63,6 +65,12 @@ function run(parts: XenParts, call: GuestCall): number {
       const type = parts.memory.hasFrame(getU64(view, at.pfn)) ? HVMMEM_ram_rw : HVMMEM_mmio_dm;
       view.setUint16(at.mem_type, type, true);
       return call.storeArg(1, size) ? 0 : -XEN_EFAULT;
+    }
+    case HVMOP_pagetable_dying: {
+      // a hint for shadow page tables; Linux asks once whether it is welcome
+      const { at, size } = xen_hvm_pagetable_dying;
+      if (!call.loadArg(1, size)) return -XEN_EFAULT;
+      return checkDomid(view.getUint16(at.domid, true), parts.domid) || -XEN_EINVAL;
     }
     default:
       parts.tracer.unimplemented(`HVMOP_${OPERATIONS[operation] ?? operation}`);

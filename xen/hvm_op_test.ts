@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import {
   HVMMEM_mmio_dm,
   HVMMEM_ram_rw,
+  HVMOP_altp2m,
   HVMOP_flush_tlbs,
   HVMOP_get_mem_type,
   HVMOP_get_param,
@@ -109,6 +110,22 @@ Deno.test("HVMOP_get_time, get_mem_type, flush_tlbs and the unknown", () => {
   assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_flush_tlbs, 0), 0);
   assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_flush_tlbs, ARGS), -XEN_EINVAL);
   assertEquals(flushes, 1);
-  assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_pagetable_dying, ARGS), -XEN_ENOSYS);
-  assertEquals(rig.tracer.counters.get("unimplemented.HVMOP_pagetable_dying"), 1);
+  assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_altp2m, ARGS), -XEN_ENOSYS);
+  assertEquals(rig.tracer.counters.get("unimplemented.HVMOP_altp2m"), 1);
+});
+
+Deno.test("HVMOP_pagetable_dying is refused quietly, as by Xen without shadow page tables", () => {
+  const rig = xenRig();
+  const lines: string[] = [];
+  rig.tracer.configure((_, line) => lines.push(line));
+  const dying = (domid: number, at = ARGS) => {
+    rig.ram.setUint16(ARGS, domid, true);
+    return rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_pagetable_dying, at);
+  };
+  assertEquals([dying(DOMID_SELF), dying(77), dying(DOMID_SELF, 0xfff_f000)], [
+    -XEN_EINVAL,
+    -XEN_ESRCH,
+    -XEN_EFAULT,
+  ]);
+  assertEquals(lines, []);
 });

@@ -22,13 +22,16 @@ export class Counters {
 /** Sink of trace lines and warnings. */
 export type TraceSink = (category: string, message: string) => void;
 
+/** Different warnings of one machine at most: guests choose numbers that stand in them. */
+const MOST_WARNINGS = 200;
+
 /** One per machine; handed to everything that has something to say. */
 export class Tracer {
   /** What happened how often. */
   readonly counters: Counters = new Counters();
   #enabled = new Set<string>();
   #sink: TraceSink = () => {};
-  #warned = new Map<string, number>();
+  #warned = new Set<string>();
 
   /** Chooses the categories to trace and where lines go. Warnings use category "warning" and always pass. */
   configure(sink: TraceSink, categories: Iterable<string> = []): void {
@@ -46,12 +49,16 @@ export class Tracer {
     if (this.#enabled.has(category)) this.#sink(category, message);
   }
 
-  /** Counts under `key`, and says `message` the first time only: for what a guest can provoke without end. */
+  /**
+   * Counts under `key`, and says `message` the first time only: for what a guest can provoke without end. After 200
+   * keys further ones are counted together as "warnings.more".
+   */
   warnOnce(key: string, message: string): void {
+    if (this.#warned.has(key)) return this.counters.add(key);
+    if (this.#warned.size === MOST_WARNINGS) return this.counters.add("warnings.more");
     this.counters.add(key);
-    const seen = this.#warned.get(key) ?? 0;
-    this.#warned.set(key, seen + 1);
-    if (seen === 0) this.#sink("warning", message);
+    this.#warned.add(key);
+    this.#sink("warning", message);
   }
 
   /** A guest asked for something not implemented: counted, said once. The caller returns the ABI's refusal. */

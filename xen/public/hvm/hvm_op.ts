@@ -23,6 +23,8 @@ export const HVMMEM_mmio_dm = 2;
 
 /** struct xen_hvm_param. */
 export const xen_hvm_param = layout({ domid: "u16", pad: "u16", index: "u32", value: "u64" });
+/** struct xen_hvm_pagetable_dying. */
+export const xen_hvm_pagetable_dying = layout({ domid: "u16", pad: ["u16", 3], gpa: "u64" });
 /** struct xen_hvm_get_time. */
 export const xen_hvm_get_time = layout({ now: "u64" });
 /** struct xen_hvm_get_mem_type. */
