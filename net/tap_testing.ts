@@ -44,6 +44,10 @@ export const HOST4 = "10.77.0.1";
 export const GUEST4 = "10.77.0.2";
 export const HOST6 = "fd77::1";
 export const GUEST6 = "fd77::2";
+/** How long a test waits for the host: programs of a busy one start late. */
+const PATIENCE_MS = 60_000;
+/** Silence after which something may have been lost. */
+const SILENCE_MS = 300;
 let serial = 0;
 
 /** What a test works with. */
@@ -53,8 +57,8 @@ export interface Net {
   readonly tracer: Tracer;
   /** A command in the namespace. */
   command(command: string, args: string[], options?: Deno.CommandOptions): Deno.Command;
-  /** Polls until `done`, a few seconds at most. */
-  until(done: () => boolean): Promise<void>;
+  /** Polls until `done`, a minute at most; calls `silence` whenever nothing has come for a while. */
+  until(done: () => boolean, silence?: () => void): Promise<void>;
 }
 
 /** Runs `fn` with a TAP whose other side is a namespace of its own. */
@@ -77,12 +81,14 @@ export async function withTap(fn: (net: Net) => Promise<void>): Promise<void> {
       tracer,
       command: (command, args, options = {}) =>
         new Deno.Command("ip", { ...options, args: ["netns", "exec", namespace, command, ...args] }),
-      until: async (done) => {
-        for (let i = 0; i < 100 && !done(); i++) {
-          await waitReadable([tap.pollFd()], 100);
+      until: async (done, silence = () => {}) => {
+        const deadline = performance.now() + PATIENCE_MS;
+        while (!done()) {
+          assert(performance.now() < deadline, "it did not happen in time");
+          const ready = await waitReadable([tap.pollFd()], SILENCE_MS);
           while (tap.poll() > 0);
+          if (ready.length === 0 && !done()) silence();
         }
-        assert(done(), "it did not happen in time");
       },
     });
   } finally {
