@@ -49,6 +49,11 @@ export class Child {
     }
   }
 
+  /** Its process id. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** Waits until its standard output matches; undefined when it ends without, or after `timeoutMs`. */
   async match(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray | undefined> {
     let late = false;

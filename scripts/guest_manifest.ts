@@ -51,7 +51,17 @@ export function guestFiles(name: GuestName): GuestFiles {
 }
 
 /** What /init does, one after the other; after the last the machine powers off. */
-export type GuestStep = "shell" | "ping" | "get" | "put" | "idle" | "crash" | "reboot" | "poweroff";
+export type GuestStep =
+  | "shell"
+  | "ping"
+  | "get"
+  | "put"
+  | "send"
+  | "receive"
+  | "idle"
+  | "crash"
+  | "reboot"
+  | "poweroff";
 
 /** What the guest is told. */
 export interface GuestRun {
@@ -68,7 +78,11 @@ export interface GuestRun {
   readonly url?: string;
   /** ADDRESS:PORT that `put` sends to. */
   readonly put?: string;
-  /** How much `put` sends. */
+  /** ADDRESS:PORT that `send` sends zeros to. */
+  readonly send?: string;
+  /** ADDRESS:PORT that `receive` reads from. */
+  readonly receive?: string;
+  /** How much `put` and `send` send. */
   readonly mib?: number;
   /** How long `idle` idles. */
   readonly seconds?: number;
@@ -91,6 +105,8 @@ export function guestCommandLine(run: GuestRun): string {
   option("count", run.count);
   option("url", run.url);
   option("put", run.put);
+  option("send", run.send);
+  option("receive", run.receive);
   option("mib", run.mib);
   option("seconds", run.seconds);
   // Linux as an HVM guest tells Xen of a panic at once only with this; else it takes the PC's way to reboot

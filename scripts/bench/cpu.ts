@@ -38,6 +38,8 @@ export function runOnTestCpu(program: Program, engine: Engine): ProgramRun {
   return { seconds, result: s.gpr(RAX), instructions: guest.cpu.instructions };
 }
 
+const PROGRAM_TYPE = { parameters: ["buffer", "u32"], result: "u64" } as const;
+
 /** Why programs cannot run on the host's own CPU, or undefined. */
 export function whyNotNative(): string | undefined {
   return Deno.build.os === "linux" && Deno.build.arch === "x86_64" ? undefined : "not an x86-64 Linux host";
@@ -62,7 +64,7 @@ export function runNatively(program: Program): ProgramRun {
     if (libc.symbols.mprotect(page, length, PROT_READ | PROT_EXEC) !== 0) {
       throw new Error("no executable page");
     }
-    const call = new Deno.UnsafeFnPointer(page, { parameters: ["buffer", "u32"], result: "u64" });
+    const call = new Deno.UnsafeFnPointer(page as Deno.PointerObject<typeof PROGRAM_TYPE>, PROGRAM_TYPE);
     const memory = new Uint8Array(MEMORY_BYTES);
     const start = performance.now();
     const result = BigInt(call.call(memory, program.amount));

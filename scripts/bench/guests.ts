@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Boots Debian guests under our program and under QEMU TCG and measures from outside: seconds on the wall and of CPU until
+ * /init runs, memory, CPU while idle, the network over a TAP.
+ * @module
+ */
+import { Child, type CommandLine, script, xenner } from "../child.ts";
+import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guest_manifest.ts";
+import { GUEST_ADDRESS, HOST_ADDRESS, type TapNamespace } from "../tap_namespace.ts";
+import { QEMU } from "./qemu.ts";
+import type { StreamDone, StreamsReady } from "./stream_server.ts";
+
+/** Which emulator, and how it is used. */
+export interface Emulator {
+  readonly name: string;
+  readonly kind: "xenner interp" | "xenner jit" | "qemu";
+  /** hvm: bzImage on a PC; pvh: the PVH entry of the kernel. */
+  readonly type: "hvm" | "pvh";
+}
+
+/** How long anything may take. */
+const TIMEOUT_MS = 300_000;
+const MEMORY = "512M";
+/** Linux counts CPU time in these (USER_HZ of proc(5)) on every architecture that Deno runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** The emulator's command line for `run`. */
+function commandOf(emulator: Emulator, run: GuestRun, tap?: string): CommandLine {
+  const files = guestFiles("cloud");
+  const { initramfs } = files;
+  if (emulator.kind === "qemu") {
+    const kernel = emulator.type === "pvh" ? files.vmlinux : files.vmlinuz;
+    return {
+      command: QEMU,
+      args: [
+        ...["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-nodefaults", "-display", "none"],
+        ...["-no-reboot", "-serial", "stdio", "-kernel", kernel.pathname],
+        ...["-initrd", (tap === undefined ? initramfs : VIRTIO_INITRAMFS).pathname],
+        ...["-append", guestCommandLine({ ...run, console: "ttyS0" })],
+        ...(tap === undefined ? [] : [
+          ...["-netdev", `tap,id=n,ifname=${tap},script=no,downscript=no,vhost=off`],
+          ...["-device", "virtio-net-pci,netdev=n,romfile="],
+        ]),
+      ],
+    };
+  }
+  return xenner([
+    ...["run", "--type", emulator.type, "--engine", emulator.kind.endsWith("jit") ? "jit" : "interp"],
+    ...["--memory", MEMORY, "--kernel", files.vmlinuz.pathname, "--initrd", initramfs.pathname],
+    ...["--append", guestCommandLine(run), ...(tap === undefined ? [] : ["--net", `tap,ifname=${tap}`])],
+  ]);
+}
+
+/** Initramfs with virtio drivers, for QEMU; made by virtioInitramfs. */
+export const VIRTIO_INITRAMFS = new URL("initramfs-virtio.cpio", guestFiles("cloud").initramfs);
+
+/** What a process has used so far; proc(5). */
+interface Usage {
+  readonly cpuSeconds: number;
+  readonly residentMiB: number;
+  readonly peakMiB: number;
+}
+
+function usageOf(pid: number): Usage {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const kib = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1]);
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, // utime, stime
+    residentMiB: kib("VmRSS") / 1024,
+    peakMiB: kib("VmHWM") / 1024,
+  };
+}
+
+async function until(guest: Child, pattern: RegExp): Promise<RegExpExecArray> {
+  const found = await guest.match(pattern, TIMEOUT_MS);
+  if (found === undefined) {
+    throw new Error(`The guest said nothing like ${pattern}:\n${guest.stdout.slice(-2000)}${guest.stderr}`);
+  }
+  return found;
+}
+
+/** One boot. */
+export interface Boot {
+  /** From the start of the process to the XENNER-INIT line. */
+  readonly seconds: number;
+  /** CPU time of the process up to there, all its threads: other processes disturb it less. */
+  readonly cpuSeconds: number;
+  /** What the guest says. */
+  readonly uptime: number;
+}
+
+/** Boots to /init. */
+export async function measureBoot(emulator: Emulator): Promise<Boot> {
+  const start = performance.now();
+  const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }));
+  try {
+    await until(guest, /XENNER-INIT .*\n/);
+    const seconds = (performance.now() - start) / 1000;
+    const { cpuSeconds } = usageOf(guest.pid);
+    const uptime = Number(guestReports(guest.stdout).find((r) => r.kind === "INIT")?.values.get("uptime"));
+    return { seconds, cpuSeconds, uptime };
+  } finally {
+    guest.kill("SIGKILL");
+    await guest.status;
+  }
+}
+
+/** An idle guest. */
+export interface Idle {
+  /** Of one core. */
+  readonly cpuPercent: number;
+  readonly residentMiB: number;
+  readonly peakMiB: number;
+}
+
+const IDLE_SETTLE_MS = 3000, IDLE_MS = 10_000;
+
+/** Boots, sleeps, and looks at what that costs. */
+export async function measureIdle(emulator: Emulator): Promise<Idle> {
+  const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }));
+  const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
+  try {
+    await until(guest, /XENNER-IDLE .*\n/);
+    await sleep(IDLE_SETTLE_MS);
+    const before = usageOf(guest.pid).cpuSeconds, start = performance.now();
+    await sleep(IDLE_MS);
+    const { cpuSeconds, residentMiB, peakMiB } = usageOf(guest.pid);
+    const seconds = (performance.now() - start) / 1000;
+    return { cpuPercent: (cpuSeconds - before) / seconds * 100, residentMiB, peakMiB };
+  } finally {
+    guest.kill("SIGKILL");
+    await guest.status;
+  }
+}
+
+/** What the network does; Mbit/s as the host's end sees it. */
+export interface Net {
+  readonly sendMbits: number;
+  readonly receiveMbits: number;
+  readonly pingMs: number;
+}
+
+/** `mib` MiB of zeros each way over TCP, then `pings` pings. */
+export async function measureNet(
+  emulator: Emulator,
+  namespace: TapNamespace,
+  mib: number,
+  pings: number,
+): Promise<Net> {
+  const { command, args } = script("bench/stream_server.ts", [HOST_ADDRESS, String(mib)]);
+  const server = new Child(namespace.inside(command, args));
+  let guest: Child | undefined;
+  try {
+    const ready: StreamsReady = JSON.parse((await until(server, /^\{"discard".*\}$/m))[0]);
+    const line = commandOf(emulator, {
+      run: ["send", "receive", "ping"],
+      ip: { address: GUEST_ADDRESS, gateway: HOST_ADDRESS },
+      count: pings,
+      mib,
+      ...{ send: ready.discard, receive: ready.source },
+    }, namespace.tap);
+    guest = new Child(namespace.inside(line.command, line.args));
+    const rate = (done: StreamDone) => done.bytes * 8 / done.seconds / 1e6;
+    const sent: StreamDone = JSON.parse((await until(server, /^\{"stream":"discard".*\}$/m))[0]);
+    const received: StreamDone = JSON.parse((await until(server, /^\{"stream":"source".*\}$/m))[0]);
+    if (sent.bytes !== mib << 20) throw new Error(`The guest sent ${sent.bytes} bytes`);
+    await until(guest, /XENNER-PING .*\n/);
+    const ping = guestReports(guest.stdout).find((r) => r.kind === "PING")?.values;
+    if (ping?.get("received") !== String(pings)) throw new Error("The guest lost pings");
+    return {
+      sendMbits: rate(sent),
+      receiveMbits: rate(received),
+      pingMs: Number(ping.get("average_ms")),
+    };
+  } finally {
+    guest?.kill("SIGKILL");
+    await guest?.status;
+    server.kill();
+    await server.status;
+  }
+}
