@@ -72,8 +72,9 @@ export interface Block {
   readonly start: number;
   readonly end: number;
   readonly mode: DecodeMode;
-  /** Times the profiler saw it; -1 once it has a function of its own. */
+  /** Times the profiler saw it in its current window; -1 once it has a function of its own. */
   samples: number;
+  window: number;
 }
 
 /** See the module's description. */
@@ -348,7 +349,7 @@ export class BlockCache {
     }
     this.#free = at;
     const length = last.poff + last.length - first.poff;
-    return { key, host, length, secondHost, start, end: at, mode, samples: 0 };
+    return { key, host, length, secondHost, start, end: at, mode, samples: 0, window: 0 };
   }
 
   #put(at: number, handler: number, poff: number, length: number, count: number): void {
@@ -439,6 +440,10 @@ export class BlockCache {
     return target;
   }
 
+  /** Every block. */
+  allBlocks(): Iterable<Block> {
+    return this.#byStart.values();
+  }
   /** The block whose first record is `start`. */
   blockAt(start: number): Block | undefined {
     return this.#byStart.get(start);

@@ -22,8 +22,13 @@ export type RunResult = "budget" | "halted" | "shutdown" | "stopped";
 
 /** Instructions between two looks at what the guest is running. */
 const SAMPLE_INSTRUCTIONS = 16_384;
-/** Looks that must have found a block before it is compiled. */
-const HOT_SAMPLES = 2;
+/**
+ * A block is hot when it was found HOT_SAMPLES times among SAMPLE_WINDOW looks. Loops get there at once; the thousands
+ * of blocks of a path through a kernel's network stack never do, and must not: their functions would not fit the
+ * processor's caches, while handlers, which they share, do (measured: sending TCP takes twice as long).
+ */
+const HOT_SAMPLES = 12;
+const SAMPLE_WINDOW = 1024;
 /** Hot blocks that share a module: making one costs more than a function in it. */
 const COMPILE_BATCH = 16;
 /** Sampling periods a hot block waits for others at most. */
@@ -63,6 +68,8 @@ export class Cpu {
   /** Hot blocks waiting to be compiled, and for how many sampling periods the first has. */
   readonly #hot: Block[] = [];
   #waited = 0;
+  /** Samples taken. */
+  #looks = 0;
   /** Record that left with FAULT. */
   #faultRecord = 0;
   readonly #u32: Uint32Array;
@@ -240,10 +247,17 @@ export class Cpu {
     }
   }
 
-  /** The block at `rec` runs right now, at the end of a sampling period: blocks seen again are compiled. */
+  /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */
   #profile(rec: number): void {
     const block = this.blocks.blockAt(rec);
-    if (block !== undefined && block.samples >= 0 && ++block.samples === HOT_SAMPLES) this.#hot.push(block);
+    const window = Math.floor(this.#looks++ / SAMPLE_WINDOW);
+    if (block !== undefined && block.samples >= 0) {
+      if (block.window !== window) {
+        block.window = window;
+        block.samples = 0;
+      }
+      if (++block.samples === HOT_SAMPLES) this.#hot.push(block);
+    }
     if (this.#hot.length === 0) return;
     this.#waited++;
     if (this.#hot.length < COMPILE_BATCH && this.#waited < COMPILE_WAIT) return;

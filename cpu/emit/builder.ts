@@ -86,8 +86,7 @@ export class WasmBuilder {
     const v = value as Val;
     const b = this.body.code;
     if (v.constant === undefined) {
-      b.u8(0x20);
-      b.u32(v.local);
+      this.body.get(v.local);
     } else if (v.type === "i32") {
       b.u8(0x41);
       b.s32(Number(BigInt.asIntN(32, v.constant)));
@@ -99,8 +98,7 @@ export class WasmBuilder {
   /** Takes the top of the WebAssembly stack into a fresh local. */
   popValue(type: ValueType): Val {
     const local = this.body.local(type);
-    this.body.code.u8(0x21);
-    this.body.code.u32(local);
+    this.body.set(local);
     return new Val(type, local, undefined);
   }
 
@@ -242,13 +240,12 @@ export class WasmBuilder {
     b.u8(0x0b);
   }
   doWhile(body: () => Value): void {
-    const b = this.body.code;
-    b.raw([0x03, 0x40]);
+    this.body.loop();
     this.depth++;
     this.pushValue(body());
-    b.raw([0x0d, 0]);
+    this.body.code.raw([0x0d, 0]);
     this.depth--;
-    b.u8(0x0b);
+    this.body.endLoop();
   }
   variable(initial: Value): Variable {
     const v = new Var(initial.type, this.body.local(initial.type));
@@ -256,15 +253,13 @@ export class WasmBuilder {
     return v;
   }
   get(variable: Variable): Val {
-    this.body.code.u8(0x20);
-    this.body.code.u32((variable as Var).local);
+    this.body.get((variable as Var).local);
     return this.popValue(variable.type);
   }
   set(variable: Variable, value: Value): void {
     assert(variable.type === value.type, "variable keeps its type");
     this.pushValue(value);
-    this.body.code.u8(0x21);
-    this.body.code.u32((variable as Var).local);
+    this.body.set((variable as Var).local);
   }
 
   // Memory of the WebAssembly instance: base (i32) plus constant offset

@@ -358,8 +358,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const result = this.body.local(name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32");
     const put = (v: Val) => {
       this.pushValue(v);
-      this.body.code.u8(0x21);
-      this.body.code.u32(result);
+      this.body.set(result);
     };
     const type = name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32";
     this.if(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
@@ -632,12 +631,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #loopStart: Val | undefined;
   /** The function is a loop: a direct branch to the block's first record, at `start`, stays inside. */
   protected startLoop(start: Val): void {
-    this.body.code.raw([0x03, 0x40]);
+    this.body.loop();
     this.#loopStart = start;
   }
   protected endLoop(): void {
     if (this.#loopStart === undefined) return;
-    this.body.code.u8(0x0b);
+    this.body.endLoop();
     this.unreachable();
   }
   #continue(): void {

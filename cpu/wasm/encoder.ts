@@ -81,33 +81,132 @@ interface Func {
   readonly body: FunctionBody;
 }
 
-/** A function's code and its locals. Local 0.. are the parameters. */
+const GET = 0, SET = 1;
+const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
+
+/**
+ * A function's code. Whoever writes it takes a fresh local for every value; encoding gives them few real ones, because
+ * V8's baseline compiler zeroes every local at each call: with a local per value a block of six instructions took
+ * 1 µs to enter. A value that is taken right after it was made, and never again, stays on the stack.
+ */
 export class FunctionBody {
+  /** The instructions, without local.get and local.set: those go through get() and set(). */
   readonly code = new ByteBuffer();
-  #runs: { type: ValueType; count: number }[] = [];
-  #next: number;
+  readonly #params: number;
+  /** Type of each local, parameters not included. */
+  readonly #types: ValueType[] = [];
+  /** local.get and local.set in order: where in `code` they stand, and local * 2 + GET or SET. */
+  readonly #at: number[] = [];
+  readonly #events: number[] = [];
+  /** Loops as ranges of events, inner before outer. */
+  readonly #loops: { readonly from: number; readonly to: number }[] = [];
+  readonly #open: number[] = [];
+
   constructor(params: number) {
-    this.#next = params;
+    this.#params = params;
   }
-  /** A fresh local; WebAssembly zeroes it at entry. */
+  /** A fresh local. It is set before it is read, on every path. */
   local(type: ValueType): number {
-    const last = this.#runs.at(-1);
-    if (last !== undefined && last.type === type) last.count++;
-    else this.#runs.push({ type, count: 1 });
-    return this.#next++;
+    return this.#params + this.#types.push(type) - 1;
   }
+  /** local.get */
+  get(local: number): void {
+    this.#at.push(this.code.length);
+    this.#events.push(local * 2 + GET);
+  }
+  /** local.set */
+  set(local: number): void {
+    this.#at.push(this.code.length);
+    this.#events.push(local * 2 + SET);
+  }
+  /** Opens a loop block without results. */
+  loop(): void {
+    this.code.raw([0x03, 0x40]);
+    this.#open.push(this.#events.length);
+  }
+  /** Closes the innermost loop block. */
+  endLoop(): void {
+    const from = this.#open.pop();
+    assert(from !== undefined, "a loop is open");
+    this.#loops.push({ from, to: this.#events.length });
+    this.code.u8(0x0b);
+  }
+
   /** Appends the size-prefixed body. */
   encode(out: ByteBuffer): void {
-    const head = new ByteBuffer();
-    head.u32(this.#runs.length);
-    for (const run of this.#runs) {
-      head.u32(run.count);
-      head.u8(VALUE_TYPE[run.type]);
+    const events = this.#events, at = this.#at, params = this.#params, types = this.#types;
+    const first = new Int32Array(types.length).fill(-1), last = new Int32Array(types.length).fill(-1);
+    const uses = new Int32Array(types.length);
+    events.forEach((event, i) => {
+      const local = (event >> 1) - params;
+      if (local < 0) return;
+      if (first[local] === -1) first[local] = i;
+      last[local] = i;
+      uses[local]!++;
+    });
+    // What is set before a loop and used in it must survive to the loop's end.
+    for (const { from, to } of this.#loops) {
+      for (let local = 0; local < types.length; local++) {
+        const end = last[local] as number;
+        if ((first[local] as number) < from && end >= from && end < to) last[local] = to - 1;
+      }
     }
-    out.u32(head.length + this.code.length + 1);
-    out.raw(head.view());
-    out.raw(this.code.view());
-    out.u8(0x0b);
+    const dying: number[][] = [];
+    last.forEach((end, local) => {
+      if (end >= 0) (dying[end] ??= []).push(local);
+    });
+    // Linear scan: `slot` is a number among the locals of its type.
+    const slot = new Int32Array(types.length).fill(-1);
+    const free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
+    const count: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0, v128: 0 };
+    const onStack = (i: number): boolean =>
+      at[i] === at[i + 1] && (events[i] as number) % 2 === SET &&
+      (events[i + 1] as number) === (events[i] as number) - 1;
+    events.forEach((event, i) => {
+      const local = (event >> 1) - params;
+      if (local >= 0 && slot[local] === -1 && !(onStack(i) && uses[local] === 2)) {
+        const type = types[local] as ValueType;
+        if (!(i > 0 && onStack(i - 1) && uses[local] === 2)) slot[local] = free[type].pop() ?? count[type]++;
+      }
+      for (const dead of dying[i] ?? []) {
+        if (slot[dead] !== -1) free[types[dead] as ValueType].push(slot[dead] as number);
+      }
+    });
+    const base = {} as Record<ValueType, number>;
+    let next = params;
+    for (const type of TYPES) {
+      base[type] = next;
+      next += count[type];
+    }
+    const body = new ByteBuffer();
+    const used = TYPES.filter((type) => count[type] > 0);
+    body.u32(used.length);
+    for (const type of used) {
+      body.u32(count[type]);
+      body.u8(VALUE_TYPE[type]);
+    }
+    const code = this.code.view();
+    let done = 0;
+    for (let i = 0; i < events.length; i++) {
+      const position = at[i] as number, event = events[i] as number;
+      if (position > done) {
+        body.raw(code.subarray(done, position));
+        done = position;
+      }
+      const local = (event >> 1) - params;
+      const tee = local >= 0 && onStack(i);
+      if (tee && uses[local] === 2) {
+        i++; // made and taken on the spot
+        continue;
+      }
+      body.u8(tee ? 0x22 : event % 2 === SET ? 0x21 : 0x20);
+      body.u32(local < 0 ? event >> 1 : base[types[local] as ValueType] + (slot[local] as number));
+      if (tee) i++;
+    }
+    body.raw(code.subarray(done));
+    body.u8(0x0b);
+    out.u32(body.length);
+    out.raw(body.view());
   }
 }
 
