@@ -13,6 +13,8 @@
  *   nets: [{ tap: { ifname: "tap0" } }],
  *   console: (bytes) => Deno.stdout.writeSync(bytes),
  * });
+ * machine.on("hypercall", ({ name, operation, result }) => console.log(name, operation, result));
+ * machine.on("packet", ({ direction, frame }) => console.log(direction, frame.length));
  * const { reason } = await machine.run(); // "poweroff", "crash", …
  * machine.close();
  * ```
@@ -25,7 +27,7 @@ export { ConfigError, type ConfigErrorKind } from "./cpu/base/assert.ts";
 export { Counters, Tracer, type TraceSink } from "./cpu/base/trace.ts";
 export { GPR_NAMES, type GprName } from "./cpu/base/vcpu.ts";
 export type { Engine } from "./cpu/cpu.ts";
-export { type CodeWindow, Machine, type MachineEvents } from "./devices/machine.ts";
+export { type CodeWindow, type HypercallEvent, Machine, type MachineEvents } from "./devices/machine.ts";
 export type {
   ConsoleSink,
   ExitInfo,
@@ -40,6 +42,7 @@ export type { NamedFile } from "./devices/loaders/named_file.ts";
 export { type Frame, frameOf, type FrameReceiver, type NetEnd } from "./net/end.ts";
 export { Hub } from "./net/hub.ts";
 export { Responder, type ResponderOptions } from "./net/responder.ts";
+export type { Direction, PacketEvent } from "./net/observed_end.ts";
 export { TapDevice, type TapOptions } from "./net/tap.ts";
 
 export {

@@ -6,12 +6,14 @@
  * @module
  */
 import { assert } from "../cpu/base/assert.ts";
-import { hex, MiB } from "../cpu/base/bits.ts";
+import { hex, KiB, MiB } from "../cpu/base/bits.ts";
 import { Tracer } from "../cpu/base/trace.ts";
 import { GPR_NAMES, type GprName } from "../cpu/base/vcpu.ts";
 import type { RunResult } from "../cpu/cpu.ts";
 import { CS, DS, ES, FLAG_IF, FS, GS, LDTR, S, SS, TR } from "../cpu/state.ts";
 import { formatMac } from "../net/addresses.ts";
+import { type PacketEvent, PacketWatch } from "../net/observed_end.ts";
+import type { HypercallEvent } from "../xen/hypercalls.ts";
 import {
   SHUTDOWN_crash,
   SHUTDOWN_poweroff,
@@ -29,6 +31,7 @@ import { checkRamBytes, pcMemoryMap } from "./loaders/memory_map.ts";
 import type { ExitInfo, MachineOptions, MachineStats, MachineType } from "./machine_options.ts";
 
 export type * from "./machine_options.ts";
+export type { HypercallEvent, PacketEvent };
 
 /** Guest instructions in one slice at most; about a millisecond. */
 const SLICE_INSTRUCTIONS = 200_000;
@@ -38,15 +41,22 @@ const SHORTEST_SLICE_INSTRUCTIONS = 2_000;
 const BREATHE_EVERY_NS = 4_000_000;
 /** Longest sleep: a missed wake-up costs no more. */
 const LONGEST_SLEEP_MS = 500;
+/** Bytes typed at the serial port that may wait for the guest. */
+const SERIAL_INPUT_BYTES = 64 * KiB;
 
-/** Events and what listeners get. */
+/**
+ * Events and what listeners get. Listeners are called at once, from within what happens: what they throw ends the run.
+ * Hypercalls and packets cost nothing while nobody listens.
+ */
 export interface MachineEvents {
   /** Bytes the guest printed; `which` is "serial", "console" or "debug". Copy them if you keep them. */
   console: (bytes: Uint8Array, which: "serial" | "console" | "debug") => void;
   /** The run has ended. */
   shutdown: (info: ExitInfo) => void;
-  /** One trace line of any enabled category. */
-  trace: (category: string, message: string) => void;
+  /** The guest made a hypercall. */
+  hypercall: (event: HypercallEvent) => void;
+  /** A frame passed between the guest and what one of its interfaces is connected to. */
+  packet: (event: PacketEvent) => void;
 }
 
 /** Where the guest executes, for a disassembler. */
@@ -83,7 +93,9 @@ export class Machine {
   #wake: (() => void) | undefined;
   #serial: number[] = [];
   #debug: number[] = [];
-  #serialInput: number[] = [];
+  #serialInput = new Uint8Array();
+  /** Around the network ends; they outlive boards. */
+  readonly #watches: PacketWatch[];
   /** Host time at which guest time was 0. */
   #epochNs: number;
   /** icount: nanoseconds skipped while the guest slept. */
@@ -98,6 +110,7 @@ export class Machine {
     this.#type = type;
     this.#memoryBytes = checkRamBytes(options.memoryBytes ?? 512 * MiB);
     this.tracer = options.tracer ?? new Tracer();
+    this.#watches = (options.nets ?? []).map(({ end }, i) => new PacketWatch(end, i));
     this.#epochNs = options.clock.monotonicNs();
     this.#board = this.#makeBoard();
   }
@@ -112,7 +125,7 @@ export class Machine {
 
   #makeBoard(): Board {
     const options = this.#options;
-    return new Board({
+    const board = new Board({
       memoryBytes: this.#memoryBytes,
       type: this.#type,
       engine: options.engine ?? "interp",
@@ -122,7 +135,7 @@ export class Machine {
       nowNs: (instructions) => this.#nowNs(instructions),
       wallclock: () => options.clock.unixSeconds(),
       nets: (options.nets ?? []).map((net, i) => ({
-        end: net.end,
+        end: this.#watches[i] as PacketWatch,
         mac: formatMac(net.mac ?? Uint8Array.of(0x00, 0x16, 0x3e, 0, 0, i + 1)),
         queues: net.queues ?? 1,
       })),
@@ -135,6 +148,8 @@ export class Machine {
         debugConsole: (byte) => this.#debug.push(byte),
       },
     });
+    board.xen.onHypercall = this.#hypercallListener();
+    return board;
   }
 
   /** A bzImage enters by the Linux boot protocol on hvm, by the PVH entry of the kernel inside it on pvh. */
@@ -358,13 +373,19 @@ export class Machine {
   }
   #feedSerial(): void {
     if (this.#serialInput.length === 0) return;
-    const taken = this.#board.uart.receive(Uint8Array.from(this.#serialInput));
-    this.#serialInput.splice(0, taken);
+    this.#serialInput = this.#serialInput.subarray(this.#board.uart.receive(this.#serialInput));
   }
-  /** Types at the first 16550. */
-  sendSerial(bytes: Uint8Array): void {
-    for (const byte of bytes) this.#serialInput.push(byte);
+  /** Types at the first 16550; returns how many bytes were accepted: 64 KiB may wait for the guest. */
+  sendSerial(bytes: Uint8Array): number {
+    const waiting = this.#serialInput;
+    const accepted = bytes.subarray(0, SERIAL_INPUT_BYTES - waiting.length);
+    if (accepted.length === 0) return 0;
+    const both = new Uint8Array(waiting.length + accepted.length);
+    both.set(waiting);
+    both.set(accepted, waiting.length);
+    this.#serialInput = both;
     this.#wake?.();
+    return accepted.length;
   }
   /** Types at the PV console; returns how many bytes were accepted. */
   sendConsole(bytes: Uint8Array): number {
@@ -385,7 +406,25 @@ export class Machine {
     if (set === undefined) this.#listeners.set(event, set = new Set());
     const entry = listener as (...args: never[]) => void;
     set.add(entry);
-    return () => set.delete(entry);
+    this.#watch();
+    return () => {
+      set.delete(entry);
+      this.#watch();
+    };
+  }
+  /** Looks at hypercalls and packets while somebody listens, and only then. */
+  #watch(): void {
+    this.#board.xen.onHypercall = this.#hypercallListener();
+    const listener = this.#listens("packet")
+      ? (event: PacketEvent) => this.#emit("packet", event)
+      : undefined;
+    for (const watch of this.#watches) watch.listener = listener;
+  }
+  #hypercallListener(): ((event: HypercallEvent) => void) | undefined {
+    return this.#listens("hypercall") ? (event) => this.#emit("hypercall", event) : undefined;
+  }
+  #listens(event: keyof MachineEvents): boolean {
+    return (this.#listeners.get(event)?.size ?? 0) > 0;
   }
   #emit<E extends keyof MachineEvents>(event: E, ...args: Parameters<MachineEvents[E]>): void {
     const set = this.#listeners.get(event);

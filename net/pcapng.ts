@@ -10,12 +10,12 @@
 import type { Clock } from "../cpu/base/clock.ts";
 import {
   type Frame,
-  type FrameReceiver,
   type NetEnd,
   VIRTIO_NET_HDR_F_DATA_VALID,
   VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VIRTIO_NET_HDR_GSO_NONE,
 } from "./end.ts";
+import { type Direction, ObservedEnd } from "./observed_end.ts";
 
 const SHB_TYPE = 0x0a0d_0d0a; // section header block
 const SHB_BYTE_ORDER_MAGIC = 0x1a2b_3c4d;
@@ -45,16 +45,17 @@ export interface CaptureOptions {
 }
 
 /** An end that behaves like the one it wraps, and writes every frame to `sink`, one whole block per call. */
-export class PcapngCapture implements NetEnd {
+export class PcapngCapture extends ObservedEnd<Uint8Array<ArrayBuffer>> {
   readonly #snapLength: number;
   readonly #epochNs: bigint;
   readonly #clock: Clock;
 
   constructor(
-    readonly inner: NetEnd,
+    inner: NetEnd,
     readonly sink: (block: Uint8Array<ArrayBuffer>) => void,
     options: CaptureOptions,
   ) {
+    super(inner);
     this.#snapLength = options.snapLength ?? 0;
     this.#epochNs = options.epochNs ?? 0n;
     this.#clock = options.clock;
@@ -62,52 +63,11 @@ export class PcapngCapture implements NetEnd {
     sink(interfaceDescription(options.interfaceName ?? inner.name, this.#snapLength));
   }
 
-  get name(): string {
-    return this.inner.name;
+  protected look(frame: Frame, direction: Direction): Uint8Array<ArrayBuffer> {
+    return this.#block(frame, direction === "tx" ? EPB_FLAGS_OUTBOUND : EPB_FLAGS_INBOUND);
   }
-  get offloads(): number {
-    return this.inner.offloads;
-  }
-
-  send(frame: Frame): boolean {
-    this.#record(frame, EPB_FLAGS_OUTBOUND);
-    return this.inner.send(frame);
-  }
-
-  attach(receiver: FrameReceiver | undefined): void {
-    this.inner.attach(
-      receiver && {
-        get accepts() {
-          return receiver.accepts;
-        },
-        window: () => receiver.window(),
-        deliver: (frame, inPlace) => {
-          // written first: the receiver may answer from within, and afterwards its buffers are the guest's
-          const block = this.#block(frame, EPB_FLAGS_INBOUND);
-          const taken = receiver.deliver(frame, inPlace);
-          if (taken) this.sink(block);
-          return taken;
-        },
-        flush: () => receiver.flush(),
-      },
-    );
-  }
-
-  receiverChanged(): void {
-    this.inner.receiverChanged();
-  }
-  poll(): number {
-    return this.inner.poll();
-  }
-  pollFd(): number {
-    return this.inner.pollFd();
-  }
-  close(): void {
-    this.inner.close();
-  }
-
-  #record(frame: Frame, direction: number): void {
-    this.sink(this.#block(frame, direction));
+  protected passed(block: Uint8Array<ArrayBuffer>): void {
+    this.sink(block);
   }
 
   #block(frame: Frame, direction: number): Uint8Array<ArrayBuffer> {

@@ -184,8 +184,7 @@ class Session {
     const machine = this.#machine;
     if (machine === undefined) return 0;
     if (this.#typingAt === "console") return machine.sendConsole(bytes);
-    machine.sendSerial(bytes);
-    return bytes.length;
+    return machine.sendSerial(bytes);
   }
 
   /** Ends the run for a reason that is not the guest's. The first one counts. */

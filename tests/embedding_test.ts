@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** The embedding API as somebody else's project sees it: imported from a URL, next to an empty deno.json. @module */
 import { assertEquals } from "@std/assert";
-import { debugPrint, tinyGuest, TRIPLE_FAULT } from "./tiny_guest.ts";
+import { createMachine } from "../mod.ts";
+import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT } from "./tiny_guest.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -71,4 +72,46 @@ Deno.test("a machine of bytes runs elsewhere without any permission", async () =
     console.log(text, info.reason, info.detail);
   `.replace("ELF", JSON.stringify([...tinyGuest([...debugPrint("hi"), ...TRIPLE_FAULT])])));
   assertEquals(out, "hi crash triple fault\n");
+});
+
+Deno.test("a machine tells of hypercalls and packets to those who listen", async () => {
+  // XENVER_version by vmcall: mov eax,17; xor ebx,ebx; xor ecx,ecx; vmcall
+  const version = [0xb8, 17, 0, 0, 0, 0x31, 0xdb, 0x31, 0xc9, 0x0f, 0x01, 0xc1];
+  const { out } = await runElsewhere(`
+    import { createMachine, type HypercallEvent, type PacketEvent } from "MOD";
+    const machine = await createMachine({ kernel: Uint8Array.from(ELF), memory: "4M", xenVersion: "4.18" });
+    const log = ({ name, operation, args, result }: HypercallEvent) =>
+      console.log(name, operation, args.join(), result.toString(16));
+    const once = machine.on("hypercall", (event: HypercallEvent) => (log(event), once()));
+    machine.on("packet", (event: PacketEvent) => console.log(event.direction));
+    const info = await machine.run();
+    machine.close();
+    console.log(info.detail);
+  `.replace("ELF", JSON.stringify([...tinyGuest([...version, ...version, ...TRIPLE_FAULT])])));
+  assertEquals(out, "xen_version version 0,0 40012\ntriple fault\n");
+});
+
+Deno.test("sendSerial says how many bytes it accepted; 64 KiB may wait", async () => {
+  const machine = await createMachine({ kernel: tinyGuest(SPIN), memory: "4M" });
+  assertEquals(machine.sendSerial(new Uint8Array(60_000)), 60_000);
+  assertEquals(machine.sendSerial(new Uint8Array(60_000)), 5_536);
+  assertEquals(machine.sendSerial(new Uint8Array(1)), 0);
+  machine.close();
+});
+
+Deno.test("what sendSerial accepted reaches the guest, in order", async () => {
+  const machine = await createMachine({ kernel: tinyGuest(SERIAL_TO_DEBUG), memory: "4M" });
+  const typed = Uint8Array.from({ length: 30_000 }, (_, i) => i * 7 + (i >>> 8));
+  let at = 0;
+  const printed: number[] = [];
+  const type = () => at += machine.sendSerial(typed.subarray(at, at + 20_000));
+  machine.on("console", (bytes) => {
+    printed.push(...bytes);
+    if (at < typed.length) type();
+    if (printed.length >= typed.length) machine.stop();
+  });
+  type();
+  assertEquals(await machine.run(), { reason: "stopped" });
+  assertEquals(Uint8Array.from(printed), typed);
+  machine.close();
 });

@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { type Frame, frameOf, OFFLOAD_NONE } from "../net/end.ts";
 import { Hub } from "../net/hub.ts";
+import type { PacketEvent } from "../net/observed_end.ts";
 import { netfrontEcho } from "./guests/netfront_guest.ts";
 import { runGuest } from "./guests/run_guest.ts";
 
@@ -38,11 +39,26 @@ for (const mode of [32, 64] as const) {
       });
       const sent = SIZES.map(frame);
       let next = 0;
+      const packets: PacketEvent[] = [];
+      const hypercalls = new Map<string, number>();
       const g = netfrontEcho(mode, SIZES.length);
       const result = await runGuest({
         image: g.image(),
         engine,
         nets: [{ end: hub.port("guest"), mac: Uint8Array.from(GUEST) }],
+        prepare(machine) {
+          machine.on("packet", (event) => packets.push(event));
+          machine.on("hypercall", ({ name }) => hypercalls.set(name, (hypercalls.get(name) ?? 0) + 1));
+          const stop = [
+            machine.on("packet", () => {
+              throw new Error("a listener that was removed gets a packet");
+            }),
+            machine.on("hypercall", () => {
+              throw new Error("a listener that was removed gets a hypercall");
+            }),
+          ];
+          for (const remove of stop) remove();
+        },
         between(_machine, printed) {
           // Two one at a time, then one each time the guest sleeps or a slice ends
           const bytes = sent[next];
@@ -58,6 +74,18 @@ for (const mode of [32, 64] as const) {
       assertEquals(result.console, "ready\nclosed\n");
       assertEquals(received, sent.map(echoed));
       assertEquals(result.warnings, []);
+      const passed = (direction: "rx" | "tx") =>
+        packets.filter((event) => event.direction === direction).map((event) => event.frame);
+      assertEquals([passed("rx"), passed("tx")], [sent, sent.map(echoed)]);
+      assertEquals([packets[0]?.net, packets[0]?.name], [0, "guest"]);
+      const counted = Array.from(
+        result.machine.tracer.counters.values,
+        ([name, count]): [string, number] => [name, count],
+      );
+      assertEquals(
+        new Map([...hypercalls].map(([name, count]) => [`hypercall.${name}`, count])),
+        new Map(counted.filter(([name]) => name.startsWith("hypercall."))),
+      );
     });
   }
 }

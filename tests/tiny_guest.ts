@@ -41,3 +41,10 @@ export const TRIPLE_FAULT: readonly number[] = [0x0f, 0x0b];
 export const SPIN: readonly number[] = [0xeb, 0xfe];
 /** Prints "y" on the first serial port without end: mov dx,0x3f8; mov al,'y'; out dx,al; jmp back to out. */
 export const YES_ON_SERIAL: readonly number[] = [0x66, 0xba, 0xf8, 0x03, 0xb0, 0x79, 0xee, 0xeb, 0xfd];
+/** Copies from the first serial port to the debug console: waits for LSR.DR, reads RBR, prints, starts again. */
+export const SERIAL_TO_DEBUG: readonly number[] = [
+  ...[0x66, 0xba, 0xfd, 0x03], // mov dx,0x3fd
+  ...[0xec, 0xa8, 0x01, 0x74, 0xfb], // in al,dx; test al,1; jz back to in
+  ...[0xb2, 0xf8, 0xec, 0xe6, 0xe9], // mov dl,0xf8; in al,dx; out 0xe9,al
+  ...[0xeb, 0xf0], // jmp to the start
+];

@@ -39,12 +39,30 @@ const SIGN_64 = 1n << 63n;
 /** Calls an unprivileged domain may not make, as Xen says it, instead of "there is no such call". */
 const PRIVILEGED: ReadonlySet<string> = new Set(["platform_op", "sysctl", "domctl", "kexec_op"]);
 
+/** Calls with three arguments; the others have two, set_timer_op of 64-bit guests one. */
+const THREE_ARGUMENTS: ReadonlySet<string> = new Set(["console_io", "grant_table_op", "vcpu_op"]);
+const MOST_ARGUMENTS = 6;
+
 interface Entry extends Hypercall {
   readonly counter: string;
 }
 
+/** A hypercall that was made, as a listener sees it. */
+export interface HypercallEvent {
+  /** "memory_op"; "unknown" when its number has no name. */
+  readonly name: string;
+  /** "add_to_physmap": what the first argument stands for, where it selects something known. */
+  readonly operation?: string;
+  /** Every argument, as registers or the multicall's entry had them; of a call that there is not: the first six. */
+  readonly args: readonly bigint[];
+  /** What the guest gets: negative numbers are errors (-38: ENOSYS). */
+  readonly result: number;
+}
+
 /** See the module's description. */
 export class Hypercalls {
+  /** Told of every hypercall from kernel mode, those in a multicall included, after it was performed. */
+  onHypercall: ((event: HypercallEvent) => void) | undefined;
   readonly #parts: XenParts;
   readonly #vcpu: Vcpu;
   readonly #table: (Entry | undefined)[] = [];
@@ -109,13 +127,26 @@ export class Hypercalls {
     if (entry === undefined) {
       tracer.counters.add("hypercall.unknown");
       tracer.unimplemented(`hypercall ${NAMES[nr] ?? nr}`);
+      this.onHypercall?.({
+        name: NAMES[nr] ?? "unknown",
+        args: argumentsOf(call, MOST_ARGUMENTS),
+        result: -XEN_ENOSYS,
+      });
       return -XEN_ENOSYS;
     }
     tracer.counters.add(entry.counter);
-    if (!tracer.on("hypercall")) return entry.run(call);
-    const text = describe(entry, call);
+    if (this.onHypercall === undefined && !tracer.on("hypercall")) return entry.run(call);
+    return this.#observe(entry, call);
+  }
+
+  #observe(entry: Entry, call: GuestCall): number {
+    const { tracer } = this.#parts;
+    const text = tracer.on("hypercall") ? describe(entry, call) : "";
+    const operation = entry.operations?.[call.u32(0)];
+    const args = argumentsOf(call, argumentCount(entry, call));
     const result = entry.run(call);
     tracer.log("hypercall", `${text} = ${result < 0 ? `-${ERRORS[-result] ?? -result}` : hex(result)}`);
+    this.onHypercall?.({ name: entry.name, ...(operation !== undefined && { operation }), args, result });
     return result;
   }
 
@@ -137,6 +168,15 @@ export class Hypercalls {
     }
     return 0;
   }
+}
+
+function argumentCount(entry: Entry, call: GuestCall): number {
+  if (entry.name === "set_timer_op" && call.bits === 64) return 1;
+  return THREE_ARGUMENTS.has(entry.name) ? 3 : 2;
+}
+
+function argumentsOf(call: GuestCall, count: number): bigint[] {
+  return Array.from({ length: count }, (_, i) => call.arg(i));
 }
 
 function describe(entry: Entry, call: GuestCall): string {

@@ -65,6 +65,31 @@ Deno.test("hypercalls that do not exist for HVM guests get -ENOSYS and are count
   assertEquals(rig.hypercall(__HYPERVISOR_physdev_op, 13), -XEN_ENOSYS);
 });
 
+Deno.test("a listener sees hypercalls with their arguments and results, those of a multicall too", () => {
+  const rig = xenRig();
+  const seen: unknown[] = [];
+  rig.platform.onHypercall = (event) => seen.push(event);
+  rig.hypercall(__HYPERVISOR_xen_version, XENVER_pagesize, 0);
+  rig.hypercall(__HYPERVISOR_grant_table_op, 1000, 1, 2, 3);
+  rig.hypercall(__HYPERVISOR_set_timer_op, 5, 6);
+  rig.hypercall(__HYPERVISOR_mmu_update, 1, 2, 3, 4, 5, 6);
+  const entry = 0x1000;
+  rig.ram.setBigUint64(entry, BigInt(__HYPERVISOR_xen_version), true);
+  rig.ram.setBigUint64(entry + 16, BigInt(XENVER_version), true);
+  rig.hypercall(__HYPERVISOR_multicall, entry, 1);
+  assertEquals(seen, [
+    { name: "xen_version", operation: "pagesize", args: [BigInt(XENVER_pagesize), 0n], result: 4096 },
+    { name: "grant_table_op", args: [1000n, 1n, 2n], result: -XEN_ENOSYS },
+    { name: "set_timer_op", args: [5n], result: 0 },
+    { name: "mmu_update", args: [1n, 2n, 3n, 4n, 5n, 6n], result: -XEN_ENOSYS },
+    { name: "xen_version", operation: "version", args: [0n, 0n], result: 0x0004_0011 },
+    { name: "multicall", args: [BigInt(entry), 1n], result: 0 },
+  ]);
+  rig.platform.onHypercall = undefined;
+  rig.hypercall(__HYPERVISOR_xen_version, XENVER_pagesize);
+  assertEquals(seen.length, 6);
+});
+
 Deno.test("a 32-bit write to the hypercall port is a hypercall, other accesses are not", () => {
   const rig = xenRig();
   assertEquals([HYPERCALL_PORT, rig.platform.hypercallPort.portCount], [0xe4, 4]);

@@ -20,7 +20,7 @@ import { type CpuidInfo, xenCpuid } from "./cpuid.ts";
 import { BACKEND_DOMID, EventChannels, type EventChannelsState } from "./event_channels.ts";
 import { GrantTable, type GrantTableState } from "./grant_table.ts";
 import { HYPERCALL_PORT, HypercallPages, XEN_HYPERCALL_MSR } from "./hypercall_page.ts";
-import { Hypercalls } from "./hypercalls.ts";
+import { type HypercallEvent, Hypercalls } from "./hypercalls.ts";
 import { HvmParams } from "./hvm_params.ts";
 import type { MemoryRange, VersionInfo, XenParts } from "./parts.ts";
 import { Physmap, type PhysmapState } from "./physmap.ts";
@@ -233,6 +233,11 @@ export class XenPlatform {
   hypercall(): void {
     this.#hypercalls.run();
     this.upcall.syncLine();
+  }
+
+  /** Whom to tell of every hypercall; undefined, the default, costs nothing. */
+  set onHypercall(listener: ((event: HypercallEvent) => void) | undefined) {
+    this.#hypercalls.onHypercall = listener;
   }
 
   /** Fills a Xen CPUID leaf into `out[0..3]`; false when the leaf is not Xen's. */
