@@ -2,7 +2,7 @@
 /**
  * Page walks and the software TLB. Rules: SDM Vol. 3A §4 (paging), §4.10 (TLBs).
  * A TLB entry covers 4 KiB whatever the guest's page size is; entries of large pages are marked, because one
- * INVLPG must drop all of them. Global pages survive CR3 loads. Physical addresses have 40 bits.
+ * INVLPG must drop all of them. Global pages survive CR3 loads. Physical addresses have 32 bits.
  * Left out: PCID, protection keys, 5-level paging, PAT and MTRR memory types (everything is coherent).
  * @module
  */
@@ -33,12 +33,15 @@ export const ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_EXEC = 2;
 
 /** Page-fault error code bits. */
 export const PFEC_P = 1, PFEC_W = 2, PFEC_U = 4, PFEC_RSVD = 8, PFEC_I = 16;
-/** Physical address bits, as CPUID 0x8000_0008 says. */
-export const PHYSICAL_BITS = 40;
+/**
+ * Physical address bits, as CPUID 0x8000_0008 says: all that a WebAssembly memory can hold. Linux 6.1 started by PVH
+ * looks for room for its grant table from the top of RAM up to here, so more would be a promise we cannot keep.
+ */
+export const PHYSICAL_BITS = 32;
 
 const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100;
-/** Bits 51:40 in the high half of an entry. */
-const RSVD_HI = 0x000f_ff00;
+/** Bits 51:32 of an entry, in its high half. */
+const RSVD_HI = 0x000f_ffff;
 const NX_HI = 0x8000_0000;
 const GIB4 = 0x1_0000_0000;
 

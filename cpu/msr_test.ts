@@ -35,9 +35,9 @@ const WRITES: [string, number, bigint, boolean][] = [
   ["MTRR_DEF_TYPE, reserved", IA32_MTRR_DEF_TYPE, 0x1006n, false],
   ["MTRR_DEF_TYPE, type 2", IA32_MTRR_DEF_TYPE, 0xc02n, false],
   ["MTRR_PHYSBASE0", 0x200, 0xe000_0000n, true],
-  ["MTRR_PHYSBASE0, bit 40", 0x200, 1n << 40n, false],
-  ["MTRR_PHYSMASK0", 0x201, 0xff_e000_0800n, true],
-  ["MTRR_PHYSMASK0, bit 10", 0x201, 0xff_e000_0c00n, false],
+  ["MTRR_PHYSBASE0, bit 32", 0x200, 1n << 32n, false],
+  ["MTRR_PHYSMASK0", 0x201, 0xe000_0800n, true],
+  ["MTRR_PHYSMASK0, bit 10", 0x201, 0xe000_0c00n, false],
   ["MTRR_FIX4K_F8000", 0x26f, 0x0606_0606_0606_0606n, true],
   ["MTRR_FIX4K_F8000, type 3", 0x26f, 3n, false],
   ["MTRRCAP", 0xfe, 0n, false],
@@ -107,13 +107,13 @@ Deno.test("firmware MTRRs leave an uncacheable hole below 4 GiB", () => {
   const t = new TestCore();
   setFirmwareMtrrs(t.core, 0xe000_0000);
   assertEquals(readMsr(t.core, IA32_MTRR_DEF_TYPE), 0xc06n);
-  assertEquals([readMsr(t.core, 0x200), readMsr(t.core, 0x201)], [0xe000_0000n, 0xff_e000_0800n]);
+  assertEquals([readMsr(t.core, 0x200), readMsr(t.core, 0x201)], [0xe000_0000n, 0xe000_0800n]);
   assertEquals([readMsr(t.core, 0x203), readMsr(t.core, 0x259)], [0n, 0n]);
   setFirmwareMtrrs(t.core, 0xd000_0000); // 256 MiB + 512 MiB
   assertEquals([readMsr(t.core, 0x201), readMsr(t.core, 0x202), readMsr(t.core, 0x203)], [
-    0xff_f000_0800n,
+    0xf000_0800n,
     0xe000_0000n,
-    0xff_e000_0800n,
+    0xe000_0800n,
   ]);
 });
 

@@ -10,6 +10,8 @@ import { TimerQueue } from "../cpu/base/clock.ts";
 import { GuestMemory } from "../cpu/base/guest_memory.ts";
 import type { Tracer } from "../cpu/base/trace.ts";
 import { Cpu, type Engine } from "../cpu/cpu.ts";
+import { PHYSICAL_BITS } from "../cpu/mmu.ts";
+import { setFirmwareMtrrs } from "../cpu/msr.ts";
 import { CPU_RESERVED_BYTES, S } from "../cpu/state.ts";
 import { NEXT, type Status, STOP } from "../cpu/status.ts";
 import { Netback } from "../net/netback.ts";
@@ -130,6 +132,7 @@ export class Board {
         },
       },
       mapped: (base) => this.#mapLapic(base),
+      physicalAddressBits: PHYSICAL_BITS,
     });
     const cpuidOut = new Uint32Array(4);
     const cpu = this.cpu = new Cpu(memory, {
@@ -301,6 +304,7 @@ export class Board {
       interruptLine: (device, pin) => PIRQ_ISA[pirqOf(device, pin)] as number,
     });
     writeBiosDataArea(memory);
+    setFirmwareMtrrs(cpu.core, PCI_MEMORY.start);
     const acpi = buildAcpiTables({
       base: BIOS_AREA.start,
       cpus: 1,
