@@ -71,7 +71,7 @@ export interface CreateOptions {
   readonly noReboot?: boolean;
   /** For counters, warnings and traces. */
   readonly tracer?: Tracer;
-  /** Instead of the host's clocks. */
+  /** Instead of the host's clocks; closing it is left to you. */
   readonly clock?: HostClock;
 }
 
@@ -90,7 +90,8 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
   tuneV8();
   const memoryBytes = typeof options.memory === "string" ? parseSize(options.memory) : options.memory;
   const xenVersion = options.xenVersion === undefined ? undefined : parseXenVersion(options.xenVersion);
-  const clock = options.clock ?? new SystemClock();
+  const ownClock = options.clock === undefined ? new SystemClock() : undefined;
+  const clock = options.clock ?? ownClock as SystemClock;
   const tracer = options.tracer ?? new Tracer();
   const kernel = await load(options.kernel, "kernel");
   const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
@@ -102,6 +103,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       clock,
       tracer,
       nets,
+      ...(ownClock && { onClose: () => ownClock.close() }),
       ...(initrd && { initrd }),
       ...(memoryBytes !== undefined && { memoryBytes }),
       ...(options.append !== undefined && { append: options.append }),

@@ -89,6 +89,7 @@ export class Machine {
   #restart = false;
   #stopping = false;
   #running = false;
+  #closed = false;
   #listeners = new Map<keyof MachineEvents, Set<(...args: never[]) => void>>();
   #wake: (() => void) | undefined;
   #serial: number[] = [];
@@ -261,16 +262,23 @@ export class Machine {
     this.#wake?.();
   }
 
-  /** Lets go of the network ends. */
+  /** Lets go of network ends and clock, for good. A machine that runs is stopped first; run() still resolves. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#running) this.stop();
+    else this.#release();
+  }
+  #release(): void {
     for (const netback of this.#board.netbacks) netback.close();
+    this.#options.onClose?.();
   }
 
   // Running
 
   /** Runs until the guest ends or stop() is called. */
   async run(): Promise<ExitInfo> {
-    assert(!this.#running, "a machine runs once at a time");
+    assert(!this.#running && !this.#closed, "a machine runs once at a time, until it is closed");
     this.#running = true;
     const { clock } = this.#options;
     this.#startedNs = clock.monotonicNs();
@@ -305,6 +313,7 @@ export class Machine {
       this.#running = false;
       this.#ranNs += clock.monotonicNs() - this.#startedNs;
       this.#flushConsoles();
+      if (this.#closed) this.#release();
     }
     const info = this.#exit;
     if (this.#stopping) this.#exit = undefined;

@@ -68,6 +68,8 @@ export interface MachineOptions {
   readonly tracer?: Tracer;
   /** The host's clocks. */
   readonly clock: HostClock;
+  /** Called by Machine.close, at its end: for what was made for this machine only. */
+  readonly onClose?: () => void;
 }
 
 /** How a run ended. */

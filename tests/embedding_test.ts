@@ -115,3 +115,37 @@ Deno.test("what sendSerial accepted reaches the guest, in order", async () => {
   assertEquals(Uint8Array.from(printed), typed);
   machine.close();
 });
+
+function openDescriptors(): string[] {
+  return Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return ""; // the folder's own
+    }
+  }).filter((target) => target.includes("eventfd"));
+}
+/** sti; hlt; jmp back to hlt, with no interrupt to come: sleeps until it is stopped. */
+const SLEEP = [0xfb, 0xf4, 0xeb, 0xfd];
+
+Deno.test({
+  name: "closing a machine gives back what it slept on, also while it sleeps",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const before = openDescriptors();
+    for (let i = 0; i < 3; i++) {
+      const machine = await createMachine({
+        kernel: tinyGuest([...debugPrint("z"), ...SLEEP]),
+        memory: "4M",
+      });
+      const run = machine.run();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assertEquals(openDescriptors().length, before.length + 1);
+      if (i === 0) machine.stop(); // and closed when it has ended
+      else machine.close();
+      assertEquals(await run, { reason: "stopped" });
+      machine.close();
+      assertEquals(openDescriptors().length, before.length);
+    }
+  },
+});
