@@ -73,6 +73,8 @@ export interface BoardEvents {
   /** Bytes are valid during the call. */
   console(bytes: Uint8Array): void;
   debugConsole(byte: number): void;
+  /** The guest notified a network backend, which has done its work: an answer may come at once. */
+  netNotified(): void;
 }
 
 /** What a board is built from. */
@@ -282,7 +284,13 @@ export class Board {
     const backendHost: BackendHost = {
       domid: DOMID,
       grants: xen.grants,
-      events: xen.events,
+      events: {
+        bindInterdomain: (port, handler) =>
+          xen.events.bindInterdomain(port, () => {
+            handler();
+            events.netNotified();
+          }),
+      },
       store: this.xenstore,
     };
     options.nets.forEach(({ end, mac, queues }, devid) => {

@@ -37,6 +37,9 @@ export type { HypercallEvent, PacketEvent };
 const SLICE_INSTRUCTIONS = 200_000;
 /** And at least, however slow the instructions are that the guest runs. */
 const SHORTEST_SLICE_INSTRUCTIONS = 2_000;
+/** For this long after the guest sent a packet, slices are this short: answers on a LAN take some 50 µs. */
+const ANSWER_NS = 1_000_000;
+const ANSWER_INSTRUCTIONS = 16_384;
 /** Longest time the event loop of the host waits for us. */
 const BREATHE_EVERY_NS = 4_000_000;
 /** Longest sleep: a missed wake-up costs no more. */
@@ -102,6 +105,7 @@ export class Machine {
   /** icount: nanoseconds skipped while the guest slept. */
   #skippedNs = 0;
   #startedNs = 0;
+  #answerUntilNs = 0;
   #ranNs = 0;
   #instructionsBefore = 0;
   #sliceInstructions = SLICE_INSTRUCTIONS;
@@ -146,6 +150,7 @@ export class Machine {
         shutdown: (reason) => this.#shutdown(reason),
         serial: (byte) => this.#serial.push(byte),
         console: (bytes) => this.#print(bytes, "console"),
+        netNotified: () => this.#expectAnswer(),
         debugConsole: (byte) => this.#debug.push(byte),
       },
     });
@@ -322,13 +327,25 @@ export class Machine {
     return info;
   }
 
+  /** The guest has sent something: look for the answer soon. Guests spend a millisecond on their way to HLT. */
+  #expectAnswer(): void {
+    if (this.#options.icount) return;
+    const now = this.#options.clock.monotonicNs();
+    if (now > this.#answerUntilNs) this.#board.cpu.requestStop();
+    this.#answerUntilNs = now + ANSWER_NS;
+  }
+
   /** One slice. After a long one the next is shorter, unless what comes next must not depend on the host's time. */
   #runSlice(): RunResult {
     const { clock, icount } = this.#options;
     const { cpu } = this.#board;
     if (icount) return cpu.run(SLICE_INSTRUCTIONS);
     const before = clock.monotonicNs();
-    const result = cpu.run(this.#sliceInstructions);
+    const short = before < this.#answerUntilNs;
+    const result = cpu.run(
+      short ? Math.min(ANSWER_INSTRUCTIONS, this.#sliceInstructions) : this.#sliceInstructions,
+    );
+    if (short) return result;
     const tookNs = clock.monotonicNs() - before;
     if (tookNs > 2 * BREATHE_EVERY_NS) {
       this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);
@@ -478,8 +495,18 @@ export class Machine {
   }
   /** Up to 64 bytes of code from `rip` on (default: where the guest is). */
   codeAround(rip = this.#board.cpu.core.rip): CodeWindow {
+    return this.#codeAt(rip, this.#board.cpu.core.codeBits);
+  }
+  /**
+   * Where control last came back to the emulator, oldest first: after exceptions and interrupts, and every 16,384
+   * instructions. Up to 16; code in between is not seen.
+   */
+  recentCode(): CodeWindow[] {
+    return this.#board.cpu.recentBlocks().map(({ rip, codeBits }) => this.#codeAt(rip, codeBits));
+  }
+  #codeAt(rip: bigint, bits: 16 | 32 | 64): CodeWindow {
     const { core } = this.#board.cpu;
-    const base = core.codeBits === 64 ? 0n : core.s.get64(S.cs);
+    const base = bits === 64 ? 0n : core.s.get64(S.cs);
     const bytes: number[] = [];
     for (let i = 0n; i < 64n; i++) {
       const gpa = core.translate(rip + base + i, false);
@@ -487,9 +514,9 @@ export class Machine {
       if (gpa === undefined || !this.#board.memory.read(gpa, one)) break;
       bytes.push(one[0] as number);
     }
-    return { rip, bits: core.codeBits, bytes: Uint8Array.from(bytes) };
+    return { rip, bits, bytes: Uint8Array.from(bytes) };
   }
-  /** Registers as text, for a crash. */
+  /** Registers and the addresses of {@linkcode recentCode} as text, for a crash. */
   crashReport(): string {
     const regs = this.registers();
     const lines: string[] = [];
@@ -511,6 +538,9 @@ export class Machine {
         errorCode >= 0 ? ` error code ${hex(errorCode)}` : ""
       }, cpl ${core.cpl}, ${core.codeBits}-bit code`,
     );
+    const places = this.#board.cpu.recentBlocks().map(({ rip }) => hex(rip, 16));
+    lines.push("last blocks seen:");
+    for (let i = 0; i < places.length; i += 4) lines.push(`  ${places.slice(i, i + 4).join("  ")}`);
     return lines.join("\n");
   }
   /** Counters so far. */
