@@ -33,8 +33,16 @@ const SAMPLE_WINDOW = 1024;
 const COMPILE_BATCH = 16;
 /** Sampling periods a hot block waits for others at most. */
 const COMPILE_WAIT = 64;
+/** Places {@linkcode Cpu.recentBlocks} remembers. */
+const RECENT_BLOCKS = 16;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
+
+/** Where a block starts. */
+export interface BlockPlace {
+  readonly rip: bigint;
+  readonly codeBits: 16 | 32 | 64;
+}
 
 /** See the module's description. */
 export class Cpu {
@@ -70,6 +78,9 @@ export class Cpu {
   #waited = 0;
   /** Samples taken. */
   #looks = 0;
+  /** Last places where run() looked up a block, a ring: RIP low, RIP high, codeBits. */
+  readonly #recent = new Uint32Array(3 * RECENT_BLOCKS);
+  #recentCount = 0;
   /** Record that left with FAULT. */
   #faultRecord = 0;
   readonly #u32: Uint32Array;
@@ -145,6 +156,7 @@ export class Cpu {
   /** Power-on state. */
   reset(): void {
     this.halted = false;
+    this.#recentCount = 0;
     this.#retired = this.instructions;
     this.#sliceBudget = this.#parked = 0;
     this.core.reset();
@@ -197,6 +209,7 @@ export class Cpu {
       }
       const stepping = (core.modeBits & MODE_TF) !== 0;
       if (stepping) this.#requestExit();
+      this.#remember();
       const rec = this.blocks.lookup();
       if (this.compileAtOnce && rec !== 0) {
         const block = this.blocks.blockAt(rec);
@@ -245,6 +258,32 @@ export class Cpu {
         if (this.#deliver() === SHUTDOWN) return finish("shutdown");
       }
     }
+  }
+
+  /**
+   * The last blocks that run() started with, oldest first: after exceptions, interrupts, changes of mode and every
+   * 16,384 instructions. Blocks that emitted code reached by itself are not among them, which keeps this free of cost.
+   */
+  recentBlocks(): BlockPlace[] {
+    const places: BlockPlace[] = [];
+    for (let i = Math.max(0, this.#recentCount - RECENT_BLOCKS); i < this.#recentCount; i++) {
+      const at = 3 * (i % RECENT_BLOCKS);
+      const [lo = 0, hi = 0, bits = 64] = this.#recent.subarray(at, at + 3);
+      places.push({ rip: (BigInt(hi) << 32n) | BigInt(lo), codeBits: bits as BlockPlace["codeBits"] });
+    }
+    return places;
+  }
+  /** Notes where the next block starts, unless it is the one before again. */
+  #remember(): void {
+    const { core } = this;
+    const recent = this.#recent;
+    const lo = core.ripLo, hi = core.ripHi;
+    const last = 3 * ((this.#recentCount + RECENT_BLOCKS - 1) % RECENT_BLOCKS);
+    if (this.#recentCount > 0 && recent[last] === lo && recent[last + 1] === hi) return;
+    const at = 3 * (this.#recentCount++ % RECENT_BLOCKS);
+    recent[at] = lo;
+    recent[at + 1] = hi;
+    recent[at + 2] = core.codeBits;
   }
 
   /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */

@@ -26,3 +26,13 @@ Deno.test("disassemble ends where bytes are cut off, and takes bad ones", () => 
   );
   assertEquals(disassemble({ rip: 0n, bits: 64, bytes: new Uint8Array(0) }), "");
 });
+
+Deno.test("disassemble of a block ends with the instruction that may go elsewhere", () => {
+  const text = disassemble({ rip: 0x10n, bits: 64, bytes: Uint8Array.of(0x90, 0x75, 0xfe, 0x90) }, {
+    block: true,
+  });
+  assertEquals(
+    text.split("\n").map((line) => line.replaceAll(/ +/g, " ")),
+    ["-- 0000000000000010 90 nop", " 0000000000000011 75 fe jne 0x0000000000000011"],
+  );
+});

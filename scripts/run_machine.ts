@@ -25,6 +25,8 @@ const STATUS_OF_SIGNAL: Readonly<Partial<Record<Deno.Signal, number>>> = {
 const STATUS_SIGPIPE = 141;
 /** How long output may take after a signal. */
 const LAST_WORDS_MS = 1000;
+/** Instructions shown of each of the last blocks. */
+const LINES_OF_BLOCK = 4;
 
 /** Runs one machine to its end; returns the exit status. Throws ConfigError for what the user has to change. */
 export async function runMachine(choices: RunChoices): Promise<number> {
@@ -241,10 +243,14 @@ class Session {
   async #reportCrash(machine: Machine, info: ExitInfo): Promise<void> {
     this.#note(`the guest crashed: ${info.detail ?? "it does not say why"}`);
     this.#print(machine.crashReport() + "\n");
+    const { disassemble } = await import("./disassembly.ts");
+    for (const block of machine.recentCode()) {
+      if (block.bytes.length === 0) this.#print(`(no code at 0x${block.rip.toString(16)})\n`);
+      else this.#print(disassemble(block, { limit: LINES_OF_BLOCK, block: true }) + "\n");
+    }
     const code = machine.codeAround();
     if (code.bytes.length === 0) return this.#print("(no code at RIP)\n");
-    const { disassemble } = await import("./disassembly.ts");
-    this.#print(disassemble(code) + "\n");
+    this.#print("the guest is at\n" + disassemble(code) + "\n");
   }
 
   #note(line: string): void {

@@ -88,7 +88,9 @@ Deno.test("a triple fault is status 1, with registers and a disassembly", async 
   assertEquals([code, out], [1, "hi"]);
   assertMatch(err, /the guest crashed: triple fault/);
   assertMatch(err, /rip +0x0000000000100008/);
-  assertMatch(err, /=> 00100008 +0f 0b +ud2/);
+  assertMatch(err, /last blocks seen:\n +0x0000000000100000\n/);
+  assertMatch(err, /\n-- 00100000 +b0 68 +mov \$0x68,%al\n +00100002 +e6 e9 +out %al,\$0xE9\n/);
+  assertMatch(err, /the guest is at\n=> 00100008 +0f 0b +ud2/);
 });
 
 Deno.test("--timeout is status 124; --stats=json is a line of its own; consoles go to files", async () => {
