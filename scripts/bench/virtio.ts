@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The guest's initramfs with virtio drivers, so that QEMU's guest has a network: Debian's modules in a second archive behind
+ * the first, whose files replace those of the first.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { writeCpio } from "../cpio.ts";
+import { DebianPackages } from "../debian_packages.ts";
+import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guest_manifest.ts";
+import { collectModules } from "../kernel_modules.ts";
+import { VIRTIO_INITRAMFS } from "./guests.ts";
+
+const DRIVERS = ["virtio_pci", "virtio_net"];
+
+/** Makes VIRTIO_INITRAMFS; says why when it cannot. */
+export async function makeVirtioInitramfs(): Promise<string | undefined> {
+  try {
+    const first = await Deno.readFile(guestFiles("cloud").initramfs);
+    const second = await drivers();
+    const both = new Uint8Array(first.length + second.length);
+    both.set(first);
+    both.set(second, first.length);
+    await Deno.writeFile(VIRTIO_INITRAMFS, both);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message;
+  }
+}
+
+/** The second archive; kept, since unpacking a kernel takes a while. */
+async function drivers(): Promise<Uint8Array> {
+  const file = new URL("virtio.cpio", VIRTIO_INITRAMFS);
+  try {
+    return await Deno.readFile(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const { metaPackage } = GUEST_KERNELS.cloud;
+  const packages = new DebianPackages(PACKAGE_CACHE);
+  await packages.require(metaPackage);
+  const folder = await Deno.makeTempDir({ prefix: "xenner-bench-" });
+  try {
+    const root = new URL(`file://${folder}/root/`);
+    await packages.unpack(await packages.kernelPackage(metaPackage), root);
+    const modules = await collectModules(root, DRIVERS);
+    const order = modules.map(({ name }) => `${name}.ko\n`).join("");
+    const archive = writeCpio([
+      ...modules.map(({ name, data }) => ({ type: "file" as const, name: `lib/modules/${name}.ko`, data })),
+      { type: "file", name: "lib/modules/order", data: new TextEncoder().encode(order) },
+    ]);
+    await Deno.writeFile(file, archive);
+    return archive;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
