@@ -95,7 +95,7 @@ export async function measureBoot(emulator: Emulator): Promise<Boot> {
   const start = performance.now();
   const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }));
   try {
-    await until(guest, /XENNER-INIT .*\n/);
+    await until(guest, /XENNER-INIT [^\n]*\n/);
     const seconds = (performance.now() - start) / 1000;
     const { cpuSeconds } = usageOf(guest.pid);
     const uptime = Number(guestReports(guest.stdout).find((r) => r.kind === "INIT")?.values.get("uptime"));
@@ -121,7 +121,7 @@ export async function measureIdle(emulator: Emulator): Promise<Idle> {
   const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }));
   const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
   try {
-    await until(guest, /XENNER-IDLE .*\n/);
+    await until(guest, /XENNER-IDLE [^\n]*\n/);
     await sleep(IDLE_SETTLE_MS);
     const before = usageOf(guest.pid).cpuSeconds, start = performance.now();
     await sleep(IDLE_MS);
@@ -165,7 +165,7 @@ export async function measureNet(
     const sent: StreamDone = JSON.parse((await until(server, /^\{"stream":"discard".*\}$/m))[0]);
     const received: StreamDone = JSON.parse((await until(server, /^\{"stream":"source".*\}$/m))[0]);
     if (sent.bytes !== mib << 20) throw new Error(`The guest sent ${sent.bytes} bytes`);
-    await until(guest, /XENNER-PING .*\n/);
+    await until(guest, /XENNER-PING [^\n]*\n/);
     const ping = guestReports(guest.stdout).find((r) => r.kind === "PING")?.values;
     if (ping?.get("received") !== String(pings)) throw new Error("The guest lost pings");
     return {
