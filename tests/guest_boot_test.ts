@@ -212,3 +212,47 @@ for (const engine of ["interp", "jit"] as const) {
     },
   });
 }
+
+for (const net of ["hub", "TAP"] as const) {
+  const why = net === "TAP" ? noTap : undefined;
+  const skipped = missing("cloud") || (why === undefined ? "" : ` (skipped: ${why})`);
+  Deno.test({
+    name: `a guest that reboots finds its network again: ${net}${skipped}`,
+    ignore: skipped !== "",
+    async fn() {
+      const namespace = net === "TAP" ? await openTapNamespace() : undefined;
+      const { vmlinuz, initramfs } = guestFiles("cloud");
+      const run: GuestRun = {
+        run: ["ping", "reboot"],
+        ip: namespace ? { address: GUEST_ADDRESS, gateway: HOST_ADDRESS } : "dhcp",
+        count: 3,
+      };
+      const line = xenner([
+        "run",
+        ...["--kernel", vmlinuz.pathname, "--initrd", initramfs.pathname],
+        ...["--append", guestCommandLine(run)],
+        ...(namespace ? ["--net", `tap,ifname=${namespace.tap}`] : HUB),
+        ...["--timeout", String(TIMEOUT_SECONDS), "--stats=json"],
+      ]);
+      const child = new Child(namespace?.inside(line.command, line.args) ?? line);
+      try {
+        // the third boot has begun: the second has pinged, and was reset by the same means as the first
+        const third = /(XENNER-INIT[^]*?reboot: Restarting system[^]*?){2}Linux version/;
+        const seen = await child.match(third, TIMEOUT_SECONDS * 1000);
+        assert(seen !== undefined, `${child.stdout.slice(-4000)}\n${child.stderr}`);
+        const pings = guestReports(seen?.[0] ?? "").filter(({ kind }) => kind === "PING");
+        assertEquals(pings.map(({ values }) => [values.get("sent"), values.get("received")]), [
+          ["3", "3"],
+          ["3", "3"],
+        ]);
+        child.kill();
+        assertEquals(await child.status, 143, child.stderr);
+        assertEquals(JSON.parse(child.stderr).counters["machine.resets"], 2);
+      } finally {
+        child.kill();
+        await child.status;
+        namespace?.close();
+      }
+    },
+  });
+}
