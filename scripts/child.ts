@@ -54,8 +54,10 @@ export class Child {
     return this.#process.pid;
   }
 
-  /** Waits until its standard output matches; undefined when it ends without, or after `timeoutMs`. */
-  async match(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray | undefined> {
+  /**
+   * Waits until its standard output matches, from index `from` on; undefined when it ends without, or after `timeoutMs`.
+   */
+  async match(pattern: RegExp, timeoutMs = 60_000, from = 0): Promise<RegExpExecArray | undefined> {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -63,7 +65,7 @@ export class Child {
     }, timeoutMs);
     try {
       for (;;) {
-        const found = pattern.exec(this.stdout);
+        const found = pattern.exec(this.stdout.slice(from));
         if (found !== null) return found;
         if (this.#ended || late) return undefined;
         await new Promise<void>((resolve) => this.#changed = resolve);
