@@ -4,7 +4,6 @@
  * and the command line both stand on it; it alone opens host ends.
  * @module
  */
-import v8 from "node:v8";
 import { ConfigError } from "../cpu/base/assert.ts";
 import { parseSize } from "../cpu/base/sizes.ts";
 import { Tracer } from "../cpu/base/trace.ts";
@@ -87,7 +86,6 @@ export function hubByName(name: string): Hub {
 
 /** Makes a machine and loads its kernel. Rejects with {@linkcode ConfigError} when that cannot be done. */
 export async function createMachine(options: CreateOptions): Promise<Machine> {
-  tuneV8();
   const memoryBytes = typeof options.memory === "string" ? parseSize(options.memory) : options.memory;
   const xenVersion = options.xenVersion === undefined ? undefined : parseXenVersion(options.xenVersion);
   const ownClock = options.clock === undefined ? new SystemClock() : undefined;
@@ -168,15 +166,4 @@ function openEnd(spec: NetSpec, tracer: Tracer): NetEnd {
   if ("hub" in spec) return (typeof spec.hub === "string" ? hubByName(spec.hub) : spec.hub).port();
   const { ifname } = spec.tap;
   return TapDevice.open({ tracer, ...(ifname !== undefined && { name: ifname }) });
-}
-
-let tuned = false;
-/**
- * V8 optimizes a WebAssembly function after it ran for some 13 MB of code; our functions are small and many, and a
- * kernel boots in 1.4 times the time before they get there (docs/PERFORMANCE.md). Holds for the whole process.
- */
-function tuneV8(): void {
-  if (tuned) return;
-  tuned = true;
-  v8.setFlagsFromString("--wasm-tiering-budget=300000");
 }
