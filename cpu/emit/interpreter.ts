@@ -14,10 +14,8 @@ export class InterpreterEmit extends WasmEmit {
   #position = 0;
   #cache = new Map<Slot, Val>();
 
-  /** `flagKindIn`: S.flagKind at entry when the decoder knows it. */
-  constructor(body: FunctionBody, links: Links, public override form: InstructionForm, flagKindIn?: number) {
+  constructor(body: FunctionBody, links: Links, public override form: InstructionForm) {
     super(body, links);
-    this.startFlags(flagKindIn);
   }
 
   /** The handler covers a whole block; `loops`: one that branches to itself. */

@@ -25,7 +25,6 @@ export class JitEmit extends WasmEmit {
   /** `loopStart`: the block branches to itself and its first record is there. */
   constructor(body: FunctionBody, links: Links, loopStart: number | undefined) {
     super(body, links);
-    this.startFlags(undefined);
     this.sinksFlags = true;
     if (loopStart !== undefined) this.startLoop(this.i32(loopStart));
   }

@@ -32,7 +32,6 @@ import {
   conditionOfImage,
   FLAG_KIND_RAW,
   flagKindNumber,
-  flagKindOf,
   type FlagSource,
   imageOf,
 } from "./flags.ts";
@@ -80,8 +79,6 @@ export interface Facts {
   canLeave: boolean;
   /** Nothing follows in the block. */
   ends: boolean;
-  /** S.flagKind afterwards; undefined: not known. -1: unchanged. */
-  flagKindOut: number | undefined;
   /** Writes memory: code behind it may have changed. */
   stores: boolean;
   /** Runs microcode, which may read and write anything. */
@@ -98,7 +95,6 @@ export function noFacts(): Facts {
     flagsMayWrite: 0,
     canLeave: false,
     ends: false,
-    flagKindOut: -1,
     stores: false,
     calls: false,
     repeats: false,
@@ -492,7 +488,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.facts.flagsMayWrite |= mask;
     if (this.depth === 0) this.facts.flagsWritten |= mask;
     if (!this.flagsLive) return;
-    this.facts.flagKindOut = this.depth === 0 ? known.number : undefined;
     this.#pending = known;
     if (this.depth === 0) {
       this.flags = known;
@@ -529,23 +524,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
       this.flushFlags();
     }
   }
-  /** The flags as far as this back end knows them: kind known, values in hand or in the state block. */
+  /** The values the flags follow from, when this code has them. */
   #source(): FlagSource | undefined {
-    if (this.flags === undefined) return undefined;
-    if (this.flags.source !== undefined) return this.flags.source;
-    const known = flagKindOf(this.flags.number);
-    if (known === undefined) return undefined;
-    const load = (at: number) => known.w === 64 ? this.state64(at) : this.state32(at);
-    const { kind, w } = known;
-    return {
-      kind,
-      w,
-      result: load(S.flagResult),
-      first: kind === "add" || kind === "sub" || kind === "carry" || kind === "borrow"
-        ? load(S.flagFirst)
-        : undefined,
-      aux: kind === "inc" || kind === "dec" || kind === "result" ? this.state32(S.flagAux) : undefined,
-    };
+    return this.flags?.source;
   }
   setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void {
     const keepsCarry = kind === "inc" || kind === "dec";
@@ -568,7 +549,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #image(): Val {
     const source = this.#source();
     if (source !== undefined) return imageOf(this, source) as Val;
-    if (this.flags?.number === FLAG_KIND_RAW) return this.flags.image ?? this.state32(S.flagAux) as Val;
+    if (this.flags?.image !== undefined) return this.flags.image;
     return this.call(this.links.flags, [], "i32") as Val;
   }
   flagsImage(): Value {
@@ -579,7 +560,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #carryValue(): Value {
     const source = this.#source();
     if (source !== undefined) return carryOf(this, source);
-    if (this.flags?.number === FLAG_KIND_RAW) return this.bit(this.flags.image ?? this.state32(S.flagAux), 0);
+    if (this.flags?.image !== undefined) return this.bit(this.flags.image, 0);
     return this.call(this.links.carry, [], "i32") as Val;
   }
   carry(): Value {
@@ -690,7 +671,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const id = this.i32(this.links.microcodeId(name));
     const status = this.call(this.links.microcode, [id, this.record()], "i32") as Val;
     // Microcode may have loaded flags of its own (POPF, hypercalls).
-    if (this.depth === 0) this.facts.flagKindOut = undefined;
     this.flags = undefined;
     this.registersChanged();
     const { commit, ends } = options;
@@ -727,8 +707,4 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   }
   /** TypeScript may have changed any register. */
   protected registersChanged(): void {}
-  /** Forgets what is known about the flags (an unknown predecessor). */
-  protected startFlags(kind: number | undefined): void {
-    this.flags = kind === undefined || kind < 0 ? undefined : { number: kind };
-  }
 }
