@@ -118,7 +118,7 @@ const XORSHIFT = code(`
   48 31 d0             ;        xor rax, rdx
   49 0f af c0          ;        imul rax, r8
   ff ce                ;        dec esi
-  75 d8                ;        jnz round
+  75 da                ;        jnz round
   c3                   ;        ret
 `);
 
