@@ -41,7 +41,6 @@ import { record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "./record.ts";
 import {
   ARENA_BASE,
   ARENA_BYTES,
-  ARITHMETIC_FLAGS,
   CODE_TLB_BASE,
   CODE_TLB_BITS,
   codeTlbEntry,
@@ -291,19 +290,6 @@ export class BlockCache {
       this.#core.memory.setAttribute(page, PAGE_HAS_CODE, true);
       this.#core.mmu.onCodePageWatched(page);
     }
-  }
-
-  /** Which arithmetic flags each instruction must really leave behind. */
-  liveFlags(facts: readonly Facts[]): boolean[] {
-    const live: boolean[] = [];
-    let needed = ARITHMETIC_FLAGS;
-    for (let i = facts.length - 1; i >= 0; i--) {
-      const f = facts[i] as Facts;
-      live[i] = (f.flagsMayWrite & needed) !== 0;
-      needed &= ~f.flagsWritten;
-      needed |= f.canLeave ? ARITHMETIC_FLAGS : f.flagsRead;
-    }
-    return live;
   }
 
   #layOut(

@@ -257,16 +257,13 @@ export class Modules {
       b.return(b.i32(SLICE_END));
     }, { exportName: "sliceEnd" });
 
-    define(handlerType, 1, (b) => {
-      const rec = b.call(link, [b.parameter(0, "i32")], "i32") as ReturnType<WasmBuilder["op"]>;
-      b.if(rec, () => enter(b, rec));
-      b.return(b.i32(DISPATCH));
-    }, { tableIndex: H_LINK });
-    define(handlerType, 1, (b) => {
-      const rec = b.call(link, [b.parameter(0, "i32")], "i32") as ReturnType<WasmBuilder["op"]>;
-      b.if(rec, () => enter(b, rec));
-      b.return(b.i32(DISPATCH));
-    }, { tableIndex: H_RELINK });
+    for (const tableIndex of [H_LINK, H_RELINK]) {
+      define(handlerType, 1, (b) => {
+        const rec = b.call(link, [b.parameter(0, "i32")], "i32") as ReturnType<WasmBuilder["op"]>;
+        b.if(rec, () => enter(b, rec));
+        b.return(b.i32(DISPATCH));
+      }, { tableIndex });
+    }
     define(handlerType, 1, (b) => {
       enter(b, b.loadRaw("i32.load", b.parameter(0, "i32"), record.at.imm));
     }, { tableIndex: H_FORWARD });

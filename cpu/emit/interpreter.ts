@@ -7,7 +7,7 @@
 import { record, RECORD_BYTES } from "../record.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
-import { type Facts, type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
+import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
 export class InterpreterEmit extends WasmEmit {
@@ -22,10 +22,6 @@ export class InterpreterEmit extends WasmEmit {
   wholeBlock(loops: boolean): void {
     this.sinksFlags = true;
     if (loops) this.startLoop(this.parameter(0, "i32"));
-  }
-  /** Call before each instruction of a whole block, with the facts about it. */
-  override beginInstruction(facts: Facts): void {
-    super.beginInstruction(facts);
   }
 
   /** Leaves before the next record when the instruction just emitted has changed its code. */

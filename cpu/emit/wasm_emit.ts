@@ -518,8 +518,8 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#storePending();
     this.#pending = undefined;
   }
-  /** Before the next instruction of a block: pending flags must not meet code that writes some flags on some paths. */
-  protected beginInstruction(facts: Facts): void {
+  /** Call before each instruction of a whole block: pending flags must not meet code that writes some flags on some paths. */
+  beginInstruction(facts: Facts): void {
     if (facts.flagsMayWrite !== facts.flagsWritten || facts.calls || facts.ends || facts.repeats) {
       this.flushFlags();
     }

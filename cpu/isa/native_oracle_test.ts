@@ -7,8 +7,9 @@
  */
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
-import { ARITHMETIC_FLAGS, FLAG_DF, FLAG_ID, S } from "../state.ts";
+import { ARITHMETIC_FLAGS, FLAG_DF, FLAG_ID } from "../state.ts";
 import { ENGINES, TestCpu } from "../testing.ts";
+import { runHere } from "./_emulated_runner.ts";
 import { fitsSequence, isComparable, Random, randomCase, randomSequence } from "./_cases.ts";
 import {
   codeAddress,
@@ -16,7 +17,6 @@ import {
   type NativeCase,
   type NativeResult,
   runNative,
-  SCRATCH_BYTES,
   scratchAddress,
 } from "./_native_runner.ts";
 import { type Row, rows } from "./mod.ts";
@@ -25,30 +25,6 @@ const SEED = 0x5eed_0086;
 const CASES_PER_ROW = 16;
 const SEQUENCES = 2000;
 const COMPARED_FLAGS = ARITHMETIC_FLAGS | FLAG_DF | FLAG_ID;
-const HLT = 0xf4;
-
-/** Runs a case here; the result has the form of the native one. */
-function runHere(t: TestCpu, one: NativeCase, code: number, scratch: number): NativeResult {
-  const { cpu, memory } = t;
-  const { core } = cpu;
-  t.reset();
-  one.gpr.forEach((value, r) => core.s.setGpr(r, value));
-  core.setRflags(one.flags);
-  t.write(scratch, one.memory);
-  t.write(code, [...one.code, HLT]);
-  core.s.set64(S.rip, BigInt(code));
-  cpu.exceptions.fill(0);
-  const end = cpu.run(100_000);
-  // Without an IDT an exception is a shutdown, and the counters tell which it was.
-  const vector = end === "halted" ? -1 : cpu.exceptions.findIndex((n) => n > 0);
-  const at = memory.offsetOf(scratch);
-  return {
-    vector,
-    gpr: one.gpr.map((_, r) => core.s.gpr(r)),
-    flags: core.rflags,
-    memory: memory.bytes.slice(at, at + SCRATCH_BYTES),
-  };
-}
 
 /** What is compared, readable in a difference. */
 function comparable(result: NativeResult, bits: 32 | 64, undefinedFlags: number) {
@@ -94,7 +70,7 @@ async function compare(
     await t.step(name, () => {
       for (let i = start; i < end; i++) {
         const one = cases[i] as NativeCase;
-        const here = runHere(cpu, one, code(i), scratch(i));
+        const here = runHere(cpu, one, code(i), scratch(i), 100_000);
         const bytes = one.code.map((b) => b.toString(16).padStart(2, "0")).join(" ");
         assertEquals(
           comparable(here, bits, undefinedFlags),

@@ -8,8 +8,9 @@
  */
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
-import { ARITHMETIC_FLAGS, S } from "../state.ts";
+import { ARITHMETIC_FLAGS } from "../state.ts";
 import { ENGINES, TestCpu } from "../testing.ts";
+import { runHere } from "./_emulated_runner.ts";
 import { Random } from "./_cases.ts";
 import {
   codeAddress,
@@ -25,31 +26,9 @@ import { type Row, rows } from "./mod.ts";
 
 const SEED = 0x5eed_055e;
 const CASES_PER_ROW = 40;
-const HLT = 0xf4;
 /** RCPxx and RSQRTxx. */
 const isApproximate = (row: Row) => /^R(CP|SQRT)[PS]S/.test(row.text);
 const RELATIVE_ERROR = 1.5 * 2 ** -12;
-
-function runHere(t: TestCpu, one: NativeCase, code: number, scratch: number): NativeResult {
-  const { cpu, memory } = t;
-  const { core } = cpu;
-  t.reset();
-  one.gpr.forEach((value, r) => core.s.setGpr(r, value));
-  core.setRflags(one.flags);
-  t.write(scratch, one.memory);
-  t.write(code, [...one.code, HLT]);
-  core.s.set64(S.rip, BigInt(code));
-  cpu.exceptions.fill(0);
-  const end = cpu.run(1000);
-  const vector = end === "halted" ? -1 : cpu.exceptions.findIndex((n) => n > 0);
-  const at = memory.offsetOf(scratch);
-  return {
-    vector,
-    gpr: one.gpr.map((_, r) => core.s.gpr(r)),
-    flags: core.rflags,
-    memory: memory.bytes.slice(at, at + SCRATCH_BYTES),
-  };
-}
 
 /** What is compared, as readable text. Approximations in `here` that are close enough become those of `native`. */
 function comparable(
@@ -112,7 +91,7 @@ async function compare(t: Deno.TestContext, bits: 32 | 64, how: typeof ENGINES[n
     await t.step(row.text, () => {
       for (let i = n * CASES_PER_ROW; i < (n + 1) * CASES_PER_ROW; i++) {
         const one = cases[i] as NativeCase, judge = native[i] as NativeResult;
-        const here = runHere(cpu, one, codeAddress(bits, i), scratchAddress(list.length, i));
+        const here = runHere(cpu, one, codeAddress(bits, i), scratchAddress(list.length, i), 1000);
         const bytes = one.code.map((b) => b.toString(16).padStart(2, "0")).join(" ");
         assertEquals(
           comparable(here, bits, isApproximate(row) ? judge : undefined),

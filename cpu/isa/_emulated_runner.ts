@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/** Runs on a TestCpu what _native_runner.ts runs on the host; for tests. @module */
+import { S } from "../state.ts";
+import type { TestCpu } from "../testing.ts";
+import { type NativeCase, type NativeResult, SCRATCH_BYTES } from "./_native_runner.ts";
+
+const HLT = 0xf4;
+
+/** Runs a case, `budget` instructions at most; the result has the form of the native one. */
+export function runHere(
+  t: TestCpu,
+  one: NativeCase,
+  code: number,
+  scratch: number,
+  budget: number,
+): NativeResult {
+  const { cpu, memory } = t;
+  const { core } = cpu;
+  t.reset();
+  one.gpr.forEach((value, r) => core.s.setGpr(r, value));
+  core.setRflags(one.flags);
+  t.write(scratch, one.memory);
+  t.write(code, [...one.code, HLT]);
+  core.s.set64(S.rip, BigInt(code));
+  cpu.exceptions.fill(0);
+  const end = cpu.run(budget);
+  // Without an IDT an exception is a shutdown, and the counters tell which it was.
+  const vector = end === "halted" ? -1 : cpu.exceptions.findIndex((n) => n > 0);
+  const at = memory.offsetOf(scratch);
+  return {
+    vector,
+    gpr: one.gpr.map((_, r) => core.s.gpr(r)),
+    flags: core.rflags,
+    memory: memory.bytes.slice(at, at + SCRATCH_BYTES),
+  };
+}
