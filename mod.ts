@@ -27,7 +27,12 @@ export { ConfigError, type ConfigErrorKind } from "./cpu/base/assert.ts";
 export { Counters, Tracer, type TraceSink } from "./cpu/base/trace.ts";
 export { GPR_NAMES, type GprName } from "./cpu/base/vcpu.ts";
 export type { Engine } from "./cpu/cpu.ts";
-export { type CodeWindow, type HypercallEvent, Machine, type MachineEvents } from "./devices/machine.ts";
+export {
+  type CodeWindow,
+  type HypercallEvent,
+  Machine,
+  type MachineEvents,
+} from "./devices/machine/machine.ts";
 export type {
   ConsoleSink,
   ExitInfo,
@@ -37,13 +42,13 @@ export type {
   MachineStats,
   MachineType,
   NetOptions,
-} from "./devices/machine_options.ts";
+} from "./devices/machine/machine_options.ts";
 export type { NamedFile } from "./devices/loaders/named_file.ts";
-export { type Frame, frameOf, type FrameReceiver, type NetEnd } from "./net/end.ts";
-export { Hub } from "./net/hub.ts";
-export { Responder, type ResponderOptions } from "./net/responder.ts";
-export type { Direction, PacketEvent } from "./net/observed_end.ts";
-export { TapDevice, type TapOptions } from "./net/tap.ts";
+export { type Frame, frameOf, type FrameReceiver, type NetEnd } from "./net/ends/end.ts";
+export { Hub } from "./net/ends/hub.ts";
+export { Responder, type ResponderOptions } from "./net/ends/responder.ts";
+export type { Direction, PacketEvent } from "./net/ends/observed_end.ts";
+export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
 export {
   createMachine,
@@ -52,9 +57,9 @@ export {
   hubByName,
   type NetCommon,
   type NetSpec,
-} from "./devices/create_machine.ts";
+} from "./devices/machine/create_machine.ts";
 
 if (import.meta.main) {
-  const { main } = await import("./scripts/cli.ts");
+  const { main } = await import("./scripts/cli/cli.ts");
   await main(Deno.args);
 }

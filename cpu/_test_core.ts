@@ -6,10 +6,10 @@
  */
 import { GuestMemory } from "./base/guest_memory.ts";
 import { CpuCore, type CpuHooks, type CpuOptions } from "./core.ts";
-import { record } from "./record.ts";
-import { ARENA_BASE, CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS, TR } from "./state.ts";
-import { NEXT } from "./status.ts";
-import { microcode } from "./microcode.ts";
+import { record } from "./state/record.ts";
+import { ARENA_BASE, CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS, TR } from "./state/state.ts";
+import { NEXT } from "./state/status.ts";
+import { microcode } from "./system/microcode.ts";
 
 /** Where things are in guest physical memory (RAM: 4 MiB). */
 export const GDT = 0x1000, IDT = 0x2000, TSS = 0x3000, PML4 = 0x1_0000, STACK0 = 0x9000, IST1 = 0xa000;

@@ -12,14 +12,14 @@ import type { GuestMemory } from "./base/guest_memory.ts";
 import { Tracer } from "./base/trace.ts";
 import { GPR_NAMES, type GprName, type Vcpu } from "./base/vcpu.ts";
 import { FLAG_KIND_RAW } from "./emit/flags.ts";
-import { deliverWithEscalation, type EventKind, EXTERNAL, FAULT_EVENT } from "./exceptions.ts";
-import { CPUID_SIGNATURE, type CpuVendor } from "./cpuid.ts";
-import { LinearMemory } from "./memory_access.ts";
-import { resetMsrs } from "./msr.ts";
-import { Mmu } from "./mmu.ts";
-import { record } from "./record.ts";
-import { segmentedAccess } from "./segmentation.ts";
-import { Stack } from "./stack.ts";
+import { deliverWithEscalation, type EventKind, EXTERNAL, FAULT_EVENT } from "./segments/exceptions.ts";
+import { CPUID_SIGNATURE, type CpuVendor } from "./system/cpuid.ts";
+import { LinearMemory } from "./mmu/linear_memory.ts";
+import { resetMsrs } from "./system/msr.ts";
+import { Mmu } from "./mmu/mmu.ts";
+import { record } from "./state/record.ts";
+import { segmentedAccess } from "./segments/segmentation.ts";
+import { Stack } from "./segments/stack.ts";
 import {
   ARITHMETIC_FLAGS,
   CpuState,
@@ -53,9 +53,9 @@ import {
   TLB_MODE_SUPERVISOR_AC,
   TLB_MODE_USER,
   XMM_BASE,
-} from "./state.ts";
-import { FAULT, type Status } from "./status.ts";
-import { resetX87 } from "./fxsave.ts";
+} from "./state/state.ts";
+import { FAULT, type Status } from "./state/status.ts";
+import { resetX87 } from "./fpu/fxsave.ts";
 
 /** What the machine around the CPU answers for it. */
 export interface CpuHooks {

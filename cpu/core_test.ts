@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { CODE32, DATA0, FREE, TestCore } from "./_test_core.ts";
 import { MODE_CODE, MODE_FPU_TRAP, MODE_SEGMENTED, MODE_STACK_WIDE, MODE_USER } from "./core.ts";
-import { ARENA_BASE, CS, DS, S, SS } from "./state.ts";
+import { ARENA_BASE, CS, DS, S, SS } from "./state/state.ts";
 
 Deno.test("reset", () => {
   const { core } = new TestCore(), s = core.s;

@@ -5,15 +5,15 @@
  */
 import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
-import { type Block, BlockCache } from "./blocks.ts";
+import { type Block, BlockCache } from "./translate/block_cache.ts";
 import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
-import { fillCrc32cTable } from "./crc32c.ts";
-import { compileBlocks, type Engine } from "./compile.ts";
-import { microcode } from "./microcode.ts";
-import { Modules } from "./modules.ts";
-import { record } from "./record.ts";
-import { FLAG_IF, S, segmentLayout } from "./state.ts";
-import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./status.ts";
+import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
+import { compileBlocks, type Engine } from "./translate/compile.ts";
+import { microcode } from "./system/microcode.ts";
+import { Modules } from "./translate/handler_table.ts";
+import { record } from "./state/record.ts";
+import { FLAG_IF, S, segmentLayout } from "./state/state.ts";
+import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./state/status.ts";
 
 export type { Engine };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
-import { S } from "./state.ts";
-import { CODE_BASE, ENGINES, TestCpu } from "./testing.ts";
+import { S } from "./state/state.ts";
+import { CODE_BASE, ENGINES, TestCpu } from "./_bare_cpu.ts";
 
 const HLT = 0xf4;
 

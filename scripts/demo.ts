@@ -6,24 +6,24 @@
  * @module
  */
 import { ConfigError } from "../cpu/base/assert.ts";
-import type { MachineStats } from "../devices/machine_options.ts";
-import { Child, script, xenner } from "./child.ts";
-import type { ServerReady, ServerReceived } from "./file_server.ts";
+import type { MachineStats } from "../devices/machine/machine_options.ts";
+import { Child, script, xenner } from "./host/child.ts";
+import type { ServerReady, ServerReceived } from "./host/file_server.ts";
 import {
   guestCommandLine,
   guestFiles,
   type GuestReport,
   guestReports,
   type GuestRun,
-} from "./guest_manifest.ts";
-import { makeGuests } from "./guests.ts";
+} from "./guests/guest_manifest.ts";
+import { makeGuests } from "./guests/guests.ts";
 import {
   GUEST_ADDRESS,
   HOST_ADDRESS,
   openTapNamespace,
   type TapNamespace,
   whyNoTap,
-} from "./tap_namespace.ts";
+} from "./host/tap_namespace.ts";
 
 const PINGS = 10;
 const DOWNLOAD_MIB = 32;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** The program from outside: exit statuses, messages, signals, a closed stdout, the terminal. @module */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { hasProgram } from "../scripts/processes.ts";
-import { debugPrint, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./tiny_guest.ts";
+import { hasProgram } from "../scripts/host/processes.ts";
+import { debugPrint, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
 
 const MOD = new URL("../mod.ts", import.meta.url).pathname;
 const dir = await Deno.makeTempDir({ prefix: "xenner-cli-" });

@@ -2,10 +2,10 @@
 /** The decoder and its rows against iced-x86. What may differ, and why, is in iced_oracle.ts. @module */
 import { assertEquals } from "@std/assert";
 import { rows } from "../cpu/isa/mod.ts";
-import { UNDEFINED_OPCODE } from "../cpu/decode.ts";
-import { EXC_UD } from "../cpu/state.ts";
-import { TestCpu } from "../cpu/testing.ts";
-import { Oracle } from "./iced_oracle.ts";
+import { UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
+import { EXC_UD } from "../cpu/state/state.ts";
+import { TestCpu } from "../cpu/_bare_cpu.ts";
+import { Oracle } from "./_iced_oracle.ts";
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
 

@@ -2,7 +2,7 @@
 /** The embedding API as somebody else's project sees it: imported from a URL, next to an empty deno.json. @module */
 import { assertEquals } from "@std/assert";
 import { createMachine } from "../mod.ts";
-import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT } from "./tiny_guest.ts";
+import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT } from "./_tiny_guest.ts";
 
 const ROOT = new URL("../", import.meta.url);
 

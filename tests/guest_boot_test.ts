@@ -5,8 +5,8 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { Child, script, xenner } from "../scripts/child.ts";
-import type { ServerReady, ServerReceived } from "../scripts/file_server.ts";
+import { Child, script, xenner } from "../scripts/host/child.ts";
+import type { ServerReady, ServerReceived } from "../scripts/host/file_server.ts";
 import {
   guestCommandLine,
   guestFiles,
@@ -14,14 +14,14 @@ import {
   type GuestReport,
   guestReports,
   type GuestRun,
-} from "../scripts/guest_manifest.ts";
+} from "../scripts/guests/guest_manifest.ts";
 import {
   GUEST_ADDRESS,
   HOST_ADDRESS,
   openTapNamespace,
   type TapNamespace,
   whyNoTap,
-} from "../scripts/tap_namespace.ts";
+} from "../scripts/host/tap_namespace.ts";
 
 const TIMEOUT_SECONDS = 300;
 

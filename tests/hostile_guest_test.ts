@@ -7,9 +7,9 @@
 import { assertEquals } from "@std/assert";
 import type { Engine } from "../cpu/cpu.ts";
 import { type Row, rows } from "../cpu/isa/mod.ts";
-import { DATA_BASE, TestCpu } from "../cpu/testing.ts";
-import { frameOf } from "../net/end.ts";
-import { Hub } from "../net/hub.ts";
+import { DATA_BASE, TestCpu } from "../cpu/_bare_cpu.ts";
+import { frameOf } from "../net/ends/end.ts";
+import { Hub } from "../net/ends/hub.ts";
 import {
   SCHEDOP_block,
   SCHEDOP_poll,
@@ -17,10 +17,10 @@ import {
   SCHEDOP_shutdown,
 } from "../xen/public/sched.ts";
 import { __HYPERVISOR_sched_op } from "../xen/public/xen.ts";
-import { EAX, EBX, ECX, EDI, EDX, ESI } from "./guests/assembler.ts";
-import { GuestProgram } from "./guests/guest_program.ts";
-import { GRANT_TABLE, netfrontNoise, RX_RING, SHARED_INFO, TX_RING } from "./guests/netfront_guest.ts";
-import { runGuest } from "./guests/run_guest.ts";
+import { EAX, EBX, ECX, EDI, EDX, ESI } from "./guests/_assembler.ts";
+import { GuestProgram } from "./guests/_guest_program.ts";
+import { GRANT_TABLE, netfrontNoise, RX_RING, SHARED_INFO, TX_RING } from "./guests/_netfront_guest.ts";
+import { runGuest } from "./guests/_run_guest.ts";
 
 /** SplitMix32. */
 class Random {

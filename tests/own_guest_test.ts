@@ -7,12 +7,12 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Engine } from "../cpu/cpu.ts";
 import { XEN_EPERM } from "../xen/public/errno.ts";
-import { HYPERCALL_PORT } from "../xen/hypercall_page.ts";
+import { HYPERCALL_PORT } from "../xen/platform/hypercall_page.ts";
 import { XENVER_extraversion, XENVER_version } from "../xen/public/version.ts";
 import { __HYPERVISOR_console_io, __HYPERVISOR_xen_version } from "../xen/public/xen.ts";
-import { EAX, EBP, ECX, EDX } from "./guests/assembler.ts";
-import { GuestProgram, HYPERCALL_PAGES_AT, IMAGE_BASE } from "./guests/guest_program.ts";
-import { runGuest } from "./guests/run_guest.ts";
+import { EAX, EBP, ECX, EDX } from "./guests/_assembler.ts";
+import { GuestProgram, HYPERCALL_PAGES_AT, IMAGE_BASE } from "./guests/_guest_program.ts";
+import { runGuest } from "./guests/_run_guest.ts";
 
 const RAM_BYTES = 0x100_0000;
 const XEN_4_17 = 0x4_0011;

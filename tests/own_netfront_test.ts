@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** A guest of our own echoes frames through netfront, netback and a hub, in both modes and on both engines. @module */
 import { assertEquals } from "@std/assert";
-import { type Frame, frameOf, OFFLOAD_NONE } from "../net/end.ts";
-import { Hub } from "../net/hub.ts";
-import type { PacketEvent } from "../net/observed_end.ts";
-import { netfrontEcho } from "./guests/netfront_guest.ts";
-import { runGuest } from "./guests/run_guest.ts";
+import { type Frame, frameOf, OFFLOAD_NONE } from "../net/ends/end.ts";
+import { Hub } from "../net/ends/hub.ts";
+import type { PacketEvent } from "../net/ends/observed_end.ts";
+import { netfrontEcho } from "./guests/_netfront_guest.ts";
+import { runGuest } from "./guests/_run_guest.ts";
 
 const OURS = [0x02, 0, 0, 0, 0, 0x99], GUEST = [0x00, 0x16, 0x3e, 0, 0, 1];
 const ETHERTYPE = [0x88, 0xb5]; // local experimental

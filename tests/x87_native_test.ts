@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Our x87 against the host's, instruction by instruction, on random and special operands. @module */
 import { assertEquals } from "@std/assert";
-import { everyEncoding, judge } from "../cpu/x87/_vectors.ts";
-import { makeCases, runNative, whyNot } from "./x87_native.ts";
+import { everyEncoding, judge } from "../cpu/fpu/_vectors.ts";
+import { makeCases, runNative, whyNot } from "./_x87_native.ts";
 
 const reason = whyNot();
 const note = reason === undefined ? "" : ` (skipped: ${reason})`;

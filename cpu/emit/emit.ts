@@ -215,7 +215,7 @@ export interface Emit {
   jump(target: Value): void;
   /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */
   repeat(extra?: Value): void;
-  /** Runs TypeScript; see cpu/microcode.ts for names and arguments (i32 or i64). */
+  /** Runs TypeScript; see cpu/system/microcode.ts for names and arguments (i32 or i64). */
   microcode(name: string, args: readonly Value[], options?: MicrocodeOptions): void;
   /** Result `i` of the last microcode. */
   microcodeResult(w: Width, i?: number): Value;

@@ -15,7 +15,7 @@
  * evaluates a condition straight from the operands.
  * @module
  */
-import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../state.ts";
+import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../state/state.ts";
 import type { ConditionCode, Emit, FlagKind, Value, Width } from "./emit.ts";
 
 /** Kind number of explicitly stored flags. */

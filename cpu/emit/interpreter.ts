@@ -4,7 +4,7 @@
  * does its work and tail-calls the handler of the next record. A fused handler covers several records.
  * @module
  */
-import { record, RECORD_BYTES } from "../record.ts";
+import { record, RECORD_BYTES } from "../state/record.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
 import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";

@@ -6,9 +6,9 @@
  * Experimental: nothing is compiled across blocks; that is the region compiler's work.
  * @module
  */
-import type { Instruction } from "../decode.ts";
+import type { Instruction } from "../decode/decoder.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
-import { S } from "../state.ts";
+import { S } from "../state/state.ts";
 import type { Val } from "./builder.ts";
 import type { Value, Width } from "./emit.ts";
 import { type Facts, type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { record, RECORD_FALL, RECORD_TAKEN } from "../record.ts";
+import { record, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
 import {
   ARITHMETIC_FLAGS,
   DS,
@@ -21,8 +21,8 @@ import {
   TLB_BITS,
   tlbEntry,
   XMM_BASE,
-} from "../state.ts";
-import { DISPATCH, FAULT } from "../status.ts";
+} from "../state/state.ts";
+import { DISPATCH, FAULT } from "../state/status.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
 import type { Address, ConditionCode, Emit, FlagKind, Form, MicrocodeOptions, Value, Width } from "./emit.ts";
@@ -50,7 +50,7 @@ export interface InstructionForm extends Form {
   readonly flat: boolean;
 }
 
-/** Function indices and types that every emitted module has, see cpu/modules.ts. */
+/** Function indices and types that every emitted module has, see cpu/translate/handler_table.ts. */
 export interface Links {
   readonly handlerType: number;
   readonly slowLoad: number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Runs on a TestCpu what _native_runner.ts runs on the host; for tests. @module */
-import { S } from "../state.ts";
-import type { TestCpu } from "../testing.ts";
+import { S } from "../state/state.ts";
+import type { TestCpu } from "../_bare_cpu.ts";
 import { type NativeCase, type NativeResult, SCRATCH_BYTES } from "./_native_runner.ts";
 
 const HLT = 0xf4;

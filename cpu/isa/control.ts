@@ -6,7 +6,7 @@
  */
 import type { Emit, Value, Width } from "../emit/emit.ts";
 import { RCX } from "../emit/emit.ts";
-import { EXC_BR, EXC_UD } from "../state.ts";
+import { EXC_BR, EXC_UD } from "../state/state.ts";
 import { row } from "./row.ts";
 import { nonZero, setStackPointer, stackPointer } from "./values.ts";
 

@@ -5,8 +5,8 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { EXC_PF, FLAG_DF, S } from "../state.ts";
-import { TestCpu } from "../testing.ts";
+import { EXC_PF, FLAG_DF, S } from "../state/state.ts";
+import { TestCpu } from "../_bare_cpu.ts";
 import { isComparable, Random, randomCase } from "./_cases.ts";
 import { SCRATCH_BYTES } from "./_native_runner.ts";
 import { rows } from "./mod.ts";

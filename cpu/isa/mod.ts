@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /** Loads every instruction row. Files follow the SDM's groups (Vol. 1 §5). @module */
-import "./arith.ts";
-import "./bcd.ts";
-import "./bit.ts";
+import "./integer/arith.ts";
+import "./integer/bcd.ts";
+import "./integer/bit.ts";
 import "./control.ts";
-import "./data.ts";
-import "./mmx.ts";
-import "./multiply.ts";
-import "./shift.ts";
-import "./sse4.ts";
-import "./sse_float.ts";
-import "./sse_integer.ts";
-import "./sse_move.ts";
-import "./sse_shuffle.ts";
-import "./stack.ts";
-import "./string.ts";
+import "./integer/data.ts";
+import "./simd/mmx.ts";
+import "./integer/multiply.ts";
+import "./integer/shift.ts";
+import "./simd/sse4.ts";
+import "./simd/sse_float.ts";
+import "./simd/sse_integer.ts";
+import "./simd/sse_move.ts";
+import "./simd/sse_shuffle.ts";
+import "./integer/stack.ts";
+import "./integer/string.ts";
 import "./system.ts";
 import "./x87.ts";
 

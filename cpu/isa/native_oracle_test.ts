@@ -7,8 +7,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
-import { ARITHMETIC_FLAGS, FLAG_DF, FLAG_ID } from "../state.ts";
-import { ENGINES, TestCpu } from "../testing.ts";
+import { ARITHMETIC_FLAGS, FLAG_DF, FLAG_ID } from "../state/state.ts";
+import { ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { runHere } from "./_emulated_runner.ts";
 import { fitsSequence, isComparable, Random, randomCase, randomSequence } from "./_cases.ts";
 import {

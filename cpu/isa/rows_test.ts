@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { type InstructionForm, type Links } from "../emit/wasm_emit.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import type { Width } from "../emit/emit.ts";
-import { microcode } from "../microcode.ts";
+import { microcode } from "../system/microcode.ts";
 import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 import { type Row, rows } from "./mod.ts";
 

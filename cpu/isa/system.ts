@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * System instructions: flags, ports, descriptor tables, control and debug registers, MSRs, system calls, state
- * images, cache control. Nearly all of them are microcode (cpu/microcode.ts), which also checks privileges.
+ * images, cache control. Nearly all of them are microcode (cpu/system/microcode.ts), which also checks privileges.
  * SDM Vol. 2, Vol. 3A §2.8.
  * MONITOR, MWAIT, RSM and the VMX and SGX instructions have no rows: #UD, as CPUID says.
  * @module
@@ -34,9 +34,9 @@ import {
   TLB_MODE_SUPERVISOR,
   TLB_MODE_SUPERVISOR_AC,
   TR,
-} from "../state.ts";
-import { FSW_ES, X87_STATE } from "../x87/state.ts";
-import { setRmSelector } from "./data.ts";
+} from "../state/state.ts";
+import { FSW_ES, X87_STATE } from "../fpu/x87_state.ts";
+import { setRmSelector } from "./integer/data.ts";
 import { row } from "./row.ts";
 import { flagAt, nonZero, selector } from "./values.ts";
 

@@ -16,8 +16,8 @@ import {
   S,
   segmentLayout,
   SS,
-} from "../state.ts";
-import { CODE_BASE, DATA_BASE, STACK_TOP, TestCpu } from "../testing.ts";
+} from "../state/state.ts";
+import { CODE_BASE, DATA_BASE, STACK_TOP, TestCpu } from "../_bare_cpu.ts";
 
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RSI = 6, RDI = 7;
 const GDT = 0x5000, IDT = 0x6000, HANDLER = 0x11_0000;

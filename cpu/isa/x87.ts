@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * x87: a row per opcode byte, all of them done by cpu/x87_unit.ts, which is given opcode and ModRM byte (WAIT: system.ts).
+ * x87: a row per opcode byte, all of them done by cpu/fpu/x87_unit.ts, which is given opcode and ModRM byte (WAIT: system.ts).
  * SDM Vol. 1 §8, Vol. 2.
  * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module

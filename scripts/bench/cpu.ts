@@ -3,7 +3,7 @@
  * Runs the bench's programs on a bare CPU of ours, on QEMU TCG (as a kernel that starts by PVH), and on the host.
  * @module
  */
-import { CODE_BASE, STACK_TOP, TestCpu } from "../../cpu/testing.ts";
+import { CODE_BASE, STACK_TOP, TestCpu } from "../../cpu/_bare_cpu.ts";
 import type { Engine } from "../../cpu/cpu.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
 import { QEMU } from "./qemu.ts";

@@ -4,9 +4,9 @@
  * /init runs, memory, CPU while idle, the network over a TAP.
  * @module
  */
-import { Child, type CommandLine, script, xenner } from "../child.ts";
-import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guest_manifest.ts";
-import { GUEST_ADDRESS, HOST_ADDRESS, type TapNamespace } from "../tap_namespace.ts";
+import { Child, type CommandLine, script, xenner } from "../host/child.ts";
+import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guests/guest_manifest.ts";
+import { GUEST_ADDRESS, HOST_ADDRESS, type TapNamespace } from "../host/tap_namespace.ts";
 import { QEMU } from "./qemu.ts";
 import type { StreamDone, StreamsReady } from "./stream_server.ts";
 

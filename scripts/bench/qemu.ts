@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** QEMU as the other emulator of the benches. @module */
-import { hasProgram, runText } from "../processes.ts";
+import { hasProgram, runText } from "../host/processes.ts";
 
 /** The program. */
 export const QEMU = "qemu-system-x86_64";

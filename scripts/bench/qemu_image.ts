@@ -4,8 +4,8 @@
  * 2 MiB pages, and writes to the debug port 0xE9, for each run, "S", "E" and the eight bytes of the result.
  * @module
  */
-import { Assembler, EAX, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/assembler.ts";
-import { pvhImage } from "../../tests/guests/pvh_image.ts";
+import { Assembler, EAX, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/_assembler.ts";
+import { pvhImage } from "../../tests/guests/_pvh_image.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
 
 /** What a run writes. */

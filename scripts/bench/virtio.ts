@@ -5,10 +5,10 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { writeCpio } from "../cpio.ts";
-import { DebianPackages } from "../debian_packages.ts";
-import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guest_manifest.ts";
-import { collectModules } from "../kernel_modules.ts";
+import { writeCpio } from "../guests/cpio.ts";
+import { DebianPackages } from "../guests/debian_packages.ts";
+import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guests/guest_manifest.ts";
+import { collectModules } from "../guests/kernel_modules.ts";
 import { VIRTIO_INITRAMFS } from "./guests.ts";
 
 const DRIVERS = ["virtio_pci", "virtio_net"];

@@ -15,7 +15,7 @@ import {
 import { sring } from "../public/io/ring.ts";
 import { Blkback, virtualDevice } from "./blkback.ts";
 import { type BlockStore, MemoryBlockStore } from "./block_store.ts";
-import { FakeHost, FrontRing } from "./testing.ts";
+import { FakeHost, FrontRing } from "./_fake_host.ts";
 
 type Segment = [gref: number, first: number, last: number];
 

@@ -5,7 +5,7 @@ import { NETIF_TX_ENTRY } from "../public/io/netif.ts";
 import { sring } from "../public/io/ring.ts";
 import { FrontendError } from "./frontend_error.ts";
 import { BackRing } from "./ring.ts";
-import { FrontRing } from "./testing.ts";
+import { FrontRing } from "./_fake_host.ts";
 
 const AT = sring.at;
 

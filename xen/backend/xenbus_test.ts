@@ -9,7 +9,7 @@ import {
   XenbusStateInitialising,
   XenbusStateInitWait,
 } from "../public/io/xenbus.ts";
-import { FakeHost } from "./testing.ts";
+import { FakeHost } from "./_fake_host.ts";
 import { type BackendDriver, FrontendError, parseU32, XenbusBackend } from "./xenbus.ts";
 
 const FRONT = "/local/domain/1/device/vif/0";

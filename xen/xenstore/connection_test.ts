@@ -26,7 +26,7 @@ import {
   XS_WRITE,
 } from "../public/io/xs_wire.ts";
 import { type XenstoreOptions, XenstoreServer } from "./server.ts";
-import { Client } from "./testing.ts";
+import { Client } from "./_client.ts";
 
 /** A server with domain 1, whose directory "data" is its own; another domain's home is beside it. */
 function setUp(options: XenstoreOptions = {}) {

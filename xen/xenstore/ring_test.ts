@@ -13,7 +13,7 @@ import {
 } from "../public/io/xs_wire.ts";
 import { XenstoreRing } from "./ring.ts";
 import { XenstoreServer } from "./server.ts";
-import { encode, RingClient } from "./testing.ts";
+import { encode, RingClient } from "./_client.ts";
 
 function setUp() {
   const server = new XenstoreServer({ defer: () => {} });

@@ -5,7 +5,7 @@ import { Tracer } from "../../cpu/base/trace.ts";
 import { XS_DIRECTORY, XS_READ, XS_WRITE } from "../public/io/xs_wire.ts";
 import { populateDomain, requestShutdown } from "./domain.ts";
 import { XenstoreServer } from "./server.ts";
-import { Client } from "./testing.ts";
+import { Client } from "./_client.ts";
 
 function setUp() {
   const deferred: (() => void)[] = [];

@@ -12,7 +12,7 @@ import {
   XS_WRITE,
 } from "../public/io/xs_wire.ts";
 import { XenstoreServer } from "./server.ts";
-import { Client } from "./testing.ts";
+import { Client } from "./_client.ts";
 
 function setUp() {
   const server = new XenstoreServer({ defer: () => {} });

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The table-driven instruction decoder: bytes and mode in, an {@linkcode Instruction} out. It knows encodings
+ * (SDM Vol. 2A §2) and nothing of what instructions do: that is in the rows.
+ * Not done: VEX and EVEX prefixes (AVX is not advertised; C4/C5/62 decode as LES/LDS/BOUND or #UD).
+ * @module
+ */
+import type { InstructionForm } from "../emit/wasm_emit.ts";
+import type { Width } from "../emit/emit.ts";
+import { type RegisterClass, type Row, row, rows } from "../isa/row.ts";
+import { DS, EXC_UD, FS, GS, S, segmentLayout, SS, XMM_BASE } from "../state/state.ts";
+import { X87_STATE } from "../fpu/x87_state.ts";
+import "../isa/mod.ts";
+
+/** Longest legal instruction. */
+export const MAX_LENGTH = 15;
+
+/** What decoding depends on besides the bytes. */
+export interface DecodeMode {
+  readonly codeBits: 16 | 32 | 64;
+  readonly stackBits: 16 | 32 | 64;
+  /** CS, DS, ES and SS have base 0 and no limit. */
+  readonly flat: boolean;
+  /** See Form.fpuTrap. */
+  readonly fpuTrap: boolean;
+}
+
+/** A decoded instruction. Operand fields are addresses in the state block, as in the record. */
+export interface Instruction {
+  readonly row: Row;
+  readonly form: InstructionForm;
+  /** Identifies `form` among the forms of the row. */
+  readonly formKey: number;
+  readonly width: Width;
+  /** Offset of the first byte in its physical page. */
+  readonly poff: number;
+  readonly length: number;
+  readonly reg: number;
+  readonly rm: number;
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  readonly disp: number;
+  readonly segment: number;
+  readonly immLow: number;
+  readonly immHigh: number;
+}
+
+/** The row that undefined opcodes decode to. */
+export const UNDEFINED_OPCODE = row("#UD", "0fff", "v", (e) => e.fault(EXC_UD));
+
+function specificity(r: Row): number {
+  return (r.exactModrm !== undefined ? 16 : 0) + (r.prefix !== undefined ? 8 : 0) +
+    (r.rexW !== undefined ? 4 : 0) + (r.modrmForm !== "any" ? 2 : 0) + (r.mode !== "any" ? 1 : 0);
+}
+
+function buildTable(): (Row[] | undefined)[] {
+  const table: (Row[] | undefined)[] = new Array(4 * 256);
+  for (const r of rows) {
+    if (r === UNDEFINED_OPCODE) continue;
+    for (let i = 0; i < r.span; i++) (table[r.map * 256 + r.opcode + i] ??= []).push(r);
+  }
+  for (const candidates of table) candidates?.sort((a, b) => specificity(b) - specificity(a));
+  return table;
+}
+const TABLE = buildTable();
+
+const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
+const SEGMENT_KIND = { none: 0, base: 1, checked: 2 } as const;
+const forms = new Map<number, InstructionForm>();
+
+/** Decodes one instruction at a time; fields hold the state of the one in progress. */
+export class Decoder {
+  #bytes: Uint8Array = new Uint8Array();
+  #at = 0;
+  #limit = 0;
+  #overrun = false;
+
+  #u8(): number {
+    if (this.#at >= this.#limit) {
+      this.#overrun = true;
+      return 0;
+    }
+    return this.#bytes[this.#at++] as number;
+  }
+  #u16(): number {
+    return this.#u8() | (this.#u8() << 8);
+  }
+  #i32(): number {
+    return this.#u16() | (this.#u16() << 16);
+  }
+  #i8(): number {
+    return (this.#u8() << 24) >> 24;
+  }
+  #i16(): number {
+    return (this.#u16() << 16) >> 16;
+  }
+
+  /**
+   * Decodes the instruction at `bytes[at]`, using bytes below `limit`. `poff` is its offset in the physical
+   * page. Undefined: it needs bytes at or beyond `limit` (or is longer than 15 bytes: see MAX_LENGTH).
+   */
+  decode(
+    bytes: Uint8Array,
+    at: number,
+    limit: number,
+    poff: number,
+    mode: DecodeMode,
+  ): Instruction | undefined {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#limit = Math.min(limit, at + MAX_LENGTH);
+    this.#overrun = false;
+    const is64 = mode.codeBits === 64;
+
+    // Prefixes
+    let rex = 0, opsize = false, adsize = false, rep: 0 | 0xf2 | 0xf3 = 0, lock = false, override = -1;
+    let opcode: number;
+    prefixes: for (;;) {
+      opcode = this.#u8();
+      switch (opcode) {
+        case 0x66:
+          opsize = true;
+          break;
+        case 0x67:
+          adsize = true;
+          break;
+        case 0xf2:
+        case 0xf3:
+          rep = opcode;
+          break;
+        case 0xf0:
+          lock = true;
+          break;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+          if (!is64) override = (opcode - 0x26) >> 3;
+          break;
+        case 0x64:
+          override = FS;
+          break;
+        case 0x65:
+          override = GS;
+          break;
+        default:
+          if (is64 && (opcode & 0xf0) === 0x40) {
+            rex = opcode;
+            continue;
+          }
+          break prefixes;
+      }
+      rex = 0; // a REX prefix counts only right before the opcode
+      if (this.#overrun) return undefined;
+    }
+    let map = 0;
+    if (opcode === 0x0f) {
+      map = 1;
+      opcode = this.#u8();
+      if (opcode === 0x38 || opcode === 0x3a) {
+        map = opcode === 0x38 ? 2 : 3;
+        opcode = this.#u8();
+      }
+    }
+
+    // Row
+    const rexW = (rex & 8) !== 0;
+    const candidates = TABLE[map * 256 + opcode];
+    const next = this.#at < this.#limit ? this.#bytes[this.#at] as number : -1;
+    let found: Row = UNDEFINED_OPCODE;
+    if (candidates !== undefined) {
+      for (const r of candidates) {
+        if (r.mode !== "any" && (r.mode === "only64") !== is64) continue;
+        if (r.rexW !== undefined && r.rexW !== rexW) continue;
+        if (r.prefix !== undefined) {
+          const mandatory = rep === 0xf3 ? "f3" : rep === 0xf2 ? "f2" : opsize ? "66" : "np";
+          if (r.prefix !== mandatory) continue;
+        }
+        if (r.hasModrm) {
+          if (next < 0) return undefined;
+          if (r.exactModrm !== undefined && r.exactModrm !== next) continue;
+          if (r.extension !== undefined && r.extension !== ((next >> 3) & 7)) continue;
+          if (r.modrmForm !== "any" && (r.modrmForm === "reg") !== (next >= 0xc0)) continue;
+        }
+        found = r;
+        break;
+      }
+    }
+
+    // Sizes
+    const osize: 16 | 32 | 64 = rexW ? 64 : (opsize !== (mode.codeBits === 16)) ? 16 : 32;
+    const asize: 16 | 32 | 64 = is64 ? (adsize ? 32 : 64) : (adsize !== (mode.codeBits === 16)) ? 16 : 32;
+    let width: Width;
+    switch (found.size) {
+      case "v":
+        width = osize;
+        break;
+      case "q":
+        width = is64 ? (opsize && !rexW ? 16 : 64) : osize;
+        break;
+      case "f":
+        width = is64 ? 64 : osize;
+        break;
+      case "y":
+        width = rexW ? 64 : 32;
+        break;
+      case 128:
+        width = 64;
+        break;
+      default:
+        width = found.size;
+    }
+    const effective = found.size === "q" || found.size === "f" || found.size === "y"
+      ? width as 16 | 32 | 64
+      : osize;
+
+    // ModRM and SIB
+    const options = found.options;
+    const defaultClass: RegisterClass = found.size === 8 ? "gpr8" : "gpr";
+    const regClass = options.reg ?? defaultClass;
+    const rmClass = options.rm ?? defaultClass;
+    let isMemory = false, hasIndex = false, scale = 0, disp = 0, ripRelative = false;
+    let reg = 0, rm = 0, base: number = S.zero, index: number = S.zero, segmentIndex = DS;
+    if (found.hasModrm) {
+      const modrm = this.#u8();
+      const mod = modrm >> 6;
+      reg = register(regClass, ((modrm >> 3) & 7) | ((rex & 4) << 1), rex !== 0);
+      if (mod === 3 || options.ignoresMod === true) {
+        rm = register(rmClass, (modrm & 7) | ((rex & 1) << 3), rex !== 0);
+      } else {
+        isMemory = true;
+        if (asize === 16) {
+          const pair = modrm & 7;
+          const baseReg = [3, 3, 5, 5, 6, 7, 5, 3][pair] as number; // BX BX BP BP SI DI BP BX
+          if (pair < 4) {
+            hasIndex = true;
+            index = S.gpr + (pair & 1 ? 7 : 6) * 8;
+          }
+          if (pair === 6 && mod === 0) disp = this.#i16();
+          else {
+            base = S.gpr + baseReg * 8;
+            if (baseReg === 5) segmentIndex = SS;
+            if (mod === 1) disp = this.#i8();
+            else if (mod === 2) disp = this.#i16();
+          }
+        } else {
+          let baseNumber = (modrm & 7) | ((rex & 1) << 3);
+          let noBase = false;
+          if ((modrm & 7) === 4) {
+            const sib = this.#u8();
+            const indexNumber = ((sib >> 3) & 7) | ((rex & 2) << 2);
+            if (indexNumber !== 4) {
+              hasIndex = true;
+              index = S.gpr + indexNumber * 8;
+              scale = sib >> 6;
+            }
+            baseNumber = (sib & 7) | ((rex & 1) << 3);
+            noBase = (sib & 7) === 5 && mod === 0;
+            if (noBase) disp = this.#i32();
+          } else if ((modrm & 7) === 5 && mod === 0) {
+            noBase = true;
+            disp = this.#i32();
+            ripRelative = is64;
+          }
+          if (!noBase) {
+            base = S.gpr + baseNumber * 8;
+            if (baseNumber === 4 || baseNumber === 5) segmentIndex = SS;
+            if (mod === 1) disp = this.#i8();
+            else if (mod === 2) disp = this.#i32();
+          }
+        }
+      }
+    } else if (found.span === 8) {
+      reg = register(regClass, (opcode & 7) | ((rex & 1) << 3), rex !== 0);
+    }
+
+    // Immediates
+    let immLow = options.passModrm === true ? next : 0, immHigh = 0;
+    let first = true;
+    for (const kind of found.immediates) {
+      let low = 0, high = 0;
+      switch (kind) {
+        case "ib":
+        case "cb":
+          low = this.#i8();
+          high = low >> 31;
+          break;
+        case "ub":
+          low = this.#u8();
+          break;
+        case "iw":
+          low = this.#u16();
+          break;
+        case "iz":
+        case "cz":
+          low = width === 16 ? this.#i16() : this.#i32();
+          high = low >> 31;
+          break;
+        case "iv":
+          low = width === 16 ? this.#u16() : this.#i32();
+          if (width === 64) high = this.#i32();
+          break;
+        case "mo":
+          low = asize === 16 ? this.#u16() : this.#i32();
+          if (asize === 64) high = this.#i32();
+          break;
+        case "far":
+          low = width === 16 ? this.#u16() : this.#i32();
+          disp = this.#u16();
+          break;
+      }
+      if (first) {
+        immLow = low;
+        immHigh = high;
+      } else {
+        disp = low;
+      }
+      first = false;
+    }
+    if (this.#overrun) return undefined;
+    const length = this.#at - at;
+    if (lock && !(options.lockable === true && isMemory)) found = UNDEFINED_OPCODE;
+
+    if (ripRelative) {
+      // codeBias + offset of the next instruction is the next RIP; the sum may leave the i32 range.
+      base = S.codeBias;
+      disp += poff + length;
+      if (disp > 0x7fff_ffff) {
+        disp -= 8192;
+        hasIndex = true;
+        index = S.constant8192;
+      }
+    }
+    if (override >= 0) segmentIndex = override;
+    const usesSource = isMemory || options.implicitSource === true || found.immediates.includes("mo");
+    const segmentKind = !usesSource
+      ? "none"
+      : is64
+      ? (segmentIndex >= FS ? "base" : "none")
+      : mode.flat && segmentIndex <= DS
+      ? "none"
+      : "checked";
+    const countNonZero = options.shiftCount === true && (immLow & (width === 64 ? 63 : 31)) !== 0;
+    const repeat = options.repeats === true ? rep : 0;
+    const low = found.span === 16 ? opcode & 15 : 0;
+    const formKey = (WIDTH_INDEX[width] as number) | ((WIDTH_INDEX[effective] as number) << 2) |
+      ((WIDTH_INDEX[asize] as number) << 4) | ((WIDTH_INDEX[mode.codeBits] as number) << 6) |
+      ((WIDTH_INDEX[mode.stackBits] as number) << 8) | (isMemory ? 1 << 10 : 0) |
+      (repeat === 0 ? 0 : repeat === 0xf2 ? 1 << 11 : 2 << 11) | (rexW ? 1 << 13 : 0) | (low << 14) |
+      (hasIndex ? 1 << 18 : 0) | (SEGMENT_KIND[segmentKind] << 19) | (mode.flat ? 1 << 21 : 0) |
+      (mode.fpuTrap ? 1 << 22 : 0) | (countNonZero ? 1 << 23 : 0);
+    let form = forms.get(formKey);
+    if (form === undefined) {
+      form = {
+        osize: effective,
+        asize,
+        codeBits: mode.codeBits,
+        stackBits: mode.stackBits,
+        isMemory,
+        rep: repeat,
+        rexW,
+        opcodeLow: low,
+        addressForm: { hasIndex, segment: segmentKind },
+        flat: mode.flat,
+        fpuTrap: mode.fpuTrap,
+        countNonZero,
+      };
+      forms.set(formKey, form);
+    }
+    return {
+      row: found,
+      form,
+      formKey,
+      width,
+      poff,
+      length,
+      reg,
+      rm,
+      base,
+      index,
+      scale,
+      disp,
+      segment: S.es + segmentIndex * segmentLayout.size,
+      immLow,
+      immHigh,
+    };
+  }
+}
+
+/** Address (or plain number, for class none and segment) of register `n`. */
+function register(kind: RegisterClass, n: number, hasRex: boolean): number {
+  switch (kind) {
+    case "gpr8":
+      return !hasRex && n >= 4 && n < 8 ? S.gpr + (n & 3) * 8 + 1 : S.gpr + n * 8;
+    case "gpr":
+      return S.gpr + n * 8;
+    case "xmm":
+      return XMM_BASE + n * 16;
+    case "mmx":
+      return MMX_BASE + (n & 7) * 16;
+    case "segment":
+    case "none":
+      return n;
+  }
+}
+
+/** MM0..7 are the significands of the x87 registers; see cpu/x87. */
+const MMX_BASE = S.x87 + X87_STATE.at.r;

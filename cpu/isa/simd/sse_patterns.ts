@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Operand patterns of SSE instructions and small vector idioms. Legacy SSE: 128-bit memory operands must be
+ * 16-byte aligned unless the instruction is one of the unaligned moves (SDM Vol. 1 §11.3).
+ * @module
+ */
+import type { Emit, Value } from "../../emit/emit.ts";
+import { row, type RowOptions, type RowSize, type Semantics } from "../row.ts";
+
+/** Both operands are XMM registers (or memory). */
+export const XMM: RowOptions = { reg: "xmm", rm: "xmm" };
+
+/** #UD or #NM when CR0 and CR4 say so; nothing at all when they cannot. */
+export function requireSse(e: Emit): void {
+  if (e.form.fpuTrap) e.microcode("check_sse", []);
+}
+
+/** Defines a row of an SSE instruction. */
+export function sse(
+  text: string,
+  encoding: string,
+  f: Semantics,
+  options: RowOptions = XMM,
+  size: RowSize = 128,
+): void {
+  row(text, encoding, size, (e, w) => {
+    requireSse(e);
+    f(e, w);
+  }, options);
+}
+
+/** xmm/m128, aligned. */
+export function source(e: Emit): Value {
+  return e.form.isMemory ? e.load128(e.address(), true) : e.xmmRm();
+}
+/** xmm/m64 as a v128 with the upper half zero (memory) or whatever it is (register). */
+export function source64(e: Emit): Value {
+  return e.form.isMemory ? fromI64(e, e.load(64, e.address())) : e.xmmRm();
+}
+/** The low scalar of xmm/m32 or xmm/m64. */
+export function scalar(e: Emit, type: "f32" | "f64"): Value {
+  if (!e.form.isMemory) return e.xmmPart("rm", type);
+  return type === "f32"
+    ? e.op("f32.reinterpret_i32", e.load(32, e.address()))
+    : e.op("f64.reinterpret_i64", e.load(64, e.address()));
+}
+/** The low 32 or 64 bits of xmm/m as an integer. */
+export function low(e: Emit, w: 32 | 64): Value {
+  return e.form.isMemory ? e.load(w, e.address()) : e.xmmPart("rm", w === 32 ? "i32" : "i64");
+}
+
+/** xmm = f(xmm, xmm/m128). */
+export const binary = (f: (e: Emit, a: Value, b: Value) => Value): Semantics => (e) => {
+  const b = source(e);
+  e.setXmmReg(f(e, e.xmmReg(), b));
+};
+/** xmm = f(xmm/m128). */
+export const unary = (f: (e: Emit, b: Value) => Value): Semantics => (e) => e.setXmmReg(f(e, source(e)));
+/** xmm = one WebAssembly operation of xmm and xmm/m128. */
+export const operation = (name: string): Semantics => binary((e, a, b) => e.op(name, a, b));
+
+/** Sixteen bytes as a constant. */
+export function bytes(e: Emit, values: readonly number[]): Value {
+  let lowHalf = 0n, highHalf = 0n;
+  for (let i = 0; i < 8; i++) {
+    lowHalf |= BigInt((values[i] as number) & 0xff) << BigInt(8 * i);
+    highHalf |= BigInt((values[i + 8] as number) & 0xff) << BigInt(8 * i);
+  }
+  return e.v128(lowHalf, highHalf);
+}
+/** 0, 1, ..., 15. */
+export function iota(e: Emit): Value {
+  return bytes(e, [...Array(16).keys()]);
+}
+/** All lanes zero. */
+export function zero(e: Emit): Value {
+  return e.v128(0n, 0n);
+}
+/** {value, 0} of 64-bit lanes. */
+export function fromI64(e: Emit, value: Value): Value {
+  return e.lane("i64x2.replace_lane", 0, zero(e), value);
+}
+/** {value, 0, 0, 0} of 32-bit lanes. */
+export function fromI32(e: Emit, value: Value): Value {
+  return e.lane("i32x4.replace_lane", 0, zero(e), value);
+}
+/** min(a, limit) of u32. */
+export function atMost(e: Emit, a: Value, limit: number): Value {
+  return e.select(e.ltU(32, a, e.i32(limit)), a, e.i32(limit));
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Guest accesses that miss the inline TLB check: page crossings, MMIO, watched code pages, faults; and the
+ * linear-memory accesses of microcode and of the host. Rules: SDM Vol. 3A §4.6-4.7, §6.15 (#AC), Vol. 1 §3.3.7.1
+ * (canonical addresses).
+ * Data goes through S.memData. An access is checked in both of its pages before a byte is written.
+ * @module
+ */
+import { type Gpa, type Gva, PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
+import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import type { CpuCore } from "../core.ts";
+import { ACCESS_READ, ACCESS_WRITE, isCanonical } from "./mmu.ts";
+import {
+  CR0_AM,
+  EXC_AC,
+  EXC_GP,
+  EXC_SS,
+  FLAG_AC,
+  S,
+  TLB_MODE_SUPERVISOR,
+  TLB_MODE_SUPERVISOR_AC,
+  TLB_MODE_USER,
+} from "../state/state.ts";
+import { FAULT } from "../state/status.ts";
+
+/** In the `size` of a slow access: the stack segment was used, so a non-canonical address is #SS(0). */
+export const SIZE_STACK = 0x100;
+
+const DATA = S.memData, DATA_AT = S.memData >> 2, ADDR_AT = S.memAddr >> 2;
+
+/** The accesses of one CPU. */
+export class LinearMemory {
+  /** Result of read64. */
+  lo = 0;
+  /** Result of read64. */
+  hi = 0;
+  readonly #core: CpuCore;
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #u32: Uint32Array;
+  /** Parts of the current access: guest physical and host addresses of the first and second page. */
+  #gpa1 = 0;
+  #host1 = 0;
+  #gpa2 = 0;
+  #host2 = 0;
+  /** Bytes in the first page. */
+  #first = 0;
+
+  constructor(core: CpuCore) {
+    this.#core = core;
+    this.#view = core.memory.view;
+    this.#bytes = core.memory.bytes;
+    this.#u32 = core.u32;
+  }
+
+  /** Translates both ends of an access of at most a page. False: fault recorded. */
+  #translate(lo: number, hi: number, size: number, write: boolean, tlbMode: number, vector: number): boolean {
+    const core = this.#core, mmu = core.mmu;
+    const long = core.longMode;
+    const access = write ? ACCESS_WRITE : ACCESS_READ;
+    if (long && !isCanonical(hi)) {
+      core.raise(vector, 0);
+      return false;
+    }
+    const first = Math.min(size, PAGE_SIZE - (lo & PAGE_MASK));
+    this.#first = first;
+    if (first !== size) {
+      const next = lo + first;
+      const carry = next > 0xffff_ffff && long && (hi !== 0 || core.codeBits === 64) ? 1 : 0;
+      const hi2 = (hi + carry) >>> 0;
+      if (long && !isCanonical(hi2)) {
+        core.raise(vector, 0);
+        return false;
+      }
+      // The first page is translated before the second, so that its fault is the one reported.
+      const gpa1 = mmu.translate(lo, hi, access, tlbMode);
+      if (gpa1 === -1) return false;
+      this.#gpa1 = gpa1;
+      this.#host1 = mmu.host;
+      const gpa2 = mmu.translate(next >>> 0, hi2, access, tlbMode);
+      if (gpa2 === -1) return false;
+      this.#gpa2 = gpa2;
+      this.#host2 = mmu.host;
+      return true;
+    }
+    const gpa = mmu.translate(lo, hi, access, tlbMode);
+    if (gpa === -1) return false;
+    this.#gpa1 = gpa;
+    this.#host1 = mmu.host;
+    return true;
+  }
+
+  /** Memory to S.memData; at most 64 bytes. False: fault recorded. */
+  load(lo: number, hi: number, size: number, tlbMode: number, vector = EXC_GP): boolean {
+    if ((lo & PAGE_MASK) + size <= PAGE_SIZE) {
+      const host = this.#core.mmu.lookup(lo, hi, false, tlbMode);
+      if (host !== 0) {
+        this.#copy(DATA, host, size);
+        return true;
+      }
+    }
+    if (!this.#translate(lo, hi, size, false, tlbMode, vector)) return false;
+    this.#loadParts(size);
+    return true;
+  }
+
+  #loadParts(size: number): void {
+    const first = this.#first;
+    if (this.#host1 !== 0) this.#copy(DATA, this.#host1, first);
+    else this.#readMmio(this.#gpa1, DATA, first);
+    if (first === size) return;
+    if (this.#host2 !== 0) this.#copy(DATA + first, this.#host2, size - first);
+    else this.#readMmio(this.#gpa2, DATA + first, size - first);
+  }
+
+  /** S.memData to memory; at most 64 bytes. False: fault recorded, nothing written. */
+  store(lo: number, hi: number, size: number, tlbMode: number, vector = EXC_GP): boolean {
+    if ((lo & PAGE_MASK) + size <= PAGE_SIZE) {
+      const host = this.#core.mmu.lookup(lo, hi, true, tlbMode);
+      if (host !== 0) {
+        this.#copy(host, DATA, size);
+        return true;
+      }
+    }
+    if (!this.#translate(lo, hi, size, true, tlbMode, vector)) return false;
+    const first = this.#first;
+    this.#storePart(this.#gpa1, this.#host1, DATA, first);
+    if (first !== size) this.#storePart(this.#gpa2, this.#host2, DATA + first, size - first);
+    return true;
+  }
+
+  #storePart(gpa: Gpa, host: number, from: number, size: number): void {
+    if (host === 0) return this.#writeMmio(gpa, from, size);
+    const memory = this.#core.memory;
+    if ((memory.attributes(host) & PAGE_HAS_CODE) !== 0) memory.announceWrite(host, size);
+    if (size <= 64) this.#copy(host, from, size);
+    else this.#bytes.copyWithin(host, from, from + size);
+  }
+
+  /** Byte offset of a range within one page that is memory, announced when `write`; 0 when it must take loadTo. */
+  hostOf(lo: number, hi: number, size: number, write: boolean, tlbMode: number): number {
+    const host = this.#core.mmu.lookup(lo, hi, write, tlbMode);
+    if (host !== 0) return host;
+    if (!this.#translate(lo, hi, size, write, tlbMode, EXC_GP) || this.#first !== size) return 0;
+    if (write && this.#host1 !== 0) this.#core.memory.announceWrite(this.#host1, size);
+    return this.#host1;
+  }
+
+  /**
+   * Copies a range (at most a page) to byte offset `to` of the WebAssembly memory; `write`: it must be writable too,
+   * because storeFrom follows. False: fault recorded.
+   */
+  loadTo(to: number, lo: number, hi: number, size: number, write: boolean, tlbMode: number): boolean {
+    if (!this.#translate(lo, hi, size, write, tlbMode, EXC_GP)) return false;
+    const first = this.#first, bytes = this.#bytes;
+    if (this.#host1 !== 0) bytes.copyWithin(to, this.#host1, this.#host1 + first);
+    else this.#readMmio(this.#gpa1, to, first);
+    if (first === size) return true;
+    if (this.#host2 !== 0) bytes.copyWithin(to + first, this.#host2, this.#host2 + size - first);
+    else this.#readMmio(this.#gpa2, to + first, size - first);
+    return true;
+  }
+
+  /** Copies `size` bytes (at most a page) at byte offset `from` to guest memory. False: fault, nothing written. */
+  storeFrom(from: number, lo: number, hi: number, size: number, tlbMode: number): boolean {
+    if (!this.#translate(lo, hi, size, true, tlbMode, EXC_GP)) return false;
+    const first = this.#first;
+    this.#storePart(this.#gpa1, this.#host1, from, first);
+    if (first !== size) this.#storePart(this.#gpa2, this.#host2, from + first, size - first);
+    return true;
+  }
+
+  /** Checks that all of a range (at most a page) can be read or written. False: fault recorded. */
+  probe(lo: number, hi: number, size: number, write: boolean, tlbMode: number, vector = EXC_GP): boolean {
+    return this.#translate(lo, hi, size, write, tlbMode, vector);
+  }
+
+  /** Copies up to 64 bytes inside the WebAssembly memory. */
+  #copy(to: number, from: number, size: number): void {
+    const view = this.#view;
+    if (size === 8) {
+      view.setUint32(to, view.getUint32(from, true), true);
+      view.setUint32(to + 4, view.getUint32(from + 4, true), true);
+    } else if (size === 4) view.setUint32(to, view.getUint32(from, true), true);
+    else if (size === 2) view.setUint16(to, view.getUint16(from, true), true);
+    else if ((size & 3) === 0) {
+      for (let i = 0; i < size; i += 4) view.setUint32(to + i, view.getUint32(from + i, true), true);
+    } else {
+      for (let i = 0; i < size; i++) this.#bytes[to + i] = this.#bytes[from + i] as number;
+    }
+  }
+
+  #readMmio(gpa: Gpa, to: number, size: number): void {
+    const bus = this.#core.hooks.bus, view = this.#view;
+    for (let done = 0; done < size;) {
+      const left = size - done;
+      if (left >= 4) {
+        view.setUint32(to + done, bus.readMmio(gpa + done, 4), true);
+        done += 4;
+      } else if (left >= 2) {
+        view.setUint16(to + done, bus.readMmio(gpa + done, 2), true);
+        done += 2;
+      } else {
+        view.setUint8(to + done, bus.readMmio(gpa + done, 1));
+        done++;
+      }
+    }
+  }
+
+  #writeMmio(gpa: Gpa, from: number, size: number): void {
+    const bus = this.#core.hooks.bus, view = this.#view;
+    for (let done = 0; done < size;) {
+      const left = size - done;
+      if (left >= 4) {
+        bus.writeMmio(gpa + done, 4, view.getUint32(from + done, true));
+        done += 4;
+      } else if (left >= 2) {
+        bus.writeMmio(gpa + done, 2, view.getUint16(from + done, true));
+        done += 2;
+      } else {
+        bus.writeMmio(gpa + done, 1, view.getUint8(from + done));
+        done++;
+      }
+    }
+    this.#core.checkInterrupts();
+  }
+
+  // --- for microcode -----------------------------------------------------------------------------------------
+
+  /** u8, or -1 with the fault recorded. */
+  read8(lo: number, hi: number, tlbMode: number, vector = EXC_GP): number {
+    return this.load(lo, hi, 1, tlbMode, vector) ? this.#view.getUint8(DATA) : -1;
+  }
+  /** u16, or -1 with the fault recorded. */
+  read16(lo: number, hi: number, tlbMode: number, vector = EXC_GP): number {
+    return this.load(lo, hi, 2, tlbMode, vector) ? this.#view.getUint16(DATA, true) : -1;
+  }
+  /** u32, or -1 with the fault recorded. */
+  read32(lo: number, hi: number, tlbMode: number, vector = EXC_GP): number {
+    return this.load(lo, hi, 4, tlbMode, vector) ? this.#u32[DATA_AT] as number : -1;
+  }
+  /** Into `lo` and `hi`. False: fault recorded. */
+  read64(lo: number, hi: number, tlbMode: number, vector = EXC_GP): boolean {
+    if (!this.load(lo, hi, 8, tlbMode, vector)) return false;
+    this.lo = this.#u32[DATA_AT] as number;
+    this.hi = this.#u32[DATA_AT + 1] as number;
+    return true;
+  }
+  /** Writes the low `size` (1, 2 or 4) bytes of `value`. False: fault recorded. */
+  write(lo: number, hi: number, size: number, value: number, tlbMode: number, vector = EXC_GP): boolean {
+    this.#u32[DATA_AT] = value;
+    return this.store(lo, hi, size, tlbMode, vector);
+  }
+  /** Word `i` (u32) of the data last loaded, or to be stored. */
+  word(i: number): number {
+    return this.#u32[DATA_AT + i] as number;
+  }
+  setWord(i: number, value: number): void {
+    this.#u32[DATA_AT + i] = value;
+  }
+
+  // --- called from emitted code ------------------------------------------------------------------------------
+
+  /** Length without SIZE_STACK, with the address of outside 64-bit code cut to 32 bits; -1: fault recorded. */
+  #prepare(size: number): number {
+    const core = this.#core;
+    if (core.codeBits !== 64) this.#u32[ADDR_AT + 1] = 0;
+    const length = size & 0xff;
+    if (
+      core.dataMode === TLB_MODE_USER && (core.s.get32(S.eflags) & FLAG_AC) !== 0 &&
+      (length & (length - 1)) === 0 &&
+      length <= 8 && ((this.#u32[ADDR_AT] as number) & (length - 1)) !== 0 &&
+      (core.s.get32(S.cr0) & CR0_AM) !== 0
+    ) {
+      core.raise(EXC_AC, 0);
+      return -1;
+    }
+    return length;
+  }
+
+  /** Loads from S.memAddr into S.memData. */
+  slowLoad(_rec: number, size: number): 0 | typeof FAULT {
+    const length = this.#prepare(size);
+    if (length < 0) return FAULT;
+    const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    if (!this.#translate(lo, hi, length, false, this.#core.dataMode, vector)) return FAULT;
+    this.#loadParts(length);
+    return 0;
+  }
+
+  /** Stores S.memData to S.memAddr. */
+  slowStore(_rec: number, size: number): 0 | typeof FAULT {
+    const length = this.#prepare(size);
+    if (length < 0) return FAULT;
+    const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    return this.store(lo, hi, length, this.#core.dataMode, vector) ? 0 : FAULT;
+  }
+
+  /** Like slowLoad, with write permission checked: the slowStore of the same range that follows cannot fault. */
+  slowUpdate(_rec: number, size: number): 0 | typeof FAULT {
+    const length = this.#prepare(size);
+    if (length < 0) return FAULT;
+    const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    if (!this.#translate(lo, hi, length, true, this.#core.dataMode, vector)) return FAULT;
+    this.#loadParts(length);
+    return 0;
+  }
+
+  // --- for the host (Vcpu): user pages allowed, no fault is taken --------------------------------------------
+
+  /** Guest physical address; undefined when not mapped that way. */
+  translateForHost(gva: Gva, write: boolean): Gpa | undefined {
+    const lo = Number(gva & 0xffff_ffffn), hi = Number((gva >> 32n) & 0xffff_ffffn);
+    if (this.#core.longMode ? !isCanonical(hi) : hi !== 0) return undefined;
+    const gpa = this.#core.mmu.translate(lo, hi, write ? ACCESS_WRITE : ACCESS_READ, TLB_MODE_SUPERVISOR_AC);
+    return gpa === -1 ? undefined : gpa;
+  }
+
+  copyFromGuest(gva: Gva, into: Uint8Array): boolean {
+    for (let done = 0; done < into.length;) {
+      const at = gva + BigInt(done);
+      const gpa = this.translateForHost(at, false);
+      if (gpa === undefined) return false;
+      const n = Math.min(into.length - done, PAGE_SIZE - (gpa & PAGE_MASK));
+      if (!this.#core.memory.read(gpa, into.subarray(done, done + n))) return false;
+      done += n;
+    }
+    return true;
+  }
+
+  copyToGuest(gva: Gva, from: Uint8Array): boolean {
+    for (let done = 0; done < from.length;) {
+      const at = gva + BigInt(done);
+      const gpa = this.translateForHost(at, true);
+      if (gpa === undefined) return false;
+      const n = Math.min(from.length - done, PAGE_SIZE - (gpa & PAGE_MASK));
+      if (!this.#core.memory.write(gpa, from.subarray(done, done + n))) return false;
+      done += n;
+    }
+    return true;
+  }
+}
+
+/** Mode of implicit accesses (descriptor tables, TSS): always a supervisor, EFLAGS.AC ignored. */
+export const IMPLICIT = TLB_MODE_SUPERVISOR;

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Page walks and the software TLB. Rules: SDM Vol. 3A §4 (paging), §4.10 (TLBs).
+ * A TLB entry covers 4 KiB whatever the guest's page size is; entries of large pages are marked, because one
+ * INVLPG must drop all of them. Global pages survive CR3 loads. Physical addresses have 32 bits.
+ * Left out: PCID, protection keys, 5-level paging, PAT and MTRR memory types (everything is coherent).
+ * @module
+ */
+import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import type { CpuCore } from "../core.ts";
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+  EFER_LMA,
+  EFER_NXE,
+  EXC_GP,
+  S,
+  TLB_BASE,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_MODE_SUPERVISOR,
+  TLB_MODE_USER,
+  tlbEntry,
+} from "../state/state.ts";
+
+/** Kinds of access. */
+export const ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_EXEC = 2;
+
+/** Page-fault error code bits. */
+export const PFEC_P = 1, PFEC_W = 2, PFEC_U = 4, PFEC_RSVD = 8, PFEC_I = 16;
+/**
+ * Physical address bits, as CPUID 0x8000_0008 says: all that a WebAssembly memory can hold. Linux 6.1 started by PVH
+ * looks for room for its grant table from the top of RAM up to here, so more would be a promise we cannot keep.
+ */
+export const PHYSICAL_BITS = 32;
+
+const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100;
+/** Bits 51:32 of an entry, in its high half. */
+const RSVD_HI = 0x000f_ffff;
+const NX_HI = 0x8000_0000;
+const GIB4 = 0x1_0000_0000;
+
+const CR0_AT = S.cr0 >> 2, CR3_AT = S.cr3 >> 2, CR4_AT = S.cr4 >> 2, EFER_AT = S.efer >> 2;
+const TLB_BASE_AT = S.tlbBase >> 2;
+const READ_TAG = tlbEntry.at.readTag >> 2, WRITE_TAG = tlbEntry.at.writeTag >> 2;
+const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MARKS = tlbEntry.at.pad >> 2;
+const ENTRY_WORDS = tlbEntry.size >> 2;
+/** Low half of an invalid tag. */
+const INVALID = 1;
+/** Marks in an entry's padding. */
+const MARK_LISTED = 1, MARK_GLOBAL = 2, MARK_2M = 4, MARK_4M = 8, MARK_1G = 16;
+const MARK_LARGE = MARK_2M | MARK_4M | MARK_1G;
+
+/** See the module's description. */
+export class Mmu {
+  /** After translate: byte offset of the address in the WebAssembly memory, 0 when there is no memory. */
+  host = 0;
+  /** PAE: the four page-directory-pointer entries, loaded with CR3 (low, high halves). */
+  readonly pdptes: Uint32Array = new Uint32Array(8);
+  readonly #core: CpuCore;
+  readonly #words: Uint32Array;
+  readonly #frames: Uint32Array;
+  /** Word indexes of the entries that hold something. */
+  readonly #used = new Uint32Array(3 * TLB_ENTRIES);
+  #usedCount = 0;
+  /** Large pages may be cached in the lower, upper half of the address space. */
+  #largeLow = false;
+  #largeHigh = false;
+  /** User accesses must all take the slow path, which checks alignment. */
+  #alignmentCheck = false;
+  /** Byte offsets of the entries of the current walk. */
+  readonly #path = new Float64Array(4);
+
+  constructor(core: CpuCore) {
+    this.#core = core;
+    const memory = core.memory;
+    this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
+    this.#frames = memory.frames;
+    const first = TLB_BASE >> 2;
+    for (let e = first; e < first + 3 * TLB_ENTRIES * ENTRY_WORDS; e += ENTRY_WORDS) this.#drop(e);
+  }
+
+  /**
+   * Guest physical address of a canonical linear address, or -1 with the fault recorded. Fills the TLB entry and
+   * leaves the byte offset in `host`. Sets accessed and dirty bits.
+   */
+  translate(lo: number, hi: number, access: number, tlbMode: number): number {
+    const words = this.#words;
+    const cr0 = words[CR0_AT] as number;
+    if ((cr0 & CR0_PG) === 0) return this.#fill(lo, hi, lo, true, true, true, tlbMode, 0);
+    const cr4 = words[CR4_AT] as number, efer = words[EFER_AT] as number;
+    const path = this.#path;
+    const nxe = (efer & EFER_NXE) !== 0;
+    const long = (efer & EFER_LMA) !== 0, pae = (cr4 & CR4_PAE) !== 0;
+    let level: number, table: number;
+    let user = true, writable = true, noExec = false;
+    if (long) {
+      level = 4;
+      table = ((words[CR3_AT + 1] as number) & 0xff) * GIB4 + (((words[CR3_AT] as number) & ~0xfff) >>> 0);
+    } else if (pae) {
+      const i = (lo >>> 30) * 2;
+      const entry = this.pdptes[i] as number;
+      if ((entry & PTE_P) === 0) return this.#fault(lo, hi, access, tlbMode, 0, nxe);
+      level = 2;
+      table = ((this.pdptes[i + 1] as number) & 0xff) * GIB4 + ((entry & ~0xfff) >>> 0);
+    } else {
+      return this.#translate32(lo, access, tlbMode, cr4);
+    }
+    const bottom = level;
+    let entryLo = 0, entryHi = 0, marks = 0;
+    for (;;) {
+      const index = level === 4
+        ? (hi >>> 7) & 511
+        : level === 3
+        ? ((hi & 0x7f) << 2) | (lo >>> 30)
+        : level === 2
+        ? (lo >>> 21) & 511
+        : (lo >>> 12) & 511;
+      const page = table < GIB4 ? this.#frames[table / 4096] as number : 0;
+      if (page === 0) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
+      const at = page + index * 8;
+      entryLo = words[at >>> 2] as number;
+      entryHi = words[(at >>> 2) + 1] as number;
+      if ((entryLo & PTE_P) === 0) return this.#fault(lo, hi, access, tlbMode, 0, nxe);
+      let reserved = (entryHi & RSVD_HI) !== 0 || (!nxe && (entryHi & NX_HI) !== 0) ||
+        (!long && (entryHi & 0x7ff0_0000) !== 0);
+      path[level - 1] = at;
+      if ((entryLo & PTE_W) === 0) writable = false;
+      if ((entryLo & PTE_U) === 0) user = false;
+      if ((entryHi & NX_HI) !== 0) noExec = true;
+      if (level === 1) {
+        if (reserved) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
+        break;
+      }
+      if ((entryLo & PTE_PS) !== 0) {
+        if (level === 4 || (entryLo & (level === 3 ? 0x3fff_e000 : 0x001f_e000)) !== 0) reserved = true;
+        if (reserved) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
+        marks = level === 3 ? MARK_1G : MARK_2M;
+        break;
+      }
+      if (reserved) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
+      table = (entryHi & 0xff) * GIB4 + ((entryLo & ~0xfff) >>> 0);
+      level--;
+    }
+    const offsetMask = level === 1 ? 0xfff : level === 2 ? 0x1f_ffff : 0x3fff_ffff;
+    const gpa = (entryHi & 0xff) * GIB4 + ((((entryLo & ~offsetMask) | (lo & offsetMask)) & ~0xfff) >>> 0) +
+      (lo & 0xfff);
+    return this.#finish(
+      lo,
+      hi,
+      access,
+      tlbMode,
+      gpa,
+      user,
+      writable,
+      noExec && nxe,
+      level,
+      bottom,
+      entryLo,
+      marks,
+    );
+  }
+
+  /** 32-bit paging: two levels of four-byte entries, 4 MiB pages with PSE-36. */
+  #translate32(lo: number, access: number, tlbMode: number, cr4: number): number {
+    const words = this.#words, path = this.#path;
+    const directory = this.#frames[(words[CR3_AT] as number) >>> 12] as number;
+    if (directory === 0) return this.#fault(lo, 0, access, tlbMode, 0, false);
+    const at = directory + (lo >>> 22) * 4;
+    const pde = words[at >>> 2] as number;
+    if ((pde & PTE_P) === 0) return this.#fault(lo, 0, access, tlbMode, 0, false);
+    path[1] = at;
+    let user = (pde & PTE_U) !== 0, writable = (pde & PTE_W) !== 0;
+    if ((pde & PTE_PS) !== 0 && (cr4 & CR4_PSE) !== 0) {
+      if ((pde & (1 << 21)) !== 0) return this.#fault(lo, 0, access, tlbMode, PFEC_P | PFEC_RSVD, false);
+      const gpa = ((pde >>> 13) & 0xff) * GIB4 + (((pde & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
+      return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 2, 2, pde, MARK_4M);
+    }
+    const table = this.#frames[pde >>> 12] as number;
+    if (table === 0) return this.#fault(lo, 0, access, tlbMode, 0, false);
+    const at1 = table + ((lo >>> 12) & 1023) * 4;
+    const pte = words[at1 >>> 2] as number;
+    if ((pte & PTE_P) === 0) return this.#fault(lo, 0, access, tlbMode, 0, false);
+    path[0] = at1;
+    if ((pte & PTE_U) === 0) user = false;
+    if ((pte & PTE_W) === 0) writable = false;
+    const gpa = ((pte & ~0xfff) | (lo & 0xfff)) >>> 0;
+    return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 1, 2, pte, 0);
+  }
+
+  /** Rights (SDM Vol. 3A §4.6.1), accessed and dirty bits (§4.8), TLB entry. */
+  #finish(
+    lo: number,
+    hi: number,
+    access: number,
+    tlbMode: number,
+    gpa: number,
+    user: boolean,
+    writable: boolean,
+    noExec: boolean,
+    level: number,
+    top: number,
+    leaf: number,
+    marks: number,
+  ): number {
+    const words = this.#words;
+    const cr4 = words[CR4_AT] as number;
+    let canRead: boolean, canWrite: boolean, canExec = !noExec;
+    if (tlbMode === TLB_MODE_USER) {
+      canRead = user;
+      canWrite = user && writable;
+      canExec = canExec && user;
+    } else {
+      canRead = !(user && tlbMode === TLB_MODE_SUPERVISOR && (cr4 & CR4_SMAP) !== 0);
+      canWrite = canRead && (writable || ((words[CR0_AT] as number) & CR0_WP) === 0);
+      if (user && (cr4 & CR4_SMEP) !== 0) canExec = false;
+    }
+    if (!(access === ACCESS_WRITE ? canWrite : access === ACCESS_EXEC ? canExec : canRead)) {
+      const nx = ((words[EFER_AT] as number) & EFER_NXE) !== 0 && (cr4 & CR4_PAE) !== 0;
+      return this.#fault(lo, hi, access, tlbMode, PFEC_P, nx);
+    }
+    const path = this.#path;
+    for (let l = top; l > level; l--) this.#setBits(path[l - 1] as number, PTE_A);
+    this.#setBits(path[level - 1] as number, access === ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
+    const dirty = access === ACCESS_WRITE || (leaf & PTE_D) !== 0;
+    if ((leaf & PTE_G) !== 0 && (cr4 & CR4_PGE) !== 0) marks |= MARK_GLOBAL;
+    return this.#fill(lo, hi, gpa, canRead, canWrite && dirty, canExec, tlbMode, marks);
+  }
+
+  #setBits(at: number, bits: number): void {
+    const old = this.#words[at >>> 2] as number;
+    if ((old & bits) === bits) return;
+    this.#core.memory.announceWrite(at, 4);
+    this.#words[at >>> 2] = old | bits;
+  }
+
+  #fault(lo: number, hi: number, access: number, tlbMode: number, code: number, nxe: boolean): -1 {
+    if (access === ACCESS_WRITE) code |= PFEC_W;
+    if (tlbMode === TLB_MODE_USER) code |= PFEC_U;
+    if (access === ACCESS_EXEC && (nxe || ((this.#words[CR4_AT] as number) & CR4_SMEP) !== 0)) code |= PFEC_I;
+    this.#core.raisePageFault(code, lo, hi);
+    return -1;
+  }
+
+  #fill(
+    lo: number,
+    hi: number,
+    gpa: number,
+    read: boolean,
+    write: boolean,
+    exec: boolean,
+    tlbMode: number,
+    marks: number,
+  ): number {
+    const page = gpa < GIB4 ? this.#frames[(gpa - (gpa & 0xfff)) / 4096] as number : 0;
+    if (page === 0) {
+      this.host = 0;
+      return gpa;
+    }
+    this.host = page + (gpa & 0xfff);
+    const words = this.#words;
+    const pageLo = (lo & ~0xfff) >>> 0;
+    const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    if (((words[e + MARKS] as number) & MARK_LISTED) === 0) this.#used[this.#usedCount++] = e;
+    words[e + MARKS] = marks | MARK_LISTED;
+    if ((marks & MARK_LARGE) !== 0) {
+      if ((hi !== 0 ? hi : lo) >>> 31 !== 0) this.#largeHigh = true;
+      else this.#largeLow = true;
+    }
+    const fast = !(this.#alignmentCheck && tlbMode === TLB_MODE_USER);
+    words[e + READ_TAG] = read && fast ? pageLo : INVALID;
+    words[e + READ_TAG + 1] = hi;
+    words[e + WRITE_TAG] = write && fast && (this.#core.memory.attributes(page) & PAGE_HAS_CODE) === 0
+      ? pageLo
+      : INVALID;
+    words[e + WRITE_TAG + 1] = hi;
+    words[e + EXEC_TAG] = exec ? pageLo : INVALID;
+    words[e + EXEC_TAG + 1] = hi;
+    words[e + ADDEND] = page - pageLo;
+    return gpa;
+  }
+
+  /**
+   * For the engine's block lookup: byte offset in the WebAssembly memory of the code byte at a linear address;
+   * -1: fault recorded; -2: no memory there.
+   */
+  translateCode(lo: number, hi: number): number {
+    const words = this.#words;
+    const e = ((words[TLB_BASE_AT] as number) + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    if (words[e + EXEC_TAG] === ((lo & ~0xfff) >>> 0) && words[e + EXEC_TAG + 1] === hi) {
+      return (lo + (words[e + ADDEND] as number)) >>> 0;
+    }
+    const core = this.#core;
+    if (!isCanonical(hi) && core.longMode) {
+      core.raise(EXC_GP, 0);
+      return -1;
+    }
+    if (this.translate(lo, hi, ACCESS_EXEC, core.dataMode) === -1) return -1;
+    return this.host === 0 ? -2 : this.host;
+  }
+
+  /** True when the TLB holds the page, in the mode that runs now, as a global page. */
+  isGlobal(lo: number): boolean {
+    const words = this.#words;
+    const e = ((words[TLB_BASE_AT] as number) + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    return words[e + EXEC_TAG] === ((lo & ~0xfff) >>> 0) &&
+      ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0;
+  }
+
+  /**
+   * Byte offset of a linear address if the TLB grants the access, else 0. Never -1, never a fault.
+   */
+  lookup(lo: number, hi: number, write: boolean, tlbMode: number): number {
+    const words = this.#words;
+    const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    const tag = e + (write ? WRITE_TAG : READ_TAG);
+    if (words[tag] !== ((lo & ~0xfff) >>> 0) || words[tag + 1] !== hi) return 0;
+    return (lo + (words[e + ADDEND] as number)) >>> 0;
+  }
+
+  #drop(e: number): void {
+    const words = this.#words;
+    words[e + READ_TAG] = INVALID;
+    words[e + WRITE_TAG] = INVALID;
+    words[e + EXEC_TAG] = INVALID;
+    words[e + MARKS] = 0;
+  }
+
+  /** Forgets every translation; with `keepGlobal`, as a CR3 load does. */
+  flush(keepGlobal = false): void {
+    const words = this.#words, used = this.#used;
+    let kept = 0;
+    for (let i = 0; i < this.#usedCount; i++) {
+      const e = used[i] as number;
+      if (keepGlobal && ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0) used[kept++] = e;
+      else this.#drop(e);
+    }
+    this.#usedCount = kept;
+    if (!keepGlobal) this.#largeLow = this.#largeHigh = false;
+    this.#core.onTlbFlush(keepGlobal);
+  }
+
+  /** INVLPG: forgets the page, global or not, and all of a large page around it. */
+  invalidatePage(lo: number, hi: number): void {
+    const words = this.#words;
+    const pageLo = (lo & ~0xfff) >>> 0;
+    let e = (TLB_BASE + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    for (let mode = 0; mode < 3; mode++, e += TLB_BYTES >> 2) {
+      words[e + READ_TAG] = INVALID;
+      words[e + WRITE_TAG] = INVALID;
+      words[e + EXEC_TAG] = INVALID;
+    }
+    if ((hi !== 0 ? hi : lo) >>> 31 !== 0 ? this.#largeHigh : this.#largeLow) {
+      this.#invalidateLarge(pageLo, hi);
+    }
+    this.#core.onTlbInvalidate(pageLo, hi);
+  }
+
+  #invalidateLarge(lo: number, hi: number): void {
+    const words = this.#words;
+    for (let i = 0; i < this.#usedCount; i++) {
+      const e = this.#used[i] as number;
+      const marks = words[e + MARKS] as number;
+      if ((marks & MARK_LARGE) === 0 || words[e + READ_TAG + 1] !== hi) continue;
+      const shift = (marks & MARK_1G) !== 0 ? 30 : (marks & MARK_4M) !== 0 ? 22 : 21;
+      // One of the three tags is valid, or none; invalid ones are 1 and only match page 0's region.
+      for (let tag = e + READ_TAG; tag <= e + EXEC_TAG; tag += 2) {
+        if ((words[tag] as number) >>> shift === lo >>> shift) {
+          words[e + READ_TAG] = INVALID;
+          words[e + WRITE_TAG] = INVALID;
+          words[e + EXEC_TAG] = INVALID;
+          break;
+        }
+      }
+    }
+  }
+
+  /** Code in the page at byte offset `hostPage` is about to be watched: no fast writes to it any more. */
+  onCodePageWatched(hostPage: number): void {
+    const words = this.#words;
+    for (let i = 0; i < this.#usedCount; i++) {
+      const e = this.#used[i] as number;
+      const tag = words[e + WRITE_TAG] as number;
+      if (tag !== INVALID && (tag + (words[e + ADDEND] as number)) >>> 0 === hostPage) {
+        words[e + WRITE_TAG] = INVALID;
+      }
+    }
+  }
+
+  /** User accesses take the slow path (CR0.AM and EFLAGS.AC at CPL 3), which checks their alignment. */
+  setAlignmentCheck(on: boolean): void {
+    if (on === this.#alignmentCheck) return;
+    this.#alignmentCheck = on;
+    if (on) this.flush();
+  }
+
+  /**
+   * PAE, on loads of CR3 and when paging begins: reads the four PDPTEs at `cr3`. False, and nothing changed, when
+   * a present one has reserved bits set (#GP).
+   */
+  loadPdptes(cr3: number): boolean {
+    const base = this.#core.memory.offsetOf((cr3 & ~31) >>> 0);
+    const fresh = new Uint32Array(8);
+    for (let i = 0; i < 8 && base !== 0; i++) fresh[i] = this.#words[(base >>> 2) + i] as number;
+    for (let i = 0; i < 8; i += 2) {
+      const lo = fresh[i] as number;
+      if ((lo & PTE_P) !== 0 && ((lo & 0x1e6) !== 0 || ((fresh[i + 1] as number) & 0xffff_ff00) !== 0)) {
+        return false;
+      }
+    }
+    this.pdptes.set(fresh);
+    return true;
+  }
+}
+
+/** True when bits 63:47 of the address with high half `hi` are equal. */
+export function isCanonical(hi: number): boolean {
+  const top = (hi | 0) >> 15;
+  return top === 0 || top === -1;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A stack that microcode pushes to or pops from before anything is committed. Rules: SDM Vol. 1 §6.2, Vol. 3A
+ * §6.12.1, §6.14.2.
+ * @module
+ */
+import type { CpuCore } from "../core.ts";
+import { isCanonical } from "../mmu/mmu.ts";
+import {
+  attributesOf,
+  baseOf,
+  type Descriptor,
+  dplOf,
+  fetchDescriptor,
+  limitOf,
+  withinLimit,
+} from "./segmentation.ts";
+import {
+  EXC_SS,
+  EXC_TS,
+  S,
+  SEG_DB,
+  SEG_P,
+  SEG_S,
+  SEG_UNUSABLE,
+  segmentLayout,
+  SS,
+  TLB_MODE_SUPERVISOR,
+  TR,
+} from "../state/state.ts";
+import { IMPLICIT } from "../mmu/linear_memory.ts";
+import { SYS_TSS16 } from "./segmentation.ts";
+
+const RSP_AT = (S.gpr >> 2) + 8;
+
+/** See the module's description. */
+export class Stack {
+  /** Stack pointer, moved by push and pop. */
+  lo = 0;
+  hi = 0;
+  /** 64-bit: no base, no limit. */
+  wide = false;
+  #mask = 0xffff_ffff;
+  #base = 0;
+  #limit = 0xffff_ffff;
+  #attributes = 0;
+  #tlbMode = TLB_MODE_SUPERVISOR;
+  /** Error code of the #SS a limit or canonical violation causes. */
+  #errorCode = 0;
+
+  constructor(readonly core: CpuCore) {}
+
+  /** The stack in use. `errorCode`: of the #SS of an overflow. */
+  useCurrent(errorCode = 0): this {
+    const core = this.core, u32 = core.u32;
+    this.#tlbMode = core.dataMode;
+    this.#errorCode = errorCode;
+    this.lo = u32[RSP_AT] as number;
+    this.hi = u32[RSP_AT + 1] as number;
+    this.wide = core.codeBits === 64;
+    if (this.wide) return this;
+    const at = S.es + SS * segmentLayout.size;
+    this.#base = u32[at >> 2] as number;
+    this.#limit = u32[(at + segmentLayout.at.limit) >> 2] as number;
+    this.#attributes = core.attributes(SS);
+    this.#mask = (this.#attributes & SEG_DB) !== 0 ? 0xffff_ffff : 0xffff;
+    this.lo = (this.lo & this.#mask) >>> 0;
+    this.hi = 0;
+    return this;
+  }
+
+  /** A 64-bit stack of a privilege below 3. */
+  useLong(lo: number, hi: number, errorCode = 0): this {
+    this.lo = lo;
+    this.hi = hi;
+    this.wide = true;
+    this.#tlbMode = TLB_MODE_SUPERVISOR;
+    this.#errorCode = errorCode;
+    return this;
+  }
+
+  /** A stack in a segment that is not loaded yet. */
+  useSegment(d: Descriptor, sp: number, tlbMode: number, errorCode: number): this {
+    this.wide = false;
+    this.#attributes = attributesOf(d);
+    this.#base = baseOf(d);
+    this.#limit = limitOf(d);
+    this.#mask = (this.#attributes & SEG_DB) !== 0 ? 0xffff_ffff : 0xffff;
+    this.lo = (sp & this.#mask) >>> 0;
+    this.hi = 0;
+    this.#tlbMode = tlbMode;
+    this.#errorCode = errorCode;
+    return this;
+  }
+
+  /** Linear address of `size` bytes at the stack pointer in core.mem.lo/hi. False: #SS recorded. */
+  #address(size: number): boolean {
+    const mem = this.core.mem;
+    if (this.wide) {
+      if (!isCanonical(this.hi)) return this.#refuse();
+      mem.lo = this.lo;
+      mem.hi = this.hi;
+      return true;
+    }
+    if (
+      (this.#attributes & SEG_UNUSABLE) !== 0 || !withinLimit(this.#attributes, this.#limit, this.lo, size)
+    ) return this.#refuse();
+    mem.lo = (this.#base + this.lo) >>> 0;
+    mem.hi = 0;
+    return true;
+  }
+
+  #refuse(): false {
+    this.core.raise(EXC_SS, this.#errorCode);
+    return false;
+  }
+
+  /** Moves the stack pointer by `delta` bytes. */
+  move(delta: number): void {
+    const sum = this.lo + delta;
+    if (this.wide) {
+      this.hi = (this.hi + (sum < 0 ? -1 : sum > 0xffff_ffff ? 1 : 0)) >>> 0;
+      this.lo = sum >>> 0;
+    } else this.lo = (sum & this.#mask) >>> 0;
+  }
+
+  /** Pushes `size` (2, 4, 8) bytes. False: fault recorded. */
+  push(size: number, lo: number, hi = 0): boolean {
+    this.move(-size);
+    const mem = this.core.mem;
+    if (!this.#address(size)) return false;
+    mem.setWord(0, lo);
+    mem.setWord(1, hi);
+    return mem.store(mem.lo, mem.hi, size, this.#tlbMode, EXC_SS);
+  }
+
+  /** Pushes the first `bytes` of core.mem's words at once, lowest address first. False: fault recorded. */
+  pushBlock(bytes: number): boolean {
+    this.move(-bytes);
+    const mem = this.core.mem;
+    return this.#address(bytes) && mem.store(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS);
+  }
+
+  /** Pops into core.mem.word(0), word(1). False: fault recorded. */
+  pop(size: number): boolean {
+    if (!this.popBlock(size)) return false;
+    if (size < 8) {
+      const mem = this.core.mem;
+      mem.setWord(1, 0);
+      if (size === 2) mem.setWord(0, mem.word(0) & 0xffff);
+    }
+    return true;
+  }
+
+  /** Pops `bytes` into core.mem's words. False: fault recorded. */
+  popBlock(bytes: number): boolean {
+    const mem = this.core.mem;
+    if (!this.#address(bytes) || !mem.load(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS)) return false;
+    this.move(bytes);
+    return true;
+  }
+
+  /** Makes the stack pointer architectural. A 16-bit stack keeps the upper bits of ESP. */
+  commit(): void {
+    const u32 = this.core.u32;
+    if (this.wide) {
+      u32[RSP_AT] = this.lo;
+      u32[RSP_AT + 1] = this.hi;
+    } else if (this.#mask === 0xffff) u32[RSP_AT] = ((u32[RSP_AT] as number) & 0xffff_0000) | this.lo;
+    else {
+      u32[RSP_AT] = this.lo;
+      u32[RSP_AT + 1] = 0;
+    }
+  }
+}
+
+/** Reads RSP0..2 (`index` 0..2) or IST1..7 (3 + n) of a 64-bit TSS into core.mem. False: fault recorded. */
+export function readLongTssStack(core: CpuCore, index: number, external: number): boolean {
+  const at = S.es + TR * segmentLayout.size, s = core.s;
+  const offset = index < 3 ? 4 + index * 8 : 0x24 + (index - 4) * 8;
+  if ((core.attributes(TR) & SEG_UNUSABLE) !== 0 || offset + 7 > s.get32(at + segmentLayout.at.limit)) {
+    core.raise(EXC_TS, (core.selector(TR) & 0xfffc) | external);
+    return false;
+  }
+  const lo = s.get32(at) + offset;
+  const hi = (s.get32(at + 4) + (lo > 0xffff_ffff ? 1 : 0)) >>> 0;
+  if (!core.mem.read64(lo >>> 0, hi, IMPLICIT)) return false;
+  if (!isCanonical(core.mem.hi)) {
+    core.raise(EXC_SS, external);
+    return false;
+  }
+  return true;
+}
+
+/** A stack for privilege `dpl` out of a 16- or 32-bit TSS. */
+export interface LegacyTssStack {
+  selector: number;
+  sp: number;
+}
+
+/** Reads SSn:ESPn and checks the stack segment into `d`. False: fault recorded. */
+export function readLegacyTssStack(
+  core: CpuCore,
+  dpl: number,
+  external: number,
+  into: LegacyTssStack,
+  d: Descriptor,
+): boolean {
+  const at = S.es + TR * segmentLayout.size, s = core.s;
+  const narrow = (core.attributes(TR) & 0xd) === SYS_TSS16;
+  const offset = narrow ? 2 + dpl * 4 : 4 + dpl * 8;
+  if (
+    (core.attributes(TR) & SEG_UNUSABLE) !== 0 ||
+    offset + (narrow ? 3 : 5) > s.get32(at + segmentLayout.at.limit)
+  ) {
+    core.raise(EXC_TS, (core.selector(TR) & 0xfffc) | external);
+    return false;
+  }
+  const base = s.get32(at), mem = core.mem;
+  const sp = narrow
+    ? mem.read16((base + offset) >>> 0, 0, IMPLICIT)
+    : mem.read32((base + offset) >>> 0, 0, IMPLICIT);
+  if (sp === -1) return false;
+  const selector = mem.read16((base + offset + (narrow ? 2 : 4)) >>> 0, 0, IMPLICIT);
+  if (selector === -1) return false;
+  into.sp = sp;
+  into.selector = selector;
+  const error = (selector & 0xfffc) | external;
+  if ((selector & 0xfffc) === 0) {
+    core.raise(EXC_TS, external);
+    return false;
+  }
+  if (!fetchDescriptor(core, selector, d, EXC_TS, external)) return false;
+  const ar = attributesOf(d);
+  if ((selector & 3) !== dpl || dplOf(ar) !== dpl || (ar & SEG_S) === 0 || (ar & 0xa) !== 2) {
+    core.raise(EXC_TS, error);
+    return false;
+  }
+  if ((ar & SEG_P) === 0) {
+    core.raise(EXC_SS, error);
+    return false;
+  }
+  return true;
+}

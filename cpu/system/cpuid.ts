@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+/**
+ * CPUID: an x86-64-v2 processor that advertises what is implemented. Rules: SDM Vol. 2A CPUID; AMD APM Vol. 3 §E.
+ *
+ * The Intel model is family 6, model 0x36 (an in-order Atom). Linux lists it as NO_SPECULATION
+ * (arch/x86/kernel/cpu/common.c, cpu_vuln_whitelist), which is the truth about this CPU: no Meltdown, so no page
+ * table isolation; no Spectre v1/v2, so no retpolines, RSB filling or LFENCEs; no MDS, so no VERW on exits.
+ * IA32_ARCH_CAPABILITIES says the same bit by bit, for kernels that ask it (FreeBSD: RDCL_NO turns PTI off).
+ * The AMD model is a family 0xf K8: not affected by Meltdown, MDS or L1TF, but Linux uses retpolines on it.
+ *
+ * Leaf 0x15 gives TSC and APIC timer ("crystal") frequencies, so that nobody calibrates.
+ * Left out: performance monitoring (leaf 0xa), MONITOR/MWAIT, PCID, thermal sensors.
+ * @module
+ */
+import type { CpuCore } from "../core.ts";
+import { PHYSICAL_BITS } from "../mmu/mmu.ts";
+import { CR4_OSXSAVE, S } from "../state/state.ts";
+import { NEXT, type Status } from "../state/status.ts";
+
+/** Who the CPU says made it. */
+export type CpuVendor = "GenuineIntel" | "AuthenticAMD";
+
+/** Leaf 1 EAX: family, model, stepping. */
+export const CPUID_SIGNATURE: { readonly [V in CpuVendor]: number } = {
+  GenuineIntel: 0x0003_0661,
+  AuthenticAMD: 0x0006_0fb1,
+};
+
+/** Brand string, leaves 0x8000_0002..4. */
+export const BRAND = "Xenner virtual CPU";
+/** Bytes of an XSAVE area for x87 and SSE: legacy region and header. */
+export const XSAVE_BYTES = 576;
+
+const bit = (...numbers: number[]) => numbers.reduce((sum, n) => sum | (1 << n), 0) >>> 0;
+
+/** FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
+const LEAF1_EDX = bit(0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
+/** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE hypervisor. */
+const LEAF1_ECX = bit(0, 9, 13, 19, 20, 21, 23, 24, 26, 31);
+const LEAF1_ECX_OSXSAVE = bit(27);
+/** FSGSBASE TSC_ADJUST SMEP ERMS SMAP. */
+const LEAF7_EBX = bit(0, 1, 7, 9, 20);
+/** UMIP. */
+const LEAF7_ECX = bit(2);
+/** ARCH_CAPABILITIES. */
+const LEAF7_EDX_INTEL = bit(29);
+/** LAHF. */
+const EXTENDED1_ECX = bit(0);
+/** SYSCALL NX PAGE1GB RDTSCP LM. */
+const EXTENDED1_EDX = bit(11, 20, 26, 27, 29);
+/** Leaf-1 EDX bits that AMD repeats in leaf 0x8000_0001. */
+const AMD_REPEATED = bit(0, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 23, 24);
+
+/** EAX EBX ECX EDX. */
+export type CpuidLeaf = readonly [number, number, number, number];
+const ZERO: CpuidLeaf = [0, 0, 0, 0];
+
+/** A cache for leaf 4: 64-byte lines. */
+function cache(type: number, level: number, ways: number, sets: number): CpuidLeaf {
+  return [type | (level << 5) | (1 << 8), (63 | ((ways - 1) << 22)) >>> 0, sets - 1, 0];
+}
+/** L1D 32 KiB, L1I 32 KiB, L2 1 MiB, L3 16 MiB. */
+const CACHES: readonly CpuidLeaf[] = [
+  cache(1, 1, 8, 64),
+  cache(2, 1, 8, 64),
+  cache(3, 2, 16, 1024),
+  cache(3, 3, 16, 16384),
+];
+
+function text(s: string, at: number): number {
+  const code = (i: number) => at + i < s.length ? s.charCodeAt(at + i) : 0;
+  return (code(0) | (code(1) << 8) | (code(2) << 16) | (code(3) << 24)) >>> 0;
+}
+
+function gcd(a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b];
+  return a;
+}
+
+/** What CPUID answers. */
+export function cpuidLeaf(core: CpuCore, leaf: number, subleaf: number): CpuidLeaf {
+  if (leaf >= 0x4000_0000 && leaf < 0x8000_0000) return core.hooks.cpuid(leaf, subleaf) ?? ZERO;
+  const intel = core.vendor === "GenuineIntel";
+  return leaf < 0x4000_0000 ? basicLeaf(core, intel, leaf, subleaf) : extendedLeaf(core, intel, leaf);
+}
+
+function basicLeaf(core: CpuCore, intel: boolean, leaf: number, subleaf: number): CpuidLeaf {
+  const { apicId, tscHz } = core.hooks;
+  switch (leaf) {
+    case 0:
+      return [intel ? 0x16 : 0xd, text(core.vendor, 0), text(core.vendor, 8), text(core.vendor, 4)];
+    case 1: {
+      const osxsave = (core.s.get32(S.cr4) & CR4_OSXSAVE) !== 0 ? LEAF1_ECX_OSXSAVE : 0;
+      const ebx = ((apicId & 0xff) << 24) | (1 << 16) | (8 << 8);
+      return [CPUID_SIGNATURE[core.vendor], ebx >>> 0, (LEAF1_ECX | osxsave) >>> 0, LEAF1_EDX];
+    }
+    case 2:
+      return intel ? [0x00ff_0001, 0, 0, 0] : ZERO; // 0xff: see leaf 4
+    case 4:
+      return intel ? CACHES[subleaf] ?? ZERO : ZERO;
+    case 6:
+      return [bit(2), 0, 0, 0]; // ARAT: the APIC timer runs in C-states
+    case 7:
+      return subleaf === 0 ? [0, LEAF7_EBX, LEAF7_ECX, intel ? LEAF7_EDX_INTEL : 0] : ZERO;
+    case 0xb: {
+      if (!intel) return ZERO;
+      const level = subleaf === 0 ? 1 : subleaf === 1 ? 2 : 0; // thread, core
+      return [0, level === 0 ? 0 : 1, (subleaf & 0xff) | (level << 8), apicId];
+    }
+    case 0xd:
+      if (subleaf === 0) return [3, XSAVE_BYTES, XSAVE_BYTES, 0];
+      return subleaf === 1 ? [bit(0), 0, 0, 0] : ZERO; // XSAVEOPT
+    case 0x15: {
+      if (!intel) return ZERO;
+      const g = gcd(tscHz, core.crystalHz);
+      return [core.crystalHz / g, tscHz / g, core.crystalHz, 0];
+    }
+    case 0x16: {
+      const mhz = Math.round(tscHz / 1e6) & 0xffff;
+      return intel ? [mhz, mhz, 100, 0] : ZERO;
+    }
+    default:
+      return ZERO;
+  }
+}
+
+function extendedLeaf(core: CpuCore, intel: boolean, leaf: number): CpuidLeaf {
+  switch (leaf) {
+    case 0x8000_0000:
+      return intel
+        ? [0x8000_0008, 0, 0, 0]
+        : [0x8000_0008, text(core.vendor, 0), text(core.vendor, 8), text(core.vendor, 4)];
+    case 0x8000_0001: {
+      const repeated = intel ? 0 : LEAF1_EDX & AMD_REPEATED;
+      return [intel ? 0 : CPUID_SIGNATURE[core.vendor], 0, EXTENDED1_ECX, (EXTENDED1_EDX | repeated) >>> 0];
+    }
+    case 0x8000_0002:
+    case 0x8000_0003:
+    case 0x8000_0004: {
+      const at = (leaf - 0x8000_0002) * 16;
+      return [text(BRAND, at), text(BRAND, at + 4), text(BRAND, at + 8), text(BRAND, at + 12)];
+    }
+    case 0x8000_0005: // L1D and L1I: 32 KiB, 8 ways, 64-byte lines
+      return intel ? ZERO : [0, 0, 0x2008_0140, 0x2008_0140];
+    case 0x8000_0006: // L2: 1 MiB, 16 ways (code 8)
+      return [0, 0, 0x0400_8040, 0];
+    case 0x8000_0007:
+      return [0, 0, 0, bit(8)]; // invariant TSC
+    case 0x8000_0008:
+      return [PHYSICAL_BITS | (48 << 8), 0, 0, 0];
+    default:
+      return ZERO;
+  }
+}
+
+/** CPUID. */
+export function cpuid(core: CpuCore): Status {
+  const s = core.s;
+  const [eax, ebx, ecx, edx] = cpuidLeaf(core, s.gpr32(0), s.gpr32(1));
+  s.setGpr32(0, eax);
+  s.setGpr32(3, ebx);
+  s.setGpr32(1, ecx);
+  s.setGpr32(2, edx);
+  return NEXT;
+}

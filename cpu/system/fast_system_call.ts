@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+/**
+ * SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS. Rules: SDM Vol. 3A §5.8.7-5.8.8, Vol. 2B. With vendor
+ * AuthenticAMD: SYSCALL from compatibility mode goes to CSTAR, SYSENTER in long mode is #UD (APM Vol. 2 §6.1).
+ * Left out: SYSCALL outside long mode (#UD).
+ * @module
+ */
+import type { CpuCore } from "../core.ts";
+import { isCanonical } from "../mmu/mmu.ts";
+import {
+  CS,
+  EFER_SCE,
+  EXC_GP,
+  EXC_UD,
+  FLAG_IF,
+  FLAG_VM,
+  GS,
+  S,
+  SEG_DB,
+  SEG_G,
+  SEG_L,
+  segmentLayout,
+  SS,
+} from "../state/state.ts";
+import { DISPATCH, NEXT, type Status } from "../state/status.ts";
+
+const RCX_AT = (S.gpr >> 2) + 2, R11_AT = (S.gpr >> 2) + 22;
+/** Flat segments as these instructions make them: present, accessed; code is readable, data writable. */
+const CODE = 0x9b | SEG_G, DATA = 0x93 | SEG_G | SEG_DB;
+
+function setFlat(
+  core: CpuCore,
+  selector: number,
+  stackSelector: number,
+  cpl: number,
+  codeSize: number,
+): void {
+  core.setCpl(cpl);
+  core.setSegment(CS, (selector & 0xfffc) | cpl, 0, 0, 0xffff_ffff, CODE | codeSize | (cpl << 5));
+  core.setSegment(SS, (stackSelector & 0xfffc) | cpl, 0, 0, 0xffff_ffff, DATA | (cpl << 5));
+}
+
+/** SYSCALL. */
+export function syscall(core: CpuCore, rec: number): Status {
+  const u32 = core.u32, s = core.s;
+  const bits = core.codeBits;
+  if (
+    !core.longMode || (s.get32(S.efer) & EFER_SCE) === 0 || (bits !== 64 && core.vendor !== "AuthenticAMD")
+  ) {
+    return core.raise(EXC_UD);
+  }
+  core.setRipBehind(rec);
+  const flags = core.rflags;
+  u32[RCX_AT] = core.ripLo;
+  u32[RCX_AT + 1] = core.ripHi;
+  u32[R11_AT] = flags;
+  u32[R11_AT + 1] = 0;
+  const selector = s.get32(S.star + 4) & 0xffff;
+  setFlat(core, selector, selector + 8, 0, SEG_L);
+  setFlags(core, flags & ~s.get32(S.fmask));
+  const at = bits === 64 ? S.lstar : S.cstar;
+  core.setRip(s.get32(at), s.get32(at + 4));
+  return DISPATCH;
+}
+
+function setFlags(core: CpuCore, flags: number): void {
+  core.setRflags(flags);
+  core.updateMode();
+}
+
+/** SYSRET. `opBytes` 8: to 64-bit code. */
+export function sysret(core: CpuCore, opBytes: number): Status {
+  const u32 = core.u32, s = core.s;
+  if (core.codeBits !== 64 || (s.get32(S.efer) & EFER_SCE) === 0) return core.raise(EXC_UD);
+  if (core.cpl !== 0) return core.raise(EXC_GP, 0);
+  const lo = u32[RCX_AT] as number, hi = u32[RCX_AT + 1] as number;
+  const star = s.get32(S.star + 4) >>> 16;
+  if (opBytes === 8) {
+    if (!isCanonical(hi)) return core.raise(EXC_GP, 0);
+    setFlat(core, star + 16, star + 8, 3, SEG_L);
+    core.setRip(lo, hi);
+  } else {
+    setFlat(core, star, star + 8, 3, SEG_DB);
+    core.setRip(lo, 0);
+  }
+  setFlags(core, (u32[R11_AT] as number) & 0x3c_7fd7);
+  core.checkInterrupts();
+  return DISPATCH;
+}
+
+/** SYSENTER. */
+export function sysenter(core: CpuCore): Status {
+  const s = core.s;
+  const long = core.longMode;
+  if (long && core.vendor === "AuthenticAMD") return core.raise(EXC_UD);
+  const selector = s.get32(S.sysenterCs) & 0xfffc;
+  if (!core.protectedMode || selector === 0) return core.raise(EXC_GP, 0);
+  const at = S.eflags;
+  s.set32(at, s.get32(at) & ~(FLAG_IF | FLAG_VM));
+  setFlat(core, selector, selector + 8, 0, long ? SEG_L : SEG_DB);
+  core.updateMode();
+  const hi = long ? 0xffff_ffff : 0;
+  core.u32[(S.gpr >> 2) + 8] = s.get32(S.sysenterEsp);
+  core.u32[(S.gpr >> 2) + 9] = s.get32(S.sysenterEsp + 4) & hi;
+  core.setRip(s.get32(S.sysenterEip), (s.get32(S.sysenterEip + 4) & hi) >>> 0);
+  return DISPATCH;
+}
+
+/** SYSEXIT. `opBytes` 8: to 64-bit code. */
+export function sysexit(core: CpuCore, opBytes: number): Status {
+  const s = core.s;
+  if (core.longMode && core.vendor === "AuthenticAMD") return core.raise(EXC_UD);
+  const selector = s.get32(S.sysenterCs) & 0xfffc;
+  if (!core.protectedMode || selector === 0 || core.cpl !== 0) return core.raise(EXC_GP, 0);
+  const wide = opBytes === 8;
+  const rdxLo = s.gpr32(2), rdxHi = s.get32(S.gpr + 2 * 8 + 4);
+  const rcxLo = s.gpr32(1), rcxHi = s.get32(S.gpr + 1 * 8 + 4);
+  if (wide && (!isCanonical(rdxHi) || !isCanonical(rcxHi))) return core.raise(EXC_GP, 0);
+  const base = selector + (wide ? 32 : 16);
+  setFlat(core, base, base + 8, 3, wide ? SEG_L : SEG_DB);
+  core.updateMode();
+  core.u32[(S.gpr >> 2) + 8] = rcxLo;
+  core.u32[(S.gpr >> 2) + 9] = wide ? rcxHi : 0;
+  core.setRip(rdxLo, wide ? rdxHi : 0);
+  return DISPATCH;
+}
+
+/** SWAPGS. */
+export function swapgs(core: CpuCore): Status {
+  if (core.codeBits !== 64) return core.raise(EXC_UD);
+  if (core.cpl !== 0) return core.raise(EXC_GP, 0);
+  const u32 = core.u32, gs = (S.es + GS * segmentLayout.size) >> 2, kernel = S.kernelGsBase >> 2;
+  const lo = u32[gs] as number, hi = u32[gs + 1] as number;
+  u32[gs] = u32[kernel] as number;
+  u32[gs + 1] = u32[kernel + 1] as number;
+  u32[kernel] = lo;
+  u32[kernel + 1] = hi;
+  return NEXT;
+}

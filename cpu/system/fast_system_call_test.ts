@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Expected values: SDM Vol. 2B SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS.
+import { assertEquals } from "@std/assert";
+import { TestCore } from "../_test_core.ts";
+import { CS, GS, S, SS } from "../state/state.ts";
+import { DISPATCH, FAULT, NEXT } from "../state/status.ts";
+
+function linux(cpl: number, vendor: "GenuineIntel" | "AuthenticAMD" = "GenuineIntel"): TestCore {
+  const t = new TestCore({ vendor }).long(cpl), s = t.core.s;
+  s.set64(S.star, 0x0023_0010_0000_0000n);
+  s.set64(S.lstar, 0xffff_ffff_8160_0000n);
+  s.set64(S.cstar, 0xffff_ffff_8170_0000n);
+  s.set64(S.fmask, 0x4_7700n);
+  s.set64(S.sysenterCs, 0x10n);
+  s.set64(S.sysenterEsp, 0xffff_8000_0000_9000n);
+  s.set64(S.sysenterEip, 0xffff_ffff_8180_0000n);
+  return t;
+}
+
+Deno.test("SYSCALL and SYSRET", () => {
+  const t = linux(3), { core } = t;
+  core.setRflags(0x4_0747);
+  assertEquals([t.run("syscall"), t.rip], [DISPATCH, 0xffff_ffff_8160_0000n]);
+  assertEquals([t.gpr(1), t.gpr(11), core.rflags], [0x1000_0002n, 0x4_0747n, 0x47]);
+  assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.dataMode], [0, 0x10, 0x18, 0]);
+  assertEquals(core.s.segment(SS), { selector: 0x18, base: 0n, limit: 0xffff_ffff, attributes: 0xc093 });
+  core.s.setGpr(11, 0x1_0246n); // RF is not restored
+  assertEquals([t.run("sysret", 8), t.rip, core.rflags], [DISPATCH, 0x1000_0002n, 0x246]);
+  assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.codeBits], [3, 0x33, 0x2b, 64]);
+});
+
+Deno.test("SYSRET to 32-bit code, and to a non-canonical RIP", () => {
+  const t = linux(0);
+  t.core.s.setGpr(1, 0x1_0000_1000n);
+  t.core.s.setGpr(11, 0x202n);
+  assertEquals([t.run("sysret", 4), t.rip, t.core.codeBits, t.core.selector(CS)], [
+    DISPATCH,
+    0x1000n,
+    32,
+    0x23,
+  ]);
+  const u = linux(0);
+  u.core.s.setGpr(1, 1n << 47n);
+  assertEquals([u.run("sysret", 8), u.fault, u.core.cpl], [FAULT, "13:0", 0]);
+  assertEquals([linux(3).run("sysret", 8)], [FAULT]);
+});
+
+Deno.test("SYSCALL needs EFER.SCE; from compatibility mode it is AMD's", () => {
+  const t = linux(3);
+  t.core.s.set64(S.efer, 0xd00n);
+  assertEquals([t.run("syscall"), t.fault], [FAULT, "6:-1"]);
+  for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
+    const c = linux(3, vendor);
+    const cs = c.core.s.segment(CS);
+    c.core.s.setSegment(CS, { ...cs, attributes: 0xc0fb });
+    c.core.updateMode();
+    const status = c.run("syscall");
+    if (vendor === "GenuineIntel") assertEquals([status, c.fault], [FAULT, "6:-1"]);
+    else assertEquals([status, c.rip], [DISPATCH, 0xffff_ffff_8170_0000n]);
+  }
+});
+
+Deno.test("SYSENTER and SYSEXIT in long mode", () => {
+  const t = linux(3), { core } = t;
+  assertEquals([t.run("sysenter"), t.rip, t.gpr(4)], [
+    DISPATCH,
+    0xffff_ffff_8180_0000n,
+    0xffff_8000_0000_9000n,
+  ]);
+  assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.rflags & 0x200], [0, 0x10, 0x18, 0]);
+  core.s.setGpr(2, 0x7fff_0000_1000n);
+  core.s.setGpr(1, 0x7fff_0000_2000n);
+  assertEquals([t.run("sysexit", 8), t.rip, t.gpr(4)], [DISPATCH, 0x7fff_0000_1000n, 0x7fff_0000_2000n]);
+  assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.codeBits], [3, 0x33, 0x3b, 64]);
+});
+
+Deno.test("SYSENTER in 32-bit mode, with SYSENTER_CS null", () => {
+  const t = new TestCore().protected32(3), s = t.core.s;
+  assertEquals([t.run("sysenter"), t.fault], [FAULT, "13:0"]);
+  s.set64(S.sysenterCs, 0x60n);
+  s.set64(S.sysenterEsp, 0xc000_9000n);
+  s.set64(S.sysenterEip, 0xc010_0000n);
+  assertEquals([t.run("sysenter"), t.rip, t.gpr(4)], [DISPATCH, 0xc010_0000n, 0xc000_9000n]);
+  assertEquals([t.core.selector(CS), t.core.selector(SS), t.core.codeBits], [0x60, 0x68, 32]);
+  s.setGpr(2, 0x8048000n);
+  s.setGpr(1, 0xbfff_f000n);
+  assertEquals([t.run("sysexit", 4), t.rip, t.gpr(4), t.core.selector(CS)], [
+    DISPATCH,
+    0x8048000n,
+    0xbfff_f000n,
+    0x73,
+  ]);
+  assertEquals([t.run("sysexit", 4), t.fault], [FAULT, "13:0"]); // CPL 3 now
+});
+
+Deno.test("SWAPGS", () => {
+  const t = linux(0), s = t.core.s;
+  t.core.setSegment(GS, 0, 0x1000, 0x7f, 0, 1 << 16);
+  s.set64(S.kernelGsBase, 0xffff_8880_0000_0000n);
+  assertEquals(t.run("swapgs"), NEXT);
+  assertEquals([s.segment(GS).base, s.get64(S.kernelGsBase)], [0xffff_8880_0000_0000n, 0x7f_0000_1000n]);
+  assertEquals([linux(3).run("swapgs")], [FAULT]);
+});

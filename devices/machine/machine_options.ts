@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/** What a machine is made of and how it ends: the types that mod.ts, the command line and the machine share. @module */
+import type { Engine } from "../../cpu/cpu.ts";
+import type { Tracer } from "../../cpu/base/trace.ts";
+import type { NamedFile } from "../loaders/named_file.ts";
+import type { NetEnd } from "../../net/ends/end.ts";
+
+/** hvm: a PC with the Xen platform device; pvh: Xen's PVH platform, without most PC devices. */
+export type MachineType = "hvm" | "pvh";
+
+/** A byte stream of the guest: what it prints goes to `output`. */
+export interface ConsoleSink {
+  /** Gets what the guest printed. Copy bytes you keep. */
+  output(bytes: Uint8Array): void;
+}
+
+/** One network interface. */
+export interface NetOptions {
+  /** The host's end; the machine takes it over and closes it. */
+  readonly end: NetEnd;
+  /** Six bytes; default 00:16:3e:00:00:NN. */
+  readonly mac?: Uint8Array;
+  /** Most queues offered to the guest; default 1. */
+  readonly queues?: number;
+}
+
+/** The host's clocks, injected: nothing below the command line reads them itself. */
+export interface HostClock {
+  /** Monotonic nanoseconds. */
+  monotonicNs(): number;
+  /** UNIX time in seconds, with fraction. */
+  unixSeconds(): number;
+  /** Resolves after `ms` milliseconds, or earlier when `wake` resolves or one of the descriptors has input. */
+  sleep(ms: number, wake: Promise<void>, fds: readonly number[]): Promise<void>;
+  /** Lets the event loop run once; soon back. */
+  breathe(): Promise<void>;
+}
+
+/** Everything Machine.create wants. */
+export interface MachineOptions {
+  /** A bzImage or an ELF file. */
+  readonly kernel: NamedFile;
+  /** An initramfs. */
+  readonly initrd?: NamedFile;
+  /** Kernel command line. */
+  readonly append?: string;
+  /** Bytes of RAM: whole pages, up to 3 GiB. Default 512 MiB. */
+  readonly memoryBytes?: number;
+  /** Default: hvm for a bzImage, pvh for an ELF file. */
+  readonly type?: MachineType;
+  /** Network interfaces, in the order of the guest's devices. */
+  readonly nets?: readonly NetOptions[];
+  /** The first 16550. */
+  readonly serial?: ConsoleSink;
+  /** The Xen PV console (and console_io). */
+  readonly console?: ConsoleSink;
+  /** How instructions are executed; default "interp". */
+  readonly engine?: Engine;
+  /** Time follows the instruction count: a run is the same every time. */
+  readonly icount?: boolean;
+  /** How many hypercall pages the guest is told to load. */
+  readonly hypercallPages?: 1 | 2;
+  /** Xen version the guest sees; default 4.17. */
+  readonly xenVersion?: { readonly major: number; readonly minor: number };
+  /** A guest's reboot ends the run with reason "reboot" instead of restarting. */
+  readonly noReboot?: boolean;
+  /** For counters, warnings and traces. */
+  readonly tracer?: Tracer;
+  /** The host's clocks. */
+  readonly clock: HostClock;
+  /** Called by Machine.close, at its end: for what was made for this machine only. */
+  readonly onClose?: () => void;
+}
+
+/** How a run ended. */
+export type ExitReason = "poweroff" | "reboot" | "crash" | "suspend" | "stopped";
+
+/** What Machine.run resolves to. */
+export interface ExitInfo {
+  /** Why. */
+  readonly reason: ExitReason;
+  /** For a crash: what happened, one line. */
+  readonly detail?: string;
+}
+
+/** Counters of a machine, for --stats. */
+export interface MachineStats {
+  /** Guest instructions executed. */
+  readonly instructions: number;
+  /** Time it ran, sleep included. */
+  readonly seconds: number;
+  /** Million instructions per second of that time. */
+  readonly mips: number;
+  /** By name: exits, exceptions, hypercalls, interrupts, network and device counters. */
+  readonly counters: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A repeating hub between ends in one process: guests, the built-in responder, and (by crossConnect) a TAP or any other
+ * end. Every frame goes to every other port; checksums and segments are made in software only for ports whose
+ * receiver does not take the offload.
+ *
+ * Not done: learning addresses (a guest's netfront drops what is not for it).
+ * @module
+ */
+import type { Tracer } from "../../cpu/base/trace.ts";
+import { DeliveryQueue } from "../netback/delivery_queue.ts";
+import { type Frame, type FrameReceiver, MIN_FRAME_BYTES, type NetEnd, OFFLOAD_ALL } from "./end.ts";
+
+/** What waits for a port whose receiver has no room. */
+const PORT_LIMITS = { frames: 1024, bytes: 4 << 20 };
+/** How deep a frame may travel through hubs that answer or forward at once, before we call it a loop. */
+const MAX_DEPTH = 8;
+
+/** See the module's description. */
+export class Hub {
+  readonly #ports = new Set<HubPort>();
+  #depth = 0;
+
+  /** `tracer`: for counters and warnings. */
+  constructor(readonly tracer?: Tracer) {}
+
+  /** A new port. Close it to unplug. */
+  port(name = `hub${this.#ports.size}`): NetEnd {
+    const port = new HubPort(this, name);
+    this.#ports.add(port);
+    return port;
+  }
+
+  /**
+   * Hands a frame to all other ports.
+   * @internal
+   */
+  repeat(from: HubPort, frame: Frame): boolean {
+    if (this.#depth === MAX_DEPTH) {
+      this.tracer?.warnOnce("net.hub.loop", "a hub's frames come back to it: it is part of a loop");
+      return false;
+    }
+    this.#depth++;
+    try {
+      for (const port of this.#ports) if (port !== from) port.take(frame);
+    } finally {
+      this.#depth--;
+    }
+    return true;
+  }
+
+  /**
+   * Forgets a port.
+   * @internal
+   */
+  remove(port: HubPort): void {
+    this.#ports.delete(port);
+  }
+}
+
+class HubPort implements NetEnd {
+  readonly offloads = OFFLOAD_ALL;
+  readonly #queue = new DeliveryQueue(PORT_LIMITS);
+  #receiver: FrameReceiver | undefined;
+
+  constructor(readonly hub: Hub, readonly name: string) {}
+
+  send(frame: Frame): boolean {
+    return frame.length >= MIN_FRAME_BYTES && this.hub.repeat(this, frame);
+  }
+
+  take(frame: Frame): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined) return;
+    const before = this.#queue.dropped;
+    if (this.#queue.offer(receiver, frame) > 0) receiver.flush();
+    this.hub.tracer?.counters.add("net.hub.dropped", this.#queue.dropped - before);
+  }
+
+  attach(receiver: FrameReceiver | undefined): void {
+    this.#queue.clear();
+    this.#receiver = receiver;
+  }
+
+  /** Nothing to do: frames are made to fit when they come, and a queue holds no more than a moment. */
+  receiverChanged(): void {}
+
+  poll(): number {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#queue.waiting === 0) return 0;
+    const delivered = this.#queue.drain(receiver);
+    if (delivered > 0) receiver.flush();
+    return delivered;
+  }
+
+  pollFd(): number {
+    return -1;
+  }
+
+  close(): void {
+    this.attach(undefined);
+    this.hub.remove(this);
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The few functions of the C library that Linux host ends need, by Deno's FFI. A door to the host: nothing else in
+ * net/ but tap.ts and other host ends may import it. Loaded on first use; importing needs no permission.
+ *
+ * Not done: other systems than Linux (no TAP with offloads there).
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+
+const symbols = {
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  ioctl_value: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },
+  // ssize_t, but never more than a frame: 32 bits hold it and spare a BigInt
+  readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  ppoll: { parameters: ["buffer", "u64", "buffer", "pointer"], result: "i32", nonblocking: true },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The C library, with errno. */
+export interface Libc {
+  readonly call: Deno.DynamicLibrary<typeof symbols>["symbols"];
+  /**
+   * errno of this thread, as plain memory: read it right after the call that failed. (Calling __errno_location anew
+   * for each error would leave time for the runtime to change errno in between.)
+   */
+  errno(): number;
+}
+
+let loaded: Libc | undefined;
+
+/** Loads the C library once. Throws ConfigError where there is none or no right to use it. */
+export function libc(): Libc {
+  if (loaded !== undefined) return loaded;
+  if (Deno.build.os !== "linux") {
+    throw new ConfigError(`Cannot use TAP devices on ${Deno.build.os}: they need Linux`, "host");
+  }
+  let failure: unknown;
+  for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
+    try {
+      const call = Deno.dlopen(name, symbols).symbols;
+      const where = call.__errno_location();
+      if (where === null) throw new Error("__errno_location returned NULL");
+      const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4));
+      return loaded = { call, errno: () => errno[0] as number };
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) {
+        throw new ConfigError("Cannot load the C library: run with --allow-ffi", "host", { cause: error });
+      }
+      failure ??= error;
+    }
+  }
+  throw new ConfigError("Cannot load the C library: neither glibc nor musl was found", "host", {
+    cause: failure,
+  });
+}
+
+/** errno values, with their messages. */
+export const EPERM = 1;
+export const ENOENT = 2;
+export const EINTR = 4;
+export const EIO = 5;
+export const ENXIO = 6;
+export const EBADF = 9;
+export const EAGAIN = 11;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const ENODEV = 19;
+export const EINVAL = 22;
+export const EBADFD = 77;
+
+const MESSAGES = new Map([
+  [EPERM, "operation not permitted"],
+  [ENOENT, "no such file"],
+  [EIO, "input/output error"],
+  [ENXIO, "no such device"],
+  [EBADF, "bad file descriptor"],
+  [EACCES, "permission denied"],
+  [EBUSY, "device or resource busy"],
+  [ENODEV, "no such device"],
+  [EINVAL, "invalid argument"],
+  [EBADFD, "file descriptor in bad state"],
+]);
+
+/** What an errno means, in words. */
+export function strerror(errno: number): string {
+  return MESSAGES.get(errno) ?? `errno ${errno}`;
+}
+
+/** A C string. */
+export function cstring(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+const bases = new WeakMap<ArrayBufferLike, number>();
+let lastBuffer: ArrayBufferLike | undefined;
+let lastBase = 0;
+
+/**
+ * Address of a buffer's first byte. Remembered: a buffer whose `buffer` property was read never moves, and when it
+ * is detached its views have no length any more, so that a stale address is never used.
+ */
+function baseAddress(buffer: ArrayBufferLike): number {
+  if (buffer === lastBuffer) return lastBase;
+  let base = bases.get(buffer);
+  if (base === undefined) {
+    base = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(buffer as ArrayBuffer))));
+    bases.set(buffer, base);
+  }
+  lastBuffer = buffer;
+  lastBase = base;
+  return base;
+}
+
+/** struct iovec[], filled without allocating. */
+export class IoVec {
+  /** What goes to readv and writev. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Entries filled. */
+  count = 0;
+  readonly #words: Uint32Array; // two per pointer, low word first: every Linux Deno runs on is little-endian
+
+  constructor(readonly capacity: number) {
+    this.#words = new Uint32Array(capacity * 4);
+    this.bytes = new Uint8Array(this.#words.buffer as ArrayBuffer);
+  }
+
+  /** Adds a range; the caller keeps it alive until the system call is over. False when full. */
+  add(range: Uint8Array): boolean {
+    if (this.count === this.capacity) return false;
+    const address = baseAddress(range.buffer) + range.byteOffset;
+    const w = this.#words;
+    const i = this.count++ * 4;
+    w[i] = address;
+    w[i + 1] = address / 2 ** 32;
+    w[i + 2] = range.length;
+    w[i + 3] = 0;
+    return true;
+  }
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Network backend: connects a guest's netfront with a host end. Rules: Xen public/io/netif.h. This file negotiates,
+ * makes the queues and filters multicast; netback_tx.ts and netback_rx.ts move the packets.
+ *
+ * Offered: sg, GSO and checksum offload for TCP over IPv4 and IPv6 both ways, rx-copy, several queues, split event
+ * channels, multicast control, carrier. Not done: rx-flip and GSO prefix (obsolete), the control ring (hashes, static
+ * grants; frontends do without), rate limits.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { Tracer } from "../../cpu/base/trace.ts";
+import type { BackendHost, BackendPort, MappedGrant } from "../../xen/backend/host.ts";
+import { BackRing } from "../../xen/backend/ring.ts";
+import {
+  type BackendDriver,
+  type Frontend,
+  FrontendError,
+  type Nodes,
+  XenbusBackend,
+} from "../../xen/backend/xenbus.ts";
+import { NETIF_RX_ENTRY, NETIF_TX_ENTRY } from "../../xen/public/io/netif.ts";
+import { formatMac, parseMac } from "../frames/addresses.ts";
+import {
+  type Frame,
+  type FrameReceiver,
+  type NetEnd,
+  OFFLOAD_CSUM,
+  OFFLOAD_CSUM6,
+  OFFLOAD_NONE,
+  OFFLOAD_TSO4,
+  OFFLOAD_TSO6,
+} from "../ends/end.ts";
+import { Headers } from "../frames/headers.ts";
+import { RxQueue } from "./netback_rx.ts";
+import { type MulticastFilter, TxQueue } from "./netback_tx.ts";
+
+/** Queues offered when not said otherwise. */
+export const DEFAULT_MAX_QUEUES = 4;
+/** Multicast addresses a guest may list; as many as Linux's netback keeps. */
+export const MAX_MULTICAST = 64;
+
+/** What to plug in. */
+export interface NetbackOptions {
+  /** Number of the interface in the guest: vif/0, vif/1, … */
+  readonly devid: number;
+  /** "00:16:3e:12:34:56". */
+  readonly mac: string;
+  /** Told to the guest when given; 1500 is understood otherwise. */
+  readonly mtu?: number;
+  readonly maxQueues?: number;
+  readonly tracer?: Tracer;
+  /** Called when an unplug is complete. */
+  readonly onRemoved?: () => void;
+}
+
+interface Queue {
+  readonly tx: TxQueue;
+  readonly rx: RxQueue;
+}
+
+/** See the module's description. */
+export class Netback {
+  readonly xenbus: XenbusBackend;
+  /** "vif1.0": domain and device, as Linux names it. */
+  readonly name: string;
+  readonly #tracer: Tracer;
+  readonly #maxQueues: number;
+  readonly #multicast = new MulticastList();
+  readonly #headers = new Headers();
+  readonly #anywhere: Uint8Array[] = [];
+  #queues: Queue[] = [];
+  #mappings: MappedGrant[] = [];
+  #ports: BackendPort[] = [];
+  #accepts = OFFLOAD_NONE;
+  #linkUp = true;
+  #moreTx = false;
+
+  /** The end belongs to this device from now on. Nothing happens before {@linkcode start}. */
+  constructor(readonly host: BackendHost, readonly end: NetEnd, options: NetbackOptions) {
+    const { devid, mtu } = options;
+    const mac = parseMac(options.mac);
+    if (mac === undefined || ((mac[0] as number) & 1) !== 0) {
+      throw new ConfigError(`Cannot use ${JSON.stringify(options.mac)} as MAC address of a network device`);
+    }
+    this.name = `vif${host.domid}.${devid}`;
+    this.#tracer = options.tracer ?? new Tracer();
+    this.#maxQueues = options.maxQueues ?? DEFAULT_MAX_QUEUES;
+    const nodes = { mac: formatMac(mac), handle: devid };
+    this.xenbus = new XenbusBackend(host, this.#driver(), {
+      type: "vif",
+      devid,
+      backendNodes: { ...nodes, type: "vif" },
+      frontendNodes: { ...nodes, ...(mtu === undefined ? {} : { mtu }) },
+      tracer: this.#tracer,
+      ...(options.onRemoved === undefined ? {} : { onRemoved: options.onRemoved }),
+    });
+  }
+
+  /** Makes the nodes and waits for the guest's driver. */
+  start(): void {
+    this.xenbus.start();
+  }
+
+  /** Moves what arrived at the end to the guest, and goes on with what a turn left over. Returns frames received. */
+  poll(): number {
+    if (this.#moreTx) {
+      this.#moreTx = false;
+      for (const queue of this.#queues) this.#processTx(queue.tx);
+    }
+    return this.end.poll();
+  }
+
+  /** Plugs the cable in or out: the guest sees the carrier, frames are dropped meanwhile. */
+  setLink(up: boolean): void {
+    if (this.#linkUp === up) return;
+    this.#linkUp = up;
+    this.xenbus.publish({ carrier: Number(up) });
+    if (this.#queues.length > 0) this.end.attach(up ? this.#receiver : undefined);
+  }
+
+  /** Asks the guest to let go of the device, then removes it. */
+  unplug(): void {
+    this.xenbus.unplug();
+  }
+
+  /** Removes the device at once and closes the end. */
+  close(): void {
+    this.xenbus.remove();
+    this.end.close();
+  }
+
+  #driver(): BackendDriver {
+    return {
+      offer: () => this.#offer(),
+      connect: (frontend) => this.#connect(frontend),
+      disconnect: () => this.#disconnect(),
+      frontendChanged: (frontend, name) => {
+        if (name === "request-multicast-control") this.#multicast.active = frontend.readFlag(name);
+      },
+    };
+  }
+
+  #offer(): Nodes {
+    return {
+      "feature-sg": 1,
+      "feature-gso-tcpv4": 1,
+      "feature-gso-tcpv6": 1,
+      "feature-ipv6-csum-offload": 1,
+      "feature-rx-copy": 1,
+      "feature-rx-flip": 0,
+      "feature-multicast-control": 1,
+      "feature-dynamic-multicast-control": 1,
+      "feature-split-event-channels": 1,
+      "multi-queue-max-queues": this.#maxQueues,
+      carrier: Number(this.#linkUp),
+    };
+  }
+
+  #connect(frontend: Frontend): Nodes {
+    if (!frontend.readFlag("request-rx-copy")) throw new FrontendError("Frontend does not use rx-copy");
+    const count = frontend.readU32("multi-queue-num-queues") ?? 1;
+    if (count < 1 || count > this.#maxQueues) {
+      throw new FrontendError(`Frontend wants ${count} queues, 1 to ${this.#maxQueues} are offered`);
+    }
+    const sg = frontend.readFlag("feature-sg");
+    this.#accepts = accepted(frontend, sg);
+    this.#multicast.clear();
+    this.#multicast.active = frontend.readFlag("request-multicast-control");
+    for (let i = 0; i < count; i++) {
+      this.#queues.push(this.#connectQueue(frontend, count === 1 ? "" : `queue-${i}/`, sg));
+    }
+    this.end.attach(this.#linkUp ? this.#receiver : undefined);
+    this.#tracer.log("net", `${this.name} connected: ${count} queues, accepts ${this.#accepts}, sg ${sg}`);
+    return {};
+  }
+
+  #connectQueue(frontend: Frontend, prefix: string, sg: boolean): Queue {
+    const { grants } = this.host;
+    const name = prefix === "" ? this.name : `${this.name} ${prefix.slice(0, -1)}`;
+    const txRing = new BackRing([this.#map(frontend.requireU32(`${prefix}tx-ring-ref`))], NETIF_TX_ENTRY);
+    const rxRing = new BackRing([this.#map(frontend.requireU32(`${prefix}rx-ring-ref`))], NETIF_RX_ENTRY);
+    const tracer = this.#tracer;
+    const onTx = (): void => {
+      this.#processTx(tx);
+    };
+    const onRx = (): void => {
+      this.end.poll();
+    };
+    const split = frontend.readU32(`${prefix}event-channel-tx`) !== undefined;
+    let txPort: BackendPort;
+    let rxPort: BackendPort;
+    if (split) {
+      txPort = this.#bind(frontend.requireU32(`${prefix}event-channel-tx`), onTx);
+      rxPort = this.#bind(frontend.requireU32(`${prefix}event-channel-rx`), onRx);
+    } else {
+      txPort = rxPort = this.#bind(frontend.requireU32(`${prefix}event-channel`), () => {
+        onTx();
+        onRx();
+      });
+    }
+    const rx = new RxQueue({ ring: rxRing, grants, port: rxPort, sg, name, tracer });
+    const tx = new TxQueue({
+      ring: txRing,
+      grants,
+      end: this.end,
+      port: txPort,
+      multicast: this.#multicast,
+      linkUp: () => this.#linkUp,
+      name,
+      tracer,
+    });
+    this.#moreTx = true; // it may have sent before we were there to hear its event
+    return { tx, rx };
+  }
+
+  #map(gref: number): MappedGrant {
+    const mapping = this.host.grants.map(gref, false);
+    if (typeof mapping === "number") {
+      throw new FrontendError(`Cannot map ring reference ${gref}: status ${mapping}`);
+    }
+    this.#mappings.push(mapping);
+    return mapping;
+  }
+
+  #bind(port: number, handler: () => void): BackendPort {
+    const bound = this.host.events.bindInterdomain(port, handler);
+    if (bound === undefined) throw new FrontendError(`Cannot bind event channel ${port}`);
+    this.#ports.push(bound);
+    return bound;
+  }
+
+  #disconnect(): void {
+    for (const queue of this.#queues) queue.tx.closed = true;
+    this.#queues = [];
+    this.#accepts = OFFLOAD_NONE;
+    this.end.attach(undefined);
+    for (const port of this.#ports) port.close();
+    for (const mapping of this.#mappings) mapping.unmap();
+    this.#ports = [];
+    this.#mappings = [];
+    this.#moreTx = false;
+  }
+
+  #processTx(tx: TxQueue): void {
+    this.xenbus.guard(() => {
+      if (tx.process()) this.#moreTx = true;
+    });
+  }
+
+  readonly #receiver: FrameReceiver = this.#makeReceiver();
+
+  /** What the end sees. Ring errors close this device and nothing else, whoever's frame it was. */
+  #makeReceiver(): FrameReceiver {
+    // deno-lint-ignore no-this-alias -- the getter below has a `this` of its own
+    const self = this;
+    return {
+      get accepts() {
+        return self.#accepts;
+      },
+      window: () => this.#guarded(undefined, () => this.#window()),
+      deliver: (frame, inPlace) => this.#guarded(true, () => this.#deliver(frame, inPlace)),
+      flush: () =>
+        this.#guarded(undefined, () => {
+          for (const queue of this.#queues) queue.rx.flush();
+        }),
+    };
+  }
+
+  #guarded<T>(otherwise: T, fn: () => T): T {
+    try {
+      return fn();
+    } catch (error) {
+      if (!(error instanceof FrontendError)) throw error;
+      this.xenbus.fail(error);
+      return otherwise;
+    }
+  }
+
+  #window(): readonly Uint8Array[] | undefined {
+    const only = this.#queues[0];
+    if (this.#queues.length === 1 && only !== undefined) return only.rx.window();
+    // the frame decides the queue: read it elsewhere first, as soon as any queue has room
+    return this.#queues.some((queue) => queue.rx.window() !== undefined) ? this.#anywhere : undefined;
+  }
+
+  #deliver(frame: Frame, inPlace: number): boolean {
+    if (this.#multicast.refuses(frame)) {
+      this.#tracer.counters.add("net.rx.filtered");
+      return true;
+    }
+    const queue = this.#queues.length === 1
+      ? this.#queues[0]
+      : this.#queues[this.#flowHash(frame) % this.#queues.length];
+    return queue === undefined || queue.rx.deliver(frame, inPlace); // no queue: disconnected, the frame is lost
+  }
+
+  /** Frames of one flow have one hash: they stay in order. */
+  #flowHash(frame: Frame): number {
+    const headers = this.#headers;
+    const whole = headers.parse(frame);
+    if (headers.version === 0) return 0;
+    const from = headers.l3 + (headers.version === 4 ? 12 : 8);
+    const to = headers.l3 + (headers.version === 4 ? 20 : 40);
+    let hash = headers.protocol;
+    for (let i = from; i < to; i++) hash = Math.imul(hash, 31) + (headers.bytes[i] as number);
+    if (whole) {
+      for (let i = headers.l4; i < headers.l4 + 4; i++) {
+        hash = Math.imul(hash, 31) + (headers.bytes[i] as number);
+      }
+    }
+    return (hash ^ (hash >>> 15)) >>> 0;
+  }
+}
+
+/** OFFLOAD_* that the frontend takes. GSO frames have blank checksums, so one without the other is none. */
+function accepted(frontend: Frontend, sg: boolean): number {
+  let accepts = OFFLOAD_NONE;
+  if (!frontend.readFlag("feature-no-csum-offload")) {
+    accepts |= OFFLOAD_CSUM;
+    if (sg && frontend.readFlag("feature-gso-tcpv4")) accepts |= OFFLOAD_TSO4;
+  }
+  if (frontend.readFlag("feature-ipv6-csum-offload")) {
+    accepts |= OFFLOAD_CSUM6;
+    if (sg && frontend.readFlag("feature-gso-tcpv6")) accepts |= OFFLOAD_TSO6;
+  }
+  return accepts;
+}
+
+/** The guest's multicast list; filters once the guest asks for it. */
+class MulticastList implements MulticastFilter {
+  active = false;
+  readonly #addresses = new Set<string>();
+
+  add(address: Uint8Array): boolean {
+    if (this.#addresses.size >= MAX_MULTICAST) return this.#addresses.has(formatMac(address));
+    this.#addresses.add(formatMac(address));
+    return true;
+  }
+  remove(address: Uint8Array): void {
+    this.#addresses.delete(formatMac(address));
+  }
+  clear(): void {
+    this.#addresses.clear();
+  }
+  /** True for a multicast frame that is not wanted. */
+  refuses(frame: Frame): boolean {
+    if (!this.active) return false;
+    const first = frame.slices[0]?.[0] ?? 0;
+    if ((first & 1) === 0) return false;
+    const destination = new Uint8Array(6);
+    frame.copyTo(destination);
+    const text = formatMac(destination);
+    return text !== "ff:ff:ff:ff:ff:ff" && !this.#addresses.has(text);
+  }
+}

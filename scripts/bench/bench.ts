@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `deno task bench [PART]... [--repeat=N]`: measures us next to QEMU TCG, and the host where that
+ * means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default), and micro, which runs the
+ * *_bench.ts files. Each figure is the best of N runs (default 3): other processes only ever make things slower.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import type { Engine } from "../../cpu/cpu.ts";
+import { type ProgramRun, runNatively, runOnQemu, runOnTestCpu, whyNotNative } from "./cpu.ts";
+import { type Emulator, measureBoot, measureIdle, measureNet } from "./guests.ts";
+import { type Program, PROGRAMS } from "./programs.ts";
+import { qemuVersion } from "./qemu.ts";
+import { makeVirtioInitramfs } from "./virtio.ts";
+import { makeGuests } from "../guests/guests.ts";
+import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
+
+const PARTS = ["cpu", "boot", "idle", "net", "micro"] as const;
+type Part = typeof PARTS[number];
+const ENGINES: readonly Engine[] = ["interp", "jit"];
+const NET_MIB = 128, PINGS = 50;
+
+/** What was asked for. */
+interface Choices {
+  readonly parts: readonly Part[];
+  readonly repeat: number;
+}
+
+function parse(args: readonly string[]): Choices {
+  const parts: Part[] = [];
+  let repeat = 3;
+  for (const arg of args) {
+    const part = PARTS.find((name) => name === arg);
+    const count = /^--repeat=([1-9]\d?)$/.exec(arg);
+    if (part !== undefined) parts.push(part);
+    else if (count !== null) repeat = Number(count[1]);
+    else {
+      throw new ConfigError(
+        `Cannot measure ${JSON.stringify(arg)}: choose from ${PARTS.join(", ")} and --repeat=N`,
+      );
+    }
+  }
+  return { parts: parts.length > 0 ? parts : PARTS.filter((part) => part !== "micro"), repeat };
+}
+
+function progress(what: string): void {
+  console.error(`bench: ${what}`);
+}
+
+/** Prints a table; numbers to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((text, i) => Math.max(text.length, 3, ...rows.map((row) => (row[i] ?? "").length)));
+  const line = (cells: readonly string[]) =>
+    `| ${
+      cells.map((text, i) => i === 0 ? text.padEnd(widths[0] as number) : text.padStart(widths[i] as number))
+        .join(" | ")
+    } |`;
+  console.log(line(head));
+  console.log(`| ${widths.map((w, i) => i === 0 ? "-".repeat(w) : "-".repeat(w - 1) + ":").join(" | ")} |`);
+  for (const row of rows) console.log(line(row));
+  console.log();
+}
+
+const NONE = "-";
+
+async function benchCpu(repeat: number, qemu: string | undefined): Promise<void> {
+  progress("programs on a bare CPU");
+  const best = (runs: readonly ProgramRun[]) => runs.reduce((a, b) => b.seconds < a.seconds ? b : a);
+  const times = <T>(f: () => T) => Array.from({ length: repeat }, f);
+  const qemuRuns = qemu === undefined ? undefined : await runOnQemu(PROGRAMS, repeat);
+  const rows = PROGRAMS.map((program: Program, p) => {
+    const ours = ENGINES.map((engine) => best(times(() => runOnTestCpu(program, engine))));
+    const tcg = qemuRuns?.[p] && best(qemuRuns[p]);
+    const native = whyNotNative() === undefined ? best(times(() => runNatively(program))) : undefined;
+    const all = [...ours, ...(tcg ? [tcg] : []), ...(native ? [native] : [])];
+    if (new Set(all.map(({ result }) => result)).size !== 1) {
+      throw new Error(`Results of ${program.name} differ: ${all.map(({ result }) => result).join(", ")}`);
+    }
+    const seconds = (run: ProgramRun | undefined) => run === undefined ? NONE : run.seconds.toFixed(3);
+    return [
+      program.what,
+      ...ours.flatMap((run) => [
+        seconds(run),
+        ((run.instructions ?? 0) / run.seconds / 1e6).toFixed(0),
+      ]),
+      seconds(tcg),
+      seconds(native),
+    ];
+  });
+  console.log("Programs on a bare CPU\n");
+  table(["program", "interp s", "M insn/s", "jit s", "M insn/s", "TCG s", "native s"], rows);
+}
+
+const OURS: readonly Emulator[] = (["hvm", "pvh"] as const).flatMap((type) =>
+  ENGINES.map((engine) => ({ name: `${engine}, ${type}`, kind: `xenner ${engine}` as const, type }))
+);
+const TCG: readonly Emulator[] = [
+  { name: "TCG, bzImage", kind: "qemu", type: "hvm" },
+  { name: "TCG, PVH", kind: "qemu", type: "pvh" },
+];
+
+async function repeated<T>(times: number, f: () => Promise<T>): Promise<T[]> {
+  const out: T[] = [];
+  for (let i = 0; i < times; i++) out.push(await f());
+  return out;
+}
+
+const least = (values: readonly number[]) => Math.min(...values);
+const most = (values: readonly number[]) => Math.max(...values);
+
+async function benchBoot(repeat: number, qemu: string | undefined): Promise<void> {
+  const rows: string[][] = [];
+  for (const emulator of qemu === undefined ? OURS : [...OURS, ...TCG]) {
+    progress(`boot: ${emulator.name}`);
+    const boots = await repeated(repeat, () => measureBoot(emulator));
+    rows.push([
+      emulator.name,
+      least(boots.map((boot) => boot.seconds)).toFixed(2),
+      least(boots.map((boot) => boot.cpuSeconds)).toFixed(2),
+      least(boots.map((boot) => boot.uptime)).toFixed(2),
+    ]);
+  }
+  console.log("Debian's cloud kernel from the start of the process to /init\n");
+  table(["emulator", "wall s", "CPU s", "guest's uptime s"], rows);
+}
+
+async function benchIdle(qemu: string | undefined): Promise<void> {
+  const rows: string[][] = [];
+  for (const emulator of [...OURS.slice(0, 2), ...(qemu === undefined ? [] : TCG.slice(0, 1))]) {
+    progress(`idle: ${emulator.name}`);
+    const idle = await measureIdle(emulator);
+    rows.push([
+      emulator.name,
+      idle.cpuPercent.toFixed(1),
+      idle.residentMiB.toFixed(0),
+      idle.peakMiB.toFixed(0),
+    ]);
+  }
+  console.log("An idle guest with 512 MiB\n");
+  table(["emulator", "CPU %", "resident MiB", "peak MiB"], rows);
+}
+
+async function benchNet(repeat: number, qemu: string | undefined): Promise<void> {
+  const missing = await whyNoTap();
+  if (missing !== undefined) return console.log(`Network: not measured, ${missing}\n`);
+  const emulators = [...OURS.slice(0, 2)];
+  if (qemu !== undefined) {
+    const why = await makeVirtioInitramfs();
+    if (why === undefined) emulators.push({ name: "TCG, virtio-net", kind: "qemu", type: "hvm" });
+    else progress(`no virtio-net for QEMU: ${why}`);
+  }
+  const rows: string[][] = [];
+  for (const emulator of emulators) {
+    progress(`net: ${emulator.name}`);
+    const nets = await repeated(repeat, async () => {
+      const namespace = await openTapNamespace();
+      try {
+        return await measureNet(emulator, namespace, NET_MIB, PINGS);
+      } finally {
+        namespace.close();
+      }
+    });
+    rows.push([
+      emulator.name,
+      most(nets.map((net) => net.sendMbits)).toFixed(0),
+      most(nets.map((net) => net.receiveMbits)).toFixed(0),
+      least(nets.map((net) => net.pingMs)).toFixed(2),
+    ]);
+  }
+  console.log(`Network over a TAP: TCP of ${NET_MIB} MiB each way, average of ${PINGS} pings\n`);
+  table(["emulator", "send Mbit/s", "receive Mbit/s", "ping ms"], rows);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { parts, repeat } = parse(args);
+  const has = (part: Part) => parts.includes(part);
+  if (parts.some((part) => part !== "micro")) {
+    const qemu = await qemuVersion();
+    const cores = navigator.hardwareConcurrency;
+    console.log(
+      `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}, ${cores} cores, ${
+        qemu ?? "QEMU is not installed"
+      }; best of ${repeat}\n`,
+    );
+    if (has("boot") || has("idle") || has("net")) await makeGuests({ names: ["cloud"], progress });
+    if (has("cpu")) await benchCpu(repeat, qemu);
+    if (has("boot")) await benchBoot(repeat, qemu);
+    if (has("idle")) await benchIdle(qemu);
+    if (has("net")) await benchNet(repeat, qemu);
+  }
+  if (!has("micro")) return 0;
+  const { code } = await new Deno.Command(Deno.execPath(), { args: ["bench", "-A"], stdin: "null" }).spawn()
+    .status;
+  return code;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(`bench: ${error.message}`);
+    Deno.exit(error.kind === "host" ? 3 : 2);
+  }
+}

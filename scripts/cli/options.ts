@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/** The command line: what may be said, checked and turned into plain data. Touches nothing of the host. @module */
+import {
+  Command,
+  CommanderError,
+  InvalidArgumentError,
+  Option,
+} from "npm:@commander-js/extra-typings@15.1.0";
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { parseSize } from "../../cpu/base/sizes.ts";
+import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
+import { parseMac } from "../../net/frames/addresses.ts";
+
+/** Version that --version prints. */
+export const VERSION = "0.1.0";
+
+/** What may be traced with --trace. */
+export const TRACE_CATEGORIES = [
+  "bus",
+  "cpu",
+  "evtchn",
+  "exception",
+  "hypercall",
+  "interrupt",
+  "net",
+  "xen",
+  "xenbus",
+  "xenstore",
+] as const;
+
+/** Where a console of the guest goes. */
+export type ConsoleTarget = "stdio" | "none" | { readonly file: string };
+
+/** One --net. */
+export type NetChoice =
+  & {
+    readonly mac?: string;
+    readonly queues?: number;
+  }
+  & ({ readonly kind: "tap"; readonly ifname?: string } | {
+    readonly kind: "hub";
+    readonly name: string;
+    /** Puts the built-in gateway (ARP, ICMP, DHCP) on the hub. */
+    readonly responder: boolean;
+  } | { readonly kind: "none" });
+
+/** What `run` was asked to do. */
+export interface RunChoices {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly append: string;
+  readonly memoryBytes: number;
+  readonly type?: "hvm" | "pvh";
+  readonly nets: readonly NetChoice[];
+  readonly pcap?: string;
+  readonly serial: ConsoleTarget;
+  readonly console: ConsoleTarget;
+  readonly engine: "interp" | "jit";
+  readonly icount: boolean;
+  readonly hypercallPages: 1 | 2;
+  readonly xenVersion: string;
+  readonly reboot: boolean;
+  readonly timeoutSeconds?: number;
+  readonly stats?: "text" | "json";
+  readonly trace: readonly string[];
+}
+
+/** What the command line means: run a machine, or print something and end. */
+export type CommandLine =
+  | { readonly run: RunChoices }
+  | { readonly status: number; readonly stdout: string; readonly stderr: string };
+
+const STDIO: ConsoleTarget = "stdio";
+/** Longest --timeout that a timer takes. */
+const MAX_TIMEOUT_SECONDS = 2_000_000;
+
+/** Understands `args`. Never throws for what the user wrote. */
+export function parseCommandLine(args: readonly string[]): CommandLine {
+  let stdout = "";
+  let stderr = "";
+  let run: RunChoices | undefined;
+  const output = {
+    writeOut: (text: string) => void (stdout += text),
+    writeErr: (text: string) => void (stderr += text),
+    // one line, whatever is added to it
+    outputError: (text: string, write: (text: string) => void) => {
+      const line = text.trim().replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
+      write(`xenner: ${line}\n`);
+    },
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+    getOutHelpWidth: () => 110,
+    getErrHelpWidth: () => 110,
+  };
+  const program = new Command("xenner")
+    .description("Runs unmodified kernels with Xen PV-on-HVM drivers.")
+    .version(VERSION)
+    .configureOutput(output)
+    .exitOverride()
+    .helpCommand(false);
+  program.addCommand(runCommand((choices) => run = choices).copyInheritedSettings(program));
+  try {
+    program.parse([...args], { from: "user" });
+  } catch (error) {
+    if (error instanceof ConfigError) return { status: 2, stdout, stderr: `xenner: ${error.message}\n` };
+    if (!(error instanceof CommanderError)) throw error;
+    return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
+  }
+  return run === undefined ? { status: 2, stdout, stderr: program.helpInformation() } : { run };
+}
+
+function runCommand(done: (choices: RunChoices) => void) {
+  return new Command("run")
+    .description("boots a kernel")
+    .requiredOption("-k, --kernel <file>", "bzImage or ELF file to boot")
+    .option("-i, --initrd <file>", "initramfs")
+    .option("-a, --append <string>", "kernel command line", "")
+    .option("-m, --memory <size>", "RAM; K, M and G are understood", memory, 512 * 2 ** 20)
+    .addOption(
+      new Option(
+        "-t, --type <platform>",
+        "PC with the Xen platform device, or PVH (default: by the kernel's format)",
+      )
+        .choices(["hvm", "pvh"]),
+    )
+    .option(
+      "-n, --net <end>",
+      "network interface, repeatable: tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N",
+      net,
+    )
+    .option("--pcap <file>", "capture every network interface as pcapng")
+    .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
+    .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
+    .addOption(
+      new Option("--engine <engine>", "jit is experimental").choices(["interp", "jit"]).default("interp"),
+    )
+    .option("--icount", "time follows the instruction count: runs repeat exactly", false)
+    .addOption(
+      new Option("--hypercall-pages <n>", "hypercall pages the guest is told to load").choices(["1", "2"])
+        .default("1"),
+    )
+    .option("--xen-version <major.minor>", "Xen version the guest sees", xenVersion, "4.17")
+    .option("--no-reboot", "a reboot of the guest ends the run")
+    .option("--timeout <seconds>", "end with status 124 after this time", timeout)
+    .addOption(
+      new Option("--stats [format]", "print counters at the end").choices(["text", "json"]).preset("text"),
+    )
+    .option(
+      "--trace <categories>",
+      `trace to stderr, separated by commas: all, ${TRACE_CATEGORIES.join(", ")}`,
+      trace,
+    )
+    .addHelpText(
+      "after",
+      "\nExit status: 0 the guest powered off, 1 it crashed, 2 bad usage or input, 3 a host resource is missing," +
+        "\n             124 timeout, 128+N ended by signal N. Ctrl-A x quits, Ctrl-A h helps.",
+    )
+    .action((o) => {
+      done({
+        kernel: o.kernel,
+        append: o.append,
+        memoryBytes: o.memory,
+        nets: o.net ?? [],
+        serial: o.serial,
+        console: o.console,
+        engine: o.engine,
+        icount: o.icount,
+        hypercallPages: o.hypercallPages === "2" ? 2 : 1,
+        xenVersion: o.xenVersion,
+        reboot: o.reboot,
+        trace: o.trace ?? [],
+        ...(o.initrd !== undefined && { initrd: o.initrd }),
+        ...(o.type !== undefined && { type: o.type }),
+        ...(o.pcap !== undefined && { pcap: o.pcap }),
+        ...(o.timeout !== undefined && { timeoutSeconds: o.timeout }),
+        ...(o.stats !== undefined && { stats: o.stats === "json" ? "json" : "text" }),
+      });
+    });
+}
+
+function memory(text: string): number {
+  return checkRamBytes(parseSize(text));
+}
+
+function target(text: string): ConsoleTarget {
+  if (text === "stdio" || text === "none") return text;
+  if (text.startsWith("file:") && text.length > 5) return { file: text.slice(5) };
+  throw new InvalidArgumentError("It is stdio, none or file:PATH.");
+}
+
+function xenVersion(text: string): string {
+  if (!/^\d{1,4}\.\d{1,4}$/.test(text)) throw new InvalidArgumentError("It looks like 4.17.");
+  return text;
+}
+
+function timeout(text: string): number {
+  const seconds = Number(text);
+  if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
+    throw new InvalidArgumentError(`It is a number of seconds, above 0 and up to ${MAX_TIMEOUT_SECONDS}.`);
+  }
+  return seconds;
+}
+
+function trace(text: string, before: readonly string[] = []): string[] {
+  const names = text.split(",");
+  const known: readonly string[] = TRACE_CATEGORIES;
+  for (const name of names) {
+    if (name !== "all" && !known.includes(name)) {
+      throw new InvalidArgumentError(`There is no category "${name}"; there are all, ${known.join(", ")}.`);
+    }
+  }
+  return [...before, ...(names.includes("all") ? known : names)];
+}
+
+function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
+  const [head = "", ...rest] = text.split(",");
+  const [kind = "", name] = splitOnce(head);
+  const options = new Map<string, string>();
+  for (const part of rest) {
+    const [key, value] = splitOnce(part);
+    if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
+    options.set(key, value ?? "");
+  }
+  const take = (key: string) => {
+    const value = options.get(key);
+    options.delete(key);
+    return value;
+  };
+  const mac = take("mac");
+  const bytes = mac === undefined ? undefined : parseMac(mac);
+  if (mac !== undefined && (bytes === undefined || ((bytes[0] as number) & 1) !== 0)) {
+    throw new InvalidArgumentError(`"${mac}" is no MAC address of an interface.`);
+  }
+  const queues = take("queues");
+  if (queues !== undefined && !/^[1-8]$/.test(queues)) throw new InvalidArgumentError("queues is 1 to 8.");
+  const common = {
+    ...(mac !== undefined && { mac }),
+    ...(queues !== undefined && { queues: Number(queues) }),
+  };
+  let choice: NetChoice;
+  if (kind === "tap" && name === undefined) {
+    const ifname = take("ifname");
+    if (ifname === "") throw new InvalidArgumentError("ifname needs a name.");
+    choice = { ...common, kind, ...(ifname !== undefined && { ifname }) };
+  } else if (kind === "hub" && name !== undefined && name !== "") {
+    const responder = take("responder");
+    choice = { ...common, kind, name, responder: responder !== undefined };
+  } else if (kind === "none" && name === undefined) {
+    choice = { ...common, kind };
+  } else {
+    throw new InvalidArgumentError("It is tap,ifname=NAME or hub=NAME or none.");
+  }
+  const [unknown] = options.keys();
+  if (unknown !== undefined) throw new InvalidArgumentError(`${kind} has no option "${unknown}".`);
+  return [...before, choice];
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { parseCommandLine, type RunChoices, TRACE_CATEGORIES, VERSION } from "./options.ts";
+
+function run(...args: string[]): RunChoices {
+  const result = parseCommandLine(["run", "--kernel", "k", ...args]);
+  if (!("run" in result)) throw new Error(result.stderr);
+  return result.run;
+}
+/** What it prints instead of running anything. */
+function printed(...args: string[]): { status: number; stdout: string; stderr: string } {
+  const result = parseCommandLine(args);
+  if ("run" in result) throw new Error("it would run");
+  return result;
+}
+function refused(...args: string[]): string {
+  const { status, stdout, stderr } = printed(...args);
+  assertEquals([status, stdout], [2, ""]);
+  return stderr;
+}
+
+Deno.test("the command line has the documented defaults", () => {
+  assertEquals(run(), {
+    kernel: "k",
+    append: "",
+    memoryBytes: 512 * 2 ** 20,
+    nets: [],
+    serial: "stdio",
+    console: "stdio",
+    engine: "interp",
+    icount: false,
+    hypercallPages: 1,
+    xenVersion: "4.17",
+    reboot: true,
+    trace: [],
+  });
+});
+
+Deno.test("every option arrives", () => {
+  const args =
+    "--initrd i --append console=hvc0\\x20x --memory 1G --type pvh --net tap,ifname=t0,mac=00:16:3e:00:00:05 " +
+    "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine jit --icount " +
+    "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore";
+  assertEquals(run(...args.split(" ").map((arg) => arg.replace("\\x20", " "))), {
+    kernel: "k",
+    initrd: "i",
+    append: "console=hvc0 x",
+    memoryBytes: 2 ** 30,
+    type: "pvh",
+    nets: [
+      { kind: "tap", ifname: "t0", mac: "00:16:3e:00:00:05" },
+      { kind: "hub", name: "a", responder: true },
+      { kind: "none" },
+    ],
+    pcap: "p",
+    serial: "none",
+    console: { file: "/tmp/c" },
+    engine: "jit",
+    icount: true,
+    hypercallPages: 2,
+    xenVersion: "4.19",
+    reboot: false,
+    timeoutSeconds: 1.5,
+    stats: "json",
+    trace: ["net", "xenstore"],
+  });
+});
+
+Deno.test("--stats needs no format, --trace adds up, --append may look like an option", () => {
+  assertEquals(run("--stats").stats, "text");
+  assertEquals(run("--trace", "net", "--trace", "cpu").trace, ["net", "cpu"]);
+  assertEquals(run("--trace", "all").trace, [...TRACE_CATEGORIES]);
+  assertEquals(run("--append", "-- single").append, "-- single");
+});
+
+const MISTAKES: readonly (readonly [string, RegExp])[] = [
+  ["run", /required option '-k, --kernel <file>' not specified/],
+  ["run -k x --bogus", /unknown option '--bogus'/],
+  ["run -k x --memroy 5M", /unknown option '--memroy'.*--memory/],
+  ["run -k x more", /too many arguments/],
+  ["boot", /unknown command 'boot'/],
+  ["run -k x --memory 12Q", /"12Q" as a size/],
+  ["run -k x --memory 4097", /whole pages/],
+  ["run -k x --memory 4G", /2 MiB to 3 GiB/],
+  ["run -k x --memory 99999999999999999999G", /as a size/],
+  ["run -k x --type xen", /Allowed choices are hvm, pvh/],
+  ["run -k x --engine fast", /Allowed choices/],
+  ["run -k x --hypercall-pages 3", /Allowed choices/],
+  ["run -k x --xen-version four", /looks like 4.17/],
+  ["run -k x --timeout -1", /number of seconds/],
+  ["run -k x --timeout Infinity", /number of seconds/],
+  ["run -k x --serial tcp", /stdio, none or file:PATH/],
+  ["run -k x --console file:", /stdio, none or file:PATH/],
+  ["run -k x --trace net,nonsense", /no category "nonsense"/],
+  ["run -k x --stats=xml", /Allowed choices/],
+  ["run -k x --net bridge", /tap,ifname=NAME or hub=NAME or none/],
+  ["run -k x --net hub", /tap,ifname=NAME or hub=NAME or none/],
+  ["run -k x --net tap=x", /tap,ifname=NAME or hub=NAME or none/],
+  ["run -k x --net tap,ifname=", /ifname needs a name/],
+  ["run -k x --net tap,ifname=a,ifname=b", /twice/],
+  ["run -k x --net none,ifname=a", /none has no option "ifname"/],
+  ["run -k x --net tap,mac=01:00:5e:00:00:01", /no MAC address/],
+  ["run -k x --net tap,mac=zz", /no MAC address/],
+  ["run -k x --net tap,queues=0", /queues/],
+];
+for (const [args, message] of MISTAKES) {
+  Deno.test(`"${args}" is refused in one line`, () => {
+    const said = refused(...args.split(" "));
+    assertMatch(said, message);
+    assertMatch(said, /^xenner: [^\n]+\n$/);
+  });
+}
+
+Deno.test("no arguments at all show the usage, with status 2", () => {
+  assertMatch(refused(), /^Usage: xenner/);
+});
+
+Deno.test("--help and --version go to stdout, with status 0", () => {
+  for (
+    const [args, message] of [[["--help"], /Usage/], [["run", "--help"], /--net/], [
+      ["--version"],
+      /\d/,
+    ]] as const
+  ) {
+    const result = printed(...args);
+    assertEquals([result.status, result.stderr], [0, ""]);
+    assertMatch(result.stdout, message);
+  }
+  assertEquals(printed("--version").stdout, VERSION + "\n");
+});
+
+Deno.test("the version is that of deno.json", async () => {
+  const config = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  assertEquals(config.version, VERSION);
+});
+
+Deno.test("every category that the sources trace can be asked for", async () => {
+  const used = new Set<string>();
+  for (const folder of ["cpu", "devices", "net", "xen"]) {
+    await collect(new URL(`../${folder}/`, import.meta.url));
+  }
+  async function collect(folder: URL): Promise<void> {
+    for await (const entry of Deno.readDir(folder)) {
+      if (entry.isDirectory) await collect(new URL(`${entry.name}/`, folder));
+      else if (entry.name.endsWith(".ts") && !entry.name.endsWith("_test.ts")) {
+        const text = await Deno.readTextFile(new URL(entry.name, folder));
+        for (const [, category = ""] of text.matchAll(/tracer\??\.log\(\s*"(\w+)"/g)) used.add(category);
+      }
+    }
+  }
+  assert(used.size > 0);
+  assertEquals(
+    [...used].filter((category) => !(TRACE_CATEGORIES as readonly string[]).includes(category)),
+    [],
+  );
+});

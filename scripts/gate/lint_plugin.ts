@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Our own lint rules: which folder may import which (docs/ARCHITECTURE.md), where the host may be touched, bare imports,
+ * and the license line. Uses nothing but what `deno lint` brings.
+ * @module
+ */
+
+/** Files that assemble the machine: they know every folder but scripts/. */
+const ASSEMBLY = [
+  "devices/machine/board.ts",
+  "devices/machine/create_machine.ts",
+  "devices/machine/machine.ts",
+  "devices/machine/machine_options.ts",
+];
+
+/** Doors to the host: only these use Deno, clocks, randomness and the console. */
+const DOORS = [
+  "mod.ts",
+  "devices/loaders/host_file.ts",
+  "net/host/host_clock.ts",
+  "net/host/libc.ts",
+  "net/host/tap.ts",
+  "net/host/wait.ts",
+  "scripts/",
+  "tests/",
+];
+
+/** What files of a folder may import, the folder itself included; the first row that fits counts. */
+const LAYERS: readonly (readonly [folder: string, mayImport: readonly string[]])[] = [
+  ["cpu/base/", ["cpu/base/"]],
+  ["cpu/", ["cpu/"]],
+  ["xen/public/", ["xen/public/", "cpu/base/"]],
+  ["xen/", ["xen/", "cpu/base/"]],
+  ["net/", ["net/", "xen/public/", "xen/backend/", "cpu/base/"]],
+  ["devices/", ["devices/", "cpu/base/"]],
+  ["mod.ts", ["cpu/base/", "cpu/cpu.ts", "devices/", "net/", "scripts/cli/cli.ts"]],
+];
+
+/** Globals of the host. */
+const HOST_OBJECTS = ["Deno", "performance", "console"];
+const HOST_MEMBERS = [["Date", "now"], ["Math", "random"]] as const;
+
+const ROOT = new URL("../..", import.meta.url);
+
+/** Path below the project's root; undefined outside. */
+function pathOf(file: string | URL): string | undefined {
+  const { href } = typeof file === "string" ? new URL(file, "file:///") : file;
+  return href.startsWith(ROOT.href) ? decodeURIComponent(href.slice(ROOT.href.length)) : undefined;
+}
+
+/** Tests, benches and what only they use go by their own rules. */
+function isForTests(path: string): boolean {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return path.startsWith("tests/") || path.includes("/testdata/") || path.includes("/testing/") ||
+    path.startsWith("scripts/bench") ||
+    name.startsWith("_") || /(_test|_bench|_testing|^testing)\.ts$/.test(name);
+}
+
+function fits(path: string, list: readonly string[]): boolean {
+  return list.some((entry) => entry.endsWith("/") ? path.startsWith(entry) : path === entry);
+}
+
+/** Why `path` may not import `specifier`, or undefined. */
+export function importProblem(path: string, specifier: string): string | undefined {
+  if (isForTests(path)) return undefined;
+  if (/^(npm|node):/.test(specifier)) return undefined;
+  if (!/^\.{1,2}\//.test(specifier)) {
+    return `"${specifier}" means nothing to those who import mod.ts from a URL: use a relative path or npm:`;
+  }
+  const target = pathOf(new URL(specifier, new URL(path, ROOT)));
+  if (target === undefined) return `"${specifier}" is outside the project`;
+  if (isForTests(target)) return `"${target}" is for tests only`;
+  if (path.startsWith("scripts/")) return undefined;
+  if (ASSEMBLY.includes(path)) {
+    return target.startsWith("scripts/") ? `nothing but mod.ts imports scripts/` : undefined;
+  }
+  const row = LAYERS.find(([folder]) => fits(path, [folder]));
+  if (row === undefined || fits(target, row[1])) return undefined;
+  // types of the machine's options are free of code
+  return `${row[0]} may import only ${row[1].join(", ")}`;
+}
+
+/** True when `path` may touch the host. */
+export function isDoor(path: string): boolean {
+  return isForTests(path) || fits(path, DOORS);
+}
+
+const plugin: Deno.lint.Plugin = {
+  name: "xenner",
+  rules: {
+    layers: {
+      create(context) {
+        const path = pathOf(context.filename);
+        if (path === undefined) return {};
+        const check = (source: Deno.lint.Expression | Deno.lint.StringLiteral | null) => {
+          if (source?.type !== "Literal" || typeof source.value !== "string") return;
+          const message = importProblem(path, source.value);
+          if (message !== undefined) context.report({ node: source, message });
+        };
+        return {
+          ImportDeclaration: (node) => check(node.source),
+          ExportAllDeclaration: (node) => check(node.source),
+          ExportNamedDeclaration: (node) => check(node.source),
+          ImportExpression: (node) => check(node.source),
+        };
+      },
+    },
+    doors: {
+      create(context) {
+        const path = pathOf(context.filename);
+        if (path === undefined || isDoor(path)) return {};
+        return {
+          MemberExpression(node) {
+            const { object, property } = node;
+            if (object.type !== "Identifier") return;
+            const member = property.type === "Identifier" ? property.name : "";
+            const forbidden = HOST_OBJECTS.includes(object.name) ||
+              HOST_MEMBERS.some(([name, of]) => name === object.name && of === member);
+            if (!forbidden) return;
+            context.report({
+              node,
+              message:
+                `${object.name}.${member} touches the host: only its doors may, see scripts/gate/lint_plugin.ts`,
+            });
+          },
+        };
+      },
+    },
+    license: {
+      create(context) {
+        if (pathOf(context.filename) === undefined) return {};
+        return {
+          Program(node) {
+            if (context.sourceCode.text.startsWith("// SPDX-License-Identifier: MIT\n")) return;
+            context.report({ node, message: "the first line is not // SPDX-License-Identifier: MIT" });
+          },
+        };
+      },
+    },
+  },
+};
+export default plugin;
