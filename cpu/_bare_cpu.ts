@@ -7,7 +7,8 @@
 import { MiB } from "./base/bits.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
 import type { CpuHooks } from "./core.ts";
-import { Cpu, type Engine, type RunResult } from "./cpu.ts";
+import type { EngineName, RunResult } from "./base/engine.ts";
+import { Cpu } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
 import { SHUTDOWN } from "./state/status.ts";
 
@@ -47,7 +48,7 @@ export const ENGINES = [
   { name: "interp", engine: "interp", compileAtOnce: false },
   { name: "interp, whole blocks", engine: "interp", compileAtOnce: true },
   { name: "jit", engine: "jit", compileAtOnce: true },
-] as const satisfies readonly { name: string; engine: Engine; compileAtOnce: boolean }[];
+] as const satisfies readonly { name: string; engine: EngineName; compileAtOnce: boolean }[];
 
 /** See the module's description. */
 export class TestCpu {
@@ -56,7 +57,8 @@ export class TestCpu {
 
   constructor(
     readonly bits: 32 | 64,
-    options: { engine?: Engine; compileAtOnce?: boolean; ramBytes?: number; hooks?: Partial<CpuHooks> } = {},
+    options: { engine?: EngineName; compileAtOnce?: boolean; ramBytes?: number; hooks?: Partial<CpuHooks> } =
+      {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
     this.cpu = new Cpu(this.memory, noHooks(options.hooks), {

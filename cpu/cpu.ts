@@ -8,17 +8,13 @@ import type { GuestMemory } from "./base/guest_memory.ts";
 import { type Block, BlockCache } from "./translate/block_cache.ts";
 import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
-import { compileBlocks, type Engine } from "./translate/compile.ts";
+import type { EngineName, RunResult } from "./base/engine.ts";
+import { compileBlocks } from "./translate/compile.ts";
 import { microcode } from "./system/microcode.ts";
 import { Modules } from "./translate/handler_table.ts";
 import { record } from "./state/record.ts";
 import { FLAG_IF, S, segmentLayout } from "./state/state.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./state/status.ts";
-
-export type { Engine };
-
-/** Why {@linkcode Cpu.run} returned. */
-export type RunResult = "budget" | "halted" | "shutdown" | "stopped";
 
 /** Instructions between two looks at what the guest is running. */
 const SAMPLE_INSTRUCTIONS = 16_384;
@@ -49,7 +45,7 @@ export class Cpu {
   readonly core: CpuCore;
   readonly modules: Modules;
   readonly blocks: BlockCache;
-  readonly engine: Engine;
+  readonly engine: EngineName;
   /** Blocks are compiled when they are first found, not when they are hot: for tests. */
   readonly compileAtOnce: boolean;
   /** HLT was executed and no interrupt has come since. */
@@ -89,7 +85,7 @@ export class Cpu {
   constructor(
     memory: GuestMemory,
     hooks: CpuHooks,
-    options: CpuOptions & { readonly engine?: Engine; readonly compileAtOnce?: boolean } = {},
+    options: CpuOptions & { readonly engine?: EngineName; readonly compileAtOnce?: boolean } = {},
   ) {
     const core = this.core = new CpuCore(memory, hooks, options);
     this.#u32 = core.s.u32;

@@ -15,8 +15,8 @@ import {
   type GuestReport,
   guestReports,
   type GuestRun,
-} from "./guests/guest_manifest.ts";
-import { makeGuests } from "./guests/guests.ts";
+} from "./guests/manifest.ts";
+import { makeGuests } from "./guests/make_guests.ts";
 import {
   GUEST_ADDRESS,
   HOST_ADDRESS,
@@ -50,7 +50,7 @@ interface Host {
 async function openHost(): Promise<Host> {
   const namespace = await openTapNamespace();
   cleanups.push(() => namespace.close());
-  const { command, args } = script("file_server.ts", [HOST_ADDRESS, String(DOWNLOAD_MIB)]);
+  const { command, args } = script("host/file_server.ts", [HOST_ADDRESS, String(DOWNLOAD_MIB)]);
   const server = new Child(namespace.inside(command, args));
   cleanups.push(() => server.kill());
   const line = await server.match(/^\{"url".*\}$/m);

@@ -14,7 +14,7 @@ import {
   type GuestReport,
   guestReports,
   type GuestRun,
-} from "../scripts/guests/guest_manifest.ts";
+} from "../scripts/guests/manifest.ts";
 import {
   GUEST_ADDRESS,
   HOST_ADDRESS,
@@ -176,7 +176,7 @@ for (const engine of ["interp", "jit"] as const) {
     ignore: skipped !== "",
     async fn() {
       const namespace = await openTapNamespace();
-      const { command, args } = script("file_server.ts", [HOST_ADDRESS, "4"]);
+      const { command, args } = script("host/file_server.ts", [HOST_ADDRESS, "4"]);
       const server = new Child(namespace.inside(command, args));
       try {
         const line = await server.match(/^\{"url".*\}$/m);

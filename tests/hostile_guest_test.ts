@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import type { Engine } from "../cpu/cpu.ts";
+import type { EngineName } from "../cpu/base/engine.ts";
 import { type Row, rows } from "../cpu/isa/mod.ts";
 import { DATA_BASE, TestCpu } from "../cpu/_bare_cpu.ts";
 import { frameOf } from "../net/ends/end.ts";
@@ -111,7 +111,7 @@ function wanderer(mode: 32 | 64): GuestProgram {
   return g;
 }
 
-async function wander(mode: 32 | 64, engine: Engine, seed: number, code: Uint8Array): Promise<string> {
+async function wander(mode: 32 | 64, engine: EngineName, seed: number, code: Uint8Array): Promise<string> {
   const random = new Random(seed);
   const g = wanderer(mode);
   const { exit, machine } = await runGuest({

@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import type { Engine } from "../cpu/cpu.ts";
+import type { EngineName } from "../cpu/base/engine.ts";
 import { XEN_EPERM } from "../xen/public/errno.ts";
 import { HYPERCALL_PORT } from "../xen/platform/hypercall_page.ts";
 import { XENVER_extraversion, XENVER_version } from "../xen/public/version.ts";
@@ -125,7 +125,7 @@ const errno = (n: number) => -n >>> 0;
 
 for (const mode of [32, 64] as const) {
   for (const hypercallPages of [1, 2] as const) {
-    for (const engine of ["interp", "jit"] as const satisfies readonly Engine[]) {
+    for (const engine of ["interp", "jit"] as const satisfies readonly EngineName[]) {
       Deno.test(`own guest: ${mode} bit, ${hypercallPages} hypercall page(s), ${engine}`, async () => {
         const g = program(mode);
         const image = g.image();

@@ -7,7 +7,7 @@
  */
 import type { InstructionForm } from "../emit/wasm_emit.ts";
 import type { Width } from "../emit/emit.ts";
-import { type RegisterClass, type Row, row, rows } from "../isa/row.ts";
+import { type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
 import { DS, EXC_UD, FS, GS, S, segmentLayout, SS, XMM_BASE } from "../state/state.ts";
 import { X87_STATE } from "../fpu/x87_state.ts";
 import "../isa/mod.ts";

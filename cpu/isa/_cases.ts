@@ -5,7 +5,7 @@
  * @module
  */
 import { MAX_CODE, type NativeCase, SCRATCH_BYTES } from "./_native_runner.ts";
-import type { Row } from "./row.ts";
+import type { Row } from "./row/row.ts";
 
 /** Rows that programs may run and whose outcome is the same for every program: the first word of their text. */
 const WORDS = new Set(

@@ -518,7 +518,7 @@ function immediate(insn: Instruction): bigint {
   return (BigInt(insn.immHigh) << 32n) | BigInt(insn.immLow >>> 0);
 }
 
-/** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/control.ts. */
+/** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/general/control.ts. */
 function isDirectBranch(insn: Instruction): boolean {
   const kind = insn.row.immediates[0];
   return (kind === "cb" || kind === "cz") && !(insn.form.osize === 16 && insn.form.codeBits === 32);

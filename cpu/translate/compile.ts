@@ -6,6 +6,7 @@
  * jit has the operands as constants.
  * @module
  */
+import type { EngineName } from "../base/engine.ts";
 import type { Block, BlockCache } from "./block_cache.ts";
 import type { Instruction } from "../decode/decoder.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
@@ -20,15 +21,12 @@ import { FunctionBody } from "../wasm/encoder.ts";
 /** See WasmBuilder.weight: about 3,000 runs make V8 optimize a function. Measured: /init in 0.85 of the time. */
 const WEIGHT = 150;
 
-/** Which engine runs instructions. */
-export type Engine = "interp" | "jit";
-
 /** Compiles blocks into one module and installs them in their first records; returns how many. */
 export function compileBlocks(
   modules: Modules,
   blocks: BlockCache,
   hot: readonly Block[],
-  engine: Engine,
+  engine: EngineName,
 ): number {
   const batch = modules.startBatch();
   const done: { readonly block: Block; readonly slot: number }[] = [];

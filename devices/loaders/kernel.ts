@@ -6,7 +6,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import { isBzImage, parseSetupHeader } from "./bzimage.ts";
-import { extractVmlinux, isExtractable } from "./compression/decompress.ts";
+import { extractVmlinux, isExtractable } from "./decompress.ts";
 import { isElf, parseElf, XEN_ELFNOTE_PHYS32_ENTRY, xenNoteNumber } from "./elf.ts";
 import type { EntryState } from "./entry_state.ts";
 import { isLinuxVmlinux, loadBzImage, loadVmlinux } from "./linux.ts";

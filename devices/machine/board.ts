@@ -9,7 +9,8 @@ import type { IrqLine } from "../../cpu/base/bus.ts";
 import { TimerQueue } from "../../cpu/base/clock.ts";
 import { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
-import { Cpu, type Engine } from "../../cpu/cpu.ts";
+import type { EngineName } from "../../cpu/base/engine.ts";
+import { Cpu } from "../../cpu/cpu.ts";
 import { PHYSICAL_BITS } from "../../cpu/mmu/mmu.ts";
 import { setFirmwareMtrrs } from "../../cpu/system/msr.ts";
 import { CPU_RESERVED_BYTES, S } from "../../cpu/state/state.ts";
@@ -81,7 +82,7 @@ export interface BoardEvents {
 export interface BoardOptions {
   readonly memoryBytes: number;
   readonly type: MachineType;
-  readonly engine: Engine;
+  readonly engine: EngineName;
   readonly hypercallPages: 1 | 2;
   readonly xenVersion: { readonly major: number; readonly minor: number };
   readonly tracer: Tracer;

@@ -9,7 +9,7 @@ import { assert } from "../../cpu/base/assert.ts";
 import { hex, KiB, MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { GPR_NAMES, type GprName } from "../../cpu/base/vcpu.ts";
-import type { RunResult } from "../../cpu/cpu.ts";
+import type { RunResult } from "../../cpu/base/engine.ts";
 import { CS, DS, ES, FLAG_IF, FS, GS, LDTR, S, SS, TR } from "../../cpu/state/state.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
 import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** What a machine is made of and how it ends: the types that mod.ts, the command line and the machine share. @module */
-import type { Engine } from "../../cpu/cpu.ts";
+import type { EngineName } from "../../cpu/base/engine.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
@@ -55,7 +55,7 @@ export interface MachineOptions {
   /** The Xen PV console (and console_io). */
   readonly console?: ConsoleSink;
   /** How instructions are executed; default "interp". */
-  readonly engine?: Engine;
+  readonly engine?: EngineName;
   /** Time follows the instruction count: a run is the same every time. */
   readonly icount?: boolean;
   /** How many hypercall pages the guest is told to load. */

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Tracer } from "../../cpu/base/trace.ts";
-import { DeliveryQueue } from "../netback/delivery_queue.ts";
+import { DeliveryQueue } from "./delivery_queue.ts";
 import { type Frame, type FrameReceiver, MIN_FRAME_BYTES, type NetEnd, OFFLOAD_ALL } from "./end.ts";
 
 /** What waits for a port whose receiver has no room. */

@@ -17,7 +17,7 @@ import {
   TCP_CHECKSUM_OFFSET,
   UDP_CHECKSUM_OFFSET,
 } from "./checksum.ts";
-import { OFFLOAD_CSUM, OFFLOAD_CSUM6, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_TSO_ECN } from "../ends/end.ts";
+import { OFFLOAD_CSUM, OFFLOAD_CSUM6, OFFLOAD_TSO4, OFFLOAD_TSO6, OFFLOAD_TSO_ECN } from "./offloads.ts";
 import {
   Frame,
   VIRTIO_NET_HDR_F_NEEDS_CSUM,

@@ -16,7 +16,7 @@
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
-import { DeliveryQueue } from "../netback/delivery_queue.ts";
+import { DeliveryQueue } from "../ends/delivery_queue.ts";
 import {
   Frame,
   type FrameReceiver,

@@ -6,18 +6,18 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import type { Engine } from "../../cpu/cpu.ts";
+import type { EngineName } from "../../cpu/base/engine.ts";
 import { type ProgramRun, runNatively, runOnQemu, runOnTestCpu, whyNotNative } from "./cpu.ts";
 import { type Emulator, measureBoot, measureIdle, measureNet } from "./guests.ts";
 import { type Program, PROGRAMS } from "./programs.ts";
 import { qemuVersion } from "./qemu.ts";
 import { makeVirtioInitramfs } from "./virtio.ts";
-import { makeGuests } from "../guests/guests.ts";
+import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
 const PARTS = ["cpu", "boot", "idle", "net", "micro"] as const;
 type Part = typeof PARTS[number];
-const ENGINES: readonly Engine[] = ["interp", "jit"];
+const ENGINES: readonly EngineName[] = ["interp", "jit"];
 const NET_MIB = 128, PINGS = 50;
 
 /** What was asked for. */

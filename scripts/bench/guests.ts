@@ -5,7 +5,7 @@
  * @module
  */
 import { Child, type CommandLine, script, xenner } from "../host/child.ts";
-import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guests/guest_manifest.ts";
+import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guests/manifest.ts";
 import { GUEST_ADDRESS, HOST_ADDRESS, type TapNamespace } from "../host/tap_namespace.ts";
 import { QEMU } from "./qemu.ts";
 import type { StreamDone, StreamsReady } from "./stream_server.ts";

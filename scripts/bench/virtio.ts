@@ -7,7 +7,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { writeCpio } from "../guests/cpio.ts";
 import { DebianPackages } from "../guests/debian_packages.ts";
-import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guests/guest_manifest.ts";
+import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guests/manifest.ts";
 import { collectModules } from "../guests/kernel_modules.ts";
 import { VIRTIO_INITRAMFS } from "./guests.ts";
 

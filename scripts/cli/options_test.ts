@@ -137,7 +137,7 @@ Deno.test("the version is that of deno.json", async () => {
 Deno.test("every category that the sources trace can be asked for", async () => {
   const used = new Set<string>();
   for (const folder of ["cpu", "devices", "net", "xen"]) {
-    await collect(new URL(`../${folder}/`, import.meta.url));
+    await collect(new URL(`../../${folder}/`, import.meta.url));
   }
   async function collect(folder: URL): Promise<void> {
     for await (const entry of Deno.readDir(folder)) {

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * Our own lint rules: which folder may import which (docs/ARCHITECTURE.md), where the host may be touched, bare imports,
+ * Our own lint rules: which room may import which (docs/ARCHITECTURE.md), where the host may be touched, bare imports,
  * and the license line. Uses nothing but what `deno lint` brings.
  * @module
  */
-
-/** Files that assemble the machine: they know every folder but scripts/. */
-const ASSEMBLY = [
-  "devices/machine/board.ts",
-  "devices/machine/create_machine.ts",
-  "devices/machine/machine.ts",
-  "devices/machine/machine_options.ts",
-];
 
 /** Doors to the host: only these use Deno, clocks, randomness and the console. */
 const DOORS = [
@@ -25,15 +17,47 @@ const DOORS = [
   "tests/",
 ];
 
-/** What files of a folder may import, the folder itself included; the first row that fits counts. */
-const LAYERS: readonly (readonly [folder: string, mayImport: readonly string[]])[] = [
-  ["cpu/base/", ["cpu/base/"]],
-  ["cpu/", ["cpu/"]],
-  ["xen/public/", ["xen/public/", "cpu/base/"]],
-  ["xen/", ["xen/", "cpu/base/"]],
-  ["net/", ["net/", "xen/public/", "xen/backend/", "cpu/base/"]],
-  ["devices/", ["devices/", "cpu/base/"]],
-  ["mod.ts", ["cpu/base/", "cpu/cpu.ts", "devices/", "net/", "scripts/cli/cli.ts"]],
+/**
+ * The rooms of each wing, from the ground up: a room may import itself and the rooms before it, and of other wings what
+ * stands behind `also`. A room is a folder with all that is in it, unless a folder in it is listed too.
+ */
+const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readonly string[] }[] = [
+  {
+    rooms: ["cpu/base/", "cpu/"],
+    also: [],
+  },
+  {
+    rooms: [
+      "xen/public/",
+      "xen/backend/",
+      "xen/xenstore/",
+      "xen/time/",
+      "xen/memory/",
+      "xen/events/",
+      "xen/hypercalls/",
+      "xen/platform/",
+    ],
+    also: ["cpu/base/"],
+  },
+  {
+    rooms: ["net/frames/", "net/ends/", "net/netback/", "net/host/"],
+    also: ["cpu/base/", "xen/public/", "xen/backend/"],
+  },
+  {
+    rooms: [
+      "devices/bus/",
+      "devices/interrupts/",
+      "devices/legacy/",
+      "devices/pci/",
+      "devices/firmware/",
+      "devices/loaders/compression/",
+      "devices/loaders/",
+    ],
+    also: ["cpu/base/"],
+  },
+  // the rooms that put everything together
+  { rooms: ["devices/machine/"], also: ["cpu/", "xen/", "net/", "devices/"] },
+  { rooms: ["mod.ts"], also: ["cpu/base/", "devices/", "net/", "scripts/cli/cli.ts"] },
 ];
 
 /** Globals of the host. */
@@ -51,9 +75,9 @@ function pathOf(file: string | URL): string | undefined {
 /** Tests, benches and what only they use go by their own rules. */
 function isForTests(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1);
-  return path.startsWith("tests/") || path.includes("/testdata/") || path.includes("/testing/") ||
-    path.startsWith("scripts/bench") ||
-    name.startsWith("_") || /(_test|_bench|_testing|^testing)\.ts$/.test(name);
+  return path.startsWith("tests/") || path.includes("/testdata/") ||
+    path.startsWith("scripts/bench/") ||
+    name.startsWith("_") || /(_test|_bench)\.ts$/.test(name);
 }
 
 function fits(path: string, list: readonly string[]): boolean {
@@ -71,13 +95,22 @@ export function importProblem(path: string, specifier: string): string | undefin
   if (target === undefined) return `"${specifier}" is outside the project`;
   if (isForTests(target)) return `"${target}" is for tests only`;
   if (path.startsWith("scripts/")) return undefined;
-  if (ASSEMBLY.includes(path)) {
-    return target.startsWith("scripts/") ? `nothing but mod.ts imports scripts/` : undefined;
+  const room = roomOf(path);
+  if (room === undefined) return `"${path}" is in no room of scripts/gate/lint_plugin.ts`;
+  if (fits(target, room.mayImport)) return undefined;
+  return `${room.name} may import only ${room.mayImport.join(", ")}`;
+}
+
+/** The room of a file and what it may import; a target counts to the most deeply nested room that has it. */
+function roomOf(path: string): { name: string; mayImport: readonly string[] } | undefined {
+  let found: { name: string; mayImport: readonly string[] } | undefined;
+  for (const { rooms, also } of WINGS) {
+    for (const [floor, name] of rooms.entries()) {
+      if (!fits(path, [name]) || (found !== undefined && found.name.length > name.length)) continue;
+      found = { name, mayImport: [...rooms.slice(0, floor + 1), ...also] };
+    }
   }
-  const row = LAYERS.find(([folder]) => fits(path, [folder]));
-  if (row === undefined || fits(target, row[1])) return undefined;
-  // types of the machine's options are free of code
-  return `${row[0]} may import only ${row[1].join(", ")}`;
+  return found;
 }
 
 /** True when `path` may touch the host. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { readJunit, type TestCase } from "./junit.ts";
-import { makeGuests } from "../guests/guests.ts";
+import { makeGuests } from "../guests/make_guests.ts";
 
 async function main(args: readonly string[]): Promise<number> {
   try {

@@ -93,7 +93,10 @@ export function xenner(args: readonly string[]): CommandLine {
   };
 }
 
-/** The command line of a script in this folder. */
+/** The command line of a script below scripts/. */
 export function script(name: string, args: readonly string[]): CommandLine {
-  return { command: Deno.execPath(), args: ["run", "-A", new URL(name, import.meta.url).pathname, ...args] };
+  return {
+    command: Deno.execPath(),
+    args: ["run", "-A", new URL(`../${name}`, import.meta.url).pathname, ...args],
+  };
 }

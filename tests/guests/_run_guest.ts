@@ -2,14 +2,14 @@
 /** Runs a guest of our own in a machine whose time is the instruction count, under a limit. @module */
 import { MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
-import type { Engine } from "../../cpu/cpu.ts";
+import type { EngineName } from "../../cpu/base/engine.ts";
 import { Machine } from "../../devices/machine/machine.ts";
 import type { ExitInfo, HostClock, MachineType, NetOptions } from "../../devices/machine/machine_options.ts";
 
 /** What a run is made of. */
 export interface GuestRun {
   readonly image: Uint8Array;
-  readonly engine?: Engine;
+  readonly engine?: EngineName;
   readonly type?: MachineType;
   readonly hypercallPages?: 1 | 2;
   readonly nets?: readonly NetOptions[];

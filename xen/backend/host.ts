@@ -7,6 +7,9 @@
  */
 import type { Gpa } from "../../cpu/base/bits.ts";
 
+/** The domain backends run in. */
+export const BACKEND_DOMID = 0;
+
 /** A granted page, accessible until unmapped. `bytes`/`view` are the guest's own page, not a copy. */
 export interface MappedGrant {
   readonly gref: number;

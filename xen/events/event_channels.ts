@@ -9,7 +9,7 @@
  */
 import { type Gfn, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
-import type { BackendPort, EventAccess } from "../backend/host.ts";
+import { BACKEND_DOMID, type BackendPort, type EventAccess } from "../backend/host.ts";
 import { type EventAbi, TwoLevelEvents } from "./event_2l.ts";
 import { FifoEvents, type FifoState } from "./event_fifo.ts";
 import {
@@ -35,8 +35,6 @@ import type { Upcall } from "./upcall.ts";
 
 /** Ports 0..4095, of which 0 is never used: what the two-level ABI has, and Xen's tools allow at most. */
 export const MAX_PORTS = 4096;
-/** The domain backends run in. */
-export const BACKEND_DOMID = 0;
 
 /** State of one port as EVTCHNOP_status tells it. */
 export interface PortStatus {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Whom a domain id in a hypercall means. There are two domains: the guest, and dom0 with the backends. @module */
-import { BACKEND_DOMID } from "../events/event_channels.ts";
+import { BACKEND_DOMID } from "../backend/host.ts";
 import { XEN_EPERM, XEN_ESRCH } from "../public/errno.ts";
 import { GNTST_bad_domain, GNTST_okay, GNTST_permission_denied } from "../public/grant_table.ts";
 import { DOMID_SELF } from "../public/xen.ts";

@@ -9,7 +9,7 @@
  */
 import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import { checkDomid, checkGrantDomid, isSelf } from "./domain.ts";
-import { BACKEND_DOMID } from "../events/event_channels.ts";
+import { BACKEND_DOMID } from "../backend/host.ts";
 import type { GuestCall } from "./guest_call.ts";
 import type { Hypercall, XenParts } from "./parts.ts";
 import { namesOf } from "../public/abi.ts";

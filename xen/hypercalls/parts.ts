@@ -6,7 +6,7 @@ import type { Tracer } from "../../cpu/base/trace.ts";
 import type { EventChannels } from "../events/event_channels.ts";
 import type { GrantTable } from "../memory/grant_table.ts";
 import type { GuestCall } from "./guest_call.ts";
-import type { HvmParams } from "../platform/hvm_params.ts";
+import type { HvmParams } from "./hvm_params.ts";
 import type { Physmap } from "../memory/physmap.ts";
 import type { Scheduler } from "../time/scheduler.ts";
 import type { SharedInfo } from "../memory/shared_info.ts";

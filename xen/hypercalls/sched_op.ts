@@ -2,7 +2,7 @@
 /** sched_op. Rules: Xen public/sched.h; behavior of common/sched/core.c for an unprivileged domain. @module */
 import type { GuestCall } from "./guest_call.ts";
 import type { Hypercall, XenParts } from "./parts.ts";
-import { BACKEND_DOMID } from "../events/event_channels.ts";
+import { BACKEND_DOMID } from "../backend/host.ts";
 import { namesOf } from "../public/abi.ts";
 import { XEN_EFAULT, XEN_EINVAL, XEN_ENOSYS, XEN_EPERM, XEN_ESRCH } from "../public/errno.ts";
 import * as sched_h from "../public/sched.ts";

@@ -10,7 +10,7 @@
  */
 import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
-import type { GrantAccess, MappedGrant } from "../backend/host.ts";
+import { BACKEND_DOMID, type GrantAccess, type MappedGrant } from "../backend/host.ts";
 import type { Physmap } from "./physmap.ts";
 import { XEN_EBUSY, XEN_EINVAL, XEN_ENOMEM } from "../public/errno.ts";
 import {
@@ -31,7 +31,6 @@ import {
   GTF_type_mask,
   GTF_writing,
 } from "../public/grant_table.ts";
-import { BACKEND_DOMID } from "../events/event_channels.ts";
 
 const V1 = grant_entry_v1.at;
 const V1_FRAME = V1.frame;

@@ -7,7 +7,7 @@
 import { formOf } from "../../fpu/instructions.ts";
 import type { Random } from "../_cases.ts";
 import { type NativeCase, SCRATCH_BYTES } from "../_native_runner.ts";
-import type { Row } from "../row.ts";
+import type { Row } from "../row/row.ts";
 
 /** Offsets in the FXSAVE image, SDM Vol. 1 table 10-2. */
 export const FX = { fcw: 0, fsw: 2, ftw: 4, mxcsr: 24, st: 32, xmm: 160, available: 464 } as const;

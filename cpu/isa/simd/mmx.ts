@@ -9,8 +9,8 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import { EXC_MF, S } from "../../state/state.ts";
 import { FSW_ES, FSW_TOP_SHIFT, X87_STATE } from "../../fpu/x87_state.ts";
-import { integerOps, shiftLanes } from "../integer/integer_ops.ts";
-import { row, type RowOptions, type RowSize, type Semantics } from "../row.ts";
+import { integerOps, shiftLanes } from "./integer_ops.ts";
+import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.ts";
 import { extractLane, insertLane, laneOf, wordIndexes } from "./sse_shuffle.ts";
 import { mxcsrMode, roundTo, toInteger } from "./sse_float.ts";
 import { IMMEDIATE_SHIFTS } from "./sse_integer.ts";

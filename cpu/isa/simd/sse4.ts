@@ -7,8 +7,8 @@
 import { CRC32C_TABLE } from "./crc32c.ts";
 import { type Emit, RAX, RCX, RDX, type Value, type Width } from "../../emit/emit.ts";
 import { FLAG_CF, FLAG_ZF, XMM_BASE } from "../../state/state.ts";
-import { evenOdd, integerOp, type PackedOp, SHAPE, wasm } from "../integer/integer_ops.ts";
-import { row } from "../row.ts";
+import { evenOdd, integerOp, type PackedOp, SHAPE, wasm } from "./integer_ops.ts";
+import { row } from "../row/row.ts";
 import { multiplyEven } from "./sse_integer.ts";
 import { binary, bytes, fromI32, fromI64, iota, source, sse, unary, XMM, zero } from "./sse_patterns.ts";
 

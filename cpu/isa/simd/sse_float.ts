@@ -8,8 +8,8 @@
  */
 import type { Emit, Value } from "../../emit/emit.ts";
 import { FLAG_CF, FLAG_PF, FLAG_ZF, S } from "../../state/state.ts";
-import { evenOdd } from "../integer/integer_ops.ts";
-import type { Semantics } from "../row.ts";
+import { evenOdd } from "./integer_ops.ts";
+import type { Semantics } from "../row/row.ts";
 import { binary, scalar, source, source64, sse, unary, zero } from "./sse_patterns.ts";
 
 const MXCSR_RC_SHIFT = 13;

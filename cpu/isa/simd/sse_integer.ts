@@ -9,7 +9,7 @@ import {
   type ShiftName,
   swapped,
   wasm,
-} from "../integer/integer_ops.ts";
+} from "./integer_ops.ts";
 import { atMost, iota, sse, XMM } from "./sse_patterns.ts";
 
 integerOp("PADDB", "0ffc", wasm("i8x16.add"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** SSE to SSE4.1 data movement. SDM Vol. 2. @module */
-import { integerOp, unpack } from "../integer/integer_ops.ts";
-import { row, type Semantics } from "../row.ts";
+import { integerOp, unpack } from "./integer_ops.ts";
+import { row, type Semantics } from "../row/row.ts";
 import { binary, fromI32, fromI64, low, requireSse, sse, unary, XMM } from "./sse_patterns.ts";
 
 const load = (aligned: boolean): Semantics => (e) =>

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
-import { row, type RowOptions, type RowSize, type Semantics } from "../row.ts";
+import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.ts";
 
 /** Both operands are XMM registers (or memory). */
 export const XMM: RowOptions = { reg: "xmm", rm: "xmm" };

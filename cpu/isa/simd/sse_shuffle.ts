@@ -5,7 +5,7 @@
  * @module
  */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
-import { integerOp, SHAPE } from "../integer/integer_ops.ts";
+import { integerOp, SHAPE } from "./integer_ops.ts";
 import { atMost, binary, bytes, iota, source, sse, unary } from "./sse_patterns.ts";
 
 /** Byte indexes of four 32-bit lanes, two bits of `imm` each. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConfigError } from "../../../cpu/base/assert.ts";
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { decompress } from "./decompress.ts";
-import { decodeBlock } from "./lz4.ts";
+import { decodeBlock } from "./compression/lz4.ts";
 import { packed } from "./testdata/packed.ts";
-import { sample } from "../testdata/sample.ts";
+import { sample } from "./testdata/sample.ts";
 
 const bytesOf = (base64: string) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 

@@ -6,8 +6,8 @@
  * MONITOR, MWAIT, RSM and the VMX and SGX instructions have no rows: #UD, as CPUID says.
  * @module
  */
-import type { Emit, Value, Width } from "../emit/emit.ts";
-import { RAX, RDX } from "../emit/emit.ts";
+import type { Emit, Value, Width } from "../../emit/emit.ts";
+import { RAX, RDX } from "../../emit/emit.ts";
 import {
   CR0_MP,
   CR0_PE,
@@ -34,11 +34,11 @@ import {
   TLB_MODE_SUPERVISOR,
   TLB_MODE_SUPERVISOR_AC,
   TR,
-} from "../state/state.ts";
-import { FSW_ES, X87_STATE } from "../fpu/x87_state.ts";
-import { setRmSelector } from "./integer/data.ts";
-import { row } from "./row.ts";
-import { flagAt, nonZero, selector } from "./values.ts";
+} from "../../state/state.ts";
+import { FSW_ES, X87_STATE } from "../../fpu/x87_state.ts";
+import { setRmSelector } from "./data.ts";
+import { row } from "../row/row.ts";
+import { flagAt, nonZero, selector } from "../row/values.ts";
 
 const ends = { ends: true };
 const nothing = () => {};

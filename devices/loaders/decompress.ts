@@ -6,13 +6,13 @@
  * @module
  */
 import * as fzstd from "npm:fzstd@0.1.1";
-import { ConfigError } from "../../../cpu/base/assert.ts";
-import { GiB } from "../../../cpu/base/bits.ts";
-import { parseSetupHeader } from "../bzimage.ts";
-import { decodeLz4Legacy, LZ4_LEGACY_MAGIC } from "./lz4.ts";
-import { LzmaDecoder } from "./lzma.ts";
-import { badKernel, type NamedFile } from "../named_file.ts";
-import { decodeXz, XZ_MAGIC } from "./xz.ts";
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { GiB } from "../../cpu/base/bits.ts";
+import { parseSetupHeader } from "./bzimage.ts";
+import { decodeLz4Legacy, LZ4_LEGACY_MAGIC } from "./compression/lz4.ts";
+import { LzmaDecoder } from "./compression/lzma.ts";
+import { badKernel, type NamedFile } from "./named_file.ts";
+import { decodeXz, XZ_MAGIC } from "./compression/xz.ts";
 
 const MAX_OUTPUT_BYTES = 1 * GiB;
 

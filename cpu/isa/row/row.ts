@@ -18,8 +18,8 @@
  *   no64 only64      not in 64-bit mode, only there
  * @module
  */
-import { assert } from "../base/assert.ts";
-import type { Emit, Width } from "../emit/emit.ts";
+import { assert } from "../../base/assert.ts";
+import type { Emit, Width } from "../../emit/emit.ts";
 
 /** Operand size: bits, or v: 16/32/64 by prefix and mode; q: like v but 64 by default in 64-bit mode (stack and
  * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say, like v elsewhere. */

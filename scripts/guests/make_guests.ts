@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { extractVmlinux } from "../../devices/loaders/compression/decompress.ts";
+import { extractVmlinux } from "../../devices/loaders/decompress.ts";
 import { writeCpio } from "./cpio.ts";
 import { DebianPackages } from "./debian_packages.ts";
 import {
@@ -16,7 +16,7 @@ import {
   guestFiles,
   type GuestName,
   PACKAGE_CACHE,
-} from "./guest_manifest.ts";
+} from "./manifest.ts";
 import { collectModules } from "./kernel_modules.ts";
 
 /** How to make guests. */
@@ -90,7 +90,7 @@ async function findKernel(root: URL): Promise<URL> {
 }
 
 async function initramfs(folder: URL): Promise<Uint8Array<ArrayBuffer>> {
-  const script = (file: string) => Deno.readFile(new URL(`guest/${file}`, import.meta.url));
+  const script = (file: string) => Deno.readFile(new URL(`${file}`, import.meta.url));
   const order = await Deno.readTextFile(new URL("modules/order", folder));
   const names = order.split("\n").filter((line) => line !== "");
   const modules = await Promise.all(names.map(async (name) => ({

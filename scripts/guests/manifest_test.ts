@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
-import { guestCommandLine, guestReports } from "./guest_manifest.ts";
+import { guestCommandLine, guestReports } from "./manifest.ts";
 
 Deno.test("guestCommandLine says what /init of the guests reads", () => {
   assertEquals(

@@ -4,11 +4,11 @@
  * In 64-bit mode near branches have 64-bit targets whatever prefix 66 says, as on Intel processors.
  * @module
  */
-import type { Emit, Value, Width } from "../emit/emit.ts";
-import { RCX } from "../emit/emit.ts";
-import { EXC_BR, EXC_UD } from "../state/state.ts";
-import { row } from "./row.ts";
-import { nonZero, setStackPointer, stackPointer } from "./values.ts";
+import type { Emit, Value, Width } from "../../emit/emit.ts";
+import { RCX } from "../../emit/emit.ts";
+import { EXC_BR, EXC_UD } from "../../state/state.ts";
+import { row } from "../row/row.ts";
+import { nonZero, setStackPointer, stackPointer } from "../row/values.ts";
 
 /** A near target as a RIP. */
 const target = (e: Emit, w: Width, value: Value) => e.zeroExtend(w, 64, value);

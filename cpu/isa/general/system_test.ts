@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** System rows, run through emitted code. Expected values: SDM Vol. 2, the instruction named in the test. @module */
 import { assertEquals } from "@std/assert";
-import type { CpuHooks } from "../core.ts";
+import type { CpuHooks } from "../../core.ts";
 import {
   CR4_FSGSBASE,
   CR4_SMAP,
@@ -16,8 +16,8 @@ import {
   S,
   segmentLayout,
   SS,
-} from "../state/state.ts";
-import { CODE_BASE, DATA_BASE, STACK_TOP, TestCpu } from "../_bare_cpu.ts";
+} from "../../state/state.ts";
+import { CODE_BASE, DATA_BASE, STACK_TOP, TestCpu } from "../../_bare_cpu.ts";
 
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RSI = 6, RDI = 7;
 const GDT = 0x5000, IDT = 0x6000, HANDLER = 0x11_0000;

@@ -4,7 +4,7 @@
  * room for. Bounded; a full queue drops the newest, as a switch does.
  * @module
  */
-import type { Frame, FrameReceiver } from "../ends/end.ts";
+import type { Frame, FrameReceiver } from "./end.ts";
 import { conform } from "../frames/gso.ts";
 
 /** How much a {@linkcode DeliveryQueue} holds. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
-import { binary, sse } from "../simd/sse_patterns.ts";
+import { binary, sse } from "./sse_patterns.ts";
 
 /** A packed operation: destination, source. */
 export type PackedOp = (e: Emit, a: Value, b: Value) => Value;

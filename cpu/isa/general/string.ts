@@ -13,8 +13,8 @@
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RCX, RDI, RSI } from "../../emit/emit.ts";
 import { ES, FLAG_DF } from "../../state/state.ts";
-import { row } from "../row.ts";
-import { eflagsAny, gprWide, nonZero, setGprWide } from "../values.ts";
+import { row } from "../row/row.ts";
+import { eflagsAny, gprWide, nonZero, setGprWide } from "../row/values.ts";
 
 /** Iterations (or runs of the fast path, up to a page each) before interrupts get a chance. */
 const TURNS = 64;

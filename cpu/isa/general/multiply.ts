@@ -3,8 +3,8 @@
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
 import { EXC_DE, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../../state/state.ts";
-import { row, type Semantics } from "../row.ts";
-import { flagAt, nonZero } from "../values.ts";
+import { row, type Semantics } from "../row/row.ts";
+import { flagAt, nonZero } from "../row/values.ts";
 
 const undefinedFlags = FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF;
 const undefinedByDivision = 0x8d5;

@@ -15,8 +15,8 @@ import {
   O,
   RM,
   type Unary,
-} from "../patterns.ts";
-import { row } from "../row.ts";
+} from "../row/patterns.ts";
+import { row } from "../row/row.ts";
 
 const add: Binary = (e, w, a, b) => {
   const r = e.add(w, a, b);

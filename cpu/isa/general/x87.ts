@@ -5,7 +5,7 @@
  * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module
  */
-import { row } from "./row.ts";
+import { row } from "../row/row.ts";
 
 for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
   const hex = opcode.toString(16);

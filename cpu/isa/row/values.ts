@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Small compositions over Emit that several row files need. @module */
-import type { Address, Emit, Value, Width } from "../emit/emit.ts";
-import { RSP } from "../emit/emit.ts";
-import { S, segmentLayout, SS } from "../state/state.ts";
+import type { Address, Emit, Value, Width } from "../../emit/emit.ts";
+import { RSP } from "../../emit/emit.ts";
+import { S, segmentLayout, SS } from "../../state/state.ts";
 
 /** A general register as i64, cut to `w`. */
 export function gprWide(e: Emit, index: number, w: Width): Value {

@@ -3,8 +3,8 @@
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RBX, RCX, RDX } from "../../emit/emit.ts";
 import { CS, EXC_GP, FLAG_OF, FLAG_ZF, SS } from "../../state/state.ts";
-import { row, type Semantics } from "../row.ts";
-import { flagAt, gprWide, selector } from "../values.ts";
+import { row, type Semantics } from "../row/row.ts";
+import { flagAt, gprWide, selector } from "../row/values.ts";
 
 // MOV
 

@@ -8,8 +8,8 @@
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RCX } from "../../emit/emit.ts";
 import { FLAG_AF, FLAG_CF, FLAG_OF } from "../../state/state.ts";
-import { row, type Semantics } from "../row.ts";
-import { flagAt } from "../values.ts";
+import { row, type Semantics } from "../row/row.ts";
+import { flagAt } from "../row/values.ts";
 
 /** What a shift gives: the result, and CF and OF as 0 or 1. */
 interface Shifted {

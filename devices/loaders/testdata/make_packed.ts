@@ -4,7 +4,7 @@
  * this folder: `deno run -A make_packed.ts > packed.ts` (made with xz 5.4.1, lz4 1.9.4, zstd 1.5.4, gzip 1.12).
  * @module
  */
-import { sample } from "../../testdata/sample.ts";
+import { sample } from "./sample.ts";
 
 const data = sample();
 const size = new Uint8Array(4);

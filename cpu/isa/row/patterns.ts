@@ -4,7 +4,7 @@
  * A pattern loads, computes, stores, in that order, so that a semantic function cannot get the order wrong.
  * @module
  */
-import type { Emit, Value, Width } from "../emit/emit.ts";
+import type { Emit, Value, Width } from "../../emit/emit.ts";
 import type { Semantics } from "./row.ts";
 
 /** result = f(first, second), flags included. */

@@ -2,8 +2,8 @@
 /** Bit tests and scans: BT BTS BTR BTC BSF BSR POPCNT. SDM Vol. 2. @module */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../../state/state.ts";
-import { row } from "../row.ts";
-import { flagAt } from "../values.ts";
+import { row } from "../row/row.ts";
+import { flagAt } from "../row/values.ts";
 
 const undefinedFlags = FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF;
 const LOG: { readonly [W in Width]: number } = { 8: 3, 16: 4, 32: 5, 64: 6 };

@@ -23,8 +23,8 @@ import {
   S,
   SS,
 } from "../../state/state.ts";
-import { row } from "../row.ts";
-import { selector, setStackPointer, stackAddress, stackPointer, wrap } from "../values.ts";
+import { row } from "../row/row.ts";
+import { selector, setStackPointer, stackAddress, stackPointer, wrap } from "../row/values.ts";
 
 row("PUSH r", "50+r", "q", (e, w) => e.push(w, e.reg(w)));
 row("POP r", "58+r", "q", (e, w) => e.setReg(w, e.pop(w)));

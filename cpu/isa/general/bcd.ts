@@ -3,8 +3,8 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import { RAX } from "../../emit/emit.ts";
 import { EXC_DE, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../../state/state.ts";
-import { row } from "../row.ts";
-import { flagAt } from "../values.ts";
+import { row } from "../row/row.ts";
+import { flagAt } from "../row/values.ts";
 
 /** AF set, or the low digit above 9. */
 function adjusts(e: Emit, al: Value): Value {
