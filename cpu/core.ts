@@ -141,6 +141,8 @@ export class CpuCore implements Vcpu {
   readonly fault: FaultRecord = { vector: 0, errorCode: -1, addressLo: 0, addressHi: 0, resume: true };
   /** Set by IRET when the popped RF is set: the next instruction breakpoint is not taken. The engine clears it. */
   resumeFlag = false;
+  /** See Vcpu.retryInstruction; microcode that calls out looks and clears it. */
+  retryRequested = false;
   /** The machine wants to stop at the next instruction boundary; checked after port and MMIO accesses. */
   stopRequested = false;
   /** The arithmetic flags out of the lazy ones. Set by the engine; by default only raw flags are known. */
@@ -439,6 +441,9 @@ export class CpuCore implements Vcpu {
   }
   readTsc(): bigint {
     return BigInt.asUintN(64, this.hooks.readTsc() + this.s.get64(S.tscOffset));
+  }
+  retryInstruction(): void {
+    this.retryRequested = true;
   }
   get tscHz(): number {
     return this.hooks.tscHz;

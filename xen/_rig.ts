@@ -19,6 +19,8 @@ export class FakeVcpu implements Vcpu {
   rip = 0n;
   rflags = 0x202;
   readonly tscHz = 2_000_000_000;
+  /** Times retryInstruction was called. */
+  retries = 0;
   readonly registers = new Map<GprName, bigint>();
 
   constructor(readonly memory: GuestMemory, readonly clock: ManualClock) {}
@@ -42,6 +44,9 @@ export class FakeVcpu implements Vcpu {
     return this.memory.write(Number(gva), bytes);
   }
   /** Two ticks per nanosecond of the clock. */
+  retryInstruction(): void {
+    this.retries++;
+  }
   readTsc(): bigint {
     return BigInt(this.clock.nowNs()) * 2n;
   }

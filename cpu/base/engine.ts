@@ -84,19 +84,16 @@ export interface EngineHooks {
   /** EAX, EBX, ECX, EDX of leaves from 0x4000_0000; undefined: zeros. */
   cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] | undefined;
   /**
-   * VMCALL and VMMCALL: registers through the {@linkcode Vcpu}, RIP behind the instruction. "again": not finished; the
-   * engine executes the same instruction once more, after interrupts had their chance. "stop": run returns "stopped".
+   * VMCALL and VMMCALL: arguments and result through the {@linkcode Vcpu}, whose RIP is behind the instruction. Work
+   * that is too long for one go asks for {@linkcode Vcpu.retryInstruction}; so does one that came by a port.
    */
-  hypercall(): HypercallAnswer;
+  hypercall(): void;
   /** CR8: task priority, 0..15. */
   readTpr(): number;
   writeTpr(priority: number): void;
   /** The clock's TSC, before the guest's own offset. */
   readTsc(): bigint;
 }
-
-/** How a hypercall instruction ends: see {@linkcode EngineHooks.hypercall}. */
-export type HypercallAnswer = "done" | "again" | "stop";
 
 /** Choices made when an engine is built. */
 export interface EngineOptions {

@@ -52,4 +52,9 @@ export interface Vcpu {
   readTsc(): bigint;
   /** Nominal TSC frequency in Hz. */
   readonly tscHz: number;
+  /**
+   * To be called from within a hypercall or a port write: the instruction that caused it is executed once more, with the
+   * registers as they are then, after pending interrupts had their chance (as Xen continues a long hypercall).
+   */
+  retryInstruction(): void;
 }
