@@ -44,7 +44,15 @@ export type {
   NetOptions,
 } from "./devices/machine/machine_options.ts";
 export type { NamedFile } from "./devices/loaders/named_file.ts";
-export { type Frame, frameOf, type FrameReceiver, type NetEnd } from "./net/ends/end.ts";
+export {
+  type EndState,
+  type Frame,
+  frameOf,
+  type FrameReceiver,
+  type FrameState,
+  type NetEnd,
+} from "./net/ends/end.ts";
+export type { DhcpState } from "./net/ends/dhcp.ts";
 export { Hub } from "./net/ends/hub.ts";
 export { Responder, type ResponderOptions } from "./net/ends/responder.ts";
 export type { Direction, PacketEvent } from "./net/ends/observed_end.ts";

@@ -4,7 +4,7 @@
  * room for. Bounded; a full queue drops the newest, as a switch does.
  * @module
  */
-import type { Frame, FrameReceiver } from "./end.ts";
+import { Frame, type FrameReceiver, type FrameState } from "./end.ts";
 import { conform } from "../frames/gso.ts";
 
 /** How much a {@linkcode DeliveryQueue} holds. */
@@ -57,6 +57,22 @@ export class DeliveryQueue {
     }
     this.clear();
     return delivered;
+  }
+
+  /** Copies of what waits, oldest first. */
+  save(): FrameState[] {
+    return this.#frames.slice(this.#head).map((frame) => frame.save());
+  }
+
+  /** Has exactly these wait, as far as the limits allow. */
+  restore(frames: readonly FrameState[]): void {
+    this.clear();
+    for (const state of frames) {
+      if (this.#frames.length === this.limits.frames) break;
+      if (this.#bytes + state.bytes.length > this.limits.bytes) break;
+      this.#frames.push(Frame.from(state));
+      this.#bytes += state.bytes.length;
+    }
   }
 
   /** Forgets what waits. */

@@ -77,6 +77,12 @@ export interface DhcpReply {
   readonly broadcast: boolean;
 }
 
+/** What a snapshot keeps of a DHCP server. */
+export interface DhcpState {
+  /** Who has which address, as [hardware address, the address's number in the pool]. */
+  readonly leases: readonly (readonly [client: string, index: number])[];
+}
+
 /** See the module's description. */
 export class DhcpServer {
   readonly #leases = new Map<string, number>(); // hardware address → index of the address
@@ -158,6 +164,17 @@ export class DhcpServer {
       ? request.slice(CIADDR, CIADDR + 4)
       : address ?? new Uint8Array(4).fill(0xff);
     return { type, payload, destination, broadcast };
+  }
+
+  /** The plain record of a snapshot. */
+  save(): DhcpState {
+    return { leases: [...this.#leases] };
+  }
+
+  /** Forgets all leases but those that `save` recorded. */
+  restore(state: DhcpState): void {
+    this.#leases.clear();
+    for (const [client, index] of state.leases) this.#leases.set(client, index);
   }
 
   /** Who has which address, for messages. */

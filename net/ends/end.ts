@@ -8,7 +8,7 @@
  * leaves frames where they are (in the TAP's queue, where the host's stack sees them). Nothing here blocks.
  * @module
  */
-import type { Frame } from "../frames/frame.ts";
+import type { Frame, FrameState } from "../frames/frame.ts";
 
 export * from "../frames/frame.ts";
 export * from "../frames/offloads.ts";
@@ -33,6 +33,12 @@ export interface FrameReceiver {
   flush(): void;
 }
 
+/** What a snapshot keeps of an end: frames that it took off the wire and that wait for room at the receiver. */
+export interface EndState {
+  /** Oldest first. */
+  readonly waiting: readonly FrameState[];
+}
+
 /** A host end of a network device. */
 export interface NetEnd {
   /** For messages: "tap0", "hub". */
@@ -49,6 +55,10 @@ export interface NetEnd {
   poll(): number;
   /** File descriptor to sleep on until poll() would find something; -1: none, or no use now (no room). */
   pollFd(): number;
+  /** The plain record of a snapshot. An end that keeps no frames has none. */
+  save?(): EndState;
+  /** Restores what an end, perhaps of another kind, has saved. Call it after `attach`, which drops what waits. */
+  restore?(state: EndState): void;
   /** Lets go of everything; the end is of no use then. */
   close(): void;
 }

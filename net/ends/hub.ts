@@ -9,7 +9,14 @@
  */
 import type { Tracer } from "../../cpu/base/trace.ts";
 import { DeliveryQueue } from "./delivery_queue.ts";
-import { type Frame, type FrameReceiver, MIN_FRAME_BYTES, type NetEnd, OFFLOAD_ALL } from "./end.ts";
+import {
+  type EndState,
+  type Frame,
+  type FrameReceiver,
+  MIN_FRAME_BYTES,
+  type NetEnd,
+  OFFLOAD_ALL,
+} from "./end.ts";
 
 /** What waits for a port whose receiver has no room. */
 const PORT_LIMITS = { frames: 1024, bytes: 4 << 20 };
@@ -95,6 +102,14 @@ class HubPort implements NetEnd {
 
   pollFd(): number {
     return -1;
+  }
+
+  save(): EndState {
+    return { waiting: this.#queue.save() };
+  }
+
+  restore(state: EndState): void {
+    this.#queue.restore(state.waiting);
   }
 
   close(): void {

@@ -5,7 +5,13 @@
  * checksums where those are offloaded.
  * @module
  */
-import { type Frame, type FrameReceiver, type NetEnd, VIRTIO_NET_HDR_F_NEEDS_CSUM } from "./end.ts";
+import {
+  type EndState,
+  type Frame,
+  type FrameReceiver,
+  type NetEnd,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+} from "./end.ts";
 
 /** "tx": the guest sent it; "rx": the guest got it. */
 export type Direction = "tx" | "rx";
@@ -59,6 +65,12 @@ export abstract class ObservedEnd<Seen> implements NetEnd {
   }
   pollFd(): number {
     return this.inner.pollFd();
+  }
+  save(): EndState {
+    return this.inner.save?.() ?? { waiting: [] };
+  }
+  restore(state: EndState): void {
+    this.inner.restore?.(state);
   }
   close(): void {
     this.inner.close();

@@ -12,7 +12,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import { bytesEqual, MAC_BROADCAST, parseIpv4, parseIpv6, parseMac } from "../frames/addresses.ts";
 import { fold, storeChecksum, sumBytes, sumPseudoHeader, UDP_CHECKSUM_OFFSET } from "../frames/checksum.ts";
-import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from "./dhcp.ts";
+import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer, type DhcpState } from "./dhcp.ts";
 import {
   type Frame,
   frameOf,
@@ -130,6 +130,16 @@ export class Responder implements FrameReceiver {
     const first = new Uint8Array(4);
     putBe32(first, 0, be32(this.#ipv4, 0) + distance);
     return first;
+  }
+
+  /** The plain record of a snapshot: its leases, all that it remembers. */
+  save(): DhcpState {
+    return this.dhcp.save();
+  }
+
+  /** Restores what `save` gave. */
+  restore(state: DhcpState): void {
+    this.dhcp.restore(state);
   }
 
   window(): readonly Uint8Array[] {

@@ -29,6 +29,24 @@ export const MAX_FRAME_BYTES = 65535 + 14 + 8;
 /** Least bytes in a frame: an Ethernet header. */
 export const MIN_FRAME_BYTES = 14;
 
+/** A frame in a snapshot: a plain record with a copy of the bytes. */
+export interface FrameState {
+  /** All of it, from the Ethernet header on. */
+  readonly bytes: Uint8Array;
+  /** As {@linkcode Frame.flags}; the others likewise. */
+  readonly flags: number;
+  /** VIRTIO_NET_HDR_GSO_*. */
+  readonly gsoType: number;
+  /** Bytes of headers. */
+  readonly hdrLen: number;
+  /** Bytes of payload per segment. */
+  readonly gsoSize: number;
+  /** Where summing starts. */
+  readonly csumStart: number;
+  /** Where the sum goes. */
+  readonly csumOffset: number;
+}
+
 /** A frame. Senders keep one and fill it again for each send. */
 export class Frame {
   /** The bytes, in order. Change them with append and reset only. */
@@ -76,7 +94,7 @@ export class Frame {
   }
 
   /** Takes over the offload metadata of `other`. */
-  copyOffload(other: Frame): this {
+  copyOffload(other: Omit<FrameState, "bytes">): this {
     this.flags = other.flags;
     this.gsoType = other.gsoType;
     this.hdrLen = other.hdrLen;
@@ -122,6 +140,17 @@ export class Frame {
     const out = new Uint8Array(this.length);
     this.copyTo(out);
     return out;
+  }
+
+  /** The plain record of a snapshot. */
+  save(): FrameState {
+    const { flags, gsoType, hdrLen, gsoSize, csumStart, csumOffset } = this;
+    return { bytes: this.bytes(), flags, gsoType, hdrLen, gsoSize, csumStart, csumOffset };
+  }
+
+  /** The frame that `save` recorded, with bytes of its own. */
+  static from(state: FrameState): Frame {
+    return new Frame().append(state.bytes.slice()).copyOffload(state);
   }
 
   /** A frame of its own with a copy of the bytes and the metadata: what a queue keeps. */

@@ -18,6 +18,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import { DeliveryQueue } from "../ends/delivery_queue.ts";
 import {
+  type EndState,
   Frame,
   type FrameReceiver,
   MAX_FRAME_BYTES,
@@ -247,6 +248,17 @@ export class TapDevice implements NetEnd {
 
   pollFd(): number {
     return this.#receiver === undefined || !this.#hasRoom || this.#closed ? -1 : this.#fd;
+  }
+
+  /** Frames that were read and found no room. */
+  save(): EndState {
+    return { waiting: this.#held.save() };
+  }
+
+  /** Restores what `save` gave. */
+  restore(state: EndState): void {
+    this.#held.restore(state.waiting);
+    this.#hasRoom = true;
   }
 
   /** Reads one frame into the window and the bounce buffer; false when there is none. */

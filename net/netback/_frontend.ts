@@ -2,7 +2,7 @@
 /** A netfront driven by hand, over FakeHost: for tests and benches of netback. @module */
 import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
-import { FakeHost, FrontRing } from "../../xen/backend/_fake_host.ts";
+import { FakeHost, FrontRing, type GrantedPage } from "../../xen/backend/_fake_host.ts";
 import {
   netif_extra_info,
   netif_extra_info_gso,
@@ -19,8 +19,7 @@ import { XenbusStateConnected } from "../../xen/public/io/xenbus.ts";
 import type { NetEnd } from "../ends/end.ts";
 import { Netback, type NetbackOptions } from "./netback.ts";
 
-/** A page granted by the guest. */
-export type GrantedPage = ReturnType<FakeHost["grantPage"]>;
+export type { GrantedPage } from "../../xen/backend/_fake_host.ts";
 
 /** A transmit slot, or an extra info. */
 export type TxSlot =
@@ -46,17 +45,24 @@ export class FrontQueue {
   /** Granted receive buffers by ring slot. */
   readonly buffers = new Map<number, GrantedPage>();
 
-  constructor(readonly host: FakeHost, split: boolean) {
-    this.txPage = host.grantPage();
-    this.rxPage = host.grantPage();
-    this.tx = new FrontRing(this.txPage.view, NETIF_TX_ENTRY);
-    this.rx = new FrontRing(this.rxPage.view, NETIF_RX_ENTRY);
-    this.txPort = host.events.allocate();
-    this.rxPort = split ? host.events.allocate() : this.txPort;
+  /** A new queue, or the copy of `from` in a host that is the copy of its host. */
+  constructor(readonly host: FakeHost, split: boolean, from?: FrontQueue) {
+    this.txPage = from ? host.samePage(from.txPage) : host.grantPage();
+    this.rxPage = from ? host.samePage(from.rxPage) : host.grantPage();
+    this.tx = new FrontRing(this.txPage.view, NETIF_TX_ENTRY, from?.tx);
+    this.rx = new FrontRing(this.rxPage.view, NETIF_RX_ENTRY, from?.rx);
+    this.txPort = from ? from.txPort : host.events.allocate();
+    this.rxPort = from ? from.rxPort : split ? host.events.allocate() : this.txPort;
+    from?.buffers.forEach((page, slot) => this.buffers.set(slot, host.samePage(page)));
   }
 
   /** Writes slots in the transmit ring and sends the event if it is wanted. */
   send(slots: readonly TxSlot[]): void {
+    if (this.push(slots)) this.host.events.send(this.txPort);
+  }
+
+  /** Writes slots in the transmit ring; true when the backend wants an event, which is not sent. */
+  push(slots: readonly TxSlot[]): boolean {
     const view = this.tx.view;
     slots.forEach((slot, i) => {
       const at = this.tx.nextRequest();
@@ -72,7 +78,7 @@ export class FrontQueue {
         (slot.u ?? []).forEach((byte, j) => view.setUint8(at + netif_extra_info.at.u + j, byte));
       }
     });
-    if (this.tx.pushRequests()) this.host.events.send(this.txPort);
+    return this.tx.pushRequests();
   }
 
   /** Status of each transmit response there is, with its id. */

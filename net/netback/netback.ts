@@ -11,17 +11,19 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import type { BackendHost, BackendPort, MappedGrant } from "../../xen/backend/host.ts";
-import { BackRing } from "../../xen/backend/ring.ts";
+import { BackRing, type BackRingState } from "../../xen/backend/ring.ts";
 import {
   type BackendDriver,
   type Frontend,
   FrontendError,
   type Nodes,
   XenbusBackend,
+  type XenbusBackendState,
 } from "../../xen/backend/xenbus.ts";
 import { NETIF_RX_ENTRY, NETIF_TX_ENTRY } from "../../xen/public/io/netif.ts";
 import { formatMac, parseMac } from "../frames/addresses.ts";
 import {
+  type EndState,
   type Frame,
   type FrameReceiver,
   type NetEnd,
@@ -54,9 +56,39 @@ export interface NetbackOptions {
   readonly onRemoved?: () => void;
 }
 
+/** What the guest shares for one queue, as it said when it connected; what it writes later changes nothing. */
+interface QueueShares {
+  readonly txRef: number;
+  readonly rxRef: number;
+  readonly txPort: number;
+  /** The same as `txPort` without split event channels. */
+  readonly rxPort: number;
+}
+
 interface Queue {
+  readonly shares: QueueShares;
   readonly tx: TxQueue;
   readonly rx: RxQueue;
+}
+
+/** One queue in a snapshot: what is shared, and how far the rings were worked off. */
+export interface QueueState extends QueueShares {
+  readonly tx: BackRingState;
+  readonly rx: BackRingState;
+}
+
+/** What a snapshot keeps of a network backend. Rings and buffers lie in the guest's memory. */
+export interface NetbackState {
+  readonly xenbus: XenbusBackendState;
+  readonly linkUp: boolean;
+  /** OFFLOAD_* that the frontend takes. */
+  readonly accepts: number;
+  /** The frontend takes frames in several buffers. */
+  readonly sg: boolean;
+  readonly multicast: { readonly active: boolean; readonly addresses: readonly string[] };
+  readonly queues: readonly QueueState[];
+  /** Of the host's end; null when it keeps nothing. */
+  readonly end: EndState | null;
 }
 
 /** See the module's description. */
@@ -73,6 +105,7 @@ export class Netback {
   #mappings: MappedGrant[] = [];
   #ports: BackendPort[] = [];
   #accepts = OFFLOAD_NONE;
+  #sg = false;
   #linkUp = true;
   #moreTx = false;
 
@@ -130,6 +163,52 @@ export class Netback {
     this.end.close();
   }
 
+  /** Lets go of everything shared, without a word, and offers the device anew. The end and the link stay. */
+  reset(): void {
+    this.xenbus.reset();
+  }
+
+  /** The plain record of a snapshot. Between turns only: what a turn does is in the rings when it ends. */
+  save(): NetbackState {
+    return {
+      xenbus: this.xenbus.save(),
+      linkUp: this.#linkUp,
+      accepts: this.#accepts,
+      sg: this.#sg,
+      multicast: { active: this.#multicast.active, addresses: this.#multicast.list() },
+      queues: this.#queues.map(({ shares, tx, rx }) => ({
+        ...shares,
+        tx: tx.save(),
+        rx: rx.save(),
+      })),
+      end: this.end.save?.() ?? null,
+    };
+  }
+
+  /**
+   * Restores what `save` gave, after memory, grants, events and store: maps, binds and goes on. No
+   * {@linkcode start} is needed. A guest that took away what it shares loses this device, as at any other time.
+   */
+  restore(state: NetbackState): void {
+    this.xenbus.restore(state.xenbus);
+    this.#linkUp = state.linkUp;
+    this.#multicast.restore(state.multicast.addresses);
+    this.#multicast.active = state.multicast.active;
+    if (!state.xenbus.connected) return;
+    this.xenbus.guard(() => {
+      this.#accepts = state.accepts;
+      this.#sg = state.sg;
+      state.queues.forEach((queue, i) => {
+        const opened = this.#openQueue(queue, this.#queueName(i, state.queues.length), state.sg);
+        opened.tx.restore(queue.tx);
+        opened.rx.restore(queue.rx);
+        this.#queues.push(opened);
+      });
+      this.end.attach(this.#linkUp ? this.#receiver : undefined);
+      if (state.end !== null) this.end.restore?.(state.end);
+    });
+  }
+
   #driver(): BackendDriver {
     return {
       offer: () => this.#offer(),
@@ -163,23 +242,29 @@ export class Netback {
     if (count < 1 || count > this.#maxQueues) {
       throw new FrontendError(`Frontend wants ${count} queues, 1 to ${this.#maxQueues} are offered`);
     }
-    const sg = frontend.readFlag("feature-sg");
+    const sg = this.#sg = frontend.readFlag("feature-sg");
     this.#accepts = accepted(frontend, sg);
     this.#multicast.clear();
     this.#multicast.active = frontend.readFlag("request-multicast-control");
     for (let i = 0; i < count; i++) {
-      this.#queues.push(this.#connectQueue(frontend, count === 1 ? "" : `queue-${i}/`, sg));
+      const shares = readShares(frontend, count === 1 ? "" : `queue-${i}/`);
+      this.#queues.push(this.#openQueue(shares, this.#queueName(i, count), sg));
     }
     this.end.attach(this.#linkUp ? this.#receiver : undefined);
     this.#tracer.log("net", `${this.name} connected: ${count} queues, accepts ${this.#accepts}, sg ${sg}`);
     return {};
   }
 
-  #connectQueue(frontend: Frontend, prefix: string, sg: boolean): Queue {
+  #queueName(index: number, count: number): string {
+    return count === 1 ? this.name : `${this.name} queue-${index}`;
+  }
+
+  /** Maps the rings and binds the ports. */
+  #openQueue(shares: QueueShares, name: string, sg: boolean): Queue {
     const { grants } = this.host;
-    const name = prefix === "" ? this.name : `${this.name} ${prefix.slice(0, -1)}`;
-    const txRing = new BackRing([this.#map(frontend.requireU32(`${prefix}tx-ring-ref`))], NETIF_TX_ENTRY);
-    const rxRing = new BackRing([this.#map(frontend.requireU32(`${prefix}rx-ring-ref`))], NETIF_RX_ENTRY);
+    const { txRef, rxRef, txPort: txRemote, rxPort: rxRemote } = shares;
+    const txRing = new BackRing([this.#map(txRef)], NETIF_TX_ENTRY);
+    const rxRing = new BackRing([this.#map(rxRef)], NETIF_RX_ENTRY);
     const tracer = this.#tracer;
     const onTx = (): void => {
       this.#processTx(tx);
@@ -187,14 +272,13 @@ export class Netback {
     const onRx = (): void => {
       this.end.poll();
     };
-    const split = frontend.readU32(`${prefix}event-channel-tx`) !== undefined;
     let txPort: BackendPort;
     let rxPort: BackendPort;
-    if (split) {
-      txPort = this.#bind(frontend.requireU32(`${prefix}event-channel-tx`), onTx);
-      rxPort = this.#bind(frontend.requireU32(`${prefix}event-channel-rx`), onRx);
+    if (txRemote !== rxRemote) {
+      txPort = this.#bind(txRemote, onTx);
+      rxPort = this.#bind(rxRemote, onRx);
     } else {
-      txPort = rxPort = this.#bind(frontend.requireU32(`${prefix}event-channel`), () => {
+      txPort = rxPort = this.#bind(txRemote, () => {
         onTx();
         onRx();
       });
@@ -211,7 +295,7 @@ export class Netback {
       tracer,
     });
     this.#moreTx = true; // it may have sent before we were there to hear its event
-    return { tx, rx };
+    return { shares: { txRef, rxRef, txPort: txRemote, rxPort: rxRemote }, tx, rx };
   }
 
   #map(gref: number): MappedGrant {
@@ -231,9 +315,12 @@ export class Netback {
   }
 
   #disconnect(): void {
+    this.#multicast.clear();
+    this.#multicast.active = false;
     for (const queue of this.#queues) queue.tx.closed = true;
     this.#queues = [];
     this.#accepts = OFFLOAD_NONE;
+    this.#sg = false;
     this.end.attach(undefined);
     for (const port of this.#ports) port.close();
     for (const mapping of this.#mappings) mapping.unmap();
@@ -313,6 +400,20 @@ export class Netback {
   }
 }
 
+/** Where a queue's rings and ports are, from the frontend's nodes; `prefix`: "queue-N/" when there are several. */
+function readShares(frontend: Frontend, prefix: string): QueueShares {
+  const txRef = frontend.requireU32(`${prefix}tx-ring-ref`);
+  const rxRef = frontend.requireU32(`${prefix}rx-ring-ref`);
+  if (frontend.readU32(`${prefix}event-channel-tx`) === undefined) {
+    const port = frontend.requireU32(`${prefix}event-channel`);
+    return { txRef, rxRef, txPort: port, rxPort: port };
+  }
+  const txPort = frontend.requireU32(`${prefix}event-channel-tx`);
+  const rxPort = frontend.requireU32(`${prefix}event-channel-rx`);
+  if (txPort === rxPort) throw new FrontendError(`Frontend splits event channel ${txPort} into itself`);
+  return { txRef, rxRef, txPort, rxPort };
+}
+
 /** OFFLOAD_* that the frontend takes. GSO frames have blank checksums, so one without the other is none. */
 function accepted(frontend: Frontend, sg: boolean): number {
   let accepts = OFFLOAD_NONE;
@@ -342,6 +443,13 @@ class MulticastList implements MulticastFilter {
   }
   clear(): void {
     this.#addresses.clear();
+  }
+  list(): string[] {
+    return [...this.#addresses];
+  }
+  restore(addresses: readonly string[]): void {
+    this.clear();
+    for (const address of addresses.slice(0, MAX_MULTICAST)) this.#addresses.add(address);
   }
   /** True for a multicast frame that is not wanted. */
   refuses(frame: Frame): boolean {

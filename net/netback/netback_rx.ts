@@ -10,7 +10,7 @@
 import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { BackendPort, GrantAccess } from "../../xen/backend/host.ts";
-import type { BackRing } from "../../xen/backend/ring.ts";
+import type { BackRing, BackRingState } from "../../xen/backend/ring.ts";
 import {
   netif_extra_info,
   netif_extra_info_gso,
@@ -71,6 +71,16 @@ export class RxQueue {
   constructor(wires: RxWires) {
     this.#wires = wires;
     this.#ring = wires.ring;
+  }
+
+  /** How far the ring is worked off: all that a queue keeps between turns. */
+  save(): BackRingState {
+    return this.#ring.save();
+  }
+
+  /** Restores what `save` gave. */
+  restore(state: BackRingState): void {
+    this.#ring.restore(state);
   }
 
   /** Buffers for the next frame, undefined when there are none. */

@@ -9,7 +9,7 @@ import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import { FrontendError } from "../../xen/backend/frontend_error.ts";
 import type { BackendPort, GrantAccess } from "../../xen/backend/host.ts";
-import type { BackRing } from "../../xen/backend/ring.ts";
+import type { BackRing, BackRingState } from "../../xen/backend/ring.ts";
 import {
   netif_extra_info,
   netif_extra_info_gso,
@@ -106,6 +106,16 @@ export class TxQueue {
   constructor(wires: TxWires) {
     this.#wires = wires;
     this.#ring = wires.ring;
+  }
+
+  /** How far the ring is worked off: all that a queue keeps between turns. */
+  save(): BackRingState {
+    return this.#ring.save();
+  }
+
+  /** Restores what `save` gave. */
+  restore(state: BackRingState): void {
+    this.#ring.restore(state);
   }
 
   /** Sends what is in the ring. True when the turn's budget ran out before the ring did. */

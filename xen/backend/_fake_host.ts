@@ -34,6 +34,14 @@ export class FakeGrants implements GrantAccess {
     return this.#next++;
   }
 
+  /** The same grants, over a copy of the memory; nothing is mapped. */
+  copy(memory: GuestMemory): FakeGrants {
+    const copy = new FakeGrants(memory);
+    for (const [gref, grant] of this.#grants) copy.#grants.set(gref, grant);
+    copy.#next = this.#next;
+    return copy;
+  }
+
   /** Takes a grant back. */
   revoke(gref: number): void {
     this.#grants.delete(gref);
@@ -88,6 +96,13 @@ export class FakeEvents implements EventAccess {
     return this.#next++;
   }
 
+  /** The same ports, bound to nobody. */
+  copy(): FakeEvents {
+    const copy = new FakeEvents();
+    while (copy.#next < this.#next) copy.allocate();
+    return copy;
+  }
+
   /** Guest: sends on `port`; false when no backend is bound. */
   send(port: number): boolean {
     const handler = this.#ports.get(port)?.handler;
@@ -123,11 +138,19 @@ export class FakeEvents implements EventAccess {
   }
 }
 
+/** A page granted by the guest; `bytes` and `view` are the guest's. */
+export interface GrantedPage {
+  readonly gref: number;
+  readonly gpa: Gpa;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+}
+
 /** A {@linkcode BackendHost} whose guest is the test. */
 export class FakeHost implements BackendHost {
   readonly memory: GuestMemory;
-  readonly grants: FakeGrants;
-  readonly events = new FakeEvents();
+  grants: FakeGrants;
+  events: FakeEvents = new FakeEvents();
   readonly store: XenstoreServer;
   #deferred: (() => void)[] = [];
   #nextPage = 1;
@@ -139,6 +162,30 @@ export class FakeHost implements BackendHost {
     this.store = new XenstoreServer({ defer: (fn) => this.#deferred.push(fn) });
     this.store.write(`/local/domain/${domid}`, "");
     this.store.setPermissions(`/local/domain/${domid}`, ["n0", `r${domid}`]);
+  }
+
+  /** A guest in the same state whose backends have let go, as a restored snapshot is: memory, grants, ports, nodes. */
+  copy(): FakeHost {
+    const copy = new FakeHost(this.domid, this.memory.ramBytes / PAGE_SIZE);
+    copy.memory.bytes.set(this.memory.bytes);
+    copy.grants = this.grants.copy(copy.memory);
+    copy.events = this.events.copy();
+    copy.#nextPage = this.#nextPage;
+    const walk = (path: string): void => {
+      const node = this.store.tree.get(path === "" ? "/" : path);
+      if (node === undefined) return;
+      copy.store.tree.set(path === "" ? "/" : path, node);
+      for (const name of node.children) walk(`${path}/${name}`);
+    };
+    walk("");
+    return copy;
+  }
+
+  /** The page of `page` in this guest, which is a copy of the one that granted it. */
+  samePage(page: GrantedPage): GrantedPage {
+    const bytes = this.memory.sliceForWrite(page.gpa, PAGE_SIZE);
+    if (bytes === undefined) throw new RangeError("The copy has no such page");
+    return { ...page, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, PAGE_SIZE) };
   }
 
   /** Runs watch callbacks until no more are due. Throws when there is no end. */
@@ -159,7 +206,7 @@ export class FakeHost implements BackendHost {
   }
 
   /** A page of guest RAM, granted; `bytes` and `view` are the guest's. */
-  grantPage(readonly = false): { gref: number; gpa: Gpa; bytes: Uint8Array<ArrayBuffer>; view: DataView } {
+  grantPage(readonly = false): GrantedPage {
     const gpa = this.allocatePage();
     const bytes = this.memory.sliceForWrite(gpa, PAGE_SIZE);
     if (bytes === undefined) throw new RangeError("The fake guest has no such page");
@@ -186,9 +233,14 @@ export class FrontRing {
   reqProdPvt = 0;
   rspCons = 0;
 
-  /** Initialises the ring in `view`. `entryBytes`: the larger of request and response. */
-  constructor(readonly view: DataView, readonly entryBytes: number) {
+  /** Initialises the ring in `view`, or goes on with a copy of `from`. `entryBytes`: the larger of request and response. */
+  constructor(readonly view: DataView, readonly entryBytes: number, from?: FrontRing) {
     this.size = CONST_RING_SIZE(PAGE_SIZE, entryBytes);
+    if (from !== undefined) {
+      this.reqProdPvt = from.reqProdPvt;
+      this.rspCons = from.rspCons;
+      return;
+    }
     view.setUint32(sring.at.req_prod, 0, true);
     view.setUint32(sring.at.rsp_prod, 0, true);
     view.setUint32(sring.at.req_event, 1, true);

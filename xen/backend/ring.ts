@@ -19,6 +19,12 @@ import type { MappedGrant } from "./host.ts";
 
 const { req_prod, req_event, rsp_prod, rsp_event } = sring.at;
 
+/** What a snapshot keeps of a ring besides its pages. */
+export interface BackRingState {
+  readonly reqCons: number;
+  readonly rspProdPvt: number;
+}
+
 /** See the module's description. */
 export class BackRing {
   /** Number of slots, a power of two. */
@@ -47,6 +53,17 @@ export class BackRing {
     this.#mask = this.size - 1;
     this.reqCons = this.rspProdPvt = this.view.getUint32(rsp_prod, true);
     this.unconsumedRequests();
+  }
+
+  /** The plain record of a snapshot; the pages are the guest's. */
+  save(): BackRingState {
+    return { reqCons: this.reqCons, rspProdPvt: this.rspProdPvt };
+  }
+
+  /** Restores what `save` gave into a ring attached to the same pages. */
+  restore(state: BackRingState): void {
+    this.reqCons = state.reqCons;
+    this.rspProdPvt = state.rspProdPvt;
   }
 
   /** RING_HAS_UNCONSUMED_REQUESTS, with RING_REQUEST_PROD_OVERFLOW checked: how many may be taken now. */

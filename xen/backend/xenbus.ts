@@ -64,6 +64,16 @@ export interface XenbusOptions {
   readonly tracer?: Tracer;
 }
 
+/** What a snapshot keeps of a xenbus connection. */
+export interface XenbusBackendState {
+  readonly state: XenbusState;
+  readonly frontendState: XenbusState;
+  /** The driver had a connection with the frontend. */
+  readonly connected: boolean;
+  readonly online: boolean;
+  readonly started: boolean;
+}
+
 /** Reads the frontend's directory. Everything in it is the guest's word. */
 export class Frontend {
   /** `path`: the frontend's directory. */
@@ -132,7 +142,7 @@ export class XenbusBackend {
   /** Makes both directories, offers the features and waits for the frontend. */
   start(): void {
     assert(this.#watch === undefined, "a backend is started once");
-    const { domid, store } = this.host;
+    const { domid } = this.host;
     const backendPerms: StorePermission[] = ["n0", `r${domid}`];
     const frontendPerms: StorePermission[] = [`n${domid}`, "r0"];
     this.#makeDirectory(this.frontend.path, frontendPerms, {
@@ -152,7 +162,7 @@ export class XenbusBackend {
     this.#state = XenbusStateInitialising;
     this.publish({ "hotplug-status": "connected" });
     this.guard(() => this.#offer());
-    this.#watch = store.watch(this.frontend.path, (changed) => this.#frontendNodeChanged(changed));
+    this.#watchFrontend();
   }
 
   /** Writes nodes in the backend's directory. */
@@ -207,6 +217,52 @@ export class XenbusBackend {
     this.host.store.remove(this.frontend.path);
     this.host.store.remove(this.path);
     this.options.onRemoved?.();
+  }
+
+  /**
+   * Takes the device from the guest without a word and offers it anew, as to a guest that has just been started: after a
+   * soft reset or a reset of the machine. Grants and ports may be gone already.
+   */
+  reset(): void {
+    if (this.#watch === undefined) return;
+    this.#watch.cancel();
+    this.#watch = undefined;
+    this.#disconnect();
+    this.host.store.remove(this.frontend.path);
+    this.host.store.remove(this.path);
+    this.#frontendState = XenbusStateUnknown;
+    this.start();
+  }
+
+  /** The plain record of a snapshot. The nodes are the store's; the driver saves what it shares with the frontend. */
+  save(): XenbusBackendState {
+    return {
+      state: this.#state,
+      frontendState: this.#frontendState,
+      connected: this.#connected,
+      online: this.#online,
+      started: this.#watch !== undefined,
+    };
+  }
+
+  /**
+   * Restores what `save` gave, after the store. The driver's connection is closed; when the snapshot has one
+   * ("connected"), the driver opens it again itself, within {@linkcode guard}.
+   */
+  restore(state: XenbusBackendState): void {
+    this.#disconnect();
+    this.#state = state.state;
+    this.#frontendState = state.frontendState;
+    this.#connected = state.connected;
+    this.#online = state.online;
+    if (state.started === (this.#watch !== undefined)) return;
+    this.#watch?.cancel();
+    this.#watch = undefined;
+    if (state.started) this.#watchFrontend();
+  }
+
+  #watchFrontend(): void {
+    this.#watch = this.host.store.watch(this.frontend.path, (changed) => this.#frontendNodeChanged(changed));
   }
 
   #makeDirectory(path: string, permissions: readonly StorePermission[], nodes: Nodes): void {
