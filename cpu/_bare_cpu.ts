@@ -6,11 +6,9 @@
  */
 import { MiB } from "./base/bits.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
-import type { CpuHooks } from "./core.ts";
-import type { EngineName, RunResult } from "./base/engine.ts";
+import type { EngineHooks, EngineName, RunResult } from "./base/engine.ts";
 import { Cpu } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
-import { SHUTDOWN } from "./state/status.ts";
 
 /** Where test code goes. */
 export const CODE_BASE = 0x10_0000;
@@ -21,7 +19,7 @@ export const DATA_BASE = 0x30_0000;
 const PAGE_TABLES = 0x1000;
 
 /** Hooks of a machine without anything. */
-export function noHooks(overrides: Partial<CpuHooks> = {}): CpuHooks {
+export function noHooks(overrides: Partial<EngineHooks> = {}): EngineHooks {
   return {
     bus: {
       readPort: () => 0xffff_ffff,
@@ -35,7 +33,7 @@ export function noHooks(overrides: Partial<CpuHooks> = {}): CpuHooks {
     readMsr: () => undefined,
     writeMsr: () => false,
     cpuid: () => undefined,
-    hypercall: () => SHUTDOWN,
+    hypercall: () => {},
     readTpr: () => 0,
     writeTpr: () => {},
     readTsc: () => 0n,
@@ -57,8 +55,12 @@ export class TestCpu {
 
   constructor(
     readonly bits: 32 | 64,
-    options: { engine?: EngineName; compileAtOnce?: boolean; ramBytes?: number; hooks?: Partial<CpuHooks> } =
-      {},
+    options: {
+      engine?: EngineName;
+      compileAtOnce?: boolean;
+      ramBytes?: number;
+      hooks?: Partial<EngineHooks>;
+    } = {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
     this.cpu = new Cpu(this.memory, noHooks(options.hooks), {

@@ -5,10 +5,11 @@
  * @module
  */
 import { GuestMemory } from "./base/guest_memory.ts";
-import { CpuCore, type CpuHooks, type CpuOptions } from "./core.ts";
+import { CpuCore } from "./core/core.ts";
+import type { EngineHooks, EngineOptions } from "./base/engine.ts";
 import { record } from "./state/record.ts";
 import { ARENA_BASE, CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS, TR } from "./state/state.ts";
-import { NEXT } from "./state/status.ts";
+import { powerOn } from "./system/power_on.ts";
 import { microcode } from "./system/microcode.ts";
 
 /** Where things are in guest physical memory (RAM: 4 MiB). */
@@ -49,7 +50,7 @@ export class TestCore {
   portValue = 0;
   tsc = 1000n;
 
-  constructor(options: CpuOptions = {}, hooks: Partial<CpuHooks> = {}) {
+  constructor(options: EngineOptions = {}, hooks: Partial<EngineHooks> = {}) {
     const log = this.log;
     this.memory = new GuestMemory(4 << 20, CPU_RESERVED_BYTES);
     this.core = new CpuCore(this.memory, {
@@ -65,14 +66,15 @@ export class TestCore {
       readMsr: () => undefined,
       writeMsr: () => false,
       cpuid: () => undefined,
-      hypercall: () => NEXT,
+      hypercall: () => {},
       readTpr: () => 0,
       writeTpr: () => {},
       readTsc: () => this.tsc,
       ...hooks,
     }, options);
+    powerOn(this.core);
     this.core.requestExit = () => log.exits++;
-    this.core.onTlbFlush = () => log.flushes++;
+    this.core.mmu.onFlush = () => log.flushes++;
   }
 
   write64(gpa: number, value: bigint): void {

@@ -6,12 +6,17 @@
 import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import { type Block, BlockCache } from "./translate/block_cache.ts";
-import { CpuCore, type CpuHooks, type CpuOptions, MODE_TF } from "./core.ts";
+import { CpuCore } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
-import type { EngineName, RunResult } from "./base/engine.ts";
+import type { EngineHooks, EngineName, EngineOptions, RunResult } from "./base/engine.ts";
 import { compileBlocks } from "./translate/compile.ts";
+import { deliverFault, deliverInterrupt } from "./segments/exceptions.ts";
+import { segmentedAccess } from "./segments/segmentation.ts";
 import { microcode } from "./system/microcode.ts";
+import { powerOn } from "./system/power_on.ts";
+import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
+import { MODE_TF } from "./state/registers.ts";
 import { record } from "./state/record.ts";
 import { FLAG_IF, S, segmentLayout } from "./state/state.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./state/status.ts";
@@ -43,6 +48,7 @@ export interface BlockPlace {
 /** See the module's description. */
 export class Cpu {
   readonly core: CpuCore;
+  readonly vcpu: CoreVcpu;
   readonly modules: Modules;
   readonly blocks: BlockCache;
   readonly engine: EngineName;
@@ -84,10 +90,12 @@ export class Cpu {
 
   constructor(
     memory: GuestMemory,
-    hooks: CpuHooks,
-    options: CpuOptions & { readonly engine?: EngineName; readonly compileAtOnce?: boolean } = {},
+    hooks: EngineHooks,
+    options: EngineOptions & { readonly engine?: EngineName; readonly compileAtOnce?: boolean } = {},
   ) {
     const core = this.core = new CpuCore(memory, hooks, options);
+    this.vcpu = new CoreVcpu(options.id ?? 0, core);
+    powerOn(core);
     this.#u32 = core.s.u32;
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
     fillCrc32cTable(memory.view);
@@ -155,13 +163,13 @@ export class Cpu {
     this.#recentCount = 0;
     this.#retired = this.instructions;
     this.#sliceBudget = this.#parked = 0;
-    this.core.reset();
+    powerOn(this.core);
     this.blocks.reset();
   }
 
   #segmented(segment: number, bytes: number, write: boolean): Status {
     const index = (segment - S.es) / segmentLayout.size;
-    return this.core.segmentedAccess(index, bytes, write);
+    return segmentedAccess(this.core, index, bytes, write);
   }
 
   /** Runs about `budget` instructions (at least one block). */
@@ -192,7 +200,7 @@ export class Cpu {
             this.halted = false;
             this.interrupts++;
             if (core.tracer.on("interrupt")) core.tracer.log("interrupt", `vector ${vector}`);
-            if (core.deliverInterrupt(vector) === SHUTDOWN) return finish("shutdown");
+            if (deliverInterrupt(core, vector) === SHUTDOWN) return finish("shutdown");
           }
         }
         if (this.halted) return finish("halted");
@@ -312,6 +320,6 @@ export class Cpu {
         `vector ${vector} error ${errorCode} rip ${rip} cr2 ${core.s.get64(S.cr2).toString(16)}`,
       );
     }
-    return core.deliverFault();
+    return deliverFault(core);
   }
 }

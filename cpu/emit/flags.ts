@@ -15,11 +15,9 @@
  * evaluates a condition straight from the operands.
  * @module
  */
-import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../state/state.ts";
+import { FLAG_AF, FLAG_CF, FLAG_KIND_RAW, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../state/state.ts";
 import type { ConditionCode, Emit, FlagKind, Value, Width } from "./emit.ts";
 
-/** Kind number of explicitly stored flags. */
-export const FLAG_KIND_RAW = 0;
 const KINDS: readonly FlagKind[] = ["add", "sub", "carry", "borrow", "logic", "inc", "dec", "result"];
 const WIDTHS: readonly Width[] = [8, 16, 32, 64];
 /** How many kind numbers there are. */

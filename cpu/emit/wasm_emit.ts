@@ -15,6 +15,7 @@ import {
   DS,
   EXC_GP,
   FLAG_CF,
+  FLAG_KIND_RAW,
   S,
   segmentLayout,
   SS,
@@ -26,15 +27,7 @@ import { DISPATCH, FAULT } from "../state/status.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
 import type { Address, ConditionCode, Emit, FlagKind, Form, MicrocodeOptions, Value, Width } from "./emit.ts";
-import {
-  carryOf,
-  conditionOf,
-  conditionOfImage,
-  FLAG_KIND_RAW,
-  flagKindNumber,
-  type FlagSource,
-  imageOf,
-} from "./flags.ts";
+import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
 
 /** How a memory operand is addressed; part of a handler's identity. */
 export interface AddressForm {

@@ -39,7 +39,7 @@ import {
   X87_STATE,
 } from "./x87_state.ts";
 import { atan2, exp2m1, outOfTrigRange, sinCos, tan, yLog2X, yLog2XP1 } from "./transcendental.ts";
-import type { X87 } from "./x87.ts";
+import type { X87Stack } from "./x87_stack.ts";
 
 const AT = X87_STATE.at;
 const CODES = C0 | C1 | C2 | C3;
@@ -50,7 +50,7 @@ const CODES = C0 | C1 | C2 | C3;
  */
 export type OperandKind = "none" | "load" | "store" | "ax" | "invalid";
 
-type Run = (x: X87, i: number) => void;
+type Run = (x: X87Stack, i: number) => void;
 
 /** One instruction, decoded. */
 export interface X87Form {
@@ -91,7 +91,7 @@ function onRegisters(op: Binary, toTop: boolean, pop: boolean): Run {
 }
 
 /** Reads the memory operand into x.b; true when it is a denormal there. */
-type Load = (x: X87) => boolean;
+type Load = (x: X87Stack) => boolean;
 const loadF32: Load = (x) => widenF32(x.b, x.view, x.operand);
 const loadF64: Load = (x) => widenF64(x.b, x.view, x.operand);
 const loadI16: Load = (x) => {
@@ -219,7 +219,7 @@ function loadConstant(se: number, hi: number, lo: number, nearestUp?: boolean): 
 }
 
 /** A store of ST(0) to x.operand; false when suppressed. */
-type Store = (x: X87, from: Float80) => boolean;
+type Store = (x: X87Stack, from: Float80) => boolean;
 
 function store(to: Store, pop: boolean): Run {
   return (x) => {
@@ -310,7 +310,7 @@ const fscale: Run = (x) => {
 };
 
 /** For instructions that replace ST(0) and push. True when a stack fault settles the matter. */
-function cannotPush(x: X87): boolean {
+function cannotPush(x: X87Stack): boolean {
   let masked: boolean;
   if (x.empty(0)) masked = x.underflow(x.c);
   else if (!x.empty(7)) masked = x.overflow(x.c);
@@ -368,7 +368,7 @@ const fnclex: Run = ({ view, base }) => {
 };
 const nothing: Run = () => {};
 
-function setFcw({ view, base }: X87, value: number): void {
+function setFcw({ view, base }: X87Stack, value: number): void {
   const fcw = legalFcw(value);
   view.setUint16(base + AT.fcw, fcw, true);
   view.setUint16(base + AT.fsw, withSummary(view.getUint16(base + AT.fsw, true), fcw), true);

@@ -8,18 +8,17 @@
  */
 import { type Gpa, type Gva, PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import type { CpuCore } from "../core.ts";
-import { ACCESS_READ, ACCESS_WRITE, isCanonical } from "./mmu.ts";
+import type { Bus } from "../base/bus.ts";
+import type { Registers } from "../state/registers.ts";
+import { ACCESS_READ, ACCESS_WRITE, isCanonical, type Mmu } from "./mmu.ts";
 import {
-  CR0_AM,
   EXC_AC,
   EXC_GP,
   EXC_SS,
-  FLAG_AC,
   S,
   TLB_MODE_SUPERVISOR,
   TLB_MODE_SUPERVISOR_AC,
-  TLB_MODE_USER,
+  TLB_MODE_USER_AC,
 } from "../state/state.ts";
 import { FAULT } from "../state/status.ts";
 
@@ -28,13 +27,22 @@ export const SIZE_STACK = 0x100;
 
 const DATA = S.memData, DATA_AT = S.memData >> 2, ADDR_AT = S.memAddr >> 2;
 
+/** The world beyond memory. */
+export interface MmioAccess {
+  readonly bus: Bus;
+  /** A write has been made: interrupts may have become due. */
+  written(): void;
+}
+
 /** The accesses of one CPU. */
 export class LinearMemory {
   /** Result of read64. */
   lo = 0;
   /** Result of read64. */
   hi = 0;
-  readonly #core: CpuCore;
+  readonly #registers: Registers;
+  readonly #mmu: Mmu;
+  readonly #io: MmioAccess;
   readonly #view: DataView<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #u32: Uint32Array;
@@ -46,30 +54,32 @@ export class LinearMemory {
   /** Bytes in the first page. */
   #first = 0;
 
-  constructor(core: CpuCore) {
-    this.#core = core;
-    this.#view = core.memory.view;
-    this.#bytes = core.memory.bytes;
-    this.#u32 = core.u32;
+  constructor(registers: Registers, mmu: Mmu, io: MmioAccess) {
+    this.#registers = registers;
+    this.#mmu = mmu;
+    this.#io = io;
+    this.#view = registers.memory.view;
+    this.#bytes = registers.memory.bytes;
+    this.#u32 = registers.u32;
   }
 
   /** Translates both ends of an access of at most a page. False: fault recorded. */
   #translate(lo: number, hi: number, size: number, write: boolean, tlbMode: number, vector: number): boolean {
-    const core = this.#core, mmu = core.mmu;
-    const long = core.longMode;
+    const registers = this.#registers, mmu = this.#mmu;
+    const long = registers.longMode;
     const access = write ? ACCESS_WRITE : ACCESS_READ;
     if (long && !isCanonical(hi)) {
-      core.raise(vector, 0);
+      registers.raise(vector, 0);
       return false;
     }
     const first = Math.min(size, PAGE_SIZE - (lo & PAGE_MASK));
     this.#first = first;
     if (first !== size) {
       const next = lo + first;
-      const carry = next > 0xffff_ffff && long && (hi !== 0 || core.codeBits === 64) ? 1 : 0;
+      const carry = next > 0xffff_ffff && long && (hi !== 0 || registers.codeBits === 64) ? 1 : 0;
       const hi2 = (hi + carry) >>> 0;
       if (long && !isCanonical(hi2)) {
-        core.raise(vector, 0);
+        registers.raise(vector, 0);
         return false;
       }
       // The first page is translated before the second, so that its fault is the one reported.
@@ -93,7 +103,7 @@ export class LinearMemory {
   /** Memory to S.memData; at most 64 bytes. False: fault recorded. */
   load(lo: number, hi: number, size: number, tlbMode: number, vector = EXC_GP): boolean {
     if ((lo & PAGE_MASK) + size <= PAGE_SIZE) {
-      const host = this.#core.mmu.lookup(lo, hi, false, tlbMode);
+      const host = this.#mmu.lookup(lo, hi, false, tlbMode);
       if (host !== 0) {
         this.#copy(DATA, host, size);
         return true;
@@ -116,7 +126,7 @@ export class LinearMemory {
   /** S.memData to memory; at most 64 bytes. False: fault recorded, nothing written. */
   store(lo: number, hi: number, size: number, tlbMode: number, vector = EXC_GP): boolean {
     if ((lo & PAGE_MASK) + size <= PAGE_SIZE) {
-      const host = this.#core.mmu.lookup(lo, hi, true, tlbMode);
+      const host = this.#mmu.lookup(lo, hi, true, tlbMode);
       if (host !== 0) {
         this.#copy(host, DATA, size);
         return true;
@@ -131,7 +141,7 @@ export class LinearMemory {
 
   #storePart(gpa: Gpa, host: number, from: number, size: number): void {
     if (host === 0) return this.#writeMmio(gpa, from, size);
-    const memory = this.#core.memory;
+    const memory = this.#registers.memory;
     if ((memory.attributes(host) & PAGE_HAS_CODE) !== 0) memory.announceWrite(host, size);
     if (size <= 64) this.#copy(host, from, size);
     else this.#bytes.copyWithin(host, from, from + size);
@@ -139,10 +149,10 @@ export class LinearMemory {
 
   /** Byte offset of a range within one page that is memory, announced when `write`; 0 when it must take loadTo. */
   hostOf(lo: number, hi: number, size: number, write: boolean, tlbMode: number): number {
-    const host = this.#core.mmu.lookup(lo, hi, write, tlbMode);
+    const host = this.#mmu.lookup(lo, hi, write, tlbMode);
     if (host !== 0) return host;
     if (!this.#translate(lo, hi, size, write, tlbMode, EXC_GP) || this.#first !== size) return 0;
-    if (write && this.#host1 !== 0) this.#core.memory.announceWrite(this.#host1, size);
+    if (write && this.#host1 !== 0) this.#registers.memory.announceWrite(this.#host1, size);
     return this.#host1;
   }
 
@@ -191,7 +201,7 @@ export class LinearMemory {
   }
 
   #readMmio(gpa: Gpa, to: number, size: number): void {
-    const bus = this.#core.hooks.bus, view = this.#view;
+    const bus = this.#io.bus, view = this.#view;
     for (let done = 0; done < size;) {
       const left = size - done;
       if (left >= 4) {
@@ -208,7 +218,7 @@ export class LinearMemory {
   }
 
   #writeMmio(gpa: Gpa, from: number, size: number): void {
-    const bus = this.#core.hooks.bus, view = this.#view;
+    const bus = this.#io.bus, view = this.#view;
     for (let done = 0; done < size;) {
       const left = size - done;
       if (left >= 4) {
@@ -222,7 +232,7 @@ export class LinearMemory {
         done++;
       }
     }
-    this.#core.checkInterrupts();
+    this.#io.written();
   }
 
   // --- for microcode -----------------------------------------------------------------------------------------
@@ -263,16 +273,14 @@ export class LinearMemory {
 
   /** Length without SIZE_STACK, with the address of outside 64-bit code cut to 32 bits; -1: fault recorded. */
   #prepare(size: number): number {
-    const core = this.#core;
-    if (core.codeBits !== 64) this.#u32[ADDR_AT + 1] = 0;
+    const registers = this.#registers;
+    if (registers.codeBits !== 64) this.#u32[ADDR_AT + 1] = 0;
     const length = size & 0xff;
     if (
-      core.dataMode === TLB_MODE_USER && (core.s.get32(S.eflags) & FLAG_AC) !== 0 &&
-      (length & (length - 1)) === 0 &&
-      length <= 8 && ((this.#u32[ADDR_AT] as number) & (length - 1)) !== 0 &&
-      (core.s.get32(S.cr0) & CR0_AM) !== 0
+      registers.dataMode === TLB_MODE_USER_AC && (length & (length - 1)) === 0 && length <= 8 &&
+      ((this.#u32[ADDR_AT] as number) & (length - 1)) !== 0
     ) {
-      core.raise(EXC_AC, 0);
+      registers.raise(EXC_AC, 0);
       return -1;
     }
     return length;
@@ -284,7 +292,7 @@ export class LinearMemory {
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
-    if (!this.#translate(lo, hi, length, false, this.#core.dataMode, vector)) return FAULT;
+    if (!this.#translate(lo, hi, length, false, this.#registers.dataMode, vector)) return FAULT;
     this.#loadParts(length);
     return 0;
   }
@@ -295,7 +303,7 @@ export class LinearMemory {
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
-    return this.store(lo, hi, length, this.#core.dataMode, vector) ? 0 : FAULT;
+    return this.store(lo, hi, length, this.#registers.dataMode, vector) ? 0 : FAULT;
   }
 
   /** Like slowLoad, with write permission checked: the slowStore of the same range that follows cannot fault. */
@@ -304,7 +312,7 @@ export class LinearMemory {
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
-    if (!this.#translate(lo, hi, length, true, this.#core.dataMode, vector)) return FAULT;
+    if (!this.#translate(lo, hi, length, true, this.#registers.dataMode, vector)) return FAULT;
     this.#loadParts(length);
     return 0;
   }
@@ -314,8 +322,8 @@ export class LinearMemory {
   /** Guest physical address; undefined when not mapped that way. */
   translateForHost(gva: Gva, write: boolean): Gpa | undefined {
     const lo = Number(gva & 0xffff_ffffn), hi = Number((gva >> 32n) & 0xffff_ffffn);
-    if (this.#core.longMode ? !isCanonical(hi) : hi !== 0) return undefined;
-    const gpa = this.#core.mmu.translate(lo, hi, write ? ACCESS_WRITE : ACCESS_READ, TLB_MODE_SUPERVISOR_AC);
+    if (this.#registers.longMode ? !isCanonical(hi) : hi !== 0) return undefined;
+    const gpa = this.#mmu.translate(lo, hi, write ? ACCESS_WRITE : ACCESS_READ, TLB_MODE_SUPERVISOR_AC);
     return gpa === -1 ? undefined : gpa;
   }
 
@@ -325,7 +333,7 @@ export class LinearMemory {
       const gpa = this.translateForHost(at, false);
       if (gpa === undefined) return false;
       const n = Math.min(into.length - done, PAGE_SIZE - (gpa & PAGE_MASK));
-      if (!this.#core.memory.read(gpa, into.subarray(done, done + n))) return false;
+      if (!this.#registers.memory.read(gpa, into.subarray(done, done + n))) return false;
       done += n;
     }
     return true;
@@ -337,7 +345,7 @@ export class LinearMemory {
       const gpa = this.translateForHost(at, true);
       if (gpa === undefined) return false;
       const n = Math.min(from.length - done, PAGE_SIZE - (gpa & PAGE_MASK));
-      if (!this.#core.memory.write(gpa, from.subarray(done, done + n))) return false;
+      if (!this.#registers.memory.write(gpa, from.subarray(done, done + n))) return false;
       done += n;
     }
     return true;

@@ -127,16 +127,16 @@ Deno.test("the host copies through page tables, also user pages under SMAP, and 
   const t = paged(), { core } = t;
   core.s.set64(S.cr4, core.s.get64(S.cr4) | (1n << 21n));
   const bytes = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
-  assertEquals(core.copyToGuest(0x40_0ff8n, bytes), true);
+  assertEquals(core.mem.copyToGuest(0x40_0ff8n, bytes), true);
   const back = new Uint8Array(16);
-  assertEquals(core.copyFromGuest(0x40_0ff8n, back), true);
+  assertEquals(core.mem.copyFromGuest(0x40_0ff8n, back), true);
   assertEquals(back, bytes);
   assertEquals(t.read64(FREE + 0x3000), 0x100f_0e0d_0c0b_0a09n);
-  assertEquals(core.copyFromGuest(0x40_1ff8n, back), false);
-  assertEquals(core.copyToGuest(0x40_3000n, bytes), false);
-  assertEquals([core.translate(0x40_1123n, false), core.translate(0x40_2000n, false)], [
+  assertEquals(core.mem.copyFromGuest(0x40_1ff8n, back), false);
+  assertEquals(core.mem.copyToGuest(0x40_3000n, bytes), false);
+  assertEquals([core.mem.translateForHost(0x40_1123n, false), core.mem.translateForHost(0x40_2000n, false)], [
     FREE + 0x3123,
     undefined,
   ]);
-  assertEquals(core.translate(1n << 47n, false), undefined);
+  assertEquals(core.mem.translateForHost(1n << 47n, false), undefined);
 });

@@ -7,7 +7,7 @@
  * @module
  */
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import type { CpuCore } from "../core.ts";
+import type { Registers } from "../state/registers.ts";
 import {
   CR0_PG,
   CR0_WP,
@@ -25,6 +25,8 @@ import {
   TLB_ENTRIES,
   TLB_MODE_SUPERVISOR,
   TLB_MODE_USER,
+  TLB_MODE_USER_AC,
+  TLB_TABLES,
   tlbEntry,
 } from "../state/state.ts";
 
@@ -62,27 +64,29 @@ export class Mmu {
   host = 0;
   /** PAE: the four page-directory-pointer entries, loaded with CR3 (low, high halves). */
   readonly pdptes: Uint32Array = new Uint32Array(8);
-  readonly #core: CpuCore;
+  /** Linear-to-physical mappings changed. Set by the engine. */
+  onFlush: (keepGlobal: boolean) => void = () => {};
+  /** One page's mapping changed (INVLPG). Set by the engine; by default a flush. */
+  onInvalidate: (lo: number, hi: number) => void = () => this.onFlush(false);
+  readonly #registers: Registers;
   readonly #words: Uint32Array;
   readonly #frames: Uint32Array;
   /** Word indexes of the entries that hold something. */
-  readonly #used = new Uint32Array(3 * TLB_ENTRIES);
+  readonly #used = new Uint32Array(TLB_TABLES * TLB_ENTRIES);
   #usedCount = 0;
   /** Large pages may be cached in the lower, upper half of the address space. */
   #largeLow = false;
   #largeHigh = false;
-  /** User accesses must all take the slow path, which checks alignment. */
-  #alignmentCheck = false;
   /** Byte offsets of the entries of the current walk. */
   readonly #path = new Float64Array(4);
 
-  constructor(core: CpuCore) {
-    this.#core = core;
-    const memory = core.memory;
+  constructor(registers: Registers) {
+    this.#registers = registers;
+    const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
     this.#frames = memory.frames;
     const first = TLB_BASE >> 2;
-    for (let e = first; e < first + 3 * TLB_ENTRIES * ENTRY_WORDS; e += ENTRY_WORDS) this.#drop(e);
+    for (let e = first; e < first + TLB_TABLES * TLB_ENTRIES * ENTRY_WORDS; e += ENTRY_WORDS) this.#drop(e);
   }
 
   /**
@@ -211,7 +215,7 @@ export class Mmu {
     const words = this.#words;
     const cr4 = words[CR4_AT] as number;
     let canRead: boolean, canWrite: boolean, canExec = !noExec;
-    if (tlbMode === TLB_MODE_USER) {
+    if (tlbMode >= TLB_MODE_USER) {
       canRead = user;
       canWrite = user && writable;
       canExec = canExec && user;
@@ -235,15 +239,15 @@ export class Mmu {
   #setBits(at: number, bits: number): void {
     const old = this.#words[at >>> 2] as number;
     if ((old & bits) === bits) return;
-    this.#core.memory.announceWrite(at, 4);
+    this.#registers.memory.announceWrite(at, 4);
     this.#words[at >>> 2] = old | bits;
   }
 
   #fault(lo: number, hi: number, access: number, tlbMode: number, code: number, nxe: boolean): -1 {
     if (access === ACCESS_WRITE) code |= PFEC_W;
-    if (tlbMode === TLB_MODE_USER) code |= PFEC_U;
+    if (tlbMode >= TLB_MODE_USER) code |= PFEC_U;
     if (access === ACCESS_EXEC && (nxe || ((this.#words[CR4_AT] as number) & CR4_SMEP) !== 0)) code |= PFEC_I;
-    this.#core.raisePageFault(code, lo, hi);
+    this.#registers.raisePageFault(code, lo, hi);
     return -1;
   }
 
@@ -272,10 +276,10 @@ export class Mmu {
       if ((hi !== 0 ? hi : lo) >>> 31 !== 0) this.#largeHigh = true;
       else this.#largeLow = true;
     }
-    const fast = !(this.#alignmentCheck && tlbMode === TLB_MODE_USER);
+    const fast = tlbMode !== TLB_MODE_USER_AC;
     words[e + READ_TAG] = read && fast ? pageLo : INVALID;
     words[e + READ_TAG + 1] = hi;
-    words[e + WRITE_TAG] = write && fast && (this.#core.memory.attributes(page) & PAGE_HAS_CODE) === 0
+    words[e + WRITE_TAG] = write && fast && (this.#registers.memory.attributes(page) & PAGE_HAS_CODE) === 0
       ? pageLo
       : INVALID;
     words[e + WRITE_TAG + 1] = hi;
@@ -295,12 +299,12 @@ export class Mmu {
     if (words[e + EXEC_TAG] === ((lo & ~0xfff) >>> 0) && words[e + EXEC_TAG + 1] === hi) {
       return (lo + (words[e + ADDEND] as number)) >>> 0;
     }
-    const core = this.#core;
-    if (!isCanonical(hi) && core.longMode) {
-      core.raise(EXC_GP, 0);
+    const registers = this.#registers;
+    if (!isCanonical(hi) && registers.longMode) {
+      registers.raise(EXC_GP, 0);
       return -1;
     }
-    if (this.translate(lo, hi, ACCESS_EXEC, core.dataMode) === -1) return -1;
+    if (this.translate(lo, hi, ACCESS_EXEC, registers.dataMode) === -1) return -1;
     return this.host === 0 ? -2 : this.host;
   }
 
@@ -342,7 +346,7 @@ export class Mmu {
     }
     this.#usedCount = kept;
     if (!keepGlobal) this.#largeLow = this.#largeHigh = false;
-    this.#core.onTlbFlush(keepGlobal);
+    this.onFlush(keepGlobal);
   }
 
   /** INVLPG: forgets the page, global or not, and all of a large page around it. */
@@ -350,7 +354,7 @@ export class Mmu {
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     let e = (TLB_BASE + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
-    for (let mode = 0; mode < 3; mode++, e += TLB_BYTES >> 2) {
+    for (let mode = 0; mode < TLB_TABLES; mode++, e += TLB_BYTES >> 2) {
       words[e + READ_TAG] = INVALID;
       words[e + WRITE_TAG] = INVALID;
       words[e + EXEC_TAG] = INVALID;
@@ -358,7 +362,7 @@ export class Mmu {
     if ((hi !== 0 ? hi : lo) >>> 31 !== 0 ? this.#largeHigh : this.#largeLow) {
       this.#invalidateLarge(pageLo, hi);
     }
-    this.#core.onTlbInvalidate(pageLo, hi);
+    this.onInvalidate(pageLo, hi);
   }
 
   #invalidateLarge(lo: number, hi: number): void {
@@ -392,19 +396,12 @@ export class Mmu {
     }
   }
 
-  /** User accesses take the slow path (CR0.AM and EFLAGS.AC at CPL 3), which checks their alignment. */
-  setAlignmentCheck(on: boolean): void {
-    if (on === this.#alignmentCheck) return;
-    this.#alignmentCheck = on;
-    if (on) this.flush();
-  }
-
   /**
    * PAE, on loads of CR3 and when paging begins: reads the four PDPTEs at `cr3`. False, and nothing changed, when
    * a present one has reserved bits set (#GP).
    */
   loadPdptes(cr3: number): boolean {
-    const base = this.#core.memory.offsetOf((cr3 & ~31) >>> 0);
+    const base = this.#registers.memory.offsetOf((cr3 & ~31) >>> 0);
     const fresh = new Uint32Array(8);
     for (let i = 0; i < 8 && base !== 0; i++) fresh[i] = this.#words[(base >>> 2) + i] as number;
     for (let i = 0; i < 8; i += 2) {

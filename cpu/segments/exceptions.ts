@@ -6,18 +6,12 @@
  * @module
  */
 import { isCanonical } from "../mmu/mmu.ts";
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import {
   attributesOf,
   dplOf,
-  emptyDescriptor,
-  fetchDescriptor,
   limitOf,
-  markAccessed,
-  setFromDescriptor,
-  setNullSegment,
-  setRealSegment,
   SYS_INT,
   SYS_INT16,
   SYS_TASK_GATE,
@@ -25,8 +19,15 @@ import {
   SYS_TRAP16,
   TYPE_CODE,
   TYPE_CONFORMING,
+} from "../state/descriptor.ts";
+import {
+  fetchDescriptor,
+  markAccessed,
+  setFromDescriptor,
+  setNullSegment,
+  setRealSegment,
 } from "./segmentation.ts";
-import { type LegacyTssStack, readLegacyTssStack, readLongTssStack } from "./stack.ts";
+import { readLegacyTssStack, readLongTssStack } from "./tss.ts";
 import {
   CS,
   EXC_DE,
@@ -72,7 +73,7 @@ function classOf(vector: number): number {
 }
 
 /** Delivers core.fault; what faults on the way is delivered instead, becomes #DF, or shuts the CPU down. */
-export function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
+function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
   const fault = core.fault;
   for (;;) {
     const vector = fault.vector;
@@ -96,6 +97,18 @@ export function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
     }
     kind = FAULT_EVENT;
   }
+}
+
+/** Delivers the recorded fault; S.rip is the faulting instruction. DISPATCH or SHUTDOWN. */
+export function deliverFault(core: CpuCore): Status {
+  return deliverWithEscalation(core, FAULT_EVENT);
+}
+
+/** Delivers an external interrupt; S.rip is the next instruction. DISPATCH or SHUTDOWN. */
+export function deliverInterrupt(core: CpuCore, vector: number): Status {
+  core.raise(vector);
+  core.fault.resume = false;
+  return deliverWithEscalation(core, EXTERNAL);
 }
 
 /** A software interrupt whose next instruction is S.rip. FAULT: the INT itself faulted. */
@@ -122,17 +135,15 @@ function refuse(core: CpuCore, vector: number, errorCode: number): false {
   return false;
 }
 
-const codeDescriptor = emptyDescriptor();
-const stackDescriptor = emptyDescriptor();
-const tssStack: LegacyTssStack = { selector: 0, sp: 0 };
-/** The handler's code segment into codeDescriptor, checked; -1: fault recorded, else its attributes. */
+/** The handler's code segment into core.scratch.code, checked; -1: fault recorded, else its attributes. */
 function handlerCode(core: CpuCore, selector: number, ext: number): number {
   if ((selector & 0xfffc) === 0) {
     core.raise(EXC_GP, ext);
     return -1;
   }
-  if (!fetchDescriptor(core, selector, codeDescriptor, EXC_GP, ext)) return -1;
-  const ar = attributesOf(codeDescriptor), error = (selector & 0xfffc) | ext;
+  const code = core.scratch.code;
+  if (!fetchDescriptor(core, selector, code, EXC_GP, ext)) return -1;
+  const ar = attributesOf(code), error = (selector & 0xfffc) | ext;
   if ((ar & (SEG_S | TYPE_CODE)) !== (SEG_S | TYPE_CODE) || dplOf(ar) > core.cpl) {
     core.raise(EXC_GP, error);
     return -1;
@@ -152,7 +163,7 @@ function deliverLong(
   resume: boolean,
 ): boolean {
   const ext = kind === SOFTWARE ? 0 : 1;
-  const s = core.s, mem = core.mem;
+  const s = core.s, mem = core.mem, code = core.scratch.code;
   const gateError = vector * 8 + 2 + ext;
   if (vector * 16 + 15 > s.get32(S.idtrLimit)) return refuse(core, EXC_GP, gateError);
   const sum = s.get32(S.idtrBase) + vector * 16;
@@ -184,7 +195,7 @@ function deliverLong(
     stack.useCurrent(ext);
     if (!stack.wide) stack.useLong(oldRspLo, oldRspHi, ext);
   }
-  if (!markAccessed(core, codeDescriptor)) return false;
+  if (!markAccessed(core, code)) return false;
   stack.lo = (stack.lo & ~0xf) >>> 0;
   let flags = core.rflags;
   if (resume) flags |= FLAG_RF;
@@ -208,7 +219,7 @@ function deliverLong(
   stack.commit();
   core.setCpl(newCpl);
   if (newCpl !== cpl) setNullSegment(core, SS, newCpl, newCpl);
-  setFromDescriptor(core, CS, (selector & ~3) | newCpl, codeDescriptor);
+  setFromDescriptor(core, CS, (selector & ~3) | newCpl, code);
   enterHandler(core, type === SYS_INT);
   core.setRip(offsetLo, offsetHi);
   return true;
@@ -230,7 +241,7 @@ function deliverProtected(
   resume: boolean,
 ): boolean {
   const ext = kind === SOFTWARE ? 0 : 1;
-  const s = core.s, mem = core.mem;
+  const s = core.s, mem = core.mem, code = core.scratch.code;
   const gateError = vector * 8 + 2 + ext;
   if (vector * 8 + 7 > s.get32(S.idtrLimit)) return refuse(core, EXC_GP, gateError);
   if (!mem.load((s.get32(S.idtrBase) + vector * 8) >>> 0, 0, 8, IMPLICIT)) return false;
@@ -249,16 +260,16 @@ function deliverProtected(
   const wide = type === SYS_INT || type === SYS_TRAP;
   const size = wide ? 4 : 2;
   const offset = wide ? ((w0 & 0xffff) | (w1 & 0xffff_0000)) >>> 0 : w0 & 0xffff;
-  const stack = core.stack;
+  const stack = core.stack, { stack: stackSegment, tssStack } = core.scratch;
   const oldSs = core.selector(SS), oldEsp = s.gpr32(4);
   const inner = newCpl < cpl;
   if (inner) {
-    if (!readLegacyTssStack(core, newCpl, ext, tssStack, stackDescriptor)) return false;
-    stack.useSegment(stackDescriptor, tssStack.sp, IMPLICIT, (tssStack.selector & 0xfffc) | ext);
+    if (!readLegacyTssStack(core, newCpl, ext, stackSegment)) return false;
+    stack.useSegment(stackSegment, tssStack.sp, IMPLICIT, (tssStack.selector & 0xfffc) | ext);
   } else stack.useCurrent(ext);
-  if (offset > limitOf(codeDescriptor)) return refuse(core, EXC_GP, ext);
-  if (inner && !markAccessed(core, stackDescriptor)) return false;
-  if (!markAccessed(core, codeDescriptor)) return false;
+  if (offset > limitOf(code)) return refuse(core, EXC_GP, ext);
+  if (inner && !markAccessed(core, stackSegment)) return false;
+  if (!markAccessed(core, code)) return false;
   let flags = core.rflags;
   if (resume) flags |= FLAG_RF;
   if (inner && !(stack.push(size, oldSs) && stack.push(size, oldEsp))) return false;
@@ -269,8 +280,8 @@ function deliverProtected(
 
   stack.commit();
   core.setCpl(newCpl);
-  if (inner) setFromDescriptor(core, SS, tssStack.selector, stackDescriptor);
-  setFromDescriptor(core, CS, (selector & ~3) | newCpl, codeDescriptor);
+  if (inner) setFromDescriptor(core, SS, tssStack.selector, stackSegment);
+  setFromDescriptor(core, CS, (selector & ~3) | newCpl, code);
   enterHandler(core, type === SYS_INT || type === SYS_INT16);
   core.setRip(offset, 0);
   return true;

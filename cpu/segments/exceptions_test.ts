@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Expected values: SDM Vol. 3A §6.12-6.15.
 import { assertEquals } from "@std/assert";
+import { deliverFault, deliverInterrupt } from "./exceptions.ts";
 import {
   CODE32,
   CODE64,
@@ -41,7 +42,7 @@ Deno.test("64-bit: a fault from CPL 3 switches to RSP0 and pushes six words", ()
   t.gate(EXC_PF, CODE64, HIGH);
   t.core.setRflags(0x246 | FLAG_TF | FLAG_NT);
   t.core.raisePageFault(6, 0x1234_5678, 0x7f);
-  assertEquals(t.core.deliverFault(), DISPATCH);
+  assertEquals(deliverFault(t.core), DISPATCH);
   const at = STACK0 - 48;
   assertEquals(
     [0, 1, 2, 3, 4, 5].map((i) => t.read64(at + i * 8)),
@@ -66,7 +67,7 @@ Deno.test("64-bit: same privilege aligns RSP to 16; a trap gate keeps IF", () =>
   t.gate(EXC_UD, CODE64, HANDLER, 0xf);
   t.core.s.setGpr(4, BigInt(RING0_TOP - 4));
   t.core.raise(EXC_UD);
-  assertEquals(t.core.deliverFault(), DISPATCH);
+  assertEquals(deliverFault(t.core), DISPATCH);
   assertEquals(t.gpr(4), BigInt(RING0_TOP - 16 - 40));
   assertEquals(t.read64(RING0_TOP - 16 - 8), BigInt(DATA0));
   assertEquals(t.read64(RING0_TOP - 16 - 16), BigInt(RING0_TOP - 4));
@@ -76,7 +77,7 @@ Deno.test("64-bit: same privilege aligns RSP to 16; a trap gate keeps IF", () =>
 Deno.test("64-bit: IST is used at the same privilege too; external interrupts push no RF", () => {
   const t = new TestCore().long();
   t.gate(0x80, CODE64, HANDLER, 0xe, 0, 1);
-  assertEquals(t.core.deliverInterrupt(0x80), DISPATCH);
+  assertEquals(deliverInterrupt(t.core, 0x80), DISPATCH);
   assertEquals(t.gpr(4), BigInt(IST1 - 40));
   assertEquals(t.read64(IST1 - 24), 0x202n);
 });
@@ -97,11 +98,11 @@ Deno.test("nested faults report EXT; a missing gate is #NP, a bad one #GP", () =
   t.write64(0x2000 + EXC_UD * 16, t.read64(0x2000 + EXC_UD * 16) & ~(1n << 47n));
   t.gate(EXC_NP, CODE64, HANDLER);
   t.core.raise(EXC_UD);
-  assertEquals(t.core.deliverFault(), DISPATCH);
+  assertEquals(deliverFault(t.core), DISPATCH);
   assertEquals(t.read64(Number(t.gpr(4))), BigInt(EXC_UD * 8 + 3));
   t.gate(EXC_GP, CODE64, HANDLER);
   t.gate(0x30, CODE64, HANDLER, 5); // not a 64-bit gate type
-  assertEquals(t.core.deliverInterrupt(0x30), DISPATCH);
+  assertEquals(deliverInterrupt(t.core, 0x30), DISPATCH);
   assertEquals(t.read64(Number(t.gpr(4))), BigInt(0x30 * 8 + 3));
 });
 
@@ -118,7 +119,7 @@ for (const [name, first, gates, expected] of ESCALATION) {
     for (const v of gates) t.gate(v, CODE64, BigInt(0x5_0000 + v));
     // Empty IDT entries are of type 0: #GP.
     t.core.raise(first, 0);
-    const status = t.core.deliverFault();
+    const status = deliverFault(t.core);
     if (expected === -1) assertEquals(status, SHUTDOWN);
     else assertEquals([status, t.rip], [DISPATCH, BigInt(0x5_0000 + expected)]);
   });
@@ -130,7 +131,7 @@ Deno.test("escalation: a #PF while delivering #GP is delivered as #PF", () => {
   t.gate(EXC_PF, CODE64, HANDLER + 1n, 0xe, 0, 1);
   t.write64(0x3004, 0x8000_1000n); // RSP0 is not mapped
   t.core.raise(EXC_GP, 0);
-  assertEquals([t.core.deliverFault(), t.rip], [DISPATCH, HANDLER + 1n]);
+  assertEquals([deliverFault(t.core), t.rip], [DISPATCH, HANDLER + 1n]);
   assertEquals(t.core.s.get64(S.cr2), 0x8000_1000n - 48n);
 });
 
@@ -139,7 +140,7 @@ Deno.test("32-bit: a fault from CPL 3 switches to SS0:ESP0", () => {
   t.gate(EXC_GP, CODE32, HANDLER);
   t.core.s.setGpr(4, 0x7777n);
   t.core.raise(EXC_GP, 0x28);
-  assertEquals(t.core.deliverFault(), DISPATCH);
+  assertEquals(deliverFault(t.core), DISPATCH);
   assertEquals(
     [0, 4, 8, 12, 16, 20].map((i) => t.read32(STACK0 - 24 + i)),
     [0x28, 0x1000_0000, USER_CODE32, 0x202 | FLAG_RF, 0x7777, USER_DATA],
@@ -151,9 +152,9 @@ Deno.test("32-bit: same privilege pushes three words; 16-bit gates push 16-bit o
   const t = new TestCore().protected32();
   t.gate(0x40, CODE32, HANDLER);
   t.gate(0x41, CODE32, 0x3456n, 6);
-  assertEquals(t.core.deliverInterrupt(0x40), DISPATCH);
+  assertEquals(deliverInterrupt(t.core, 0x40), DISPATCH);
   assertEquals(t.gpr(4), BigInt(RING0_TOP - 12));
-  assertEquals(t.core.deliverInterrupt(0x41), DISPATCH);
+  assertEquals(deliverInterrupt(t.core, 0x41), DISPATCH);
   assertEquals([t.gpr(4), t.rip], [BigInt(RING0_TOP - 18), 0x3456n]);
   assertEquals([t.read16(RING0_TOP - 18), t.read16(RING0_TOP - 16)], [0x3456, CODE32]);
 });
@@ -194,7 +195,7 @@ Deno.test("real mode: IVT, three words, no error code", () => {
   ]);
   assertEquals(t.core.rflags & FLAG_IF, 0);
   t.core.raise(EXC_GP, 0);
-  assertEquals([t.core.deliverFault(), t.gpr(4), t.rip], [DISPATCH, 0xffff_fff4n, 0x10n]);
+  assertEquals([deliverFault(t.core), t.gpr(4), t.rip], [DISPATCH, 0xffff_fff4n, 0x10n]);
 });
 
 Deno.test("#DB sets DR6 and clears DR7.GD; a trap pushes no RF", () => {
@@ -202,7 +203,7 @@ Deno.test("#DB sets DR6 and clears DR7.GD; a trap pushes no RF", () => {
   t.gate(EXC_DB, CODE64, HANDLER);
   t.core.s.set64(S.dr + 56, 0x2400n);
   t.core.raiseDebug(1 << 14, true);
-  assertEquals(t.core.deliverFault(), DISPATCH);
+  assertEquals(deliverFault(t.core), DISPATCH);
   assertEquals([t.core.s.get64(S.dr + 48), t.core.s.get64(S.dr + 56)], [0xffff_4ff0n, 0x400n]);
   assertEquals(t.read64(Number(t.gpr(4)) + 16), 0x202n);
 });
@@ -213,6 +214,6 @@ Deno.test("a frame that crosses into an absent page changes no register", () => 
   t.core.s.setGpr(4, 0x8000_0010n); // the lower page is mapped, the upper is not
   t.gate(EXC_DF, CODE64, HANDLER + 2n, 0xe, 0, 1);
   t.gate(EXC_PF, CODE64, HANDLER + 1n, 0xe, 0, 1);
-  assertEquals([t.core.deliverInterrupt(0x40), t.rip], [DISPATCH, HANDLER + 1n]);
+  assertEquals([deliverInterrupt(t.core, 0x40), t.rip], [DISPATCH, HANDLER + 1n]);
   assertEquals(t.read64(IST1 - 16), 0x8000_0010n);
 });

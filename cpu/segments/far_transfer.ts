@@ -3,28 +3,31 @@
  * Far JMP, CALL and RET: direct, through call gates, to TSSs. Rules: SDM Vol. 3A §5.8, Vol. 2A JMP, CALL, RET.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import {
   attributesOf,
   type Descriptor,
   dplOf,
-  emptyDescriptor,
-  fetchDescriptor,
   limitOf,
-  markAccessed,
-  setCode,
-  setFromDescriptor,
-  setNullSegment,
-  setRealSegment,
   SYS_CALL,
   SYS_CALL16,
   SYS_TASK_GATE,
   TYPE_CODE,
   TYPE_CONFORMING,
+} from "../state/descriptor.ts";
+import {
+  fetchDescriptor,
+  markAccessed,
+  setCode,
+  setFromDescriptor,
+  setNullSegment,
+  setRealSegment,
 } from "./segmentation.ts";
-import { type LegacyTssStack, readLegacyTssStack, readLongTssStack, type Stack } from "./stack.ts";
+import type { Stack } from "../core/stack.ts";
+import { deliverFault } from "./exceptions.ts";
+import { readLegacyTssStack, readLongTssStack } from "./tss.ts";
 import { isAvailableTss, TASK_CALL, TASK_DONE, TASK_FAULT, TASK_JMP, taskSwitch } from "./task_switch.ts";
 import {
   CS,
@@ -46,17 +49,6 @@ import {
 } from "../state/state.ts";
 import { DISPATCH, FAULT, type Status } from "../state/status.ts";
 
-const target = emptyDescriptor(), gate = emptyDescriptor(), stackDescriptor = emptyDescriptor();
-const tssStack: LegacyTssStack = { selector: 0, sp: 0 };
-
-/** Where an instruction wants to go: cut to its operand size. */
-let offsetLo = 0, offsetHi = 0;
-
-function takeOffset(opBytes: number, lo: number, hi: number): void {
-  offsetLo = opBytes === 2 ? lo & 0xffff : lo;
-  offsetHi = opBytes === 8 ? hi : 0;
-}
-
 /** Offset valid in the code segment `d` (which may be 64-bit)? Else #GP(0) recorded. */
 export function checkTarget(core: CpuCore, d: Descriptor, lo: number, hi: number): boolean {
   const long = core.longMode && (attributesOf(d) & SEG_L) !== 0;
@@ -71,7 +63,7 @@ export function isBadLongCode(core: CpuCore, ar: number): boolean {
 }
 
 function enter(core: CpuCore, selector: number, cpl: number, lo: number, hi: number): Status {
-  setCode(core, selector, cpl, target);
+  setCode(core, selector, cpl, core.scratch.code);
   core.updateMode();
   core.setRip(lo, core.codeBits === 64 ? hi : 0);
   return DISPATCH;
@@ -79,21 +71,22 @@ function enter(core: CpuCore, selector: number, cpl: number, lo: number, hi: num
 
 /** Far JMP. */
 export function farJump(core: CpuCore, rec: number, opBytes: number, selector: number): Status {
-  takeOffset(opBytes, core.s.get32(S.arg + 16), core.s.get32(S.arg + 20));
   return transfer(core, rec, opBytes, selector & 0xffff, false);
 }
 
 /** Far CALL. */
 export function farCall(core: CpuCore, rec: number, opBytes: number, selector: number): Status {
-  takeOffset(opBytes, core.s.get32(S.arg + 16), core.s.get32(S.arg + 20));
   return transfer(core, rec, opBytes, selector & 0xffff, true);
 }
 
 function transfer(core: CpuCore, rec: number, opBytes: number, selector: number, call: boolean): Status {
+  // The offset is argument 2, cut to the operand size.
+  const lo = opBytes === 2 ? core.s.get32(S.arg + 16) & 0xffff : core.s.get32(S.arg + 16);
+  const hi = opBytes === 8 ? core.s.get32(S.arg + 20) : 0;
   core.setRipBehind(rec);
-  if (!core.protectedMode) return transferReal(core, opBytes, selector, call);
+  if (!core.protectedMode) return transferReal(core, opBytes, selector, lo, call);
   if ((selector & 0xfffc) === 0) return core.raise(EXC_GP, 0);
-  const d = target;
+  const d = core.scratch.code;
   if (!fetchDescriptor(core, selector, d)) return FAULT;
   const ar = attributesOf(d), error = selector & 0xfffc;
   if ((ar & SEG_S) === 0) return transferSystem(core, selector, call);
@@ -103,7 +96,6 @@ function transfer(core: CpuCore, rec: number, opBytes: number, selector: number,
     return core.raise(EXC_GP, error);
   }
   if ((ar & SEG_P) === 0) return core.raise(EXC_NP, error);
-  const lo = offsetLo, hi = offsetHi;
   if (!checkTarget(core, d, lo, hi)) return FAULT;
   if (!markAccessed(core, d)) return FAULT;
   if (call) {
@@ -118,8 +110,7 @@ function pushReturn(core: CpuCore, stack: Stack, size: number): boolean {
   return stack.push(size, core.selector(CS)) && stack.push(size, core.ripLo, core.ripHi);
 }
 
-function transferReal(core: CpuCore, opBytes: number, selector: number, call: boolean): Status {
-  const lo = offsetLo;
+function transferReal(core: CpuCore, opBytes: number, selector: number, lo: number, call: boolean): Status {
   if (lo > core.s.get32(S.cs + segmentLayout.at.limit)) return core.raise(EXC_GP, 0);
   if (call) {
     const stack = core.stack.useCurrent();
@@ -132,8 +123,9 @@ function transferReal(core: CpuCore, opBytes: number, selector: number, call: bo
   return DISPATCH;
 }
 
-/** `target` is a system descriptor: call gate, task gate or TSS. */
+/** core.scratch.code is a system descriptor: call gate, task gate or TSS. */
 function transferSystem(core: CpuCore, selector: number, call: boolean): Status {
+  const target = core.scratch.code;
   const ar = attributesOf(target), type = ar & 0xf, dpl = dplOf(ar), error = selector & 0xfffc;
   const long = core.longMode;
   const isGate = type === SYS_CALL || (!long && (type === SYS_CALL16 || type === SYS_TASK_GATE));
@@ -146,10 +138,9 @@ function transferSystem(core: CpuCore, selector: number, call: boolean): Status 
       type === SYS_TASK_GATE ? target.lo >>> 16 : selector,
       call ? TASK_CALL : TASK_JMP,
     );
-    return r === TASK_DONE ? DISPATCH : r === TASK_FAULT ? FAULT : core.deliverFault();
+    return r === TASK_DONE ? DISPATCH : r === TASK_FAULT ? FAULT : deliverFault(core);
   }
-  gate.lo = target.lo;
-  gate.hi = target.hi;
+  const gate: Descriptor = { ...target };
   let hi = 0;
   if (long) {
     if (!fetchDescriptor(core, selector, gate, EXC_GP, 0, 16)) return FAULT;
@@ -157,17 +148,18 @@ function transferSystem(core: CpuCore, selector: number, call: boolean): Status 
     if ((core.mem.word(3) & 0x1f00) !== 0) return core.raise(EXC_GP, error);
   }
   const lo = type === SYS_CALL16 ? gate.lo & 0xffff : ((gate.lo & 0xffff) | (gate.hi & 0xffff_0000)) >>> 0;
-  return throughGate(core, gate.lo >>> 16, lo, hi, long ? 8 : type === SYS_CALL16 ? 2 : 4, call);
+  return throughGate(core, gate, lo, hi, long ? 8 : type === SYS_CALL16 ? 2 : 4, call);
 }
 
 function throughGate(
   core: CpuCore,
-  selector: number,
+  gate: Descriptor,
   lo: number,
   hi: number,
   size: number,
   call: boolean,
 ): Status {
+  const selector = gate.lo >>> 16, target = core.scratch.code;
   if ((selector & 0xfffc) === 0) return core.raise(EXC_GP, 0);
   if (!fetchDescriptor(core, selector, target)) return FAULT;
   const ar = attributesOf(target), dpl = dplOf(ar), error = selector & 0xfffc, cpl = core.cpl;
@@ -189,14 +181,14 @@ function throughGate(
     }
     return enter(core, selector, cpl, lo, hi);
   }
-  return size === 8 ? callInnerLong(core, selector, dpl, lo, hi) : callInner(core, selector, dpl, lo, size);
+  return size === 8 ? callInnerLong(core, selector, dpl, lo, hi) : callInner(core, gate, dpl, lo, size);
 }
 
 function callInnerLong(core: CpuCore, selector: number, cpl: number, lo: number, hi: number): Status {
   if (!readLongTssStack(core, cpl, 0)) return FAULT;
   const s = core.s, stack = core.stack.useLong(core.mem.lo, core.mem.hi);
   const rspLo = s.gpr32(4), rspHi = s.get32(S.gpr + 36);
-  if (!markAccessed(core, target)) return FAULT;
+  if (!markAccessed(core, core.scratch.code)) return FAULT;
   if (!stack.push(8, core.selector(SS)) || !stack.push(8, rspLo, rspHi) || !pushReturn(core, stack, 8)) {
     return FAULT;
   }
@@ -205,8 +197,9 @@ function callInnerLong(core: CpuCore, selector: number, cpl: number, lo: number,
   return enter(core, selector, cpl, lo, hi);
 }
 
-function callInner(core: CpuCore, selector: number, cpl: number, lo: number, size: number): Status {
-  if (!readLegacyTssStack(core, cpl, 0, tssStack, stackDescriptor)) return FAULT;
+function callInner(core: CpuCore, gate: Descriptor, cpl: number, lo: number, size: number): Status {
+  const { code, stack: stackSegment, tssStack } = core.scratch;
+  if (!readLegacyTssStack(core, cpl, 0, stackSegment)) return FAULT;
   const count = gate.hi & 31;
   // Parameters are read from the old stack first; the order of faults among the two stacks is not defined.
   const parameters: number[] = [];
@@ -215,14 +208,14 @@ function callInner(core: CpuCore, selector: number, cpl: number, lo: number, siz
     if (!oldStack.pop(size)) return FAULT;
     parameters.push(core.mem.word(0));
   }
-  const stack = core.stack.useSegment(stackDescriptor, tssStack.sp, IMPLICIT, tssStack.selector & 0xfffc);
-  if (!markAccessed(core, stackDescriptor) || !markAccessed(core, target)) return FAULT;
+  const stack = core.stack.useSegment(stackSegment, tssStack.sp, IMPLICIT, tssStack.selector & 0xfffc);
+  if (!markAccessed(core, stackSegment) || !markAccessed(core, code)) return FAULT;
   if (!stack.push(size, core.selector(SS)) || !stack.push(size, core.s.gpr32(4))) return FAULT;
   for (let i = count - 1; i >= 0; i--) if (!stack.push(size, parameters[i] as number)) return FAULT;
   if (!pushReturn(core, stack, size)) return FAULT;
-  setFromDescriptor(core, SS, tssStack.selector, stackDescriptor);
+  setFromDescriptor(core, SS, tssStack.selector, stackSegment);
   stack.commit();
-  return enter(core, selector, cpl, lo, 0);
+  return enter(core, gate.lo >>> 16, cpl, lo, 0);
 }
 
 // --- returns -------------------------------------------------------------------------------------------------
@@ -303,6 +296,7 @@ export function dropInnerSegments(core: CpuCore, cpl: number): void {
 
 /** Far RET, releasing `release` bytes of parameters. */
 export function farReturn(core: CpuCore, opBytes: number, release: number): Status {
+  const { code: target, stack: stackSegment } = core.scratch;
   const stack = core.stack.useCurrent();
   if (!stack.pop(opBytes)) return FAULT;
   const mem = core.mem;
@@ -330,8 +324,8 @@ export function farReturn(core: CpuCore, opBytes: number, release: number): Stat
   const spLo = mem.word(0), spHi = mem.word(1);
   if (!stack.pop(opBytes)) return FAULT;
   const ss = mem.word(0) & 0xffff;
-  if (!checkReturnStack(core, ss, cpl, target, stackDescriptor) || !markAccessed(core, target)) return FAULT;
-  if (!loadReturnStack(core, ss, stackDescriptor)) return FAULT;
+  if (!checkReturnStack(core, ss, cpl, target, stackSegment) || !markAccessed(core, target)) return FAULT;
+  if (!loadReturnStack(core, ss, stackSegment)) return FAULT;
   setCode(core, selector, cpl, target);
   core.updateMode();
   stack.useCurrent();

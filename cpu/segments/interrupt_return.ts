@@ -4,7 +4,7 @@
  * Left out: returning to virtual-8086 mode (#GP(0), counted).
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import {
   checkReturnCode,
   checkReturnStack,
@@ -12,8 +12,9 @@ import {
   dropInnerSegments,
   loadReturnStack,
 } from "./far_transfer.ts";
+import { deliverFault } from "./exceptions.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
-import { emptyDescriptor, markAccessed, setCode, setRealSegment } from "./segmentation.ts";
+import { markAccessed, setCode, setRealSegment } from "./segmentation.ts";
 import {
   ARITHMETIC_FLAGS,
   CS,
@@ -34,8 +35,6 @@ import {
 import { DISPATCH, FAULT, type Status } from "../state/status.ts";
 import { TASK_DONE, TASK_FAULT, TASK_IRET, taskSwitch } from "./task_switch.ts";
 
-const code = emptyDescriptor(), stackSegment = emptyDescriptor();
-
 /** EFLAGS after popping `image` of `opBytes` at the current CPL and IOPL. */
 export function poppedFlags(core: CpuCore, image: number, opBytes: number): number {
   let mask = ARITHMETIC_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT;
@@ -48,6 +47,7 @@ export function poppedFlags(core: CpuCore, image: number, opBytes: number): numb
 /** IRET, IRETD, IRETQ. */
 export function interruptReturn(core: CpuCore, rec: number, opBytes: number): Status {
   const mem = core.mem, stack = core.stack.useCurrent();
+  const { code, stack: stackSegment } = core.scratch;
   const is64 = core.codeBits === 64;
   if ((core.s.get32(S.eflags) & FLAG_NT) !== 0 && core.protectedMode) {
     if (core.longMode) return core.raise(EXC_GP, 0);
@@ -132,7 +132,7 @@ function taskReturn(core: CpuCore, rec: number): Status {
   if (link === -1) return FAULT;
   core.setRipBehind(rec);
   const r = taskSwitch(core, link, TASK_IRET);
-  if (r !== TASK_DONE) return r === TASK_FAULT ? FAULT : core.deliverFault();
+  if (r !== TASK_DONE) return r === TASK_FAULT ? FAULT : deliverFault(core);
   core.checkInterrupts();
   return DISPATCH;
 }

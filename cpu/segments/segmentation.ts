@@ -4,7 +4,22 @@
  * that are not flat. Rules: SDM Vol. 3A §3.4-3.5, §5.2-5.7; Vol. 2A, MOV (sreg), LLDT, LTR, LAR, LSL, VERR.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
+import {
+  attributesOf,
+  baseOf,
+  type Descriptor,
+  dplOf,
+  limitOf,
+  SYS_LDT,
+  SYS_TSS,
+  SYS_TSS16,
+  TYPE_ACCESSED,
+  TYPE_CODE,
+  TYPE_CONFORMING,
+  TYPE_RW,
+  withinLimit,
+} from "../state/descriptor.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import {
   CS,
@@ -26,42 +41,6 @@ import {
 } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT, type Status } from "../state/status.ts";
 
-/** Type bits of code and data segments. */
-export const TYPE_CODE = 8, TYPE_CONFORMING = 4, TYPE_EXPAND_DOWN = 4, TYPE_RW = 2, TYPE_ACCESSED = 1;
-/** Types of system descriptors (S clear). */
-export const SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6;
-export const SYS_TRAP16 = 7, SYS_TSS = 9, SYS_TSS_BUSY = 11, SYS_CALL = 12, SYS_INT = 14, SYS_TRAP = 15;
-
-/** A descriptor read from a table. */
-export interface Descriptor {
-  /** Low and high dwords. */
-  lo: number;
-  hi: number;
-  /** Linear address it was read from. */
-  addressLo: number;
-  addressHi: number;
-}
-
-/** A descriptor to read into; one per call site that needs its own. */
-export const emptyDescriptor = (): Descriptor => ({ lo: 0, hi: 0, addressLo: 0, addressHi: 0 });
-
-/** Attributes, as in a segment register. */
-export function attributesOf(d: Descriptor): number {
-  return (d.hi >>> 8) & 0xf0ff;
-}
-/** Limit in bytes, granularity applied. */
-export function limitOf(d: Descriptor): number {
-  const limit = (d.hi & 0x000f_0000) | (d.lo & 0xffff);
-  return (d.hi & (1 << 23)) !== 0 ? ((limit << 12) | 0xfff) >>> 0 : limit;
-}
-/** Low 32 bits of the base. */
-export function baseOf(d: Descriptor): number {
-  return ((d.lo >>> 16) | ((d.hi & 0xff) << 16) | (d.hi & 0xff00_0000)) >>> 0;
-}
-/** Descriptor privilege level out of attributes. */
-export function dplOf(attributes: number): number {
-  return (attributes >> 5) & 3;
-}
 /** Selector without RPL, as error codes carry it. */
 export function selectorError(selector: number): number {
   return selector & 0xfffc;
@@ -145,8 +124,6 @@ export function setNullSegment(core: CpuCore, index: number, selector: number, d
   core.setSegment(index, selector, 0, 0, 0, SEG_UNUSABLE | (dpl << 5));
 }
 
-const scratch = emptyDescriptor();
-
 /** Makes a checked CS current at privilege `cpl`. The caller calls updateMode. */
 export function setCode(core: CpuCore, selector: number, cpl: number, d: Descriptor): void {
   setFromDescriptor(core, CS, (selector & ~3) | cpl, d);
@@ -168,7 +145,7 @@ export function loadDataSegment(core: CpuCore, index: number, selector: number):
     setNullSegment(core, index, selector, index === SS ? cpl : 0);
     return true;
   }
-  const d = scratch;
+  const d = core.scratch.data;
   if (!fetchDescriptor(core, selector, d)) return false;
   const ar = attributesOf(d), dpl = dplOf(ar), type = ar & 0xf;
   const error = selectorError(selector);
@@ -234,7 +211,7 @@ export function lldt(core: CpuCore, selector: number): Status {
     setNullSegment(core, LDTR, selector);
     return NEXT;
   }
-  const d = scratch;
+  const d = core.scratch.data;
   if (!fetchSystem(core, selector, d)) return FAULT;
   const baseHi = core.mem.hi, ar = attributesOf(d);
   if ((ar & 0x1f) !== SYS_LDT) return core.raise(EXC_GP, selectorError(selector));
@@ -248,7 +225,7 @@ export function ltr(core: CpuCore, selector: number): Status {
   selector &= 0xffff;
   if (!systemAllowed(core)) return FAULT;
   if ((selector & 0xfffc) === 0) return core.raise(EXC_GP, 0);
-  const d = scratch;
+  const d = core.scratch.data;
   if (!fetchSystem(core, selector, d)) return FAULT;
   const baseHi = core.mem.hi, type = attributesOf(d) & 0x1f;
   if (type !== SYS_TSS && (type !== SYS_TSS16 || core.longMode)) {
@@ -291,7 +268,7 @@ function answer(core: CpuCore, value: number, zf: boolean): Status {
 
 /** LAR: access rights, ZF. */
 export function lar(core: CpuCore, selector: number): Status {
-  const d = scratch;
+  const d = core.scratch.data;
   const v = visible(core, selector & 0xffff, core.longMode ? LAR_LONG : LAR_LEGACY, d);
   if (v < 0) return FAULT;
   return answer(core, v === 1 ? d.hi & 0x00f0_ff00 : 0, v === 1);
@@ -299,7 +276,7 @@ export function lar(core: CpuCore, selector: number): Status {
 
 /** LSL: limit, ZF. */
 export function lsl(core: CpuCore, selector: number): Status {
-  const d = scratch;
+  const d = core.scratch.data;
   const v = visible(core, selector & 0xffff, core.longMode ? LSL_LONG : LSL_LEGACY, d);
   if (v < 0) return FAULT;
   return answer(core, v === 1 ? limitOf(d) : 0, v === 1);
@@ -307,7 +284,7 @@ export function lsl(core: CpuCore, selector: number): Status {
 
 /** VERR, VERW: ZF. */
 export function verify(core: CpuCore, selector: number, write: boolean): Status {
-  const d = scratch;
+  const d = core.scratch.data;
   const v = visible(core, selector & 0xffff, 0, d);
   if (v < 0) return FAULT;
   const type = attributesOf(d) & 0xf;
@@ -320,15 +297,6 @@ export function arpl(core: CpuCore, destination: number, source: number): Status
   if (!core.protectedMode) return core.raise(EXC_UD);
   const raise = (destination & 3) < (source & 3);
   return answer(core, raise ? (destination & 0xfffc) | (source & 3) : destination & 0xffff, raise);
-}
-
-/** True when [offset, offset+size) lies within the limit of a segment with these attributes. */
-export function withinLimit(attributes: number, limit: number, offset: number, size: number): boolean {
-  const last = offset + size - 1;
-  if ((attributes & (TYPE_CODE | TYPE_EXPAND_DOWN)) === TYPE_EXPAND_DOWN) {
-    return offset > limit && last <= ((attributes & SEG_DB) !== 0 ? 0xffff_ffff : 0xffff);
-  }
-  return last <= limit;
 }
 
 /**

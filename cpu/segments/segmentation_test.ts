@@ -14,7 +14,7 @@ import {
   USER_CODE32,
   USER_DATA,
 } from "../_test_core.ts";
-import { MODE_SEGMENTED } from "../core.ts";
+import { MODE_SEGMENTED } from "../state/registers.ts";
 import { linearAddress } from "./segmentation.ts";
 import { DS, ES, FS, GS, LDTR, S, SEG_UNUSABLE, SS, TR } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT } from "../state/status.ts";

@@ -4,25 +4,27 @@
  * Left out: switching into a virtual-8086 task (#TS), the debug trap flag of the TSS.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import {
   attributesOf,
   baseOf,
   dplOf,
   emptyDescriptor,
-  fetchDescriptor,
   limitOf,
-  loadDataSegment,
-  markAccessed,
-  rewriteHigh,
-  setCode,
-  setNullSegment,
   SYS_LDT,
   SYS_TSS,
   SYS_TSS16,
   TYPE_CODE,
   TYPE_CONFORMING,
+} from "../state/descriptor.ts";
+import {
+  fetchDescriptor,
+  loadDataSegment,
+  markAccessed,
+  rewriteHigh,
+  setCode,
+  setNullSegment,
 } from "./segmentation.ts";
 import {
   CR0_PG,
@@ -61,8 +63,6 @@ export const TASK_FAULT_IN_NEW = 2;
 const TSS32 = { ip: 0x20, flags: 0x24, gpr: 0x28, seg: 0x48, ldt: 0x60, step: 4, limit: 0x67 } as const;
 const TSS16 = { ip: 0x0e, flags: 0x10, gpr: 0x12, seg: 0x22, ldt: 0x2a, step: 2, limit: 0x2b } as const;
 
-const tss = emptyDescriptor(), old = emptyDescriptor(), scratch = emptyDescriptor();
-
 /** Switches to the task of `selector`; the caller has done the DPL checks. S.rip is what the old task goes on at. */
 export function taskSwitch(
   core: CpuCore,
@@ -71,6 +71,7 @@ export function taskSwitch(
   options: { readonly external?: number; readonly resume?: boolean } = {},
 ): 0 | 1 | 2 {
   const ext = options.external ?? 0;
+  const tss = emptyDescriptor(), old = emptyDescriptor();
   const s = core.s, mem = core.mem;
   const vector = why === TASK_IRET ? EXC_TS : EXC_GP;
   const error = (selector & 0xfffc) | ext;
@@ -158,7 +159,7 @@ function fail(core: CpuCore, vector: number, error: number): typeof TASK_FAULT {
 }
 
 function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number[]): boolean {
-  const d = scratch;
+  const d = emptyDescriptor();
   const refuse = (vector: number, selector: number): false => {
     core.raise(vector, selector & 0xfffc);
     return false;

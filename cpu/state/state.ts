@@ -33,7 +33,7 @@ const stateFields = {
   flagAux: "u32",
   eflags: "u32", // all bits but CF PF AF ZF SF OF; bit 1 set
   cpl: "u32",
-  tlbBase: "u32", // address of the data TLB for the current privilege (supervisor, supervisor with AC, user)
+  tlbBase: "u32", // address of the data TLB for the current access mode, see TLB_MODE_*
   codeBits: "u32", // 16, 32 or 64
   stackMask: "u64", // 0xffff, 0xffffffff or all ones: what RSP arithmetic keeps
   codeMask: "u64", // 0xffff, 0xffffffff or all ones: what RIP arithmetic keeps
@@ -103,7 +103,7 @@ export const CONSTANT_POOL = XMM_BASE + 16 * 16;
 export const CONSTANT_POOL_BYTES = 1024;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
 
-/** Data TLB: three tables (see TLB_MODE_*), each direct mapped by linear page number. */
+/** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
 /** log2 of entries per table. */
 export const TLB_BITS = 10;
@@ -130,9 +130,13 @@ export const TLB_MODE_SUPERVISOR = 0;
 export const TLB_MODE_SUPERVISOR_AC = 1;
 /** User access. */
 export const TLB_MODE_USER = 2;
+/** User access whose alignment is checked (CR0.AM, EFLAGS.AC): its entries never grant the fast path to data. */
+export const TLB_MODE_USER_AC = 3;
+/** How many tables there are. */
+export const TLB_TABLES = 4;
 
 /** Jump cache: linear RIP to record, direct mapped; see cpu/translate/block_cache.ts. */
-export const JUMP_CACHE_BASE = TLB_BASE + 3 * TLB_BYTES;
+export const JUMP_CACHE_BASE = TLB_BASE + TLB_TABLES * TLB_BYTES;
 /** log2 of the number of entries. */
 export const JUMP_CACHE_BITS = 14;
 /** Index = upper bits of the low half of RIP times this (2^32 over the golden ratio). */
@@ -165,6 +169,9 @@ export const FLAG_NT = 1 << 14, FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 
 export const FLAG_VIP = 1 << 20, FLAG_ID = 1 << 21;
 /** CF PF AF ZF SF OF. */
 export const ARITHMETIC_FLAGS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF;
+
+/** S.flagKind of flags stored explicitly, in S.flagAux; the lazy kinds are cpu/emit/flags.ts's. */
+export const FLAG_KIND_RAW = 0;
 
 /** CR0 bits. */
 export const CR0_PE = 1 << 0,

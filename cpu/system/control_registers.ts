@@ -5,7 +5,7 @@
  * Not done: breakpoints in DR0-3 are kept but do not fire unless the engine looks at them.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { isCanonical, PHYSICAL_BITS } from "../mmu/mmu.ts";
 import {
   CR0_AM,

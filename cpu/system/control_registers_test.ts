@@ -2,7 +2,7 @@
 // Expected values: SDM Vol. 3A §2.5, §4.1, §9.8.5; Vol. 3B §17.2.
 import { assertEquals } from "@std/assert";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
-import { MODE_FPU_TRAP, MODE_TF } from "../core.ts";
+import { MODE_FPU_TRAP, MODE_TF } from "../state/registers.ts";
 import { S } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT } from "../state/status.ts";
 

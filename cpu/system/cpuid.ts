@@ -12,13 +12,11 @@
  * Left out: performance monitoring (leaf 0xa), MONITOR/MWAIT, PCID, thermal sensors.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuVendor } from "../base/engine.ts";
+import type { CpuCore } from "../core/core.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
 import { CR4_OSXSAVE, S } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
-
-/** Who the CPU says made it. */
-export type CpuVendor = "GenuineIntel" | "AuthenticAMD";
 
 /** Leaf 1 EAX: family, model, stepping. */
 export const CPUID_SIGNATURE: { readonly [V in CpuVendor]: number } = {

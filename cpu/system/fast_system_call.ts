@@ -5,7 +5,7 @@
  * Left out: SYSCALL outside long mode (#UD).
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import {
   CS,

@@ -19,12 +19,12 @@ import {
   xgetbv,
   xsetbv,
 } from "./control_registers.ts";
-import type { CpuCore } from "../core.ts";
+import type { CpuCore, Microcode } from "../core/core.ts";
 import { cpuid } from "./cpuid.ts";
 import { type EventKind, PRIVILEGED_SOFTWARE, SOFTWARE, softwareInterrupt } from "../segments/exceptions.ts";
 import { farCall, farJump, farReturn } from "../segments/far_transfer.ts";
 import { swapgs, syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
-import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "../fpu/fxsave.ts";
+import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "../segments/interrupt_return.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
@@ -53,11 +53,8 @@ import {
   segmentLayout,
   TR,
 } from "../state/state.ts";
-import { x87Microcode } from "../fpu/x87_unit.ts";
+import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, type Status, STOP } from "../state/status.ts";
-
-/** One entry: `rec` is the address of the instruction's record. */
-export type Microcode = (core: CpuCore, rec: number) => Status;
 
 function trap(core: CpuCore, rec: number, vector: number, kind: EventKind): Status {
   core.setRipBehind(rec);
@@ -124,9 +121,9 @@ function writeSegmentBase(core: CpuCore): Status {
 
 function hypercall(core: CpuCore, rec: number): Status {
   core.setRipBehind(rec);
-  const status = core.hooks.hypercall();
+  core.hooks.hypercall();
   core.checkInterrupts();
-  return status === NEXT && core.stopRequested ? STOP : status;
+  return core.stopRequested ? STOP : NEXT;
 }
 
 function storeTable(core: CpuCore, base: number, limit: number): Status {

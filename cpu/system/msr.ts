@@ -2,11 +2,11 @@
 /**
  * Model-specific registers. Names and rules: SDM Vol. 4; MTRRs Vol. 3A §12.11; PAT §12.12.
  * MTRRs and PAT are kept, not obeyed: all memory is coherent. There are no machine-check banks.
- * MSRs of the APIC and of Xen are the machine's (CpuHooks). Unknown ones are #GP(0), which kernels expect,
+ * MSRs of the APIC and of Xen are the machine's (EngineHooks). Unknown ones are #GP(0), which kernels expect,
  * counted (`cpu.msr.refused`) and traced as "cpu".
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { isCanonical, PHYSICAL_BITS } from "../mmu/mmu.ts";
 import {
   CR0_PG,
@@ -163,7 +163,7 @@ export function readMsr(core: CpuCore, index: number): bigint | undefined {
     case IA32_FEATURE_CONTROL:
       return 1n; // locked, nothing enabled
     case MSR_PLATFORM_INFO:
-      return BigInt(Math.round(core.tscHz / 1e8) & 0xff) << 8n;
+      return BigInt(Math.round(core.hooks.tscHz / 1e8) & 0xff) << 8n;
     case IA32_ARCH_CAPABILITIES:
       return core.vendor === "GenuineIntel" ? ARCH_CAPABILITIES : undefined;
     case 0: // IA32_P5_MC_ADDR, _TYPE

@@ -4,7 +4,7 @@
  * the end of a string).
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { FLAG_CF, FLAG_OF, FLAG_SF, FLAG_ZF, S } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
 

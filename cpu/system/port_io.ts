@@ -5,9 +5,10 @@
  * @module
  */
 import type { AccessSize } from "../base/bus.ts";
-import type { CpuCore } from "../core.ts";
+import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
-import { linearAddress, SYS_TSS } from "../segments/segmentation.ts";
+import { SYS_TSS } from "../state/descriptor.ts";
+import { linearAddress } from "../segments/segmentation.ts";
 import { ES, EXC_GP, FLAG_DF, FS, S, segmentLayout, TR } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT, type Status, STOP } from "../state/status.ts";
 

@@ -16,15 +16,15 @@
 import { assert } from "../base/assert.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import type { CpuCore } from "../core/core.ts";
 import {
-  type CpuCore,
   MODE_CODE,
   MODE_FPU_TRAP,
   MODE_SEGMENTED,
   MODE_STACK_WIDE,
   MODE_TF,
   MODE_USER,
-} from "../core.ts";
+} from "../state/registers.ts";
 import {
   type DecodeMode,
   Decoder,
@@ -108,8 +108,8 @@ export class BlockCache {
     this.#core = core;
     this.#modules = modules;
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
-    core.onTlbFlush = (keepGlobal) => this.#mappingsChanged(keepGlobal);
-    core.onTlbInvalidate = (lo) => {
+    core.mmu.onFlush = (keepGlobal) => this.#mappingsChanged(keepGlobal);
+    core.mmu.onInvalidate = (lo) => {
       this.#forgetCrossing();
       core.memory.bytes.fill(0xff, codeTlbAt(lo), codeTlbAt(lo) + codeTlbEntry.size);
     };

@@ -10,14 +10,7 @@ import type { GuestMemory } from "../base/guest_memory.ts";
 import type { Instruction } from "../decode/decoder.ts";
 import { WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
-import {
-  carryOf,
-  FLAG_KIND_COUNT,
-  FLAG_KIND_RAW,
-  flagKindOf,
-  type FlagSource,
-  imageOf,
-} from "../emit/flags.ts";
+import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import { type Facts, type Links } from "../emit/wasm_emit.ts";
 import { PAGE_SHIFT } from "../base/bits.ts";
@@ -26,6 +19,7 @@ import {
   CODE_TLB_BASE,
   CODE_TLB_BITS,
   codeTlbEntry,
+  FLAG_KIND_RAW,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,

@@ -14,7 +14,6 @@ import { Cpu } from "../../cpu/cpu.ts";
 import { PHYSICAL_BITS } from "../../cpu/mmu/mmu.ts";
 import { setFirmwareMtrrs } from "../../cpu/system/msr.ts";
 import { CPU_RESERVED_BYTES, S } from "../../cpu/state/state.ts";
-import { NEXT, type Status, STOP } from "../../cpu/state/status.ts";
 import { Netback } from "../../net/netback/netback.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import { ConsoleBackend } from "../../xen/backend/console.ts";
@@ -157,7 +156,7 @@ export class Board {
         this.xen.cpuid(leaf, subleaf, cpuidOut)
           ? cpuidOut as unknown as readonly [number, number, number, number]
           : undefined,
-      hypercall: () => this.#hypercall(),
+      hypercall: () => this.xen.hypercall(),
       readTpr: () => interrupts.lapic.cr8,
       writeTpr: (priority) => interrupts.lapic.cr8 = priority,
       readTsc: () => BigInt(clock.nowNs()),
@@ -232,7 +231,7 @@ export class Board {
     // Xen
     const xen = this.xen = new XenPlatform({
       memory,
-      vcpu: cpu.core,
+      vcpu: cpu.vcpu,
       clock,
       tracer,
       wallclock: () => options.wallclock(),
@@ -353,11 +352,6 @@ export class Board {
     this.#lapicMapping = base === undefined
       ? undefined
       : this.bus.addMmio(base, this.interrupts.lapic, { priority: 1 });
-  }
-
-  #hypercall(): Status {
-    this.xen.hypercall();
-    return this.xen.blocked ? STOP : NEXT;
   }
 }
 

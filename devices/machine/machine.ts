@@ -490,7 +490,7 @@ export class Machine {
     const { core } = this.#board.cpu;
     if (name === "rip") core.s.set64(S.rip, BigInt.asUintN(64, value));
     else if (name === "rflags") core.setRflags(Number(BigInt.asUintN(32, value)));
-    else if (GPR_NAMES.includes(name)) core.writeGpr(name, BigInt.asUintN(64, value));
+    else if (GPR_NAMES.includes(name)) this.#board.cpu.vcpu.writeGpr(name, BigInt.asUintN(64, value));
     else throw new TypeError(`Cannot set register "${String(name)}": there is none of that name`);
   }
   /** Up to 64 bytes of code from `rip` on (default: where the guest is). */
@@ -509,7 +509,7 @@ export class Machine {
     const base = bits === 64 ? 0n : core.s.get64(S.cs);
     const bytes: number[] = [];
     for (let i = 0n; i < 64n; i++) {
-      const gpa = core.translate(rip + base + i, false);
+      const gpa = this.#board.cpu.vcpu.translate(rip + base + i, false);
       const one = new Uint8Array(1);
       if (gpa === undefined || !this.#board.memory.read(gpa, one)) break;
       bytes.push(one[0] as number);

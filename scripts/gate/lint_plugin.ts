@@ -23,7 +23,25 @@ const DOORS = [
  */
 const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readonly string[] }[] = [
   {
-    rooms: ["cpu/base/", "cpu/"],
+    rooms: [
+      "cpu/base/",
+      "cpu/wasm/",
+      "cpu/state/",
+      "cpu/fpu/",
+      "cpu/emit/",
+      "cpu/mmu/",
+      "cpu/core/",
+      "cpu/segments/",
+      "cpu/system/",
+      "cpu/isa/row/",
+      "cpu/isa/simd/",
+      "cpu/isa/general/",
+      "cpu/isa/",
+      "cpu/decode/",
+      "cpu/emit/jit.ts", // a back end for decoded instructions
+      "cpu/translate/",
+      "cpu/",
+    ],
     also: [],
   },
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** System rows, run through emitted code. Expected values: SDM Vol. 2, the instruction named in the test. @module */
 import { assertEquals } from "@std/assert";
-import type { CpuHooks } from "../../core.ts";
+import type { EngineHooks } from "../../base/engine.ts";
 import {
   CR4_FSGSBASE,
   CR4_SMAP,
@@ -25,7 +25,7 @@ const CODE64 = 8, DATA = 16, CODE32 = 24;
 const HLT = 0xf4;
 
 /** A CPU with descriptor tables; every vector's handler is HLT. */
-function machine(bits: 32 | 64, hooks: Partial<CpuHooks> = {}): TestCpu {
+function machine(bits: 32 | 64, hooks: Partial<EngineHooks> = {}): TestCpu {
   const t = new TestCpu(bits, { hooks });
   const { view } = t.memory;
   const at = (gpa: number) => t.memory.offsetOf(gpa);

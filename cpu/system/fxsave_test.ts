@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Expected values: SDM Vol. 1 table 10-2 (FXSAVE image), §13.4-13.8 (XSAVE area, XSAVE, XRSTOR).
 import { assertEquals } from "@std/assert";
+import { powerOn } from "./power_on.ts";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import { S, XMM_BASE } from "../state/state.ts";
 import { FAULT, NEXT } from "../state/status.ts";
-import { X87_STATE } from "./x87_state.ts";
+import { X87_STATE } from "../fpu/x87_state.ts";
 
 /** 64-bit mode, XSAVE on, XMM0..15 and ST0 with something in them. */
 function machine(): TestCore {
@@ -33,7 +34,7 @@ Deno.test("FXSAVE64 image and FXRSTOR back", () => {
   assertEquals([t.read64(FREE + 32), t.read16(FREE + 40)], [0xc000_0000_0000_0000n, 0x4000]); // ST0
   assertEquals([t.read64(FREE + 160), t.read64(FREE + 160 + 15 * 16 + 8)], [0x100n, 0x20fn]);
   assertEquals([bytes[at + 416], bytes[at + 511]], [0xa5, 0xa5]);
-  t.core.reset();
+  powerOn(t.core);
   t.long();
   assertEquals([t.run("fxrstor", FREE, 1), t.core.s.get32(S.mxcsr)], [NEXT, 0x1fa0]);
   assertEquals(t.memory.view.getBigUint64(XMM_BASE + 15 * 16 + 8, true), 0x20fn);

@@ -4,32 +4,11 @@
  * §6.12.1, §6.14.2.
  * @module
  */
-import type { CpuCore } from "../core.ts";
+import type { LinearMemory } from "../mmu/linear_memory.ts";
 import { isCanonical } from "../mmu/mmu.ts";
-import {
-  attributesOf,
-  baseOf,
-  type Descriptor,
-  dplOf,
-  fetchDescriptor,
-  limitOf,
-  withinLimit,
-} from "./segmentation.ts";
-import {
-  EXC_SS,
-  EXC_TS,
-  S,
-  SEG_DB,
-  SEG_P,
-  SEG_S,
-  SEG_UNUSABLE,
-  segmentLayout,
-  SS,
-  TLB_MODE_SUPERVISOR,
-  TR,
-} from "../state/state.ts";
-import { IMPLICIT } from "../mmu/linear_memory.ts";
-import { SYS_TSS16 } from "./segmentation.ts";
+import { attributesOf, baseOf, type Descriptor, limitOf, withinLimit } from "../state/descriptor.ts";
+import type { Registers } from "../state/registers.ts";
+import { EXC_SS, S, SEG_DB, SEG_UNUSABLE, segmentLayout, SS, TLB_MODE_SUPERVISOR } from "../state/state.ts";
 
 const RSP_AT = (S.gpr >> 2) + 8;
 
@@ -48,21 +27,21 @@ export class Stack {
   /** Error code of the #SS a limit or canonical violation causes. */
   #errorCode = 0;
 
-  constructor(readonly core: CpuCore) {}
+  constructor(readonly registers: Registers, readonly mem: LinearMemory) {}
 
   /** The stack in use. `errorCode`: of the #SS of an overflow. */
   useCurrent(errorCode = 0): this {
-    const core = this.core, u32 = core.u32;
-    this.#tlbMode = core.dataMode;
+    const registers = this.registers, u32 = registers.u32;
+    this.#tlbMode = registers.dataMode;
     this.#errorCode = errorCode;
     this.lo = u32[RSP_AT] as number;
     this.hi = u32[RSP_AT + 1] as number;
-    this.wide = core.codeBits === 64;
+    this.wide = registers.codeBits === 64;
     if (this.wide) return this;
     const at = S.es + SS * segmentLayout.size;
     this.#base = u32[at >> 2] as number;
     this.#limit = u32[(at + segmentLayout.at.limit) >> 2] as number;
-    this.#attributes = core.attributes(SS);
+    this.#attributes = registers.attributes(SS);
     this.#mask = (this.#attributes & SEG_DB) !== 0 ? 0xffff_ffff : 0xffff;
     this.lo = (this.lo & this.#mask) >>> 0;
     this.hi = 0;
@@ -93,9 +72,9 @@ export class Stack {
     return this;
   }
 
-  /** Linear address of `size` bytes at the stack pointer in core.mem.lo/hi. False: #SS recorded. */
+  /** Linear address of `size` bytes at the stack pointer in mem.lo/hi. False: #SS recorded. */
   #address(size: number): boolean {
-    const mem = this.core.mem;
+    const mem = this.mem;
     if (this.wide) {
       if (!isCanonical(this.hi)) return this.#refuse();
       mem.lo = this.lo;
@@ -111,7 +90,7 @@ export class Stack {
   }
 
   #refuse(): false {
-    this.core.raise(EXC_SS, this.#errorCode);
+    this.registers.raise(EXC_SS, this.#errorCode);
     return false;
   }
 
@@ -127,34 +106,34 @@ export class Stack {
   /** Pushes `size` (2, 4, 8) bytes. False: fault recorded. */
   push(size: number, lo: number, hi = 0): boolean {
     this.move(-size);
-    const mem = this.core.mem;
+    const mem = this.mem;
     if (!this.#address(size)) return false;
     mem.setWord(0, lo);
     mem.setWord(1, hi);
     return mem.store(mem.lo, mem.hi, size, this.#tlbMode, EXC_SS);
   }
 
-  /** Pushes the first `bytes` of core.mem's words at once, lowest address first. False: fault recorded. */
+  /** Pushes the first `bytes` of mem's words at once, lowest address first. False: fault recorded. */
   pushBlock(bytes: number): boolean {
     this.move(-bytes);
-    const mem = this.core.mem;
+    const mem = this.mem;
     return this.#address(bytes) && mem.store(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS);
   }
 
-  /** Pops into core.mem.word(0), word(1). False: fault recorded. */
+  /** Pops into mem.word(0), word(1). False: fault recorded. */
   pop(size: number): boolean {
     if (!this.popBlock(size)) return false;
     if (size < 8) {
-      const mem = this.core.mem;
+      const mem = this.mem;
       mem.setWord(1, 0);
       if (size === 2) mem.setWord(0, mem.word(0) & 0xffff);
     }
     return true;
   }
 
-  /** Pops `bytes` into core.mem's words. False: fault recorded. */
+  /** Pops `bytes` into mem's words. False: fault recorded. */
   popBlock(bytes: number): boolean {
-    const mem = this.core.mem;
+    const mem = this.mem;
     if (!this.#address(bytes) || !mem.load(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS)) return false;
     this.move(bytes);
     return true;
@@ -162,7 +141,7 @@ export class Stack {
 
   /** Makes the stack pointer architectural. A 16-bit stack keeps the upper bits of ESP. */
   commit(): void {
-    const u32 = this.core.u32;
+    const u32 = this.registers.u32;
     if (this.wide) {
       u32[RSP_AT] = this.lo;
       u32[RSP_AT + 1] = this.hi;
@@ -172,73 +151,4 @@ export class Stack {
       u32[RSP_AT + 1] = 0;
     }
   }
-}
-
-/** Reads RSP0..2 (`index` 0..2) or IST1..7 (3 + n) of a 64-bit TSS into core.mem. False: fault recorded. */
-export function readLongTssStack(core: CpuCore, index: number, external: number): boolean {
-  const at = S.es + TR * segmentLayout.size, s = core.s;
-  const offset = index < 3 ? 4 + index * 8 : 0x24 + (index - 4) * 8;
-  if ((core.attributes(TR) & SEG_UNUSABLE) !== 0 || offset + 7 > s.get32(at + segmentLayout.at.limit)) {
-    core.raise(EXC_TS, (core.selector(TR) & 0xfffc) | external);
-    return false;
-  }
-  const lo = s.get32(at) + offset;
-  const hi = (s.get32(at + 4) + (lo > 0xffff_ffff ? 1 : 0)) >>> 0;
-  if (!core.mem.read64(lo >>> 0, hi, IMPLICIT)) return false;
-  if (!isCanonical(core.mem.hi)) {
-    core.raise(EXC_SS, external);
-    return false;
-  }
-  return true;
-}
-
-/** A stack for privilege `dpl` out of a 16- or 32-bit TSS. */
-export interface LegacyTssStack {
-  selector: number;
-  sp: number;
-}
-
-/** Reads SSn:ESPn and checks the stack segment into `d`. False: fault recorded. */
-export function readLegacyTssStack(
-  core: CpuCore,
-  dpl: number,
-  external: number,
-  into: LegacyTssStack,
-  d: Descriptor,
-): boolean {
-  const at = S.es + TR * segmentLayout.size, s = core.s;
-  const narrow = (core.attributes(TR) & 0xd) === SYS_TSS16;
-  const offset = narrow ? 2 + dpl * 4 : 4 + dpl * 8;
-  if (
-    (core.attributes(TR) & SEG_UNUSABLE) !== 0 ||
-    offset + (narrow ? 3 : 5) > s.get32(at + segmentLayout.at.limit)
-  ) {
-    core.raise(EXC_TS, (core.selector(TR) & 0xfffc) | external);
-    return false;
-  }
-  const base = s.get32(at), mem = core.mem;
-  const sp = narrow
-    ? mem.read16((base + offset) >>> 0, 0, IMPLICIT)
-    : mem.read32((base + offset) >>> 0, 0, IMPLICIT);
-  if (sp === -1) return false;
-  const selector = mem.read16((base + offset + (narrow ? 2 : 4)) >>> 0, 0, IMPLICIT);
-  if (selector === -1) return false;
-  into.sp = sp;
-  into.selector = selector;
-  const error = (selector & 0xfffc) | external;
-  if ((selector & 0xfffc) === 0) {
-    core.raise(EXC_TS, external);
-    return false;
-  }
-  if (!fetchDescriptor(core, selector, d, EXC_TS, external)) return false;
-  const ar = attributesOf(d);
-  if ((selector & 3) !== dpl || dplOf(ar) !== dpl || (ar & SEG_S) === 0 || (ar & 0xa) !== 2) {
-    core.raise(EXC_TS, error);
-    return false;
-  }
-  if ((ar & SEG_P) === 0) {
-    core.raise(EXC_SS, error);
-    return false;
-  }
-  return true;
 }

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: MIT
 /**
- * The system side of one CPU: registers behind a typed face, modes, fault records, and what microcode and the
- * engine share. It runs no instructions; the engine does, and calls in here for what is complicated.
- * Rules: SDM Vol. 3A §2, §3, §6; reset values table 9-1.
- * Left out: SMM, VMX, performance counters, virtual-8086 mode (IRET refuses to enter it), NMIs of our own.
+ * The registers of one CPU behind a typed face: modes and what follows from them, RIP, EFLAGS, segment registers, and
+ * the record of the last fault. MMU, linear memory, stack and microcode work on these.
+ * Rules: SDM Vol. 3A §2, §3.
+ * Left out: SMM, virtual-8086 mode (IRET refuses to enter it).
  * @module
  */
-import type { Gpa, Gva } from "./base/bits.ts";
-import type { Bus, InterruptSource } from "./base/bus.ts";
-import type { GuestMemory } from "./base/guest_memory.ts";
-import { Tracer } from "./base/trace.ts";
-import { GPR_NAMES, type GprName, type Vcpu } from "./base/vcpu.ts";
-import { FLAG_KIND_RAW } from "./emit/flags.ts";
-import { deliverWithEscalation, type EventKind, EXTERNAL, FAULT_EVENT } from "./segments/exceptions.ts";
-import { CPUID_SIGNATURE, type CpuVendor } from "./system/cpuid.ts";
-import { LinearMemory } from "./mmu/linear_memory.ts";
-import { resetMsrs } from "./system/msr.ts";
-import { Mmu } from "./mmu/mmu.ts";
-import { record } from "./state/record.ts";
-import { segmentedAccess } from "./segments/segmentation.ts";
-import { Stack } from "./segments/stack.ts";
+import type { GuestMemory } from "../base/guest_memory.ts";
+import { record } from "./record.ts";
 import {
   ARITHMETIC_FLAGS,
   CpuState,
@@ -36,7 +24,7 @@ import {
   EXC_DB,
   EXC_PF,
   FLAG_AC,
-  FLAG_IF,
+  FLAG_KIND_RAW,
   FLAG_TF,
   FLAG_VM,
   S,
@@ -52,40 +40,9 @@ import {
   TLB_MODE_SUPERVISOR,
   TLB_MODE_SUPERVISOR_AC,
   TLB_MODE_USER,
-  XMM_BASE,
-} from "./state/state.ts";
-import { FAULT, type Status } from "./state/status.ts";
-import { resetX87 } from "./fpu/fxsave.ts";
-
-/** What the machine around the CPU answers for it. */
-export interface CpuHooks {
-  readonly bus: Bus;
-  readonly interrupts: InterruptSource;
-  readonly apicId: number;
-  readonly tscHz: number;
-  /** MSRs that are not the CPU's own (APIC, Xen); undefined: #GP. */
-  readMsr(index: number): bigint | undefined;
-  /** False: #GP. */
-  writeMsr(index: number, value: bigint): boolean;
-  /** EAX, EBX, ECX, EDX of leaves from 0x4000_0000; undefined: zeros. */
-  cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] | undefined;
-  /** VMCALL and VMMCALL. S.rip is the next instruction. */
-  hypercall(): Status;
-  /** CR8: task priority, 0..15. */
-  readTpr(): number;
-  writeTpr(priority: number): void;
-  /** The clock's TSC, before the guest's own offset. */
-  readTsc(): bigint;
-}
-
-/** Choices made when the CPU is built. */
-export interface CpuOptions {
-  readonly id?: number;
-  readonly vendor?: CpuVendor;
-  /** Frequency of the local APIC timer before its divider, Hz: Linux derives it from CPUID leaf 0x15. */
-  readonly crystalHz?: number;
-  readonly tracer?: Tracer;
-}
+  TLB_MODE_USER_AC,
+} from "./state.ts";
+import { FAULT } from "./status.ts";
 
 /** modeBits 1:0: 0 = 16-bit, 1 = 32-bit, 2 = 64-bit code. */
 export const MODE_CODE = 3;
@@ -125,75 +82,19 @@ const SYSTEM_FLAGS = 0x0025_7700;
 const FLAT_DATA = SEG_S | SEG_P | 2, FLAT_DATA_MASK = SEG_S | SEG_P | SEG_UNUSABLE | 0xe;
 
 /** See the module's description. */
-export class CpuCore implements Vcpu {
-  readonly id: number;
+export class Registers {
   readonly s: CpuState;
   readonly u32: Uint32Array;
-  readonly mmu: Mmu;
-  readonly mem: LinearMemory;
-  /** Scratch for pushes and pops of microcode. */
-  readonly stack: Stack;
-  /** A page of the WebAssembly memory for copies. */
-  readonly scratchPage: number;
-  readonly tracer: Tracer;
-  readonly vendor: CpuVendor;
-  readonly crystalHz: number;
   readonly fault: FaultRecord = { vector: 0, errorCode: -1, addressLo: 0, addressHi: 0, resume: true };
-  /** Set by IRET when the popped RF is set: the next instruction breakpoint is not taken. The engine clears it. */
-  resumeFlag = false;
-  /** See Vcpu.retryInstruction; microcode that calls out looks and clears it. */
-  retryRequested = false;
-  /** The machine wants to stop at the next instruction boundary; checked after port and MMIO accesses. */
-  stopRequested = false;
   /** The arithmetic flags out of the lazy ones. Set by the engine; by default only raw flags are known. */
   materializeFlags: () => number = () => (this.u32[AUX_AT] as number) & ARITHMETIC_FLAGS;
-  /** Makes the running code come back at its next block end. Set by the engine. */
-  requestExit: () => void = () => {};
-  /** Linear-to-physical mappings changed. Set by the engine. */
-  onTlbFlush: (keepGlobal: boolean) => void = () => {};
-  /** One page's mapping changed (INVLPG). Set by the engine; by default a flush. */
-  onTlbInvalidate: (lo: number, hi: number) => void = () => this.onTlbFlush(false);
+  /** Result of the last computation of a record's RIP. */
+  #lo = 0;
+  #hi = 0;
 
-  constructor(readonly memory: GuestMemory, readonly hooks: CpuHooks, options: CpuOptions = {}) {
-    this.id = options.id ?? 0;
-    this.vendor = options.vendor ?? "GenuineIntel";
-    this.crystalHz = options.crystalHz ?? 1_000_000_000;
-    this.tracer = options.tracer ?? new Tracer();
+  constructor(readonly memory: GuestMemory) {
     this.s = new CpuState(memory);
     this.u32 = this.s.u32;
-    this.mmu = new Mmu(this);
-    this.mem = new LinearMemory(this);
-    this.stack = new Stack(this);
-    this.scratchPage = memory.allocatePage();
-    memory.onRemap = () => this.mmu.flush();
-    this.reset();
-  }
-
-  /** Power-on state (SDM table 9-1): real mode at F000:FFF0. */
-  reset(): void {
-    const s = this.s;
-    this.u32.fill(0, S.gpr >> 2, (XMM_BASE + 16 * 16) >> 2);
-    s.set32(S.constant8192, 8192);
-    s.setGpr32(2, CPUID_SIGNATURE[this.vendor]);
-    s.set64(S.rip, 0xfff0n);
-    s.set32(S.eflags, 2);
-    s.set64(S.cr0, 0x6000_0010n);
-    for (let i = ES; i <= 7; i++) {
-      const attributes = i === CS ? 0x9b : i === 6 ? 0x82 : i === 7 ? 0x8b : 0x93;
-      s.setSegment(i, { selector: 0, base: 0n, limit: 0xffff, attributes });
-    }
-    s.setSegment(CS, { selector: 0xf000, base: 0xffff_0000n, limit: 0xffff, attributes: 0x9b });
-    s.set32(S.gdtrLimit, 0xffff);
-    s.set32(S.idtrLimit, 0xffff);
-    s.set64(S.dr + 6 * 8, 0xffff_0ff0n);
-    s.set64(S.dr + 7 * 8, 0x400n);
-    s.set64(S.xcr0, 1n);
-    s.set32(S.mxcsr, 0x1f80);
-    resetMsrs(this);
-    resetX87(this);
-    this.resumeFlag = false;
-    this.mmu.flush();
-    this.updateMode();
   }
 
   // --- modes -------------------------------------------------------------------------------------------------
@@ -226,10 +127,10 @@ export class CpuCore implements Vcpu {
     if ((eflags & FLAG_TF) !== 0) mode |= MODE_TF;
     if ((cr0 & (CR0_EM | CR0_TS)) !== 0 || (cr4 & CR4_OSFXSR) === 0) mode |= MODE_FPU_TRAP;
     let tlb = TLB_MODE_SUPERVISOR;
-    if (user) tlb = TLB_MODE_USER;
-    else if ((eflags & FLAG_AC) !== 0 && (cr4 & CR4_SMAP) !== 0) tlb = TLB_MODE_SUPERVISOR_AC;
+    const ac = (eflags & FLAG_AC) !== 0;
+    if (user) tlb = ac && (cr0 & CR0_AM) !== 0 ? TLB_MODE_USER_AC : TLB_MODE_USER;
+    else if (ac && (cr4 & CR4_SMAP) !== 0) tlb = TLB_MODE_SUPERVISOR_AC;
     u32[TLB_BASE_AT] = TLB_BASE + tlb * TLB_BYTES;
-    this.mmu.setAlignmentCheck(user && (eflags & FLAG_AC) !== 0 && (cr0 & CR0_AM) !== 0);
     const key = mode << 24;
     const changed = u32[MODE_KEY_HI] !== key;
     u32[MODE_KEY_HI] = key;
@@ -318,12 +219,6 @@ export class CpuCore implements Vcpu {
     u32[EFLAGS_AT] = now;
     return ((old ^ now) & (FLAG_TF | FLAG_AC | FLAG_VM)) !== 0 && this.updateMode();
   }
-  /** Call after IF may have become set. */
-  checkInterrupts(): void {
-    if (((this.u32[EFLAGS_AT] as number) & FLAG_IF) !== 0 && this.hooks.interrupts.pending) {
-      this.requestExit();
-    }
-  }
   /** Architectural RIP of the record's instruction. */
   ripOf(rec: number): bigint {
     this.#computeRip(rec, 0);
@@ -348,14 +243,15 @@ export class CpuCore implements Vcpu {
     this.u32[RIP_AT] = lo;
     this.u32[RIP_AT + 1] = hi;
   }
+  get rip(): bigint {
+    return this.s.get64(S.rip);
+  }
   get ripLo(): number {
     return this.u32[RIP_AT] as number;
   }
   get ripHi(): number {
     return this.u32[RIP_AT + 1] as number;
   }
-  #lo = 0;
-  #hi = 0;
   #computeRip(rec: number, more: number): void {
     const u32 = this.u32;
     const bias = u32[BIAS_AT] as number;
@@ -370,7 +266,7 @@ export class CpuCore implements Vcpu {
     return (BigInt(this.#hi) << 32n) | BigInt(this.#lo);
   }
 
-  // --- faults and interrupts ---------------------------------------------------------------------------------
+  // --- faults ------------------------------------------------------------------------------------------------
 
   /** Records a fault. */
   raise(vector: number, errorCode = -1): typeof FAULT {
@@ -398,58 +294,4 @@ export class CpuCore implements Vcpu {
     this.fault.resume = !trap;
     return FAULT;
   }
-  /** Delivers the recorded fault; S.rip is the faulting instruction. DISPATCH or SHUTDOWN. */
-  deliverFault(): Status {
-    return deliverWithEscalation(this, FAULT_EVENT);
-  }
-  /** Delivers an external interrupt; S.rip is the next instruction. DISPATCH or SHUTDOWN. */
-  deliverInterrupt(vector: number): Status {
-    return this.#deliver(vector, EXTERNAL);
-  }
-  #deliver(vector: number, kind: EventKind): Status {
-    this.raise(vector);
-    this.fault.resume = false;
-    return deliverWithEscalation(this, kind);
-  }
-
-  // --- called from emitted code (with mem.slowLoad, slowStore, slowUpdate) -----------------------------------
-
-  /** The offset in S.memAddr, in segment `index`, becomes a linear address: checks outside 64-bit mode. */
-  segmentedAccess(index: number, size: number, write: boolean): 0 | typeof FAULT {
-    return segmentedAccess(this, index, size, write);
-  }
-
-  // --- Vcpu --------------------------------------------------------------------------------------------------
-
-  readGpr(reg: GprName): bigint {
-    return this.s.gpr(GPR_NUMBER[reg]);
-  }
-  writeGpr(reg: GprName, value: bigint): void {
-    this.s.setGpr(GPR_NUMBER[reg], value);
-  }
-  get rip(): bigint {
-    return this.s.get64(S.rip);
-  }
-  translate(gva: Gva, write: boolean): Gpa | undefined {
-    return this.mem.translateForHost(gva, write);
-  }
-  copyFromGuest(gva: Gva, into: Uint8Array): boolean {
-    return this.mem.copyFromGuest(gva, into);
-  }
-  copyToGuest(gva: Gva, bytes: Uint8Array): boolean {
-    return this.mem.copyToGuest(gva, bytes);
-  }
-  readTsc(): bigint {
-    return BigInt.asUintN(64, this.hooks.readTsc() + this.s.get64(S.tscOffset));
-  }
-  retryInstruction(): void {
-    this.retryRequested = true;
-  }
-  get tscHz(): number {
-    return this.hooks.tscHz;
-  }
 }
-
-const GPR_NUMBER = Object.fromEntries(GPR_NAMES.map((name, i) => [name, i])) as {
-  readonly [R in GprName]: number;
-};

@@ -6,11 +6,11 @@
  * @module
  */
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
-import type { CpuCore } from "../core.ts";
-import { XSAVE_BYTES } from "../system/cpuid.ts";
+import type { CpuCore } from "../core/core.ts";
+import { XSAVE_BYTES } from "./cpuid.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE, EXC_GP, EXC_NM, EXC_UD, S, XMM_BASE } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
-import { initState, loadFxsave, storeFxsave, X87_STATE } from "./x87_state.ts";
+import { initState, loadFxsave, storeFxsave, X87_STATE } from "../fpu/x87_state.ts";
 
 /** Offsets in the legacy region and the XSAVE header. */
 const MXCSR = 24, MXCSR_MASK = 28, XMM = 160, XSTATE_BV = 512, XCOMP_BV = 520;

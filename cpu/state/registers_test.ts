@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Expected values: SDM Vol. 3A table 9-1 (reset).
 import { assertEquals } from "@std/assert";
-import { CODE32, DATA0, FREE, TestCore } from "./_test_core.ts";
-import { MODE_CODE, MODE_FPU_TRAP, MODE_SEGMENTED, MODE_STACK_WIDE, MODE_USER } from "./core.ts";
-import { ARENA_BASE, CS, DS, S, SS } from "./state/state.ts";
-
-Deno.test("reset", () => {
-  const { core } = new TestCore(), s = core.s;
-  assertEquals(s.segment(CS), { selector: 0xf000, base: 0xffff_0000n, limit: 0xffff, attributes: 0x9b });
-  assertEquals(s.segment(DS), { selector: 0, base: 0n, limit: 0xffff, attributes: 0x93 });
-  assertEquals([core.rip, core.rflags, s.get64(S.cr0), s.gpr(2)], [0xfff0n, 2, 0x6000_0010n, 0x3_0661n]);
-  assertEquals([s.get64(S.dr + 48), s.get64(S.dr + 56), s.get32(S.mxcsr)], [0xffff_0ff0n, 0x400n, 0x1f80]);
-  assertEquals([core.codeBits, core.protectedMode, core.longMode], [16, false, false]);
-  assertEquals(core.modeBits, MODE_SEGMENTED | MODE_FPU_TRAP);
-});
+import { CODE32, DATA0, TestCore } from "../_test_core.ts";
+import { MODE_CODE, MODE_SEGMENTED, MODE_STACK_WIDE, MODE_USER } from "./registers.ts";
+import { ARENA_BASE, CS, S, SS } from "./state.ts";
 
 Deno.test("mode bits and stack mask", () => {
   const long = new TestCore().long(3).core;
@@ -51,12 +40,4 @@ Deno.test("the flags setter keeps only bits that exist", () => {
   core.setRflags(0xffff_ffff);
   // CF 1 PF AF ZF SF TF IF DF OF IOPL NT AC ID; not RF, VM, VIF, VIP.
   assertEquals(core.rflags, 0x24_7fd7);
-});
-
-Deno.test("as a Vcpu: registers and memory", () => {
-  const t = new TestCore().long();
-  t.core.writeGpr("r10", 0xffff_ffff_ffff_ffffn);
-  assertEquals([t.gpr(10), t.core.readGpr("r10")], [0xffff_ffff_ffff_ffffn, 0xffff_ffff_ffff_ffffn]);
-  assertEquals(t.core.copyToGuest(BigInt(FREE), Uint8Array.of(1, 2, 3)), true);
-  assertEquals(t.read32(FREE), 0x3_0201);
 });

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /**
- * Microcode that connects the x87 of cpu/x87 to the CPU: faults that come first, memory operands, EFLAGS and AX.
+ * Microcode that connects the x87 of cpu/fpu to the CPU: faults that come first, memory operands, EFLAGS and AX.
  * Order of faults: #NM, #UD, #MF, then memory (SDM Vol. 3A table 6-2). Memory is read before, and known to be
  * writable when, anything changes.
  * Not done: FERR# instead of #MF when CR0.NE is clear; #AC.
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { CpuCore } from "../core.ts";
-import type { Microcode } from "../system/microcode.ts";
+import type { CpuCore, Microcode } from "../core/core.ts";
+import { segmentedAccess } from "../segments/segmentation.ts";
 import { record } from "../state/record.ts";
 import {
   CR0_EM,
@@ -24,25 +24,11 @@ import {
   SS,
 } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
-import { formOf, type X87Form } from "./instructions.ts";
-import { X87, X87_OK } from "./x87.ts";
-import { X87_STATE } from "./x87_state.ts";
+import { formOf, type X87Form } from "../fpu/instructions.ts";
+import { type X87, X87_OK } from "../fpu/x87.ts";
+import { X87_STATE } from "../fpu/x87_state.ts";
 
-/** Operands of up to 108 bytes lie in memData and, behind it, arg, whose values have been read by then. */
-const OPERAND = S.memData;
 assert(S.arg === S.memData + 64, "the microcode arguments follow the memory data");
-
-/** The x87 of each CPU. */
-const units = new WeakMap<CpuCore, X87>();
-let lastCore: CpuCore | undefined, lastUnit: X87 | undefined;
-
-function unitOf(core: CpuCore): X87 {
-  if (core === lastCore && lastUnit !== undefined) return lastUnit;
-  let unit = units.get(core);
-  if (unit === undefined) units.set(core, unit = new X87(core.s.view, S.x87, OPERAND));
-  lastCore = core;
-  return lastUnit = unit;
-}
 
 /** #NM, #UD, #MF; then what the unit has to know. */
 function prepare(core: CpuCore, rec: number, x: X87, form: X87Form, how: number): boolean {
@@ -65,7 +51,7 @@ function prepare(core: CpuCore, rec: number, x: X87, form: X87Form, how: number)
 
 /** Argument: ModRM, opcode in bits 15:8, 16-bit operand size in bit 16. */
 function x87Register(core: CpuCore, rec: number): Status {
-  const s = core.s, x = unitOf(core);
+  const s = core.s, x = core.x87;
   const how = s.arg32(0), opcode = how >> 8 & 0xff, modrm = how & 0xff;
   const form = formOf(opcode, modrm);
   if (!prepare(core, rec, x, form, how)) return FAULT;
@@ -80,7 +66,7 @@ function x87Register(core: CpuCore, rec: number): Status {
 
 /** Arguments: as x87Register, offset, linear address (without a check). */
 function x87Memory(core: CpuCore, rec: number): Status {
-  const s = core.s, x = unitOf(core), mem = core.mem;
+  const s = core.s, x = core.x87, mem = core.mem;
   const how = s.arg32(0), opcode = how >> 8 & 0xff, modrm = how & 0xff;
   const form = formOf(opcode, modrm);
   if (!prepare(core, rec, x, form, how)) return FAULT;
@@ -93,7 +79,7 @@ function x87Memory(core: CpuCore, rec: number): Status {
   let lo = s.arg32(2), hi = s.get32(S.arg + 20);
   if (core.codeBits !== 64) {
     s.set32(S.memAddr, x.dpLow);
-    if (core.segmentedAccess(segment, bytes, isStore) !== 0) return FAULT;
+    if (segmentedAccess(core, segment, bytes, isStore) !== 0) return FAULT;
     lo = s.get32(S.memAddr);
     hi = 0;
   }
@@ -101,7 +87,7 @@ function x87Memory(core: CpuCore, rec: number): Status {
   if (!isStore) {
     const loaded = bytes <= 64
       ? mem.load(lo, hi, bytes, mode, vector)
-      : mem.loadTo(OPERAND, lo, hi, bytes, false, mode);
+      : mem.loadTo(S.memData, lo, hi, bytes, false, mode);
     if (!loaded) return FAULT;
   }
   const answer = x.execute(opcode, modrm);
@@ -109,7 +95,7 @@ function x87Memory(core: CpuCore, rec: number): Status {
   if (x.storeBytes !== 0) {
     const stored = bytes <= 64
       ? mem.store(lo, hi, bytes, mode, vector)
-      : mem.storeFrom(OPERAND, lo, hi, bytes, mode);
+      : mem.storeFrom(S.memData, lo, hi, bytes, mode);
     if (!stored) {
       x.cancelStore();
       return FAULT;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The system side of one CPU, put together: registers, MMU, linear memory, stack, x87, and what the machine around it
+ * answers. Microcode works on it; it runs no instructions.
+ * @module
+ */
+import type { CpuVendor, EngineHooks, EngineOptions } from "../base/engine.ts";
+import type { GuestMemory } from "../base/guest_memory.ts";
+import { Tracer } from "../base/trace.ts";
+import { X87 } from "../fpu/x87.ts";
+import { LinearMemory } from "../mmu/linear_memory.ts";
+import { Mmu } from "../mmu/mmu.ts";
+import { type Descriptor, emptyDescriptor } from "../state/descriptor.ts";
+import { Registers } from "../state/registers.ts";
+import { FLAG_IF, S } from "../state/state.ts";
+import type { Status } from "../state/status.ts";
+import { Stack } from "./stack.ts";
+
+/** What emitted code calls by name: `rec` is the address of the instruction's record. */
+export type Microcode = (core: CpuCore, rec: number) => Status;
+
+/** What one step of segmentation leaves for the next within an instruction; nothing lives longer. */
+export interface SegmentScratch {
+  /** Code and stack segment a transfer of control goes to. */
+  readonly code: Descriptor;
+  readonly stack: Descriptor;
+  /** For instructions that look at one descriptor only, and for loads of data segments. */
+  readonly data: Descriptor;
+  /** Stack of an inner privilege out of a 16- or 32-bit TSS. */
+  readonly tssStack: { selector: number; sp: number };
+}
+
+/** See the module's description. */
+export class CpuCore extends Registers {
+  readonly mmu: Mmu;
+  readonly mem: LinearMemory;
+  /** Scratch for pushes and pops of microcode. */
+  readonly stack: Stack;
+  readonly scratch: SegmentScratch = {
+    code: emptyDescriptor(),
+    stack: emptyDescriptor(),
+    data: emptyDescriptor(),
+    tssStack: { selector: 0, sp: 0 },
+  };
+  /** Its memory operands, up to 108 bytes, lie in memData and behind it in arg, whose values have been read by then. */
+  readonly x87: X87;
+  /** A page of the WebAssembly memory for copies. */
+  readonly scratchPage: number;
+  readonly tracer: Tracer;
+  readonly vendor: CpuVendor;
+  readonly crystalHz: number;
+  /** Set by IRET when the popped RF is set: the next instruction breakpoint is not taken. The engine clears it. */
+  resumeFlag = false;
+  /** See Vcpu.retryInstruction; microcode that calls out looks and clears it. */
+  retryRequested = false;
+  /** The machine wants to stop at the next instruction boundary; checked after port and MMIO accesses. */
+  stopRequested = false;
+  /** Makes the running code come back at its next block end. Set by the engine. */
+  requestExit: () => void = () => {};
+
+  constructor(memory: GuestMemory, readonly hooks: EngineHooks, options: EngineOptions = {}) {
+    super(memory);
+    this.vendor = options.vendor ?? "GenuineIntel";
+    this.crystalHz = options.crystalHz ?? 1_000_000_000;
+    this.tracer = options.tracer ?? new Tracer();
+    this.mmu = new Mmu(this);
+    this.mem = new LinearMemory(this, this.mmu, { bus: hooks.bus, written: () => this.checkInterrupts() });
+    this.stack = new Stack(this, this.mem);
+    this.x87 = new X87(this.s.view, S.x87, S.memData);
+    this.scratchPage = memory.allocatePage();
+    memory.onRemap = () => this.mmu.flush();
+  }
+
+  /** Call after IF may have become set. */
+  checkInterrupts(): void {
+    if (((this.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && this.hooks.interrupts.pending) {
+      this.requestExit();
+    }
+  }
+  /** The guest's TSC now. */
+  readTsc(): bigint {
+    return BigInt.asUintN(64, this.hooks.readTsc() + this.s.get64(S.tscOffset));
+  }
+}
