@@ -81,6 +81,13 @@ interface Func {
   readonly body: FunctionBody;
 }
 
+/** Whether a branch of a function body is likely to be taken. */
+export interface BranchHint {
+  /** Of the if or br_if, from the first byte of the function's body (its locals). */
+  readonly offset: number;
+  readonly likely: 0 | 1;
+}
+
 const GET = 0, SET = 1;
 const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
 
@@ -98,6 +105,10 @@ export class FunctionBody {
   /** local.get and local.set in order: where in `code` they stand, and local * 2 + GET or SET. */
   readonly #at: number[] = [];
   readonly #events: number[] = [];
+  /** Locals that keep what they hold wherever control goes, by number without parameters. */
+  readonly #pinned = new Set<number>();
+  /** Where in `code` branches stand that are taken hardly ever (0) or nearly always (1). */
+  readonly #hints: { readonly at: number; readonly likely: 0 | 1 }[] = [];
   /** Loops as ranges of events, inner before outer. */
   readonly #loops: { readonly from: number; readonly to: number }[] = [];
   readonly #open: number[] = [];
@@ -108,6 +119,23 @@ export class FunctionBody {
   /** A fresh local. It is set before it is read, on every path. */
   local(type: ValueType): number {
     return this.#params + this.#types.push(type) - 1;
+  }
+  /** A local that may be read where it was not set on every path: it is 0 before, and keeps its value across jumps. */
+  pinned(type: ValueType): number {
+    const local = this.local(type);
+    this.#pinned.add(local - this.#params);
+    return local;
+  }
+  /** Whether the if or br_if that is written next is likely to be taken; see ModuleBuilder.encode. */
+  hint(likely: 0 | 1): void {
+    this.#hints.push({ at: this.code.length, likely });
+  }
+  /** br_table */
+  brTable(depths: readonly number[], otherwise: number): void {
+    this.code.u8(0x0e);
+    this.code.u32(depths.length);
+    for (const depth of depths) this.code.u32(depth);
+    this.code.u32(otherwise);
   }
   /** local.get */
   get(local: number): void {
@@ -132,8 +160,8 @@ export class FunctionBody {
     this.code.u8(0x0b);
   }
 
-  /** Appends the size-prefixed body. */
-  encode(out: ByteBuffer): void {
+  /** Appends the size-prefixed body; where its hints are, counted from the body's first byte behind the size. */
+  encode(out: ByteBuffer): readonly BranchHint[] {
     const events = this.#events, at = this.#at, params = this.#params, types = this.#types;
     const first = new Int32Array(types.length).fill(-1), last = new Int32Array(types.length).fill(-1);
     const uses = new Int32Array(types.length);
@@ -151,6 +179,7 @@ export class FunctionBody {
         if ((first[local] as number) < from && end >= from && end < to) last[local] = to - 1;
       }
     }
+    for (const local of this.#pinned) last[local] = -1;
     const dying: number[][] = [];
     last.forEach((end, local) => {
       if (end >= 0) (dying[end] ??= []).push(local);
@@ -159,6 +188,7 @@ export class FunctionBody {
     const slot = new Int32Array(types.length).fill(-1);
     const free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
     const count: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0, v128: 0 };
+    for (const local of this.#pinned) slot[local] = count[types[local] as ValueType]++;
     const onStack = (i: number): boolean =>
       at[i] === at[i + 1] && (events[i] as number) % 2 === SET &&
       (events[i + 1] as number) === (events[i] as number) - 1;
@@ -186,13 +216,23 @@ export class FunctionBody {
       body.u8(VALUE_TYPE[type]);
     }
     const code = this.code.view();
-    let done = 0;
-    for (let i = 0; i < events.length; i++) {
-      const position = at[i] as number, event = events[i] as number;
+    const hints: BranchHint[] = [];
+    let done = 0, nextHint = 0;
+    /** Copies the code up to `position`; hints for what is copied, or stands there, know their place then. */
+    const copyTo = (position: number, end: boolean): void => {
+      for (; nextHint < this.#hints.length; nextHint++) {
+        const hint = this.#hints[nextHint] as { at: number; likely: 0 | 1 };
+        if (hint.at > position || (hint.at === position && !end)) break;
+        hints.push({ offset: body.length + hint.at - done, likely: hint.likely });
+      }
       if (position > done) {
         body.raw(code.subarray(done, position));
         done = position;
       }
+    };
+    for (let i = 0; i < events.length; i++) {
+      const position = at[i] as number, event = events[i] as number;
+      copyTo(position, false);
       const local = (event >> 1) - params;
       const tee = local >= 0 && onStack(i);
       if (tee && uses[local] === 2) {
@@ -203,10 +243,11 @@ export class FunctionBody {
       body.u32(local < 0 ? event >> 1 : base[types[local] as ValueType] + (slot[local] as number));
       if (tee) i++;
     }
-    body.raw(code.subarray(done));
+    copyTo(code.length, true);
     body.u8(0x0b);
     out.u32(body.length);
     out.raw(body.view());
+    return hints;
   }
 }
 
@@ -263,7 +304,10 @@ export class ModuleBuilder {
     return this.#functionImports + this.#functions.length - 1;
   }
 
-  /** The module's bytes. */
+  /**
+   * The module's bytes. Hints go to the section metadata.code.branch_hint (WebAssembly branch hinting proposal), which
+   * stands before the code.
+   */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteBuffer();
     out.raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -319,10 +363,27 @@ export class ModuleBuilder {
         }
       });
     }
-    section(10, (b) => {
-      b.u32(this.#functions.length);
-      for (const f of this.#functions) f.body.encode(b);
+    const code = new ByteBuffer();
+    code.u32(this.#functions.length);
+    const hinted = this.#functions.flatMap((f, i) => {
+      const hints = f.body.encode(code);
+      return hints.length === 0 ? [] : [{ index: this.#functionImports + i, hints }];
     });
+    if (hinted.length > 0) {
+      section(0, (b) => {
+        b.name("metadata.code.branch_hint");
+        b.u32(hinted.length);
+        for (const { index, hints } of hinted) {
+          b.u32(index);
+          b.u32(hints.length);
+          for (const { offset, likely } of hints) {
+            b.u32(offset);
+            b.raw([1, likely]);
+          }
+        }
+      });
+    }
+    section(10, (b) => b.raw(code.view()));
     return out.view().slice();
   }
 }
