@@ -14,40 +14,32 @@
  * of other than 512 bytes, secure discard, resizing.
  * @module
  */
-import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
+import { VDISK_READONLY } from "../public/io/blkif.ts";
 import {
-  BLKIF_MAX_SEGMENTS_PER_REQUEST,
-  BLKIF_OP_DISCARD,
-  BLKIF_OP_FLUSH_DISKCACHE,
-  BLKIF_OP_INDIRECT,
-  BLKIF_OP_READ,
-  BLKIF_OP_WRITE,
-  blkif_request_segment,
-  BLKIF_RSP_EOPNOTSUPP,
-  BLKIF_RSP_ERROR,
-  BLKIF_RSP_OKAY,
-  type BlkifLayouts,
-  blkifLayouts,
-  VDISK_READONLY,
-} from "../public/io/blkif.ts";
-import { XEN_IO_PROTO_ABI_X86_32, XEN_IO_PROTO_ABI_X86_64 } from "../public/io/protocols.ts";
+  BlkbackConnection,
+  type BlkbackConnectionState,
+  type BlkbackDevice,
+  type BlockRingAddress,
+  MAX_RING_PAGE_ORDER,
+  readAddress,
+} from "./blkback_connection.ts";
+import { type BlockRequest, MAX_INDIRECT_SEGMENTS, SECTOR } from "./blkback_request.ts";
+import { BlockWork, saveRequest } from "./blkback_work.ts";
 import type { BlockStore } from "./block_store.ts";
-import type { BackendHost, BackendPort, GrantAccess, MappedGrant } from "./host.ts";
-import { BackRing } from "./ring.ts";
-import { type BackendDriver, type Frontend, FrontendError, type Nodes, XenbusBackend } from "./xenbus.ts";
+import type { BackendHost } from "./host.ts";
+import {
+  type BackendDriver,
+  type Frontend,
+  type Nodes,
+  XenbusBackend,
+  type XenbusBackendState,
+} from "./xenbus.ts";
 
 export type { BlockStore } from "./block_store.ts";
 
-const SECTOR = 512;
-const SECTORS_PER_PAGE = PAGE_SIZE / SECTOR;
-/** Segments in an indirect request, as Linux offers. */
-const MAX_INDIRECT_SEGMENTS = 256;
-/** log2 of the most pages a ring may have. */
-const MAX_RING_PAGE_ORDER = 4;
 /** Default of {@linkcode BlkbackOptions.maxBytesUnderWay}. */
 const MAX_BYTES_UNDER_WAY = 32 * 1024 * 1024;
-const SEG = blkif_request_segment.at;
 
 /** A disk to plug in. */
 export interface BlkbackOptions {
@@ -73,10 +65,21 @@ export function virtualDevice(name: string): number | undefined {
     : (1 << 28) | (disk << 8) | partition;
 }
 
+/** What a snapshot keeps of a disk's backend. */
+export interface BlkbackState {
+  readonly xenbus: XenbusBackendState;
+  readonly connection: BlkbackConnectionState | null;
+  /** Requests of earlier connections that the store has not finished. */
+  readonly draining: readonly BlockRequest[];
+}
+
 /** The backend of one virtual disk. */
 export class Blkback implements BackendDriver {
   readonly xenbus: XenbusBackend;
-  #connection: Connection | undefined;
+  #connection: BlkbackConnection | undefined;
+  /** What the store still does for connections that were closed; while it does, the present one waits. */
+  readonly #draining = new Set<BlockWork>();
+  readonly #device: BlkbackDevice;
 
   /** Throws a RangeError for a device name that is none. */
   constructor(readonly host: BackendHost, readonly options: BlkbackOptions) {
@@ -96,6 +99,7 @@ export class Blkback implements BackendDriver {
       frontendNodes: { "virtual-device": devid, "device-type": "disk" },
       ...(tracer === undefined ? {} : { tracer }),
     });
+    this.#device = this.#makeDevice();
   }
 
   /** Makes the device appear. */
@@ -120,8 +124,7 @@ export class Blkback implements BackendDriver {
 
   connect(frontend: Frontend): Nodes {
     const { store } = this.options;
-    this.#connection = new Connection(this, frontend);
-    this.#connection.open(frontend);
+    this.#open(readAddress(frontend));
     return {
       sectors: Math.floor(store.sizeBytes / SECTOR),
       "sector-size": SECTOR,
@@ -131,270 +134,74 @@ export class Blkback implements BackendDriver {
   }
 
   disconnect(): void {
-    this.#connection?.close();
+    const connection = this.#connection;
     this.#connection = undefined;
-  }
-}
-
-/** A request under way: the id as it came, and where its data goes. */
-interface Request {
-  readonly operation: number;
-  readonly idLow: number;
-  readonly idHigh: number;
-  /** Reference, first byte and length of each piece: three numbers per segment. */
-  readonly segments: Uint32Array | undefined;
-  readonly data: Uint8Array<ArrayBuffer> | undefined;
-}
-
-/** One connection with a frontend: from its Initialised to its end. */
-class Connection {
-  readonly #layouts: BlkifLayouts;
-  readonly #store: BlockStore;
-  readonly #grants: GrantAccess;
-  readonly #pages: MappedGrant[] = [];
-  #ring: BackRing | undefined;
-  #port: BackendPort | undefined;
-  #bytesUnderWay = 0;
-  readonly #maxBytes: number;
-  #pumping = false;
-  readonly #request: Uint8Array<ArrayBuffer>;
-  readonly #requestView: DataView<ArrayBuffer>;
-  readonly #response: Uint8Array<ArrayBuffer>;
-  readonly #responseView: DataView<ArrayBuffer>;
-
-  constructor(readonly blkback: Blkback, frontend: Frontend) {
-    this.#store = blkback.options.store;
-    this.#maxBytes = blkback.options.maxBytesUnderWay ?? MAX_BYTES_UNDER_WAY;
-    this.#grants = blkback.host.grants;
-    this.#layouts = layoutsFor(frontend.read("protocol"));
-    this.#request = new Uint8Array(this.#layouts.blkif_request.size);
-    this.#requestView = new DataView(this.#request.buffer);
-    this.#response = new Uint8Array(this.#layouts.blkif_response.size);
-    this.#responseView = new DataView(this.#response.buffer);
+    if (connection === undefined) return;
+    connection.close();
+    if (connection.work.count > 0) this.#draining.add(connection.work);
   }
 
-  /** Maps the ring and binds the event channel; what was taken before an error is given back by close. */
-  open(frontend: Frontend): void {
-    const order = frontend.readU32("ring-page-order") ?? 0;
-    if (order > MAX_RING_PAGE_ORDER) throw new FrontendError(`Ring of 2^${order} pages is too large`);
-    for (let i = 0; i < 1 << order; i++) {
-      const page = this.#grants.map(frontend.requireU32(order === 0 ? "ring-ref" : `ring-ref${i}`), false);
-      if (typeof page === "number") {
-        throw new FrontendError(`Ring page ${i} cannot be mapped: status ${page}`);
-      }
-      this.#pages.push(page);
-    }
-    const remotePort = frontend.requireU32("event-channel");
-    const handler = () => this.#guardedPump();
-    const port = this.blkback.host.events.bindInterdomain(remotePort, handler);
-    if (port === undefined) throw new FrontendError(`Event channel ${remotePort} cannot be bound`);
-    this.#port = port;
-    this.#ring = new BackRing(this.#pages, this.#layouts.entryBytes);
-    this.#pump();
+  /** Lets go of the frontend and offers the disk anew; see {@linkcode XenbusBackend.reset}. */
+  reset(): void {
+    this.xenbus.reset();
   }
 
-  /** Gives everything back. Requests under way end without an answer. */
-  close(): void {
-    this.#ring = undefined;
-    this.#port?.close();
-    this.#port = undefined;
-    for (const page of this.#pages.splice(0)) page.unmap();
-  }
-
-  #guardedPump(): void {
-    this.blkback.xenbus.guard(() => this.#pump());
-  }
-
-  /** Serves what is in the ring. Stores that answer at once are answered within. */
-  #pump(): void {
-    const ring = this.#ring;
-    if (ring === undefined || this.#pumping) return;
-    this.#pumping = true;
-    try {
-      do {
-        while (this.#bytesUnderWay < this.#maxBytes && ring.unconsumedRequests() > 0) {
-          ring.copyRequest(this.#request);
-          this.#serve();
-        }
-        if (ring.pushResponses()) this.#port?.notify();
-      } while (this.#bytesUnderWay < this.#maxBytes && ring.finalCheckForRequests());
-    } finally {
-      this.#pumping = false;
-    }
-  }
-
-  #serve(): void {
-    const view = this.#requestView;
-    const { blkif_request: { at }, blkif_request_indirect: indirect } = this.#layouts;
-    const operation = view.getUint8(at.operation);
-    const id = { operation, idLow: view.getUint32(at.id, true), idHigh: view.getUint32(at.id + 4, true) };
-    const refuse = (status: number) => this.#answer({ ...id, segments: undefined, data: undefined }, status);
-    const action = operation === BLKIF_OP_INDIRECT ? view.getUint8(indirect.at.indirect_op) : operation;
-    switch (action) {
-      case BLKIF_OP_READ:
-      case BLKIF_OP_WRITE:
-        break;
-      case BLKIF_OP_FLUSH_DISKCACHE:
-        if (operation === BLKIF_OP_INDIRECT) return refuse(BLKIF_RSP_ERROR);
-        break;
-      case BLKIF_OP_DISCARD:
-        if (operation === BLKIF_OP_INDIRECT) return refuse(BLKIF_RSP_ERROR);
-        return this.#discard({ ...id, segments: undefined, data: undefined });
-      default:
-        this.blkback.options.tracer?.counters.add("blkback.unsupported");
-        return refuse(operation === BLKIF_OP_INDIRECT ? BLKIF_RSP_ERROR : BLKIF_RSP_EOPNOTSUPP);
-    }
-    const segments = this.#segments(operation);
-    const length = segments === undefined ? -1 : totalLength(segments);
-    const start = this.#u64(at.sector_number) * SECTOR; // at the same place in all kinds of requests
-    if (segments === undefined || length < 0) return refuse(BLKIF_RSP_ERROR);
-    if (length === 0 && action !== BLKIF_OP_FLUSH_DISKCACHE) return refuse(BLKIF_RSP_ERROR);
-    if (length > 0 && !(start + length <= this.#store.sizeBytes)) return refuse(BLKIF_RSP_ERROR);
-    if (action !== BLKIF_OP_READ && length > 0 && this.#store.readonly) return refuse(BLKIF_RSP_ERROR);
-    const data = new Uint8Array(length);
-    const request: Request = { ...id, segments, data };
-    if (action === BLKIF_OP_READ) {
-      return this.#run(request, () => this.#store.read(start, data), true);
-    }
-    if (!this.#copy(request, false)) return refuse(BLKIF_RSP_ERROR);
-    if (action === BLKIF_OP_WRITE) return this.#run(request, () => this.#store.write(start, data), false);
-    this.#run(request, () => {
-      const flushed = this.#store.flush();
-      if (length === 0) return flushed;
-      const write = () => this.#store.write(start, data);
-      return flushed === undefined ? write() : flushed.then(write);
-    }, false);
-  }
-
-  #discard(request: Request): void {
-    const { at } = this.#layouts.blkif_request_discard;
-    const start = this.#u64(at.sector_number) * SECTOR;
-    const length = this.#u64(at.nr_sectors) * SECTOR;
-    const store = this.#store;
-    if (store.discard === undefined) return this.#answer(request, BLKIF_RSP_EOPNOTSUPP);
-    if (store.readonly || !(start + length <= store.sizeBytes)) return this.#answer(request, BLKIF_RSP_ERROR);
-    this.#run(request, () => store.discard?.(start, length), false);
-  }
-
-  /** The request's pieces of memory; undefined when they are nonsense. */
-  #segments(operation: number): Uint32Array | undefined {
-    const { blkif_request: direct, blkif_request_indirect: indirect } = this.#layouts;
-    const view = this.#requestView;
-    if (operation !== BLKIF_OP_INDIRECT) {
-      const count = view.getUint8(direct.at.nr_segments);
-      if (count > BLKIF_MAX_SEGMENTS_PER_REQUEST) return undefined;
-      const segments = new Uint32Array(3 * count);
-      return parseSegments(view, direct.at.seg, count, segments, 0) ? segments : undefined;
-    }
-    const count = view.getUint16(indirect.at.nr_segments, true);
-    if (count === 0 || count > MAX_INDIRECT_SEGMENTS) return undefined;
-    const segments = new Uint32Array(3 * count);
-    const perPage = PAGE_SIZE / blkif_request_segment.size;
-    for (let done = 0, page = 0; done < count; done += perPage, page++) {
-      const gref = view.getUint32(indirect.at.indirect_grefs + 4 * page, true);
-      const n = Math.min(perPage, count - done);
-      const live = this.#grants.access(gref, 0, n * blkif_request_segment.size, false);
-      if (typeof live === "number") return undefined;
-      const copy = live.slice(); // one look at what the guest may rewrite
-      if (!parseSegments(new DataView(copy.buffer), 0, n, segments, 3 * done)) return undefined;
-    }
-    return segments;
-  }
-
-  /** A u64 of the request as a number: exact below 2^53, and too large for any disk above. */
-  #u64(at: number): number {
-    return this.#requestView.getUint32(at + 4, true) * 2 ** 32 + this.#requestView.getUint32(at, true);
-  }
-
-  /** Copies between the request's buffer and the guest; false when a grant does not allow it. */
-  #copy(request: Request, toGuest: boolean): boolean {
-    const { segments, data } = request;
-    if (segments === undefined || data === undefined) return true;
-    for (let i = 0, done = 0; i < segments.length; i += 3) {
-      const length = segments[i + 2] as number;
-      const page = this.#grants.access(segments[i] as number, segments[i + 1] as number, length, toGuest);
-      if (typeof page === "number") return false;
-      if (toGuest) page.set(data.subarray(done, done + length));
-      else data.set(page, done);
-      done += length;
-    }
-    return true;
-  }
-
-  /** Lets the store work and answers when it has. */
-  #run(request: Request, work: () => void | Promise<void>, toGuest: boolean): void {
-    const bytes = request.data?.length ?? 0;
-    const finish = (status: number) => {
-      if (this.#ring === undefined) return; // the frontend has gone
-      this.#answer(
-        request,
-        status === BLKIF_RSP_OKAY && toGuest && !this.#copy(request, true) ? BLKIF_RSP_ERROR : status,
-      );
+  /** The plain record of a snapshot; what is on the disk is the store's. */
+  save(): BlkbackState {
+    return {
+      xenbus: this.xenbus.save(),
+      connection: this.#connection?.save() ?? null,
+      draining: [...this.#draining].flatMap((work) => work.save()),
     };
-    let pending: void | Promise<void>;
-    try {
-      pending = work();
-    } catch (error) {
-      return finish(this.#storeFailed(error));
+  }
+
+  /** Restores what `save` gave, after xenstore, grants and event channels. Requests under way begin anew. */
+  restore(state: BlkbackState): void {
+    this.xenbus.restore(state.xenbus);
+    if (state.draining.length > 0) {
+      const work = this.#makeWork();
+      for (const request of state.draining) {
+        work.submit(saveRequest(request), (_status, later) => {
+          if (later) this.#drained();
+        });
+      }
+      if (work.count > 0) this.#draining.add(work);
     }
-    if (pending === undefined) return finish(BLKIF_RSP_OKAY);
-    this.#bytesUnderWay += bytes;
-    pending.then(() => BLKIF_RSP_OKAY, (error) => this.#storeFailed(error)).then((status) => {
-      this.#bytesUnderWay -= bytes;
-      finish(status);
-      this.#guardedPump();
-    });
+    const { connection } = state;
+    if (connection !== null) this.xenbus.guard(() => this.#open(connection.address, connection));
   }
 
-  #storeFailed(error: unknown): number {
-    this.blkback.options.tracer?.warnOnce(
-      "blkback.io_error",
-      `${this.blkback.options.device}: ${String(error)}`,
+  #open(address: BlockRingAddress, state?: BlkbackConnectionState): void {
+    this.#connection = new BlkbackConnection(this.#device, this.#makeWork(), address);
+    this.#connection.open(state);
+  }
+
+  #makeWork(): BlockWork {
+    const { store, device, tracer } = this.options;
+    return new BlockWork(
+      store,
+      (error) => tracer?.warnOnce("blkback.io_error", `${device}: ${String(error)}`),
     );
-    return BLKIF_RSP_ERROR;
   }
 
-  /** Puts the response into the ring; the pump shows it to the frontend. */
-  #answer(request: Request, status: number): void {
-    const { at } = this.#layouts.blkif_response;
-    const view = this.#responseView;
-    view.setUint32(at.id, request.idLow, true);
-    view.setUint32(at.id + 4, request.idHigh, true);
-    view.setUint8(at.operation, request.operation);
-    view.setInt16(at.status, status, true);
-    this.#ring?.putResponse(this.#response);
-    this.blkback.options.tracer?.counters.add(status === BLKIF_RSP_OKAY ? "blkback.done" : "blkback.refused");
+  /** The store has finished with something of an earlier connection: the present one may begin. */
+  #drained(): void {
+    for (const work of this.#draining) if (work.count === 0) this.#draining.delete(work);
+    if (this.#draining.size === 0) this.xenbus.guard(() => this.#connection?.pump());
   }
-}
 
-function layoutsFor(protocol: string | undefined): BlkifLayouts {
-  switch (protocol) {
-    case XEN_IO_PROTO_ABI_X86_32:
-      return blkifLayouts.x86_32;
-    case undefined:
-    case XEN_IO_PROTO_ABI_X86_64:
-      return blkifLayouts.x86_64;
-    default:
-      throw new FrontendError('Frontend node "protocol" names no known ABI');
+  #makeDevice(): BlkbackDevice {
+    const { host, xenbus, options: { tracer, maxBytesUnderWay = MAX_BYTES_UNDER_WAY } } = this;
+    const isDraining = () => this.#draining.size > 0;
+    return {
+      host,
+      tracer,
+      maxBytesUnderWay,
+      get draining() {
+        return isDraining();
+      },
+      guard: (fn) => xenbus.guard(fn),
+      drained: () => this.#drained(),
+    };
   }
-}
-
-/** Turns `count` segments at `from` into (reference, offset, length); false when one is no piece of a page. */
-function parseSegments(view: DataView, from: number, count: number, into: Uint32Array, at: number): boolean {
-  for (let i = 0; i < count; i++) {
-    const segment = from + i * blkif_request_segment.size;
-    const first = view.getUint8(segment + SEG.first_sect);
-    const last = view.getUint8(segment + SEG.last_sect);
-    if (first > last || last >= SECTORS_PER_PAGE) return false;
-    into[at + 3 * i] = view.getUint32(segment + SEG.gref, true);
-    into[at + 3 * i + 1] = first * SECTOR;
-    into[at + 3 * i + 2] = (last - first + 1) * SECTOR;
-  }
-  return true;
-}
-
-function totalLength(segments: Uint32Array): number {
-  let length = 0;
-  for (let i = 2; i < segments.length; i += 3) length += segments[i] as number;
-  return length;
 }

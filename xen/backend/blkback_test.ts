@@ -157,7 +157,10 @@ for (const abi of ["x86_32", "x86_64"] as const) {
       list.bytes[8 * i + 4] = list.bytes[8 * i + 5] = i % 8;
     }
     const id = put(BLKIF_OP_INDIRECT, { sector: 5, indirect: [list.gref], segmentCount: 100 });
-    assertEquals(exchange(), [[id, BLKIF_OP_INDIRECT, BLKIF_RSP_OKAY]]);
+    // Linux disables the disk when the answer names anything but the operation inside.
+    assertEquals(exchange(), [[id, BLKIF_OP_READ, BLKIF_RSP_OKAY]]);
+    const refused = put(BLKIF_OP_INDIRECT, { indirect: [9999], segmentCount: 1, op: BLKIF_OP_WRITE });
+    assertEquals(exchange(), [[refused, BLKIF_OP_WRITE, BLKIF_RSP_ERROR]]);
     // The last segments that went to sectors 0..7 of the page: numbers 96..99, 92..95.
     assertEquals([0, 3, 4, 7].map((s) => target.bytes[s * 512]), [102, 105, 98, 101]);
   });
@@ -357,6 +360,53 @@ Deno.test("blkback forgets what is under way when the frontend closes, and gives
   await turns();
   assertEquals(responses(), []);
   assertEquals(page.bytes[0], 0);
+});
+
+Deno.test("blkback lets the store finish an old connection's requests before it serves a new one", async () => {
+  const log: string[] = [];
+  const waiting: (() => void)[] = [];
+  const { host, connect, put, exchange, responses, dir, page, front } = setUp({
+    sizeBytes: 1 << 20,
+    readonly: false,
+    read: () => void log.push("read"),
+    write: () => {
+      log.push("write");
+      return new Promise((done) => waiting.push(done));
+    },
+    flush: () => {},
+  });
+  connect();
+  put(BLKIF_OP_WRITE, { segments: [[host.grantPage().gref, 0, 7]] });
+  put(BLKIF_OP_WRITE, { segments: [[host.grantPage().gref, 0, 7]] });
+  exchange();
+  for (const state of [5, 6, 1]) {
+    host.guestWrite(`${dir}/state`, state);
+    host.settle();
+  }
+  page.view.setUint32(sring.at.req_prod, front.reqProdPvt = 0, true); // a new ring in the same page
+  assertEquals(connect(), "4");
+  const read = put(BLKIF_OP_READ, { segments: [[host.grantPage().gref, 0, 7]] });
+  assertEquals(exchange(), []);
+  waiting[0]?.();
+  await turns();
+  assertEquals([responses(), log], [[], ["write", "write"]]);
+  waiting[1]?.();
+  await turns();
+  assertEquals([responses(), log], [[[read, BLKIF_OP_READ, BLKIF_RSP_OKAY]], ["write", "write", "read"]]);
+});
+
+Deno.test("blkback offers a disk anew after a reset, and serves the next guest", () => {
+  const { host, blkback, connect, dir, put, exchange } = setUp();
+  connect();
+  host.guestWrite(`${dir}/of-the-old-guest`, "1");
+  blkback.reset();
+  assertEquals([host.grants.mapCount, host.events.boundCount], [0, 0]);
+  host.settle();
+  assertEquals(host.guestRead("/local/domain/0/backend/vbd/1/51712/state"), "2");
+  assertEquals(host.guestRead(`${dir}/of-the-old-guest`), undefined);
+  assertEquals(connect(), "4");
+  const id = put(BLKIF_OP_READ, { segments: [[host.grantPage().gref, 0, 7]] });
+  assertEquals(exchange(), [[id, BLKIF_OP_READ, BLKIF_RSP_OKAY]]);
 });
 
 Deno.test("blkback holds a bounded amount of data at a time", async () => {

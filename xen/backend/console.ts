@@ -25,6 +25,12 @@ export interface ConsoleWires {
   readonly tracer?: Tracer;
 }
 
+/** What a snapshot keeps of a console besides its page. */
+export interface ConsoleState {
+  /** Input that waits for room in the ring. */
+  readonly input: Uint8Array;
+}
+
 /** See the module's description. */
 export class ConsoleBackend {
   readonly #view: DataView;
@@ -54,6 +60,21 @@ export class ConsoleBackend {
     for (let i = 0; i < n; i++) this.#input.push(bytes[i] as number);
     if (this.#giveInput()) this.wires.notify();
     return n;
+  }
+
+  /** Forgets the input that waits; the page is its owner's. */
+  reset(): void {
+    this.#input = [];
+  }
+
+  /** The plain record of a snapshot; the page is saved where it is. */
+  save(): ConsoleState {
+    return { input: Uint8Array.from(this.#input) };
+  }
+
+  /** Restores what `save` gave. */
+  restore(state: ConsoleState): void {
+    this.#input = [...state.input];
   }
 
   #takeOutput(): boolean {

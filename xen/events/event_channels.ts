@@ -46,12 +46,13 @@ export interface PortStatus {
   readonly virq: number;
 }
 
-/** What a snapshot keeps. Backends bind again after it. */
+/** What a snapshot keeps. Backends bind again after it, and find the ports they had. */
 export interface EventChannelsState {
   readonly status: Uint8Array;
   readonly remoteDomid: Uint16Array;
   readonly detail: Uint32Array;
   readonly fifo: FifoState | null;
+  readonly nextDom0Port: number;
 }
 
 class Dom0Port implements BackendPort {
@@ -270,7 +271,8 @@ export class EventChannels implements EventAccess {
     ) return undefined;
     const peer = new Dom0Port(this, remotePort, handler);
     this.#status[remotePort] = EVTCHNSTAT_interdomain;
-    this.#detail[remotePort] = this.#nextDom0Port++ >>> 0;
+    // dom0's port is remembered only when a snapshot was restored
+    if (this.#detail[remotePort] === 0) this.#detail[remotePort] = this.#nextDom0Port++;
     this.#peers[remotePort] = peer;
     return peer;
   }
@@ -282,7 +284,7 @@ export class EventChannels implements EventAccess {
     this.#unbind(port, BACKEND_DOMID);
   }
 
-  /** The plain record of a snapshot; ports of backends are saved as unbound. */
+  /** The plain record of a snapshot; ports of backends are saved as unbound, with dom0's port beside. */
   save(): EventChannelsState {
     const status = this.#status.slice();
     for (let port = 0; port < MAX_PORTS; port++) {
@@ -293,6 +295,7 @@ export class EventChannels implements EventAccess {
       remoteDomid: this.#remoteDomid.slice(),
       detail: this.#detail.slice(),
       fifo: this.#fifo?.save() ?? null,
+      nextDom0Port: this.#nextDom0Port,
     };
   }
 
@@ -302,6 +305,7 @@ export class EventChannels implements EventAccess {
     this.#status.set(state.status);
     this.#remoteDomid.set(state.remoteDomid);
     this.#detail.set(state.detail);
+    this.#nextDom0Port = state.nextDom0Port;
     this.#virqPort.fill(0);
     for (let port = 0; port < MAX_PORTS; port++) {
       if (this.#status[port] === EVTCHNSTAT_virq) this.#virqPort[this.#detail[port] as number] = port;

@@ -11,7 +11,7 @@
 import { PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import { BACKEND_DOMID, type GrantAccess, type MappedGrant } from "../backend/host.ts";
-import type { Physmap } from "./physmap.ts";
+import type { PageName, Physmap } from "./physmap.ts";
 import { XEN_EBUSY, XEN_EINVAL, XEN_ENOMEM } from "../public/errno.ts";
 import {
   GNTST_bad_copy_arg,
@@ -50,13 +50,26 @@ interface Pin {
   readonly gfn: number;
   readers: number;
   writers: number;
+  /** Of these, mappings of a snapshot whose owners have not mapped again yet. */
+  orphanReaders: number;
+  orphanWriters: number;
 }
 
-/** What a snapshot keeps; mappings are gone after it. */
+/** A pin in a snapshot. */
+interface SavedPin {
+  readonly gref: number;
+  readonly page: PageName;
+  readonly gfn: number;
+  readonly readers: number;
+  readonly writers: number;
+}
+
+/** What a snapshot keeps; whoever had a mapping maps again after it. */
 export interface GrantTableState {
   readonly version: 1 | 2;
   readonly frames: readonly Uint8Array[];
   readonly statusFrames: readonly Uint8Array[];
+  readonly pins: readonly SavedPin[];
 }
 
 class Mapping implements MappedGrant {
@@ -67,21 +80,22 @@ class Mapping implements MappedGrant {
     table: GrantTable,
     readonly memory: GuestMemory,
     readonly gref: number,
-    readonly gpa: number,
-    /** Byte offset of the page in the memory. */
-    readonly page: number,
+    readonly pin: Pin,
     readonly readonly: boolean,
   ) {
     this.#table = table;
   }
+  get gpa(): number {
+    return this.pin.gfn * PAGE_SIZE;
+  }
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes ??= this.memory.bytes.subarray(this.page, this.page + PAGE_SIZE);
+    return this.#bytes ??= this.memory.bytes.subarray(this.pin.page, this.pin.page + PAGE_SIZE);
   }
   get view(): DataView<ArrayBuffer> {
-    return this.#view ??= new DataView(this.memory.view.buffer, this.page, PAGE_SIZE);
+    return this.#view ??= new DataView(this.memory.view.buffer, this.pin.page, PAGE_SIZE);
   }
   unmap(): void {
-    this.#table?.release(this.gref, this.readonly);
+    this.#table?.release(this.gref, this.pin, this.readonly);
     this.#table = undefined;
   }
 }
@@ -255,6 +269,11 @@ export class GrantTable implements GrantAccess {
     const at = this.#entryAt(gref);
     const header = this.#view.getUint32(at, true);
     let pin = this.#pins.get(gref);
+    if (pin !== undefined && (readonly ? pin.orphanReaders : pin.orphanWriters) > 0) {
+      if (readonly) pin.orphanReaders--;
+      else pin.orphanWriters--;
+      return new Mapping(this, this.#memory, gref, pin, readonly);
+    }
     if (pin === undefined) {
       if (
         (header & (GTF_type_mask | GTF_sub_page)) !== GTF_permit_access || (header >>> 16) !== BACKEND_DOMID
@@ -265,7 +284,7 @@ export class GrantTable implements GrantAccess {
       const page = this.#pageOfEntry(at);
       if (page === 0) return GNTST_bad_page;
       const gfn = this.#view.getUint32(at + (this.version === 1 ? V1_FRAME : V2_FRAME), true);
-      pin = { page, gfn, readers: 0, writers: 0 };
+      pin = { page, gfn, readers: 0, writers: 0, orphanReaders: 0, orphanWriters: 0 };
       this.#pins.set(gref, pin);
     }
     if (readonly) pin.readers++;
@@ -276,13 +295,12 @@ export class GrantTable implements GrantAccess {
     const flagsAt = this.#flagsAt(gref);
     const xenFlags = readonly ? GTF_reading : GTF_reading | GTF_writing;
     this.#view.setUint16(flagsAt, this.#view.getUint16(flagsAt, true) | xenFlags, true);
-    return new Mapping(this, this.#memory, gref, pin.gfn * PAGE_SIZE, pin.page, readonly);
+    return new Mapping(this, this.#memory, gref, pin, readonly);
   }
 
   /** Ends one mapping of `gref`: called by the mapping itself, once. */
-  release(gref: number, readonly: boolean): void {
-    const pin = this.#pins.get(gref);
-    if (pin === undefined) return; // the table was reset meanwhile
+  release(gref: number, pin: Pin, readonly: boolean): void {
+    if (this.#pins.get(gref) !== pin) return; // the table was reset meanwhile
     if (readonly) pin.readers--;
     else {
       pin.writers--;
@@ -316,10 +334,17 @@ export class GrantTable implements GrantAccess {
       version: this.version,
       frames: this.#frames.map(copy),
       statusFrames: this.#statusFrames.map(copy),
+      pins: [...this.#pins].flatMap(([gref, { page, gfn, readers, writers }]) => {
+        const name = this.#physmap.nameOf(page);
+        return name === null ? [] : [{ gref, page: name, gfn, readers, writers }];
+      }),
     };
   }
 
-  /** Restores what `save` gave; then the physmap can be restored. Backends map again. */
+  /**
+   * Restores what `save` gave; then the physmap can be restored. Backends map again and get what they had, whatever the
+   * entries say by now; then {@linkcode dropOrphans}.
+   */
   restore(state: GrantTableState): void {
     this.reset();
     this.version = state.version;
@@ -328,11 +353,25 @@ export class GrantTable implements GrantAccess {
     this.#countEntries();
     state.frames.forEach((bytes, i) => this.#memory.bytes.set(bytes, this.#frames[i] as number));
     state.statusFrames.forEach((bytes, i) => this.#memory.bytes.set(bytes, this.#statusFrames[i] as number));
-    for (let gref = 0; gref < this.#entries; gref++) {
-      const at = this.#flagsAt(gref);
-      const flags = this.#view.getUint16(at, true);
-      const mapped = this.version === 2 || (flags & GTF_type_mask) === GTF_permit_access;
-      if (mapped) this.#view.setUint16(at, flags & ~(GTF_reading | GTF_writing), true);
+    for (const { gref, page: name, gfn, readers, writers } of state.pins) {
+      const page = this.#physmap.pageNamed(name);
+      if (page === 0) continue;
+      this.#pins.set(gref, {
+        page,
+        gfn,
+        readers,
+        writers,
+        orphanReaders: readers,
+        orphanWriters: writers,
+      });
+    }
+  }
+
+  /** Ends the mappings of a snapshot that nobody has taken over. */
+  dropOrphans(): void {
+    for (const [gref, pin] of [...this.#pins]) {
+      for (; pin.orphanReaders > 0; pin.orphanReaders--) this.release(gref, pin, true);
+      for (; pin.orphanWriters > 0; pin.orphanWriters--) this.release(gref, pin, false);
     }
   }
 

@@ -16,9 +16,12 @@ interface XenPage {
   gfn: Gfn | undefined;
 }
 
-/** Changed frames by number: a RAM page number, the name of a Xen page, or null for a hole. */
+/** A page as snapshots call it: a RAM page's number, or the name of a Xen page. */
+export type PageName = number | string;
+
+/** Changed frames by number; null for a hole. */
 export interface PhysmapState {
-  readonly frames: readonly (readonly [gfn: number, page: number | string | null])[];
+  readonly frames: readonly (readonly [gfn: number, page: PageName | null])[];
   readonly free: readonly number[];
 }
 
@@ -139,13 +142,25 @@ export class Physmap {
     for (const xenPage of this.#xenPages.values()) xenPage.gfn = undefined;
   }
 
+  /** What snapshots call a page: the number of a RAM page, the name of a Xen page, null for none. */
+  nameOf(page: number): PageName | null {
+    if (this.#isRamPage(page)) return (page - this.#memory.map.ram) / PAGE_SIZE;
+    return this.#xenPages.get(page)?.name ?? null;
+  }
+
+  /** The page of that name; 0 when there is none. */
+  pageNamed(name: PageName | null): number {
+    if (name === null) return 0;
+    if (typeof name === "number") return this.#memory.map.ram + name * PAGE_SIZE;
+    for (const [page, xenPage] of this.#xenPages) if (xenPage.name === name) return page;
+    return 0;
+  }
+
   /** What differs from the machine's start. */
   save(): PhysmapState {
     const { ram } = this.#memory.map;
-    const describe = (page: number): number | string | null =>
-      this.#isRamPage(page) ? (page - ram) / PAGE_SIZE : this.#xenPages.get(page)?.name ?? null;
     return {
-      frames: [...this.#original.keys()].map((gfn) => [gfn, describe(this.#pageAt(gfn))] as const),
+      frames: [...this.#original.keys()].map((gfn) => [gfn, this.nameOf(this.#pageAt(gfn))] as const),
       free: [...this.#free].map((page) => (page - ram) / PAGE_SIZE),
     };
   }
@@ -155,15 +170,10 @@ export class Physmap {
     this.reset();
     const { ram } = this.#memory.map;
     for (const [gfn, page] of state.frames) {
-      if (typeof page === "string") {
-        for (const [offset, xenPage] of this.#xenPages) {
-          if (xenPage.name !== page) continue;
-          xenPage.gfn = gfn;
-          this.#set(gfn, offset);
-        }
-      } else {
-        this.#set(gfn, page === null ? 0 : ram + page * PAGE_SIZE);
-      }
+      const offset = this.pageNamed(page);
+      const xenPage = this.#xenPages.get(offset);
+      if (xenPage !== undefined) xenPage.gfn = gfn;
+      this.#set(gfn, offset);
     }
     for (const page of state.free) this.#free.add(ram + page * PAGE_SIZE);
   }

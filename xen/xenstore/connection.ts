@@ -33,13 +33,38 @@ import {
   xsd_sockmsg,
   type XsError,
 } from "../public/io/xs_wire.ts";
-import { lookup, makeNode, readNode, removeNode, setPermissions, writeNode } from "./operations.ts";
+import type { Tracer } from "../../cpu/base/trace.ts";
+import {
+  lookup,
+  makeNode,
+  type Quotas,
+  readNode,
+  removeNode,
+  setPermissions,
+  writeNode,
+} from "./operations.ts";
 import { absolutePath, domainPath, SPECIAL_WATCHES } from "./path.ts";
 import { formatPermission, parsePermission } from "./permissions.ts";
-import type { XenstoreServer } from "./server.ts";
-import { Transaction } from "./transactions.ts";
-import { type NodeSpace, PERM_READ, type Permission } from "./tree.ts";
-import { reportedPath, type Watch, type Watcher } from "./watches.ts";
+import { Transaction, type TransactionState } from "./transactions.ts";
+import { type NodeSpace, PERM_READ, type Permission, type Tree } from "./tree.ts";
+import { reportedPath, type Watch, type Watcher, type Watches } from "./watches.ts";
+
+/** The store a connection works on. */
+export interface ConnectedStore {
+  readonly tree: Tree;
+  readonly watches: Watches;
+  readonly quotas: Quotas;
+  readonly tracer: Tracer | undefined;
+  /** True when domain `domid` has a connection. */
+  isIntroduced(domid: number): boolean;
+}
+
+/** What a snapshot keeps of a connection; watches oldest first. */
+export interface ConnectionState {
+  readonly watches: readonly { readonly path: string; readonly token: string; readonly relative: boolean }[];
+  readonly transactions: readonly (readonly [id: number, transaction: TransactionState])[];
+  readonly nextTransaction: number;
+}
 
 /** A reply's payload; an array of one is an error. */
 type Result = string | readonly [XsError];
@@ -63,7 +88,7 @@ export class Connection implements Watcher {
 
   /** Made by {@linkcode XenstoreServer.introduce}. `send` gets whole messages, header included. */
   constructor(
-    readonly server: XenstoreServer,
+    readonly store: ConnectedStore,
     readonly domid: number,
     readonly send: (message: Uint8Array) => void,
   ) {}
@@ -83,9 +108,30 @@ export class Connection implements Watcher {
 
   /** Drops all watches and transactions: a new kernel has taken over. */
   reset(): void {
-    for (const watch of this.#watches.values()) this.server.watches.delete(watch);
+    for (const watch of this.#watches.values()) this.store.watches.delete(watch);
     this.#watches.clear();
     this.#transactions.clear();
+  }
+
+  /** The plain record of a snapshot. */
+  save(): ConnectionState {
+    return {
+      watches: [...this.#watches.values()].map(({ path, token, relative }) => ({ path, token, relative })),
+      transactions: [...this.#transactions].map(([id, transaction]) => [id, transaction.save()] as const),
+      nextTransaction: this.#nextTransaction,
+    };
+  }
+
+  /** Restores what `save` gave, without the first events of the watches. The tree is restored already. */
+  restore(state: ConnectionState): void {
+    this.reset();
+    for (const { path, token, relative } of state.watches) this.#addWatch(path, token, relative);
+    for (const [id, saved] of state.transactions) {
+      const transaction = new Transaction(this.store.tree);
+      transaction.restore(saved);
+      this.#transactions.set(id, transaction);
+    }
+    this.#nextTransaction = state.nextTransaction;
   }
 
   /** Number of watches. */
@@ -108,13 +154,13 @@ export class Connection implements Watcher {
   }
 
   #dispatch(type: number, txId: number, payload: string): Result {
-    const { server, domid } = this;
-    let space: NodeSpace = server.tree;
+    const { store, domid } = this;
+    let space: NodeSpace = store.tree;
     if (txId !== 0) {
       const transaction = this.#transactions.get(txId);
       if (transaction === undefined) return ["ENOENT"];
       if (type === XS_TRANSACTION_END) return this.#endTransaction(txId, transaction, payload);
-      if (transaction.touched > server.quotas.transactionNodes) return ["ENOSPC"];
+      if (transaction.touched > store.quotas.transactionNodes) return ["ENOSPC"];
       space = transaction;
     }
     switch (type) {
@@ -136,10 +182,10 @@ export class Connection implements Watcher {
         const end = payload.indexOf("\0");
         const path = end < 0 ? undefined : absolutePath(payload.slice(0, end), domid);
         if (path === undefined) return ["EINVAL"];
-        return done(writeNode(space, domid, path, payload.slice(end + 1), server.quotas));
+        return done(writeNode(space, domid, path, payload.slice(end + 1), store.quotas));
       }
       case XS_MKDIR:
-        return this.#withPath(payload, (path) => done(makeNode(space, domid, path, server.quotas)));
+        return this.#withPath(payload, (path) => done(makeNode(space, domid, path, store.quotas)));
       case XS_RM:
         return this.#withPath(payload, (path) => done(removeNode(space, domid, path)));
       case XS_GET_PERMS:
@@ -165,7 +211,7 @@ export class Connection implements Watcher {
         const id = /^([0-9]{1,5})\0$/.exec(payload)?.[1];
         if (id === undefined || Number(id) > 0xffff) return ["EINVAL"];
         if (type === XS_GET_DOMAIN_PATH) return domainPath(Number(id)) + "\0";
-        return server.isIntroduced(Number(id)) ? "T\0" : "F\0";
+        return store.isIntroduced(Number(id)) ? "T\0" : "F\0";
       }
       case XS_CONTROL:
       case XS_INTRODUCE:
@@ -212,7 +258,7 @@ export class Connection implements Watcher {
       if (permission === undefined) return ["EINVAL"];
       permissions.push(permission);
     }
-    return done(setPermissions(space, this.domid, path, permissions, this.server.quotas));
+    return done(setPermissions(space, this.domid, path, permissions, this.store.quotas));
   }
 
   /** The path of a watch: absolute, relative or special. */
@@ -226,14 +272,19 @@ export class Connection implements Watcher {
     const [text, token] = parts as [string, string];
     const path = this.#watchPath(text);
     if (path === undefined) return ["EINVAL"];
-    const key = `${path}\0${token}`;
+    const key = watchKey(path, token);
     if (this.#watches.has(key)) return ["EEXIST"];
-    if (this.#watches.size >= this.server.quotas.watches) return ["E2BIG"];
+    if (this.#watches.size >= this.store.quotas.watches) return ["E2BIG"];
     const relative = !text.startsWith("/") && !text.startsWith("@");
-    const watch = this.server.watches.add({ path, token, relative, watcher: this });
-    this.#watches.set(key, watch);
+    const watch = this.#addWatch(path, token, relative);
     this.event(reportedPath(watch, path), watch);
     return OK;
+  }
+
+  #addWatch(path: string, token: string, relative: boolean): Watch {
+    const watch = this.store.watches.add({ path, token, relative, watcher: this });
+    this.#watches.set(watchKey(path, token), watch);
+    return watch;
   }
 
   #unwatch(payload: string): Result {
@@ -241,20 +292,20 @@ export class Connection implements Watcher {
     if (parts?.length !== 2) return ["EINVAL"];
     const path = this.#watchPath(parts[0] as string);
     if (path === undefined) return ["EINVAL"];
-    const key = `${path}\0${parts[1]}`;
+    const key = watchKey(path, parts[1] as string);
     const watch = this.#watches.get(key);
     if (watch === undefined) return ["ENOENT"];
     this.#watches.delete(key);
-    this.server.watches.delete(watch);
+    this.store.watches.delete(watch);
     return OK;
   }
 
   #startTransaction(): Result {
-    if (this.#transactions.size >= this.server.quotas.transactions) return ["ENOSPC"];
+    if (this.#transactions.size >= this.store.quotas.transactions) return ["ENOSPC"];
     let id = this.#nextTransaction;
     while (this.#transactions.has(id)) id = id >= 0x7fff_ffff ? 1 : id + 1;
     this.#nextTransaction = id >= 0x7fff_ffff ? 1 : id + 1;
-    this.#transactions.set(id, new Transaction(this.server.tree));
+    this.#transactions.set(id, new Transaction(this.store.tree));
     return `${id}\0`;
   }
 
@@ -266,7 +317,7 @@ export class Connection implements Watcher {
   }
 
   #trace(type: number, txId: number, payload: string, result: Result): void {
-    const { tracer } = this.server;
+    const { tracer } = this.store;
     tracer?.counters.add("xenstore.requests");
     if (!tracer?.on("xenstore")) return;
     const name = XS_TYPE_NAMES[type] ?? `type ${type}`;
@@ -274,6 +325,10 @@ export class Connection implements Watcher {
     const tx = txId === 0 ? "" : ` (tx ${txId})`;
     tracer.log("xenstore", `d${this.domid} ${name}${tx} ${JSON.stringify(payload)} -> ${outcome}`);
   }
+}
+
+function watchKey(path: string, token: string): string {
+  return `${path}\0${token}`;
 }
 
 function done(error: XsError | undefined): Result {

@@ -34,6 +34,15 @@ const OUTPUT_STOPS_INPUT = 64 * 1024;
 /** With more than this waiting to leave, messages are dropped; only watch events can get there. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
 
+/** What a snapshot keeps of a ring besides its page. */
+export interface XenstoreRingState {
+  /** The request that has arrived in part. */
+  readonly request: Uint8Array;
+  /** What waits to leave. */
+  readonly output: Uint8Array;
+  readonly broken: boolean;
+}
+
 /** A guest's ring, connected to the server. */
 export class XenstoreRing {
   readonly connection: Connection;
@@ -58,12 +67,7 @@ export class XenstoreRing {
   constructor(readonly server: XenstoreServer, domid: number, page: Uint8Array, readonly notify: () => void) {
     this.#page = page;
     this.#view = new DataView(page.buffer, page.byteOffset, PAGE_SIZE);
-    page.fill(0, 0, xenstore_domain_interface.size);
-    this.#view.setUint32(
-      AT.server_features,
-      XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR,
-      true,
-    );
+    this.#initialisePage();
     this.connection = server.introduce(domid, (message) => this.#enqueue(message));
   }
 
@@ -76,6 +80,50 @@ export class XenstoreRing {
     while (this.#step()) moved = true;
     this.#busy = false;
     if (moved) this.notify();
+  }
+
+  /** Forgets the conversation and initialises the page: a new guest takes over. */
+  reset(): void {
+    this.connection.reset();
+    this.#forget();
+    this.#initialisePage();
+  }
+
+  /** The plain record of a snapshot. The page is saved where it is, the connection by the server. */
+  save(): XenstoreRingState {
+    const output = new Uint8Array(this.#outputBytes);
+    let done = -this.#sentOfFirst;
+    for (const message of this.#output.slice(this.#first)) {
+      output.set(done < 0 ? message.subarray(-done) : message, Math.max(done, 0));
+      done += message.length;
+    }
+    return { request: this.#request.slice(0, this.#received), output, broken: this.#broken };
+  }
+
+  /** Restores what `save` gave; the page is restored already. */
+  restore(state: XenstoreRingState): void {
+    this.#forget();
+    this.#request.set(state.request);
+    this.#received = state.request.length;
+    if (state.output.length > 0) this.#output.push(state.output.slice());
+    this.#outputBytes = state.output.length;
+    this.#broken = state.broken;
+  }
+
+  #initialisePage(): void {
+    this.#page.fill(0, 0, xenstore_domain_interface.size);
+    const features = XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR;
+    this.#view.setUint32(AT.server_features, features, true);
+  }
+
+  #forget(): void {
+    this.#output = [];
+    this.#outputBytes =
+      this.#first =
+      this.#sentOfFirst =
+      this.#received =
+        0;
+    this.#broken = false;
   }
 
   /** Moves some bytes either way; false when nothing can move. */
@@ -180,13 +228,7 @@ export class XenstoreRing {
 
   #reconnect(): void {
     this.connection.reset();
-    this.#output = [];
-    this.#outputBytes =
-      this.#first =
-      this.#sentOfFirst =
-      this.#received =
-        0;
-    this.#broken = false;
+    this.#forget();
     const view = this.#view;
     for (const at of [AT.req_cons, AT.req_prod, AT.rsp_cons, AT.rsp_prod]) view.setUint32(at, 0, true);
     view.setUint32(AT.error, XENSTORE_ERROR_NONE, true);

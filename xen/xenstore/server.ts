@@ -9,7 +9,7 @@
 import { assert } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { Store, StorePermission } from "../backend/host.ts";
-import { Connection } from "./connection.ts";
+import { type ConnectedStore, Connection, type ConnectionState } from "./connection.ts";
 import {
   DEFAULT_QUOTAS,
   makeNode,
@@ -21,7 +21,7 @@ import {
 } from "./operations.ts";
 import { absolutePath } from "./path.ts";
 import { parsePermission } from "./permissions.ts";
-import { type Permission, Tree } from "./tree.ts";
+import { type Permission, Tree, type TreeState } from "./tree.ts";
 import { type Watch, type Watcher, Watches } from "./watches.ts";
 
 /** What a server may be told. */
@@ -32,8 +32,16 @@ export interface XenstoreOptions {
   readonly defer?: (fn: () => void) => void;
 }
 
+/** What a snapshot keeps of a store. */
+export interface XenstoreState {
+  readonly tree: TreeState;
+  readonly connections: readonly (ConnectionState & { readonly domid: number })[];
+  /** What watches of domain 0 at `path` have still to hear. */
+  readonly pending: readonly { readonly path: string; readonly changed: string }[];
+}
+
 /** See the module's description. */
-export class XenstoreServer implements Store {
+export class XenstoreServer implements Store, ConnectedStore {
   readonly tree = new Tree();
   readonly watches = new Watches();
   readonly quotas: Quotas;
@@ -41,8 +49,9 @@ export class XenstoreServer implements Store {
   readonly #introduced = new Set<number>([0]);
   readonly #connections = new Map<number, Connection>();
   readonly #defer: (fn: () => void) => void;
+  readonly #dom0Watches = new Map<Dom0Watcher, Watch>();
   /** Events for domain 0 that were not delivered yet. */
-  #pending: (() => void)[] = [];
+  #pending: Due[] = [];
 
   /** An empty store: the root and domain 0's home. */
   constructor(options: XenstoreOptions = {}) {
@@ -117,32 +126,76 @@ export class XenstoreServer implements Store {
   }
 
   watch(path: string, onChange: (changedPath: string) => void): { cancel(): void } {
-    const pending = new Set<string>(); // one event per path is enough until it is delivered
-    let live = true;
-    const watcher: Watcher = {
-      domid: 0,
-      event: (changed) => {
-        if (pending.has(changed)) return;
-        pending.add(changed);
-        this.#soon(() => {
-          pending.delete(changed);
-          if (live) onChange(changed);
-        });
-      },
-    };
+    const watcher = new Dom0Watcher(onChange, (due) => this.#soon(due));
     const target = path.startsWith("@") ? path : checked(path);
-    const watch: Watch = this.watches.add({ path: target, token: "", relative: false, watcher });
-    watcher.event(target, watch);
+    const watch = this.watches.add({ path: target, token: "", relative: false, watcher });
+    this.#dom0Watches.set(watcher, watch);
+    watcher.event(target);
     return {
       cancel: () => {
-        live = false;
+        watcher.live = false;
+        this.#dom0Watches.delete(watcher);
         this.watches.delete(watch);
       },
     };
   }
 
-  #soon(fn: () => void): void {
-    this.#pending.push(fn);
+  /**
+   * An empty store: nodes, the guests' watches and their transactions are gone. Guests stay introduced, and domain 0's
+   * watches stay: each of them fires once.
+   */
+  reset(): void {
+    this.tree.reset();
+    for (const connection of this.#connections.values()) connection.reset();
+    this.write("/local/domain/0", "");
+    this.#begin();
+  }
+
+  /** The plain record of a snapshot. Domain 0's watches belong to whoever registered them and are not in it. */
+  save(): XenstoreState {
+    return {
+      tree: this.tree.save(),
+      connections: [...this.#connections].map(([domid, connection]) => ({ domid, ...connection.save() })),
+      pending: this.#pending.flatMap(({ watcher, changed }) => {
+        const watch = this.#dom0Watches.get(watcher);
+        return watch === undefined ? [] : [{ path: watch.path, changed }];
+      }),
+    };
+  }
+
+  /**
+   * Restores what `save` gave. The same guests are introduced already; domain 0's watches stay, each fires once, and
+   * hears of what its like had not heard of when the snapshot was made.
+   */
+  restore(state: XenstoreState): void {
+    for (const { domid } of state.connections) {
+      if (!this.#connections.has(domid)) {
+        throw new RangeError(`Cannot restore xenstore: domain ${domid} is not introduced`);
+      }
+    }
+    this.tree.restore(state.tree);
+    for (const [domid, connection] of this.#connections) {
+      const saved = state.connections.find((entry) => entry.domid === domid);
+      if (saved === undefined) connection.reset();
+      else connection.restore(saved);
+    }
+    this.#begin();
+    for (const { path, changed } of state.pending) {
+      for (const [watcher, watch] of this.#dom0Watches) if (watch.path === path) watcher.event(changed);
+    }
+  }
+
+  /** The tree is another one: what was pending means nothing any more, and every watcher of domain 0 looks anew. */
+  #begin(): void {
+    this.#pending = [];
+    for (const [watcher, watch] of this.#dom0Watches) {
+      watcher.pending.clear();
+      watcher.event(watch.path);
+    }
+  }
+
+  #soon(due: Due): void {
+    this.#pending.push(due);
     if (this.#pending.length === 1) this.#defer(() => this.#deliver());
   }
 
@@ -150,7 +203,32 @@ export class XenstoreServer implements Store {
   #deliver(): void {
     const now = this.#pending;
     this.#pending = [];
-    for (const fn of now) fn();
+    for (const { watcher, changed } of now) watcher.deliver(changed);
+  }
+}
+
+/** An event of domain 0 on its way. */
+interface Due {
+  readonly watcher: Dom0Watcher;
+  readonly changed: string;
+}
+
+/** Receives for domain 0. */
+class Dom0Watcher implements Watcher {
+  readonly domid = 0;
+  live = true;
+  /** Paths whose events are on their way: one per path is enough. */
+  readonly pending = new Set<string>();
+  constructor(readonly onChange: (changedPath: string) => void, readonly soon: (due: Due) => void) {}
+
+  event(changed: string): void {
+    if (this.pending.has(changed)) return;
+    this.pending.add(changed);
+    this.soon({ watcher: this, changed });
+  }
+
+  deliver(changed: string): void {
+    if (this.pending.delete(changed) && this.live) this.onChange(changed);
   }
 }
 

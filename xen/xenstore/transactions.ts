@@ -5,15 +5,33 @@
  * work again. Readers outside see all of a transaction or nothing of it.
  * @module
  */
-import { type Change, type NodeSpace, ownerOf, type StoreNode, type Tree } from "./tree.ts";
+import {
+  type Change,
+  type NodeSpace,
+  ownerOf,
+  restoreNode,
+  type SavedNode,
+  saveNode,
+  type StoreNode,
+  type Tree,
+} from "./tree.ts";
 
 /** Generation that stands for "there was no such node". */
 const MISSING = -1;
 
+/** What a snapshot keeps of a transaction; null: a removed node. */
+export interface TransactionState {
+  readonly overlay: readonly (readonly [path: string, node: SavedNode | null])[];
+  readonly seen: readonly (readonly [path: string, generation: number])[];
+  readonly ownedDelta: readonly (readonly [domid: number, nodes: number])[];
+  readonly changes: readonly Change[];
+  readonly generation: number;
+}
+
 /** A transaction's view of the nodes. */
 export class Transaction implements NodeSpace {
   /** What the transaction made of nodes; null: removed. */
-  readonly #overlay = new Map<string, Omit<StoreNode, "generation"> & { generation: number } | null>();
+  readonly #overlay = new Map<string, StoreNode | null>();
   /** Generation of each node when it was first looked at. */
   readonly #seen = new Map<string, number>();
   readonly #ownedDelta = new Map<number, number>();
@@ -74,6 +92,26 @@ export class Transaction implements NodeSpace {
     }
     for (const change of this.#changes.values()) this.tree.changed(change);
     return true;
+  }
+
+  /** The plain record of a snapshot. */
+  save(): TransactionState {
+    return {
+      overlay: [...this.#overlay].map(([path, node]) => [path, node && saveNode(node)] as const),
+      seen: [...this.#seen],
+      ownedDelta: [...this.#ownedDelta],
+      changes: structuredClone([...this.#changes.values()]),
+      generation: this.#generation,
+    };
+  }
+
+  /** Restores what `save` gave into a new transaction. */
+  restore(state: TransactionState): void {
+    for (const [path, node] of state.overlay) this.#overlay.set(path, node && restoreNode(node));
+    for (const [path, generation] of state.seen) this.#seen.set(path, generation);
+    for (const [owner, n] of state.ownedDelta) this.#ownedDelta.set(owner, n);
+    for (const change of structuredClone(state.changes)) this.#changes.set(change.path, change);
+    this.#generation = state.generation;
   }
 
   #count(owner: number, n: number): void {

@@ -30,6 +30,32 @@ export interface StoreNode {
   readonly generation: number;
 }
 
+/** A node in a snapshot. */
+export interface SavedNode {
+  readonly value: string;
+  readonly children: readonly string[];
+  readonly permissions: readonly Permission[];
+  readonly generation: number;
+}
+
+/** What a snapshot keeps of the tree. */
+export interface TreeState {
+  readonly nodes: readonly (readonly [path: string, node: SavedNode])[];
+  readonly generation: number;
+}
+
+/** A node as a snapshot has it. */
+export function saveNode(node: StoreNode): SavedNode {
+  const { value, children, permissions, generation } = node;
+  return { value, children: [...children], permissions: permissions.map((p) => ({ ...p })), generation };
+}
+
+/** The node a snapshot has. */
+export function restoreNode(saved: SavedNode): StoreNode {
+  const { value, children, permissions, generation } = saved;
+  return { value, children: new Set(children), permissions: permissions.map((p) => ({ ...p })), generation };
+}
+
 /** Where operations read and write: the tree itself, or a transaction on top of it. */
 export interface NodeSpace {
   get(path: string): StoreNode | undefined;
@@ -81,6 +107,14 @@ export class Tree implements NodeSpace {
 
   /** A tree of the root alone, owned by domain 0 and readable by nobody else. */
   constructor() {
+    this.reset();
+  }
+
+  /** The root alone. Nobody is told. */
+  reset(): void {
+    this.#nodes.clear();
+    this.#owned.clear();
+    this.#generation = 0;
     this.set("/", { value: "", children: new Set(), permissions: [{ domid: 0, access: 0 }] });
   }
 
@@ -116,6 +150,25 @@ export class Tree implements NodeSpace {
   /** Number of nodes. */
   get size(): number {
     return this.#nodes.size;
+  }
+
+  /** The plain record of a snapshot. */
+  save(): TreeState {
+    return {
+      nodes: [...this.#nodes].map(([path, node]) => [path, saveNode(node)] as const),
+      generation: this.#generation,
+    };
+  }
+
+  /** Restores what `save` gave. Nobody is told. */
+  restore(state: TreeState): void {
+    this.reset();
+    for (const [path, saved] of state.nodes) {
+      const node = restoreNode(saved);
+      this.set(path, node);
+      this.#nodes.set(path, node); // with the generation it had
+    }
+    this.#generation = state.generation;
   }
 
   #count(node: Pick<StoreNode, "permissions">, n: number): void {

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/**
+ * One connection of a block backend with a frontend, from its Initialised to its end: the ring, the event channel, and
+ * the requests on their way through the store. Rules: Xen public/io/blkif.h.
+ * @module
+ */
+import type { Tracer } from "../../cpu/base/trace.ts";
+import {
+  BLKIF_OP_READ,
+  BLKIF_RSP_ERROR,
+  BLKIF_RSP_OKAY,
+  type BlkifLayouts,
+  blkifLayouts,
+} from "../public/io/blkif.ts";
+import { XEN_IO_PROTO_ABI_X86_32, XEN_IO_PROTO_ABI_X86_64 } from "../public/io/protocols.ts";
+import { type BlockRequest, copySegments, parseRequest } from "./blkback_request.ts";
+import { type BlockWork, saveRequest } from "./blkback_work.ts";
+import type { BackendHost, BackendPort, MappedGrant } from "./host.ts";
+import { BackRing, type BackRingState } from "./ring.ts";
+import { type Frontend, FrontendError } from "./xenbus.ts";
+
+/** log2 of the most pages a ring may have. */
+export const MAX_RING_PAGE_ORDER = 4;
+
+/** What a frontend has told about its ring. */
+export interface BlockRingAddress {
+  /** Value of the node "protocol", "" when it is missing. */
+  readonly protocol: string;
+  /** Grant references of the ring's pages. */
+  readonly ringRefs: readonly number[];
+  readonly eventChannel: number;
+}
+
+/** What a snapshot keeps of a connection. */
+export interface BlkbackConnectionState {
+  readonly address: BlockRingAddress;
+  readonly ring: BackRingState;
+  /** Requests under way: they are submitted once more. */
+  readonly requests: readonly BlockRequest[];
+}
+
+/** What a connection needs of its device. */
+export interface BlkbackDevice {
+  readonly host: BackendHost;
+  readonly tracer: Tracer | undefined;
+  readonly maxBytesUnderWay: number;
+  /** True while requests of earlier connections are under way. */
+  readonly draining: boolean;
+  /** Runs an event handler: a FrontendError closes the device. */
+  guard(fn: () => void): void;
+  /** The store has finished with a request of a connection that was closed. */
+  drained(): void;
+}
+
+/** See the module's description. */
+export class BlkbackConnection {
+  readonly #layouts: BlkifLayouts;
+  readonly #pages: MappedGrant[] = [];
+  #ring: BackRing | undefined;
+  #port: BackendPort | undefined;
+  #pumping = false;
+  /** Requests of a snapshot that the store has not been given again yet. */
+  #again: BlockRequest[] = [];
+  readonly #request: Uint8Array<ArrayBuffer>;
+  readonly #requestView: DataView<ArrayBuffer>;
+  readonly #response: Uint8Array<ArrayBuffer>;
+  readonly #responseView: DataView<ArrayBuffer>;
+
+  /** Nothing is mapped before {@linkcode open}. */
+  constructor(readonly device: BlkbackDevice, readonly work: BlockWork, readonly address: BlockRingAddress) {
+    this.#layouts = layoutsFor(address.protocol);
+    this.#request = new Uint8Array(this.#layouts.blkif_request.size);
+    this.#requestView = new DataView(this.#request.buffer);
+    this.#response = new Uint8Array(this.#layouts.blkif_response.size);
+    this.#responseView = new DataView(this.#response.buffer);
+  }
+
+  /** Maps the ring and binds the event channel; what was taken before an error is given back by close. */
+  open(state?: BlkbackConnectionState): void {
+    const { grants, events } = this.device.host;
+    const { ringRefs, eventChannel } = this.address;
+    ringRefs.forEach((gref, i) => {
+      const page = grants.map(gref, false);
+      if (typeof page === "number") {
+        throw new FrontendError(`Ring page ${i} cannot be mapped: status ${page}`);
+      }
+      this.#pages.push(page);
+    });
+    const port = events.bindInterdomain(eventChannel, () => this.#guardedPump());
+    if (port === undefined) throw new FrontendError(`Event channel ${eventChannel} cannot be bound`);
+    this.#port = port;
+    this.#ring = new BackRing(this.#pages, this.#layouts.entryBytes);
+    if (state !== undefined) {
+      this.#ring.restore(state.ring);
+      this.#again = state.requests.map(saveRequest);
+    }
+    this.pump();
+  }
+
+  /** Gives everything back. Requests under way end without an answer. */
+  close(): void {
+    this.#ring = undefined;
+    this.#again = [];
+    this.#port?.close();
+    this.#port = undefined;
+    for (const page of this.#pages.splice(0)) page.unmap();
+  }
+
+  /** The plain record of a snapshot; undefined when the connection is closed. */
+  save(): BlkbackConnectionState | undefined {
+    if (this.#ring === undefined) return undefined;
+    return {
+      address: structuredClone(this.address),
+      ring: this.#ring.save(),
+      requests: [...this.work.save(), ...this.#again.map(saveRequest)],
+    };
+  }
+
+  /** Serves what is in the ring. Stores that answer at once are answered within. */
+  pump(): void {
+    const ring = this.#ring;
+    if (ring === undefined || this.#pumping || this.device.draining) return;
+    this.#pumping = true;
+    try {
+      for (const request of this.#again.splice(0)) this.#submit(request);
+      do {
+        while (this.#hasRoom() && ring.unconsumedRequests() > 0) {
+          ring.copyRequest(this.#request);
+          this.#serve();
+        }
+        if (ring.pushResponses()) this.#port?.notify();
+      } while (this.#hasRoom() && ring.finalCheckForRequests());
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.work.bytes < this.device.maxBytesUnderWay;
+  }
+
+  #guardedPump(): void {
+    this.device.guard(() => this.pump());
+  }
+
+  #serve(): void {
+    const { host: { grants }, tracer } = this.device;
+    const request = parseRequest(this.#requestView, this.#layouts, this.work.store, grants);
+    if (!("status" in request)) return this.#submit(request);
+    tracer?.counters.add("blkback.refused");
+    this.#answer(request, request.status);
+  }
+
+  #submit(request: BlockRequest): void {
+    this.work.submit(request, (status, later) => {
+      if (this.#ring !== undefined) { // else the frontend has gone
+        const copied = status !== BLKIF_RSP_OKAY || request.operation !== BLKIF_OP_READ ||
+          copySegments(this.device.host.grants, request, true);
+        const result = copied ? status : BLKIF_RSP_ERROR;
+        this.device.tracer?.counters.add(result === BLKIF_RSP_OKAY ? "blkback.done" : "blkback.refused");
+        this.#answer(request, result);
+        if (later) this.#guardedPump();
+      } else if (later) this.device.drained();
+    });
+  }
+
+  /** Puts the response into the ring; the pump shows it to the frontend. */
+  #answer(request: Pick<BlockRequest, "idLow" | "idHigh" | "operation">, status: number): void {
+    const { at } = this.#layouts.blkif_response;
+    const view = this.#responseView;
+    view.setUint32(at.id, request.idLow, true);
+    view.setUint32(at.id + 4, request.idHigh, true);
+    view.setUint8(at.operation, request.operation);
+    view.setInt16(at.status, status, true);
+    this.#ring?.putResponse(this.#response);
+  }
+}
+
+/** Reads where the ring is; a frontend that does not tell is in error. */
+export function readAddress(frontend: Frontend): BlockRingAddress {
+  const order = frontend.readU32("ring-page-order") ?? 0;
+  if (order > MAX_RING_PAGE_ORDER) throw new FrontendError(`Ring of 2^${order} pages is too large`);
+  const ringRefs = Array.from(
+    { length: 1 << order },
+    (_, i) => frontend.requireU32(order === 0 ? "ring-ref" : `ring-ref${i}`),
+  );
+  return {
+    protocol: frontend.read("protocol") ?? "",
+    ringRefs,
+    eventChannel: frontend.requireU32("event-channel"),
+  };
+}
+
+function layoutsFor(protocol: string): BlkifLayouts {
+  switch (protocol) {
+    case XEN_IO_PROTO_ABI_X86_32:
+      return blkifLayouts.x86_32;
+    case "":
+    case XEN_IO_PROTO_ABI_X86_64:
+      return blkifLayouts.x86_64;
+    default:
+      throw new FrontendError('Frontend node "protocol" names no known ABI');
+  }
+}
