@@ -43,7 +43,7 @@ async function drivers(): Promise<Uint8Array> {
   const folder = await Deno.makeTempDir({ prefix: "xenner-bench-" });
   try {
     const root = new URL(`file://${folder}/root/`);
-    await packages.unpack(await packages.kernelPackage(metaPackage), root);
+    for (const part of await packages.kernelPackages(metaPackage)) await packages.unpack(part, root);
     const modules = await collectModules(root, DRIVERS);
     const order = modules.map(({ name }) => `${name}.ko\n`).join("");
     const archive = writeCpio([

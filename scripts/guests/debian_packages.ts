@@ -1,36 +1,51 @@
 // SPDX-License-Identifier: MIT
 /**
  * Debian packages by apt-get and dpkg-deb: found, downloaded and unpacked into a folder, never installed. Works
- * without root, with package lists of our own when the system has none.
+ * without root, with package lists of our own when the system has none. Packages of another suite or architecture
+ * come from the mirror that this system's apt uses for Debian, and apt checks their signatures and sums as ever.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { run, runText } from "../host/processes.ts";
 
-/** Downloads packages for amd64 into `folder`. */
+/** A suite of Debian other than the one this system has, or for another architecture. */
+export interface Suite {
+  /** Name below `dists/` on the mirror: "trixie". */
+  readonly suite: string;
+  readonly architecture: Architecture;
+}
+/** Debian's names of what guests are made for. */
+export type Architecture = "amd64" | "i386";
+
+/** Where the package debian-archive-keyring puts the keys of all suites; without it apt's own keyrings must do. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/** Where apt keeps its lists, sources and packages when it must not be where the system has them. */
+function privateState(folder: string): string[] {
+  return ["-o", `Dir::State::Lists=${folder}lists`, "-o", `Dir::Cache=${folder}cache`];
+}
+
+/** Downloads packages into `folder`: those of this system's sources for amd64, or those of one {@linkcode Suite}. */
 export class DebianPackages {
   /** Options that make apt use lists of our own; none while the system's will do. */
-  #options: string[] = ["-o", "APT::Architecture=amd64"];
+  #options: string[];
+  /** Set once the lists of a suite are fresh. */
+  #fetched = false;
 
-  constructor(readonly folder: URL) {}
+  constructor(readonly folder: URL, readonly suite?: Suite) {
+    this.#options = ["-o", "APT::Architecture=amd64"]; // of a suite more is said once the mirror is known
+  }
 
   /** Makes sure that `name` can be found, fetching package lists when there are none. */
   async require(name: string): Promise<void> {
-    if (await this.#known(name)) return;
-    if (Deno.uid() === 0) {
-      await run("apt-get", ["update", "-q"], { quiet: true });
-    } else {
-      const own = new URL("apt/", this.folder).pathname;
-      await Deno.mkdir(`${own}lists/partial`, { recursive: true });
-      await Deno.mkdir(`${own}cache/archives/partial`, { recursive: true });
-      this.#options.push("-o", `Dir::State::Lists=${own}lists`, "-o", `Dir::Cache=${own}cache`);
-      await run("apt-get", [...this.#options, "update", "-q"], { quiet: true });
-    }
+    if (this.suite !== undefined) await this.#fetchSuite(this.suite);
+    else if (!await this.#known(name)) await this.#fetchLists();
     if (!await this.#known(name)) {
-      throw new ConfigError(
-        `Cannot find the package "${name}": guests come from Debian's package sources`,
-        "host",
-      );
+      const { suite, architecture } = this.suite ?? {};
+      const where = suite === undefined
+        ? "Debian's package sources"
+        : `Debian's ${suite} for ${architecture}`;
+      throw new ConfigError(`Cannot find the package "${name}" in ${where}`, "host");
     }
   }
 
@@ -39,14 +54,71 @@ export class DebianPackages {
     return /Candidate: (?!\(none\))/.test(policy);
   }
 
-  /** The kernel image that `metaPackage` depends on. */
-  async kernelPackage(metaPackage: string): Promise<string> {
-    const depends = await runText("apt-cache", [...this.#options, "depends", metaPackage]);
-    const found = /Depends: (linux-image-\d\S*)/.exec(depends)?.[1];
-    if (found === undefined) {
+  /** Lists of this system's own sources. */
+  async #fetchLists(): Promise<void> {
+    if (Deno.uid() !== 0) {
+      const own = await this.#makeState("apt/");
+      this.#options.push(...privateState(own));
+    }
+    const options = Deno.uid() === 0 ? [] : this.#options;
+    await run("apt-get", [...options, "update", "-q"], { quiet: true });
+  }
+
+  /** Lists of one suite, apart from everything the system has: its sources, lists, preferences, installed packages. */
+  async #fetchSuite({ suite, architecture }: Suite): Promise<void> {
+    if (this.#fetched) return;
+    const mirror = await this.#mirror();
+    const own = await this.#makeState(`apt-${suite}-${architecture}/`);
+    const keyring = await exists(KEYRING) ? KEYRING : undefined;
+    await Deno.writeTextFile(`${own}debian.sources`, sourcesFor(mirror, suite, keyring));
+    await Deno.writeTextFile(`${own}status`, "");
+    this.#options = [
+      ...["-o", `APT::Architecture=${architecture}`, "-o", `APT::Architectures=${architecture}`],
+      ...["-o", `Dir::Etc::SourceList=${own}debian.sources`, "-o", "Dir::Etc::SourceParts=/dev/null"],
+      ...["-o", "Dir::Etc::Preferences=/dev/null", "-o", "Dir::Etc::PreferencesParts=/dev/null"],
+      ...["-o", `Dir::State::Status=${own}status`, "-o", "Acquire::Languages=none"],
+      ...privateState(own),
+    ];
+    await run("apt-get", [...this.#options, "update", "-q", "--error-on=any"], { quiet: true });
+    this.#fetched = true;
+  }
+
+  async #makeState(name: string): Promise<string> {
+    const own = new URL(name, this.folder).pathname;
+    await Deno.mkdir(`${own}lists/partial`, { recursive: true });
+    await Deno.mkdir(`${own}cache/archives/partial`, { recursive: true });
+    return own;
+  }
+
+  /** The mirror of this system's own sources. */
+  async #mirror(): Promise<string> {
+    const find = async () => {
+      const what = ["indextargets", "--format", "$(LABEL)\t$(REPO_URI)", "Identifier: Packages"];
+      return mirrorOf(await runText("apt-get", [...this.#options, ...what]));
+    };
+    let mirror = await find();
+    if (mirror === undefined) {
+      await this.#fetchLists(); // apt says what a source is only when it has seen its Release file
+      mirror = await find();
+    }
+    if (mirror === undefined) {
+      throw new ConfigError(
+        "Cannot find a mirror of Debian among the package sources of this system",
+        "host",
+      );
+    }
+    return mirror;
+  }
+
+  /** The packages that kernel `metaPackage` stands for: image, and its modules where they are apart. */
+  async kernelPackages(metaPackage: string): Promise<readonly [string, ...string[]]> {
+    const depends = async (name: string) => await runText("apt-cache", [...this.#options, "depends", name]);
+    const image = /Depends: (linux-image-\d\S*)/.exec(await depends(metaPackage))?.[1];
+    if (image === undefined) {
       throw new ConfigError(`Cannot find the kernel behind the package "${metaPackage}"`, "host");
     }
-    return found;
+    const parts = (await depends(image)).matchAll(/Depends: (linux-(?:binary|modules)-\d\S*)/g);
+    return [image, ...Array.from(parts, ([, part = ""]) => part)];
   }
 
   /** The version that would be downloaded. */
@@ -59,10 +131,12 @@ export class DebianPackages {
   async unpack(name: string, into: URL): Promise<void> {
     await Deno.mkdir(this.folder, { recursive: true });
     const version = (await this.version(name)).replaceAll(":", "%3a");
+    const architecture = this.suite?.architecture ?? "amd64";
     const file = async () => {
       for await (const { name: entry } of Deno.readDir(this.folder)) {
-        if (entry.startsWith(`${name}_${version}_`) && entry.endsWith(".deb")) {
-          return new URL(encodeURI(entry), this.folder);
+        if (!entry.startsWith(`${name}_${version}_`)) continue;
+        if (/_(all|\w+)\.deb$/.exec(entry)?.[1] === architecture || entry.endsWith("_all.deb")) {
+          return new URL(encodeURIComponent(entry), this.folder);
         }
       }
       return undefined;
@@ -77,6 +151,33 @@ export class DebianPackages {
     }
     if (deb === undefined) throw new ConfigError(`Cannot find what apt-get downloaded of "${name}"`, "host");
     await Deno.mkdir(into, { recursive: true });
-    await run("dpkg-deb", ["--extract", decodeURI(deb.pathname), into.pathname]);
+    await run("dpkg-deb", ["--extract", decodeURIComponent(deb.pathname), into.pathname]);
+  }
+}
+
+/** The mirror of Debian in what apt-get's indextargets says: lines of label and address, separated by a tab. */
+export function mirrorOf(indexTargets: string): string | undefined {
+  for (const line of indexTargets.split("\n")) {
+    const [label, uri] = line.split("\t");
+    if (label === "Debian" && uri !== undefined && uri !== "") return uri;
+  }
+  return undefined;
+}
+
+/** A deb822 sources file for one suite. */
+export function sourcesFor(mirror: string, suite: string, keyring?: string): string {
+  const lines = ["Types: deb", `URIs: ${mirror}`, `Suites: ${suite}`, "Components: main"];
+  if (keyring !== undefined) lines.push(`Signed-By: ${keyring}`);
+  return lines.join("\n") + "\n";
+}
+
+/** True when there is such a file. */
+export async function exists(file: string | URL): Promise<boolean> {
+  try {
+    await Deno.stat(file);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

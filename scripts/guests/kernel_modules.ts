@@ -12,19 +12,28 @@ export interface KernelModule {
   readonly data: Uint8Array;
 }
 
-/** Modules `wanted` and what they depend on, dependencies first. `root` is where a kernel package was unpacked. */
+/**
+ * Modules `wanted` and what they depend on, dependencies first, without those that are built into the kernel. `root` is
+ * where a kernel package was unpacked.
+ */
 export async function collectModules(root: URL, wanted: readonly string[]): Promise<KernelModule[]> {
   const files = new Map<string, string>();
+  const lists: string[] = [];
   for (const base of ["lib/modules", "usr/lib/modules"]) {
     await walk(new URL(base, root).pathname, (path) => {
-      const name = /([^/]+)\.ko(\.xz|\.gz|\.zst)?$/.exec(path)?.[1];
-      if (name !== undefined) files.set(canonical(name), path);
+      const name = moduleName(path);
+      if (name !== undefined) files.set(name, path);
+      if (path.endsWith("/modules.builtin")) lists.push(path);
     });
+  }
+  const builtIn = new Set<string | undefined>();
+  for (const list of lists) {
+    for (const line of (await Deno.readTextFile(list)).split("\n")) builtIn.add(moduleName(line));
   }
   const done = new Map<string, KernelModule>();
   const add = async (name: string) => {
     const key = canonical(name);
-    if (done.has(key)) return;
+    if (done.has(key) || builtIn.has(key)) return;
     const path = files.get(key);
     if (path === undefined) {
       throw new ConfigError(`Cannot find the kernel module "${name}" in ${root.pathname}`, "host");
@@ -45,6 +54,12 @@ export function dependencies(module: Uint8Array): string[] {
   const text = new TextDecoder("latin1").decode(module);
   const list = /\0depends=([^\0]*)\0/.exec(text)?.[1] ?? "";
   return list.split(",").filter((name) => name !== "");
+}
+
+/** The name of the module in file `path`; undefined for another file. */
+function moduleName(path: string): string | undefined {
+  const name = /([^/]+)\.ko(\.xz|\.gz|\.zst)?$/.exec(path)?.[1];
+  return name && canonical(name);
 }
 
 /** The kernel takes - and _ in names for the same. */

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 /**
- * `deno task guests`: makes the guests of guest_manifest.ts in .cache/guests/, from Debian's packages. Downloads what is
+ * `deno task guests`: makes the guests of manifest.ts in .cache/guests/, from Debian's packages. Downloads what is
  * not there (or, with --update, what is not the newest); initramfs images are always made anew.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { extractVmlinux } from "../../devices/loaders/decompress.ts";
 import { writeCpio } from "./cpio.ts";
-import { DebianPackages } from "./debian_packages.ts";
+import { DebianPackages, exists, type Suite } from "./debian_packages.ts";
+import { collectModules } from "./kernel_modules.ts";
 import {
-  BUSYBOX,
   BUSYBOX_PACKAGE,
+  busyboxOf,
   GUEST_CACHE,
   GUEST_KERNELS,
   guestFiles,
+  type GuestKernel,
   type GuestName,
   PACKAGE_CACHE,
 } from "./manifest.ts";
-import { collectModules } from "./kernel_modules.ts";
 
 /** How to make guests. */
 export interface GuestOptions {
@@ -29,46 +30,72 @@ export interface GuestOptions {
   readonly progress?: (what: string) => void;
 }
 
-/** Makes guests; quick when they are there. */
+/**
+ * Makes guests; quick when they are there. One whose suite cannot be had is left out: `progress` and its file "missing"
+ * say why.
+ */
 export async function makeGuests(options: GuestOptions = {}): Promise<void> {
   const names = options.names ?? (Object.keys(GUEST_KERNELS) as GuestName[]);
   const progress = options.progress ?? (() => {});
-  const packages = new DebianPackages(PACKAGE_CACHE);
+  const update = options.update === true;
   await Deno.mkdir(GUEST_CACHE, { recursive: true });
-  if (options.update === true || !await exists(BUSYBOX)) {
-    progress(`getting ${BUSYBOX_PACKAGE.name}`);
-    await packages.require(BUSYBOX_PACKAGE.name);
-    const root = new URL("busybox-root/", PACKAGE_CACHE);
-    await packages.unpack(BUSYBOX_PACKAGE.name, root);
-    const usr = new URL(`usr/${BUSYBOX_PACKAGE.path}`, root);
-    await Deno.copyFile(await exists(usr) ? usr : new URL(BUSYBOX_PACKAGE.path, root), BUSYBOX);
-    await Deno.chmod(BUSYBOX, 0o755);
+  for (const name of names) {
+    const kernel: GuestKernel = GUEST_KERNELS[name];
+    const packages = new DebianPackages(PACKAGE_CACHE, kernel.suite);
+    const { missing } = guestFiles(name);
+    try {
+      await makeBusybox(kernel.suite, packages, update, progress);
+      await makeGuest(name, kernel, packages, update, progress);
+      if (await exists(missing)) await Deno.remove(missing);
+    } catch (error) {
+      if (kernel.suite === undefined || !(error instanceof ConfigError)) throw error;
+      const why = error.message.replaceAll(/\s*\n\s*/g, " ");
+      progress(`no ${name}: ${why}`);
+      await Deno.mkdir(new URL(".", missing), { recursive: true });
+      await Deno.writeTextFile(missing, why + "\n");
+    }
   }
-  for (const name of names) await makeGuest(name, packages, options.update === true, progress);
 }
 
-async function makeGuest(
-  name: GuestName,
+async function makeBusybox(
+  suite: Suite | undefined,
   packages: DebianPackages,
   update: boolean,
   progress: (what: string) => void,
 ): Promise<void> {
-  const { metaPackage, modules } = GUEST_KERNELS[name];
+  const architecture = suite?.architecture ?? "amd64";
+  const busybox = busyboxOf(architecture);
+  // that of amd64 is this system's: it runs in guests of every suite
+  if (await exists(busybox) && !(update && (suite === undefined || architecture !== "amd64"))) return;
+  progress(`getting ${BUSYBOX_PACKAGE.name} for ${architecture}`);
+  const { name, path } = BUSYBOX_PACKAGE;
+  await packages.require(name);
+  const root = new URL(`busybox-root-${architecture}/`, PACKAGE_CACHE);
+  await packages.unpack(name, root);
+  const usr = new URL(`usr/${path}`, root);
+  await replaceFile(busybox, await Deno.readFile(await exists(usr) ? usr : new URL(path, root)), 0o755);
+  await Deno.remove(root, { recursive: true });
+}
+
+async function makeGuest(
+  name: GuestName,
+  { metaPackage, modules, suite }: GuestKernel,
+  packages: DebianPackages,
+  update: boolean,
+  progress: (what: string) => void,
+): Promise<void> {
   const files = guestFiles(name);
   const folder = new URL(`${name}/`, GUEST_CACHE);
   const order = new URL("modules/order", folder);
   if (update || !await exists(files.vmlinux) || !await exists(order)) {
-    progress(`getting ${metaPackage}`);
+    progress(`getting ${metaPackage}${suite === undefined ? "" : ` of ${suite.suite}`}`);
     await packages.require(metaPackage);
-    const kernelPackage = await packages.kernelPackage(metaPackage);
-    const root = new URL(`${kernelPackage}/`, PACKAGE_CACHE);
-    await packages.unpack(kernelPackage, root);
+    const [image, ...parts] = await packages.kernelPackages(metaPackage);
+    const root = new URL(`${name}-root/`, PACKAGE_CACHE);
+    for (const part of [image, ...parts]) await packages.unpack(part, root);
     await Deno.mkdir(new URL("modules/", folder), { recursive: true });
     await Deno.copyFile(await findKernel(root), files.vmlinuz);
-    const { bytes } = await extractVmlinux({
-      name: kernelPackage,
-      bytes: await Deno.readFile(files.vmlinuz),
-    });
+    const { bytes } = await extractVmlinux({ name: image, bytes: await Deno.readFile(files.vmlinuz) });
     const collected = await collectModules(root, modules);
     for (const module of collected) {
       await Deno.writeFile(new URL(`modules/${module.name}.ko`, folder), module.data);
@@ -78,18 +105,26 @@ async function makeGuest(
     await Deno.remove(root, { recursive: true });
   }
   progress(`making the initramfs of ${name}`);
-  await replaceFile(files.initramfs, await initramfs(folder));
+  await replaceFile(files.initramfs, await initramfs(folder, busyboxOf(suite?.architecture ?? "amd64")));
 }
 
+/** /boot/vmlinuz-VERSION, or /usr/lib/modules/VERSION/vmlinuz. */
 async function findKernel(root: URL): Promise<URL> {
-  const boot = new URL("boot/", root);
-  for await (const entry of Deno.readDir(boot)) {
-    if (entry.name.startsWith("vmlinuz-")) return new URL(entry.name, boot);
+  for await (const name of namesIn(new URL("boot/", root))) {
+    if (name.startsWith("vmlinuz-")) return new URL(`boot/${name}`, root);
   }
-  throw new ConfigError(`Cannot find a kernel in ${boot.pathname}`, "host");
+  for await (const version of namesIn(new URL("usr/lib/modules/", root))) {
+    const kernel = new URL(`usr/lib/modules/${version}/vmlinuz`, root);
+    if (await exists(kernel)) return kernel;
+  }
+  throw new ConfigError(`Cannot find a kernel in ${root.pathname}`, "host");
 }
 
-async function initramfs(folder: URL): Promise<Uint8Array<ArrayBuffer>> {
+async function* namesIn(folder: URL): AsyncGenerator<string> {
+  if (await exists(folder)) { for await (const { name } of Deno.readDir(folder)) yield name; }
+}
+
+async function initramfs(folder: URL, busybox: URL): Promise<Uint8Array<ArrayBuffer>> {
   const script = (file: string) => Deno.readFile(new URL(`${file}`, import.meta.url));
   const order = await Deno.readTextFile(new URL("modules/order", folder));
   const names = order.split("\n").filter((line) => line !== "");
@@ -102,7 +137,7 @@ async function initramfs(folder: URL): Promise<Uint8Array<ArrayBuffer>> {
     { type: "character", name: "dev/console", major: 5, minor: 1 },
     { type: "character", name: "dev/null", major: 1, minor: 3, mode: 0o666 },
     { type: "file", name: "init", data: await script("init"), mode: 0o755 },
-    { type: "file", name: "bin/busybox", data: await Deno.readFile(BUSYBOX), mode: 0o755 },
+    { type: "file", name: "bin/busybox", data: await Deno.readFile(busybox), mode: 0o755 },
     { type: "file", name: "etc/udhcpc.sh", data: await script("udhcpc.sh"), mode: 0o755 },
     { type: "file", name: "lib/modules/order", data: new TextEncoder().encode(order) },
     ...modules,
@@ -110,20 +145,10 @@ async function initramfs(folder: URL): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /** Writes a file that others may be reading: they see the old or the new one. */
-async function replaceFile(file: URL, bytes: Uint8Array): Promise<void> {
+async function replaceFile(file: URL, bytes: Uint8Array, mode = 0o644): Promise<void> {
   const part = new URL(`${file.href}.${Deno.pid}.part`);
-  await Deno.writeFile(part, bytes);
+  await Deno.writeFile(part, bytes, { mode });
   await Deno.rename(part, file);
-}
-
-async function exists(file: URL): Promise<boolean> {
-  try {
-    await Deno.stat(file);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 if (import.meta.main) {

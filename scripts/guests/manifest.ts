@@ -4,6 +4,7 @@
  * them, and what the kernel command line tells their /init (scripts/guests/init).
  * @module
  */
+import type { Architecture, Suite } from "./debian_packages.ts";
 
 /** Where guests are kept. */
 export const GUEST_CACHE = new URL("../../.cache/guests/", import.meta.url);
@@ -11,25 +12,43 @@ export const GUEST_CACHE = new URL("../../.cache/guests/", import.meta.url);
 export const PACKAGE_CACHE = new URL("packages/", GUEST_CACHE);
 /** Debian's package of a busybox that needs no libraries, and the program in it. */
 export const BUSYBOX_PACKAGE = { name: "busybox-static", path: "bin/busybox" } as const;
-/** The busybox of the guests. */
-export const BUSYBOX = new URL("busybox", GUEST_CACHE);
 
 /** A kernel that guests run. */
 export interface GuestKernel {
   /** Debian's package that depends on the newest kernel of this kind. */
   readonly metaPackage: string;
-  /** Drivers that are modules there and that the guest needs, in no order; their dependencies come along. */
+  /** Drivers that the guest needs, in no order; those that are modules there come along with their dependencies. */
   readonly modules: readonly string[];
+  /** Where it comes from; absent: this system's own package sources. */
+  readonly suite?: Suite;
 }
 
-/** Name of a {@linkcode GuestKernel}. */
-export type GuestName = "cloud" | "generic";
+const DRIVERS = ["xen-netfront", "xen-blkfront"];
+const AMD64 = "amd64";
 
-/** Debian's kernels. */
-export const GUEST_KERNELS: Readonly<Record<GuestName, GuestKernel>> = {
-  cloud: { metaPackage: "linux-image-cloud-amd64", modules: ["xen-netfront", "xen-blkfront"] },
-  generic: { metaPackage: "linux-image-amd64", modules: ["xen-netfront", "xen-blkfront"] },
-};
+/** Debian's kernels. Those of other suites are there for the tests alone: each is a Linux of another age or make. */
+export const GUEST_KERNELS = {
+  cloud: { metaPackage: "linux-image-cloud-amd64", modules: DRIVERS },
+  generic: { metaPackage: "linux-image-amd64", modules: DRIVERS },
+  bullseye: kernelOf("linux-image-cloud-amd64", "bullseye"), // 5.10
+  backports: kernelOf("linux-image-cloud-amd64", "bookworm-backports"), // 6.12
+  trixie: kernelOf("linux-image-cloud-amd64", "trixie"), // 6.12
+  sid: kernelOf("linux-image-cloud-amd64", "sid"), // the newest there is
+  rt: kernelOf("linux-image-rt-amd64", "bookworm"), // 6.1, PREEMPT_RT
+  pae: kernelOf("linux-image-686-pae", "bookworm", "i386"), // 6.1, 32 bits
+} satisfies Readonly<Record<string, GuestKernel>>;
+
+/** Name of a {@linkcode GuestKernel}. */
+export type GuestName = keyof typeof GUEST_KERNELS;
+
+function kernelOf(metaPackage: string, suite: string, architecture: Architecture = AMD64): GuestKernel {
+  return { metaPackage, modules: DRIVERS, suite: { suite, architecture } };
+}
+
+/** The busybox of the guests. */
+export function busyboxOf(architecture: Architecture): URL {
+  return new URL(architecture === AMD64 ? "busybox" : `busybox-${architecture}`, GUEST_CACHE);
+}
 
 /** Files of one guest. */
 export interface GuestFiles {
@@ -39,6 +58,8 @@ export interface GuestFiles {
   readonly vmlinux: URL;
   /** busybox, /init and the modules. */
   readonly initramfs: URL;
+  /** Why there is no such guest: one line, written when making it has failed. */
+  readonly missing: URL;
 }
 
 /** Where the files of guest `name` are. */
@@ -47,6 +68,7 @@ export function guestFiles(name: GuestName): GuestFiles {
     vmlinuz: new URL(`${name}/vmlinuz`, GUEST_CACHE),
     vmlinux: new URL(`${name}/vmlinux`, GUEST_CACHE),
     initramfs: new URL(`${name}/initramfs.cpio`, GUEST_CACHE),
+    missing: new URL(`${name}/missing`, GUEST_CACHE),
   };
 }
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/** Debian's kernel for clouds, the one of most tests: every way to enter it, to execute it, and to end. @module */
+import { HUB, HVM, NETWORK, PVH, testRows } from "./_boot.ts";
+
+testRows([
+  { name: "cloud, HVM", guest: "cloud", options: HUB, run: NETWORK, status: 0, shows: HVM },
+  {
+    name: "cloud, PVH",
+    guest: "cloud",
+    options: ["--type", "pvh", ...HUB],
+    run: NETWORK,
+    status: 0,
+    shows: PVH,
+  },
+  {
+    name: "cloud, HVM, jit, two hypercall pages",
+    guest: "cloud",
+    options: ["--engine", "jit", "--hypercall-pages", "2", ...HUB],
+    run: NETWORK,
+    status: 0,
+    shows: HVM,
+  },
+  {
+    name: "cloud, PVH, jit",
+    guest: "cloud",
+    options: ["--type", "pvh", "--engine", "jit", ...HUB],
+    run: NETWORK,
+    status: 0,
+    shows: PVH,
+  },
+  {
+    name: "cloud, HVM, serial console",
+    guest: "cloud",
+    options: ["--console", "none"],
+    run: { run: ["poweroff"], console: "ttyS0" },
+    status: 0,
+    shows: ["printk: console [ttyS0] enabled", "XENNER-DONE"],
+  },
+  {
+    name: "cloud, HVM, panic",
+    guest: "cloud",
+    options: [],
+    run: { run: ["crash"] },
+    status: 1,
+    shows: ["Kernel panic - not syncing: sysrq triggered crash"],
+  },
+  {
+    name: "cloud, HVM, reboot with --no-reboot",
+    guest: "cloud",
+    options: ["--no-reboot"],
+    run: { run: ["reboot"] },
+    status: 0,
+    shows: ["reboot: Restarting system"],
+  },
+]);
