@@ -17,6 +17,8 @@ export const STACK_TOP = 0x20_0000;
 /** Scratch memory for operands. */
 export const DATA_BASE = 0x30_0000;
 const PAGE_TABLES = 0x1000;
+/** Tables of {@linkcode TestCpu.handlers}. */
+const GDT = 0x5000, IDT = 0x6000;
 
 /** Hooks of a machine without anything. */
 export function noHooks(overrides: Partial<EngineHooks> = {}): EngineHooks {
@@ -102,6 +104,23 @@ export class TestCpu {
     core.mmu.flush();
     core.updateMode();
     s.setGpr(4, BigInt(STACK_TOP));
+  }
+
+  /** Makes a GDT with the flat segments in use, and an IDT with interrupt gates at privilege 0. */
+  handlers(entries: Readonly<Record<number, number>>): void {
+    const view = this.memory.view, long = this.bits === 64;
+    const at = (gpa: number) => this.memory.offsetOf(gpa);
+    view.setBigUint64(at(GDT + 8), long ? 0x00af_9b00_0000_ffffn : 0x00cf_9b00_0000_ffffn, true);
+    view.setBigUint64(at(GDT + 16), 0x00cf_9300_0000_ffffn, true);
+    for (const [vector, address] of Object.entries(entries)) {
+      const gate = at(IDT + Number(vector) * (long ? 16 : 8));
+      view.setUint32(gate, (8 << 16) | (address & 0xffff), true);
+      view.setUint32(gate + 4, (address & 0xffff_0000) | 0x8e00, true);
+    }
+    this.cpu.writeRegisters({
+      gdtr: { base: BigInt(GDT), limit: 0x17 },
+      idtr: { base: BigInt(IDT), limit: 256 * (long ? 16 : 8) - 1 },
+    });
   }
 
   /** Puts bytes into guest memory. */

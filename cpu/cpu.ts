@@ -8,12 +8,28 @@ import type { GuestMemory } from "./base/guest_memory.ts";
 import { type Block, BlockCache } from "./translate/block_cache.ts";
 import { CpuCore } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
-import type { EngineHooks, EngineName, EngineOptions, RunResult } from "./base/engine.ts";
+import type {
+  CodePlace,
+  CpuRegisterChanges,
+  CpuRegisters,
+  Engine,
+  EngineHooks,
+  EngineName,
+  EngineOptions,
+  EngineState,
+  LastFault,
+  RunResult,
+} from "./base/engine.ts";
+import { PHYSICAL_BITS } from "./mmu/mmu.ts";
+import { RecentCode } from "./recent_code.ts";
+import { readRegisters, writeRegisters } from "./registers_as_data.ts";
+import { loadState, saveState } from "./saved_state.ts";
+import { writeMsr } from "./system/msr.ts";
 import { compileBlocks } from "./translate/compile.ts";
-import { deliverFault, deliverInterrupt } from "./segments/exceptions.ts";
+import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
 import { segmentedAccess } from "./segments/segmentation.ts";
 import { microcode } from "./system/microcode.ts";
-import { powerOn } from "./system/power_on.ts";
+import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
 import { MODE_TF } from "./state/registers.ts";
@@ -34,19 +50,11 @@ const SAMPLE_WINDOW = 1024;
 const COMPILE_BATCH = 16;
 /** Sampling periods a hot block waits for others at most. */
 const COMPILE_WAIT = 64;
-/** Places {@linkcode Cpu.recentBlocks} remembers. */
-const RECENT_BLOCKS = 16;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
 
-/** Where a block starts. */
-export interface BlockPlace {
-  readonly rip: bigint;
-  readonly codeBits: 16 | 32 | 64;
-}
-
 /** See the module's description. */
-export class Cpu {
+export class Cpu implements Engine {
   readonly core: CpuCore;
   readonly vcpu: CoreVcpu;
   readonly modules: Modules;
@@ -66,6 +74,7 @@ export class Cpu {
   /** Exceptions by vector, interrupts taken, slow memory accesses, microcode by name, blocks compiled. */
   readonly exceptions = new Uint32Array(32);
   interrupts = 0;
+  nmis = 0;
   slowAccesses = 0;
   compiled = 0;
   readonly microcodeCounts: Float64Array;
@@ -80,9 +89,7 @@ export class Cpu {
   #waited = 0;
   /** Samples taken. */
   #looks = 0;
-  /** Last places where run() looked up a block, a ring: RIP low, RIP high, codeBits. */
-  readonly #recent = new Uint32Array(3 * RECENT_BLOCKS);
-  #recentCount = 0;
+  readonly #recent = new RecentCode();
   /** Record that left with FAULT. */
   #faultRecord = 0;
   readonly #u32: Uint32Array;
@@ -157,14 +164,80 @@ export class Cpu {
     this.#requestExit();
   }
 
+  /** Raises an NMI: taken once, as soon as NMIs are not blocked. */
+  requestNmi(): void {
+    this.core.nmiPending = true;
+    this.core.checkInterrupts();
+  }
+
   /** Power-on state. */
   reset(): void {
-    this.halted = false;
-    this.#recentCount = 0;
-    this.#retired = this.instructions;
-    this.#sliceBudget = this.#parked = 0;
+    this.#startAfresh();
     powerOn(this.core);
+  }
+  init(): void {
+    this.#startAfresh();
+    init(this.core);
+  }
+  /** Forgets what was under way, and every translation; registers are the caller's. */
+  #startAfresh(): void {
+    this.halted = false;
+    this.#recent.clear();
+    this.#retired = this.instructions;
+    this.#sliceBudget = this.#parked = this.#i32[S.budget >> 2] = 0;
+    this.#hot.length = 0;
     this.blocks.reset();
+  }
+
+  readonly physicalAddressBits = PHYSICAL_BITS;
+  readRegisters(): CpuRegisters {
+    return readRegisters(this.core);
+  }
+  writeRegisters(changes: CpuRegisterChanges): void {
+    writeRegisters(this.core, changes);
+  }
+  writeMsr(index: number, value: bigint): boolean {
+    const ok = writeMsr(this.core, index, value);
+    this.core.updateMode();
+    return ok;
+  }
+  get tscOffset(): bigint {
+    return this.core.s.get64(S.tscOffset);
+  }
+  get lastFault(): LastFault {
+    return { vector: this.core.fault.vector, errorCode: this.core.fault.errorCode };
+  }
+  recentCode(): CodePlace[] {
+    return this.#recent.places();
+  }
+  counters(): Record<string, number> {
+    const counters: Record<string, number> = {};
+    for (const [name, count] of Object.entries(this.exits)) counters[`exit.${name}`] = count;
+    this.microcodeNames.forEach((name, i) => {
+      const count = this.microcodeCounts[i] as number;
+      if (count > 0) counters[`microcode.${name}`] = count;
+    });
+    this.exceptions.forEach((count, vector) => {
+      if (count > 0) counters[`exception.${vector}`] = count;
+    });
+    counters["interrupts"] = this.interrupts;
+    counters["nmis"] = this.nmis;
+    counters["memory.slow_accesses"] = this.slowAccesses;
+    counters["blocks.decoded"] = this.blocks.decoded;
+    counters["blocks.invalidated"] = this.blocks.invalidated;
+    counters["blocks.compiled"] = this.compiled;
+    counters["handlers"] = this.modules.handlerCount;
+    return counters;
+  }
+
+  save(): EngineState {
+    return saveState(this.core, { halted: this.halted, instructions: this.instructions });
+  }
+  load(state: EngineState): void {
+    const run = loadState(this.core, state);
+    this.#startAfresh();
+    this.halted = run.halted;
+    this.#retired = run.instructions;
   }
 
   #segmented(segment: number, bytes: number, write: boolean): Status {
@@ -194,7 +267,11 @@ export class Cpu {
           core.stopRequested = false;
           return finish("stopped");
         }
-        if (((core.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && core.hooks.interrupts.pending) {
+        if (core.nmiPending && !core.nmiBlocked) {
+          this.halted = false;
+          this.nmis++;
+          if (deliverNmi(core) === SHUTDOWN) return finish("shutdown");
+        } else if (((core.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && core.hooks.interrupts.pending) {
           const vector = core.hooks.interrupts.acknowledge();
           if (vector >= 0) {
             this.halted = false;
@@ -213,7 +290,7 @@ export class Cpu {
       }
       const stepping = (core.modeBits & MODE_TF) !== 0;
       if (stepping) this.#requestExit();
-      this.#remember();
+      this.#recent.add(core.ripLo, core.ripHi, core.codeBits);
       const rec = this.blocks.lookup();
       if (this.compileAtOnce && rec !== 0) {
         const block = this.blocks.blockAt(rec);
@@ -262,32 +339,6 @@ export class Cpu {
         if (this.#deliver() === SHUTDOWN) return finish("shutdown");
       }
     }
-  }
-
-  /**
-   * The last blocks that run() started with, oldest first: after exceptions, interrupts, changes of mode and every
-   * 16,384 instructions. Blocks that emitted code reached by itself are not among them, which keeps this free of cost.
-   */
-  recentBlocks(): BlockPlace[] {
-    const places: BlockPlace[] = [];
-    for (let i = Math.max(0, this.#recentCount - RECENT_BLOCKS); i < this.#recentCount; i++) {
-      const at = 3 * (i % RECENT_BLOCKS);
-      const [lo = 0, hi = 0, bits = 64] = this.#recent.subarray(at, at + 3);
-      places.push({ rip: (BigInt(hi) << 32n) | BigInt(lo), codeBits: bits as BlockPlace["codeBits"] });
-    }
-    return places;
-  }
-  /** Notes where the next block starts, unless it is the one before again. */
-  #remember(): void {
-    const { core } = this;
-    const recent = this.#recent;
-    const lo = core.ripLo, hi = core.ripHi;
-    const last = 3 * ((this.#recentCount + RECENT_BLOCKS - 1) % RECENT_BLOCKS);
-    if (this.#recentCount > 0 && recent[last] === lo && recent[last + 1] === hi) return;
-    const at = 3 * (this.#recentCount++ % RECENT_BLOCKS);
-    recent[at] = lo;
-    recent[at + 1] = hi;
-    recent[at + 2] = core.codeBits;
   }
 
   /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */

@@ -9,7 +9,7 @@ for (const { name, engine, compileAtOnce } of ENGINES) {
   for (const bits of [32, 64] as const) {
     Deno.test(`Cpu remembers the last 16 places where blocks began, each once in a row: ${bits} bit, ${name}`, () => {
       const t = new TestCpu(bits, { engine, compileAtOnce });
-      assertEquals(t.cpu.recentBlocks(), []);
+      assertEquals(t.cpu.recentCode(), []);
       const places = Array.from({ length: 20 }, (_, i) => CODE_BASE + 64 * i);
       for (const rip of places) {
         t.write(rip, [HLT]);
@@ -20,9 +20,9 @@ for (const { name, engine, compileAtOnce } of ENGINES) {
         }
       }
       const expected = places.slice(-16).map((rip) => ({ rip: BigInt(rip), codeBits: bits }));
-      assertEquals(t.cpu.recentBlocks(), expected);
+      assertEquals(t.cpu.recentCode(), expected);
       t.cpu.reset();
-      assertEquals(t.cpu.recentBlocks(), []);
+      assertEquals(t.cpu.recentCode(), []);
     });
   }
 }
@@ -30,5 +30,5 @@ for (const { name, engine, compileAtOnce } of ENGINES) {
 Deno.test("Cpu remembers where the guest went when there is nothing", () => {
   const t = new TestCpu(64);
   t.run([0x48, 0xc7, 0xc0, 0x00, 0x00, 0x00, 0x70, 0xff, 0xe0]); // mov rax,0x70000000; jmp rax
-  assertEquals(t.cpu.recentBlocks().map(({ rip }) => rip), [BigInt(CODE_BASE), 0x7000_0000n]);
+  assertEquals(t.cpu.recentCode().map(({ rip }) => rip), [BigInt(CODE_BASE), 0x7000_0000n]);
 });

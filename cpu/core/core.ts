@@ -55,6 +55,9 @@ export class CpuCore extends Registers {
   retryRequested = false;
   /** The machine wants to stop at the next instruction boundary; checked after port and MMIO accesses. */
   stopRequested = false;
+  /** An NMI waits to be taken; another one may come while NMIs are blocked, until IRET. */
+  nmiPending = false;
+  nmiBlocked = false;
   /** Makes the running code come back at its next block end. Set by the engine. */
   requestExit: () => void = () => {};
 
@@ -71,11 +74,14 @@ export class CpuCore extends Registers {
     memory.onRemap = () => this.mmu.flush();
   }
 
-  /** Call after IF may have become set. */
+  /** True when an interrupt may be taken at an instruction boundary, but for the shadow of STI or MOV SS. */
+  get interruptDue(): boolean {
+    if (this.nmiPending && !this.nmiBlocked) return true;
+    return ((this.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && this.hooks.interrupts.pending;
+  }
+  /** Call after an interrupt may have become due. */
   checkInterrupts(): void {
-    if (((this.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && this.hooks.interrupts.pending) {
-      this.requestExit();
-    }
+    if (this.interruptDue) this.requestExit();
   }
   /** The guest's TSC now. */
   readTsc(): bigint {

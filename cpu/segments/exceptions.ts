@@ -33,6 +33,7 @@ import {
   EXC_DE,
   EXC_DF,
   EXC_GP,
+  EXC_NMI,
   EXC_NP,
   EXC_PF,
   EXC_TS,
@@ -109,6 +110,13 @@ export function deliverInterrupt(core: CpuCore, vector: number): Status {
   core.raise(vector);
   core.fault.resume = false;
   return deliverWithEscalation(core, EXTERNAL);
+}
+
+/** Delivers an NMI, which blocks others until IRET; S.rip is the next instruction. DISPATCH or SHUTDOWN. */
+export function deliverNmi(core: CpuCore): Status {
+  core.nmiPending = false;
+  core.nmiBlocked = true;
+  return deliverInterrupt(core, EXC_NMI);
 }
 
 /** A software interrupt whose next instruction is S.rip. FAULT: the INT itself faulted. */

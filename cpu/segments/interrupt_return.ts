@@ -46,6 +46,7 @@ export function poppedFlags(core: CpuCore, image: number, opBytes: number): numb
 
 /** IRET, IRETD, IRETQ. */
 export function interruptReturn(core: CpuCore, rec: number, opBytes: number): Status {
+  core.nmiBlocked = false; // even when it faults
   const mem = core.mem, stack = core.stack.useCurrent();
   const { code, stack: stackSegment } = core.scratch;
   const is64 = core.codeBits === 64;

@@ -103,6 +103,16 @@ export const CONSTANT_POOL = XMM_BASE + 16 * 16;
 export const CONSTANT_POOL_BYTES = 1024;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
 
+/** Every field with its place, SSE registers included: all that a copy of the state block needs. */
+export const STATE_FIELDS: readonly { readonly name: string; readonly at: number; readonly size: number }[] =
+  [
+    ...Object.keys(stateFields).map((name, i, names) => {
+      const at = S[name as keyof typeof S], next = names[i + 1] as keyof typeof S | undefined;
+      return { name, at, size: (next === undefined ? STATE_BASE + raw.size : S[next]) - at };
+    }),
+    { name: "xmm", at: XMM_BASE, size: 16 * 16 },
+  ];
+
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
 /** log2 of entries per table. */

@@ -502,7 +502,7 @@ export class Machine {
    * instructions. Up to 16; code in between is not seen.
    */
   recentCode(): CodeWindow[] {
-    return this.#board.cpu.recentBlocks().map(({ rip, codeBits }) => this.#codeAt(rip, codeBits));
+    return this.#board.cpu.recentCode().map(({ rip, codeBits }) => this.#codeAt(rip, codeBits));
   }
   #codeAt(rip: bigint, bits: 16 | 32 | 64): CodeWindow {
     const { core } = this.#board.cpu;
@@ -538,7 +538,7 @@ export class Machine {
         errorCode >= 0 ? ` error code ${hex(errorCode)}` : ""
       }, cpl ${core.cpl}, ${core.codeBits}-bit code`,
     );
-    const places = this.#board.cpu.recentBlocks().map(({ rip }) => hex(rip, 16));
+    const places = this.#board.cpu.recentCode().map(({ rip }) => hex(rip, 16));
     lines.push("last blocks seen:");
     for (let i = 0; i < places.length; i += 4) lines.push(`  ${places.slice(i, i + 4).join("  ")}`);
     return lines.join("\n");
@@ -548,21 +548,7 @@ export class Machine {
     const { cpu } = this.#board;
     const instructions = this.#instructionsBefore + cpu.instructions;
     const ns = this.#ranNs + (this.#running ? this.#options.clock.monotonicNs() - this.#startedNs : 0);
-    const counters: Record<string, number> = {};
-    for (const [name, count] of Object.entries(cpu.exits)) counters[`exit.${name}`] = count;
-    cpu.microcodeNames.forEach((name, i) => {
-      const count = cpu.microcodeCounts[i] as number;
-      if (count > 0) counters[`microcode.${name}`] = count;
-    });
-    cpu.exceptions.forEach((count, vector) => {
-      if (count > 0) counters[`exception.${vector}`] = count;
-    });
-    counters["interrupts"] = cpu.interrupts;
-    counters["memory.slow_accesses"] = cpu.slowAccesses;
-    counters["blocks.decoded"] = cpu.blocks.decoded;
-    counters["blocks.invalidated"] = cpu.blocks.invalidated;
-    counters["blocks.compiled"] = cpu.compiled;
-    counters["handlers"] = cpu.modules.handlerCount;
+    const counters: Record<string, number> = { ...cpu.counters() };
     for (const [name, count] of this.tracer.counters.values) counters[name] = count;
     return { instructions, seconds: ns / 1e9, mips: ns > 0 ? instructions / (ns / 1000) : 0, counters };
   }
