@@ -42,11 +42,6 @@ export function codeAddress(bits: 32 | 64, i: number): number {
 export function scratchAddress(count: number, i: number): number {
   return regions(count).scratch + i * SCRATCH_BYTES;
 }
-/** First address behind everything a program of `count` cases uses. */
-export function endAddress(count: number): number {
-  return regions(count).end;
-}
-
 function regions(count: number) {
   const inputs = SLOTS + ((count + 1) << SLOT_BITS);
   const scratch = inputs + count * BLOCK_BYTES;
@@ -110,6 +105,9 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   w.put("ff c0", `c1 e0 0${SLOT_BITS}`, "05", SLOTS); // next case
   if (long) w.put("48 89 82", 168);
   else w.put("89 42 4c");
+  // The case is over, and its RSP may be anything: some kernels cannot resume with one that is not canonical.
+  if (long) w.put("48 c7 82", 160, altStack); // mov qword uc.rsp, altStack
+  else w.put("c7 42 30", altStack);
   w.put("c3");
 
   seek(entry);
@@ -169,37 +167,59 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   return w.bytes as Uint8Array<ArrayBuffer>;
 }
 
-/** Runs the cases; a string says why the host cannot. */
-export async function runNative(
-  bits: 32 | 64,
-  cases: readonly NativeCase[],
-): Promise<readonly NativeResult[] | string> {
-  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "the host is not Linux on x86-64";
+/** Runs the program of these cases; its output, or how it ended. */
+async function runProgram(bits: 32 | 64, cases: readonly NativeCase[]): Promise<Uint8Array | string> {
   const path = await Deno.makeTempFile({ prefix: "xenner-native-" });
   try {
     await Deno.writeFile(path, buildProgram(bits, cases));
     await Deno.chmod(path, 0o755);
-    let output: Deno.CommandOutput;
-    try {
-      output = await new Deno.Command(path, { stdin: "null", stdout: "piped", stderr: "null" }).output();
-    } catch (error) {
-      return `the host cannot run a ${bits}-bit program: ${(error as Error).message}`;
-    }
-    const { scratch, outputs, altStack } = regions(cases.length);
-    if (output.stdout.length !== altStack - scratch) {
-      throw new Error(`native program ended early: ${output.signal ?? output.code}`);
-    }
-    const view = new DataView(output.stdout.buffer, output.stdout.byteOffset);
-    return cases.map((_, i) => {
-      const at = outputs - scratch + i * BLOCK_BYTES;
-      return {
-        vector: view.getUint32(at + BLOCK_TRAP, true) - 1,
-        gpr: Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
-        flags: view.getUint32(at + BLOCK_FLAGS, true),
-        memory: output.stdout.slice(i * SCRATCH_BYTES, (i + 1) * SCRATCH_BYTES),
-      };
-    });
+    const { stdout, signal, code } = await new Deno.Command(path, {
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    const { scratch, altStack } = regions(cases.length);
+    return code === 0 && stdout.length === altStack - scratch
+      ? stdout
+      : `it ended with ${signal ?? `status ${code}`}`;
+  } catch (error) {
+    return (error as Error).message;
   } finally {
     await Deno.remove(path);
   }
+}
+
+/** A case that faults while RSP is no address. */
+const PROBE: NativeCase = {
+  code: [0x0f, 0x0b],
+  gpr: Array(16).fill(0x1234_5678_9abc_def0n),
+  flags: 0x202,
+  memory: new Uint8Array(SCRATCH_BYTES),
+};
+/** Why the host cannot judge `bits`-bit code; empty when it can. XENNER_TEST_NO_NATIVE stands for a host that cannot. */
+export async function whyNotNative(bits: 32 | 64): Promise<string> {
+  if (Deno.env.has("XENNER_TEST_NO_NATIVE")) return "XENNER_TEST_NO_NATIVE is set";
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return "the host is not Linux on x86-64";
+  const output = await runProgram(bits, [PROBE, PROBE]);
+  return typeof output === "string" ? `the host does not run ${bits}-bit programs that fault: ${output}` : "";
+}
+
+/** Runs the cases on the host's CPU. */
+export async function runNative(
+  bits: 32 | 64,
+  cases: readonly NativeCase[],
+): Promise<readonly NativeResult[]> {
+  const output = await runProgram(bits, cases);
+  if (typeof output === "string") throw new Error(`the native program failed: ${output}`);
+  const { scratch, outputs } = regions(cases.length);
+  const view = new DataView(output.buffer, output.byteOffset);
+  return cases.map((_, i) => {
+    const at = outputs - scratch + i * BLOCK_BYTES;
+    return {
+      vector: view.getUint32(at + BLOCK_TRAP, true) - 1,
+      gpr: Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
+      flags: view.getUint32(at + BLOCK_FLAGS, true),
+      memory: output.slice(i * SCRATCH_BYTES, (i + 1) * SCRATCH_BYTES),
+    };
+  });
 }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Groups of instructions with results of a real processor: recorded (tests/vectors/), and from the host's own where
+ * it can run them. Both ways of judging are here; which cases, and what the manuals leave open, a suite says.
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import type { ENGINES } from "../_bare_cpu.ts";
+import { TestCpu } from "../_bare_cpu.ts";
+import { digest, readRecording, recordedBytes, type RecordedGroup } from "../../tests/vectors/_recording.ts";
+import { runHere } from "./_emulated_runner.ts";
+import {
+  codeAddress,
+  type NativeCase,
+  type NativeResult,
+  runNative,
+  SCRATCH_BYTES,
+  scratchAddress,
+} from "./_native_runner.ts";
+import { Random } from "./_cases.ts";
+import type { Row } from "./row/row.ts";
+
+/** Cases that are recorded together, in one program; other groups do not change them. */
+export interface Group {
+  readonly name: string;
+  readonly cases: readonly NativeCase[];
+  /**
+   * `result` without what the manuals leave open. With a `judge`, an approximation that is as near to the judge's as
+   * the manual promises becomes the judge's.
+   */
+  settle(one: NativeCase, result: NativeResult, judge?: NativeResult): NativeResult;
+}
+/** Groups of one file in tests/vectors/. */
+export interface Suite {
+  readonly name: string;
+  readonly bits: 32 | 64;
+  readonly groups: readonly Group[];
+  /** A settled result as readable text. */
+  show(result: NativeResult): Readonly<Record<string, string>>;
+}
+
+/** The name of a row's group: texts alone are not unique. */
+export function groupName(row: Row): string {
+  const opcode = ["", "0f ", "0f 38 ", "0f 3a "][row.map] + row.opcode.toString(16).padStart(2, "0");
+  const parts = [row.prefix, row.rexW === undefined ? undefined : row.rexW ? "w1" : "w0", opcode];
+  if (row.extension !== undefined) parts.push(`/${row.extension}`);
+  if (row.exactModrm !== undefined) parts.push(`=${row.exactModrm.toString(16)}`);
+  if (row.modrmForm !== "any") parts.push(row.modrmForm);
+  return `${row.text} [${parts.filter((part) => part !== undefined).join(" ")}]`;
+}
+
+/** `count` cases that depend on nothing but their place in a group of this name. */
+export function makeCases(
+  { name, bits, count }: { readonly name: string; readonly bits: 32 | 64; readonly count: number },
+  make: (random: Random, place: { bits: 32 | 64; code: number; scratch: number }) => NativeCase,
+): NativeCase[] {
+  const random = new Random(digest([new TextEncoder().encode(`${bits} ${name}`)]));
+  return Array.from(
+    { length: count },
+    (_, i) => make(random, { bits, code: codeAddress(bits, i), scratch: scratchAddress(count, i) }),
+  );
+}
+
+const PACKED = { vector: 0, flags: 1, gpr: 5, memory: 5 + 16 * 8, size: 5 + 16 * 8 + SCRATCH_BYTES };
+
+/** Results, differences from the inputs only: they are nearly all zero then. */
+export function packResults(cases: readonly NativeCase[], results: readonly NativeResult[]): Uint8Array {
+  const bytes = new Uint8Array(cases.length * PACKED.size), view = new DataView(bytes.buffer);
+  cases.forEach((one, i) => {
+    const at = i * PACKED.size, { vector, flags, gpr, memory } = results[i] as NativeResult;
+    bytes[at] = vector + 1;
+    if (vector >= 0) return;
+    view.setUint32(at + PACKED.flags, flags ^ one.flags, true);
+    for (let r = 0; r < 16; r++) {
+      view.setBigUint64(at + PACKED.gpr + r * 8, (gpr[r] ?? 0n) ^ (one.gpr[r] ?? 0n), true);
+    }
+    for (let n = 0; n < SCRATCH_BYTES; n++) {
+      bytes[at + PACKED.memory + n] = (memory[n] as number) ^ (one.memory[n] as number);
+    }
+  });
+  return bytes;
+}
+function unpackResults(cases: readonly NativeCase[], bytes: Uint8Array): NativeResult[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return cases.map((one, i) => {
+    const at = i * PACKED.size;
+    return {
+      vector: view.getUint8(at) - 1,
+      flags: view.getUint32(at + PACKED.flags, true) ^ one.flags,
+      gpr: Array.from(
+        { length: 16 },
+        (_, r) => view.getBigUint64(at + PACKED.gpr + r * 8, true) ^ (one.gpr[r] ?? 0n),
+      ),
+      memory: one.memory.map((byte, n) => byte ^ view.getUint8(at + PACKED.memory + n)),
+    };
+  });
+}
+
+/** Digest of a group's inputs. */
+export function inputsOf(cases: readonly NativeCase[]): number {
+  return digest((function* () {
+    for (const { code, gpr, flags, memory } of cases) {
+      yield code;
+      yield new Uint8Array(BigUint64Array.from(gpr).buffer);
+      yield new Uint8Array(Uint32Array.of(flags).buffer);
+      yield memory;
+    }
+  })());
+}
+
+/** Runs a group on the host's CPU and settles the results. */
+export async function judgeNatively(suite: Suite, { cases, settle }: Group): Promise<NativeResult[]> {
+  const results = await runNative(suite.bits, cases);
+  return results.map((result, i) => settle(cases[i] as NativeCase, result));
+}
+
+/** Each group is a step that `check`s the recorded results. */
+async function withRecorded(
+  t: Deno.TestContext,
+  suite: Suite,
+  check: (group: Group, recorded: readonly NativeResult[]) => void | Promise<void>,
+): Promise<void> {
+  const { groups } = await readRecording(suite.name);
+  const byName = new Map<string, RecordedGroup>(groups.map((group) => [group.name, group]));
+  for (const group of suite.groups) {
+    await t.step(group.name, async () => {
+      const bytes = recordedBytes(suite.name, byName, group.name, inputsOf(group.cases));
+      await check(group, unpackResults(group.cases, bytes));
+    });
+  }
+}
+
+/** Equal in every bit; after an exception nothing but its vector counts. */
+function isSame(a: NativeResult, b: NativeResult): boolean {
+  if (a.vector !== b.vector || a.vector >= 0) return a.vector === b.vector;
+  return a.flags === b.flags && a.gpr.every((value, r) => value === b.gpr[r]) &&
+    a.memory.every((byte, n) => byte === b.memory[n]);
+}
+
+function compare(
+  suite: Suite,
+  { settle }: Group,
+  one: NativeCase,
+  is: NativeResult,
+  judge: NativeResult,
+): void {
+  const settled = settle(one, is, judge);
+  if (isSame(settled, judge)) return;
+  const hex = (bytes: Iterable<number>) =>
+    Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(" ");
+  assertEquals(
+    suite.show(settled),
+    suite.show(judge),
+    `${hex(one.code)} with flags ${one.flags.toString(16)}, registers ${
+      one.gpr.map((v) => v.toString(16))
+    }, memory ${hex(one.memory)}`,
+  );
+  throw new Error("results differ in what is not shown");
+}
+
+/** Our CPU against the recorded results. */
+export async function checkOurs(
+  t: Deno.TestContext,
+  suite: Suite,
+  how: typeof ENGINES[number],
+): Promise<void> {
+  const { bits } = suite;
+  const cpu = new TestCpu(bits, how);
+  await withRecorded(t, suite, (group, recorded) => {
+    group.cases.forEach((one, i) => {
+      const scratch = scratchAddress(group.cases.length, i);
+      const here = runHere(cpu, one, codeAddress(bits, i), scratch, 100_000);
+      compare(suite, group, one, here, recorded[i] as NativeResult);
+    });
+  });
+}
+
+/** The host's CPU against the recorded results. */
+export async function checkHost(t: Deno.TestContext, suite: Suite): Promise<void> {
+  await withRecorded(t, suite, async (group, recorded) => {
+    const native = await judgeNatively(suite, group);
+    group.cases.forEach((one, i) =>
+      compare(suite, group, one, native[i] as NativeResult, recorded[i] as NativeResult)
+    );
+  });
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/**
+ * SSE, MMX and x87 rows as a suite for _oracle.ts: general, XMM, MMX and x87 registers, flags and memory, or the
+ * exception. Not compared: MXCSR's exception flags (not done), x87 instruction and data pointers.
+ * @module
+ */
+import { ARITHMETIC_FLAGS } from "../../state/state.ts";
+import { type NativeCase, type NativeResult, SCRATCH_BYTES } from "../_native_runner.ts";
+import { type Group, groupName, makeCases, type Suite } from "../_oracle.ts";
+import { type Row, rows } from "../mod.ts";
+import { FX, isVectorRow, vectorCase } from "./_vector_cases.ts";
+
+const CASES_PER_ROW = 40;
+/** RCPxx and RSQRTxx approximate: SDM Vol. 2. */
+const isApproximate = (row: Row) => /^R(CP|SQRT)[PS]S/.test(row.text);
+const RELATIVE_ERROR = 1.5 * 2 ** -12;
+/** SDM Vol. 2, DPPS: which NaN comes out of the sum, and where, "is implementation dependent"; that one does, is not. */
+const isDotProduct = (row: Row) => /^DPP[SD] /.test(row.text);
+/** MXCSR: IE DE ZE OE UE PE. */
+const MXCSR_FLAGS = 0x3f;
+const XMM_BYTES = { 32: 8 * 16, 64: 16 * 16 } as const;
+
+/** The FXSAVE image; what is not compared is as it was before. */
+function comparedImage(memory: Uint8Array, before: Uint8Array, bits: 32 | 64): DataView<ArrayBuffer> {
+  const image = Uint8Array.from(before);
+  const keep = (at: number, bytes: number) => image.set(memory.subarray(at, at + bytes), at);
+  keep(FX.fcw, 2);
+  keep(FX.fsw, 2);
+  keep(FX.ftw, 1);
+  keep(FX.mxcsr, 4);
+  for (let i = 0; i < 8; i++) keep(FX.st + 16 * i, 10);
+  keep(FX.xmm, XMM_BYTES[bits]);
+  keep(FX.available, SCRATCH_BYTES - FX.available);
+  const view = new DataView(image.buffer);
+  view.setUint32(FX.mxcsr, view.getUint32(FX.mxcsr, true) & ~MXCSR_FLAGS, true);
+  return view;
+}
+
+/** Every quiet NaN in a register that changed becomes the default one. */
+function unifyNans(view: DataView, before: Uint8Array, w: 32 | 64): void {
+  const old = new DataView(before.buffer, before.byteOffset);
+  for (let at = FX.xmm; at < FX.xmm + XMM_BYTES[64]; at += 16) {
+    const same = [0, 8].every((n) => view.getBigUint64(at + n, true) === old.getBigUint64(at + n, true));
+    for (let lane = at; !same && lane < at + 16; lane += w / 8) {
+      const high = view.getUint32(lane + w / 8 - 4, true), quiet = w === 32 ? 0x7fc0_0000 : 0x7ff8_0000;
+      if ((high & quiet) !== quiet) continue;
+      view.setUint32(lane, 0, true);
+      view.setUint32(lane + w / 8 - 4, quiet, true);
+    }
+  }
+}
+
+/** Lanes that are near enough to the judge's become the judge's. */
+function approximate(view: DataView, judge: Uint8Array): void {
+  const theirs = new DataView(judge.buffer, judge.byteOffset);
+  for (let at = FX.xmm; at < FX.xmm + XMM_BYTES[64]; at += 4) {
+    const wanted = theirs.getFloat32(at, true);
+    if (Math.abs(view.getFloat32(at, true) - wanted) > 2 * RELATIVE_ERROR * Math.abs(wanted)) continue;
+    view.setUint32(at, theirs.getUint32(at, true), true);
+  }
+}
+
+function settle(
+  row: Row,
+  bits: 32 | 64,
+  one: NativeCase,
+  result: NativeResult,
+  judge?: NativeResult,
+): NativeResult {
+  const view = comparedImage(result.memory, one.memory, bits);
+  if (isDotProduct(row)) unifyNans(view, one.memory, row.text.startsWith("DPPS") ? 32 : 64);
+  if (isApproximate(row) && judge !== undefined) approximate(view, judge.memory);
+  return {
+    vector: result.vector,
+    flags: result.flags & ARITHMETIC_FLAGS,
+    gpr: result.gpr.map((value, r) => bits === 64 ? value : r < 8 ? value & 0xffff_ffffn : 0n),
+    memory: new Uint8Array(view.buffer),
+  };
+}
+
+function show(bits: 32 | 64, { vector, gpr, flags, memory }: NativeResult): Record<string, string> {
+  if (vector >= 0) return { vector: String(vector) };
+  const out: Record<string, string> = { flags: flags.toString(16) };
+  const names = "ax cx dx bx sp bp si di r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
+  for (let r = 0; r < (bits === 64 ? 16 : 8); r++) out[names[r] as string] = (gpr[r] as bigint).toString(16);
+  const hex = (at: number, length: number) =>
+    Array.from(memory.subarray(at, at + length), (b) => b.toString(16).padStart(2, "0")).reverse().join("");
+  Object.assign(out, {
+    fcw: hex(FX.fcw, 2),
+    fsw: hex(FX.fsw, 2),
+    ftw: hex(FX.ftw, 1),
+    mxcsr: hex(FX.mxcsr, 4),
+  });
+  for (let i = 0; i < 8; i++) out[`st${i}`] = hex(FX.st + 16 * i, 10);
+  for (let i = 0; i < 16; i++) {
+    out[`xmm${i}`] = [12, 8, 4, 0].map((lane) => hex(FX.xmm + 16 * i + lane, 4)).join("_");
+  }
+  for (let at = FX.available; at < SCRATCH_BYTES; at += 16) out[`memory+${at}`] = hex(at, 16);
+  return out;
+}
+
+/** The suite for `bits`-bit code. */
+export function vectorSuite(bits: 32 | 64): Suite {
+  return {
+    name: `simd_${bits}`,
+    bits,
+    groups: rows.filter((row) => isVectorRow(row, bits)).map((row): Group => {
+      const name = groupName(row);
+      return {
+        name,
+        cases: makeCases(
+          { name, bits, count: CASES_PER_ROW },
+          (random, place) => vectorCase(row, random, place),
+        ),
+        settle: (one, result, judge) => settle(row, bits, one, result, judge),
+      };
+    }),
+    show: (result) => show(bits, result),
+  };
+}
