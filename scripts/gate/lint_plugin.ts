@@ -94,7 +94,7 @@ function pathOf(file: string | URL): string | undefined {
 function isForTests(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return path.startsWith("tests/") || path.includes("/testdata/") ||
-    path.startsWith("scripts/bench/") ||
+    path.startsWith("scripts/bench/") || path.startsWith("scripts/vectors/") ||
     name.startsWith("_") || /(_test|_bench)\.ts$/.test(name);
 }
 
