@@ -56,6 +56,8 @@ export class FakeVcpu implements Vcpu {
 export interface WireLog {
   /** Levels of lines by name: "gsi 5", "intx 3.0". */
   readonly lines: Map<string, boolean>;
+  /** What the controllers ask while the line is up, by name. */
+  readonly levels: Map<string, () => boolean>;
   readonly vectors: number[];
   interruptsChanged: number;
   readonly shutdowns: number[];
@@ -97,18 +99,22 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
   const tracer = new Tracer();
   const wires: WireLog = {
     lines: new Map(),
+    levels: new Map(),
     vectors: [],
     interruptsChanged: 0,
     shutdowns: [],
     blocked: [],
     console: "",
   };
-  const line = (name: string) => ({ set: (level: boolean) => void wires.lines.set(name, level) });
+  const line = (name: string, level: () => boolean) => {
+    wires.levels.set(name, level);
+    return { set: (asserted: boolean) => void wires.lines.set(name, asserted) };
+  };
   const platform = new XenPlatform({
     wallclock: () => 1_700_000_000.25 + clock.nowNs() / 1e9,
     wires: {
-      gsi: (gsi) => line(`gsi ${gsi}`),
-      pciIntx: (device, pin) => line(`intx ${device}.${pin}`),
+      gsi: (gsi, level) => line(`gsi ${gsi}`, level),
+      pciIntx: (device, pin, level) => line(`intx ${device}.${pin}`, level),
       injectVector: (vector) => void wires.vectors.push(vector),
       interruptsChanged: () => void wires.interruptsChanged++,
       shutdown: (reason) => {

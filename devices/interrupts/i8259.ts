@@ -74,6 +74,8 @@ export interface I8259Wires {
   readonly int: IrqLine;
   /** Inputs the chipset makes level-triggered; without it LTIM decides for all. */
   readonly levelMask?: () => number;
+  /** Brings the inputs up to date; called before a level decides something. Default: they always are. */
+  readonly sample?: () => void;
 }
 
 /** One 8259A: command port at 0, data port at 1. */
@@ -146,6 +148,7 @@ export class I8259 implements PortDevice<I8259State> {
   }
 
   readPort(offset: number, _size: AccessSize): number {
+    this.wires.sample?.();
     const s = this.#s;
     if (s.poll) {
       s.poll = false;
@@ -158,6 +161,7 @@ export class I8259 implements PortDevice<I8259State> {
   }
 
   writePort(offset: number, _size: AccessSize, value: number): void {
+    this.wires.sample?.();
     value &= 0xff;
     if ((offset & 1) !== 0) this.#writeData(value);
     else if ((value & ICW1_SELECT) !== 0) this.#writeIcw1(value);
@@ -327,17 +331,23 @@ export class I8259Pair implements Device<I8259PairState> {
   readonly slave: I8259;
   readonly elcr: Elcr;
 
-  /** `int`: the master's INT output. */
-  constructor(readonly name: string, int: IrqLine) {
+  /** `int`: the master's INT output. `sample`: see {@linkcode I8259Wires}. */
+  constructor(readonly name: string, int: IrqLine, readonly sample: () => void = () => {}) {
     this.elcr = new Elcr(`${name}.elcr`, {
       changed: () => {
+        sample();
         this.slave.triggerModeChanged();
         this.master.triggerModeChanged();
       },
     });
-    this.master = new I8259(`${name}.master`, true, { int, levelMask: () => this.elcr.levels & 0xff });
+    this.master = new I8259(`${name}.master`, true, {
+      int,
+      sample,
+      levelMask: () => this.elcr.levels & 0xff,
+    });
     this.slave = new I8259(`${name}.slave`, false, {
       int: { set: (asserted) => this.master.setPin(CASCADE, asserted) },
+      sample,
       levelMask: () => this.elcr.levels >> 8,
     });
   }
@@ -371,6 +381,7 @@ export class I8259Pair implements Device<I8259PairState> {
 
   /** The CPU's INTA cycle: the vector, which is IRQ 7's (or 15's) when the request went away. */
   acknowledge(): number {
+    this.sample();
     const level = this.master.acknowledge();
     if (level !== CASCADE || !this.master.isCascade(level)) return this.master.vector(level);
     return this.slave.vector(this.slave.acknowledge());

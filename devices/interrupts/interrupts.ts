@@ -7,6 +7,11 @@
  * Every call of {@linkcode InterruptController.line} gives a driver of its own; the line is up while any driver
  * is, so shared (PCI) lines need no more. Restore the devices first and this last: then their lines moving
  * about makes no interrupts.
+ *
+ * The cause of a level can go away where nobody can tell: Xen's upcall ends when the guest writes to its own memory.
+ * Such a line is driven through {@linkcode InterruptController.sampled}, and its level is asked for whenever a chip is
+ * about to decide by it: before an interrupt is offered or taken, at every EOI, when an input is unmasked or changes its
+ * trigger mode, and when the guest reads a request register. On hardware the pin is simply looked at.
  * @module
  */
 import { assert } from "../../cpu/base/assert.ts";
@@ -28,8 +33,18 @@ export interface InterruptState {
   lapic: LapicState;
 }
 
+/** A line whose level is asked for while it is up. */
+class SampledLine implements IrqLine {
+  constructor(readonly line: IrqLine, readonly level: () => boolean, readonly up: Set<SampledLine>) {}
+  set(asserted: boolean): void {
+    if (asserted) this.up.add(this);
+    else this.up.delete(this);
+    this.line.set(asserted);
+  }
+}
+
 /** What they are connected to; see {@linkcode LapicWires} for the rest. */
-export interface InterruptWires extends Omit<LapicWires, "intr" | "eoi" | "extInt"> {
+export interface InterruptWires extends Omit<LapicWires, "intr" | "eoi" | "extInt" | "sample" | "accepting"> {
   /** The CPU's INTR pin: high while something is pending. Poll `pending` instead, if you like. */
   readonly intr?: IrqLine;
 }
@@ -42,6 +57,11 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
   #extra: InterruptSource | undefined;
   #local = false; // level of the local APIC's INTR
   readonly #wires: InterruptWires;
+  /** Sampled lines that are up. Most often there is none, and then sampling costs one comparison. */
+  readonly #sampledUp = new Set<SampledLine>();
+  readonly #sample = (): void => {
+    if (this.#sampledUp.size > 0) this.#resample();
+  };
   /** Drivers that hold each input up. */
   readonly #picDrivers = new Uint16Array(ISA_IRQS);
   readonly #ioapicDrivers = new Uint16Array(IOAPIC_PINS);
@@ -61,8 +81,11 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
       },
       eoi: (vector) => this.ioapic.eoi(vector),
       extInt: () => this.pic.acknowledge(),
+      sample: this.#sample,
+      accepting: () => this.ioapic.retry(),
     });
     this.ioapic = new Ioapic(`${name}.ioapic`, {
+      sample: this.#sample,
       send: (vector, mode, level, destination, logical) =>
         this.lapic.receive(vector, mode, level, destination, logical),
     });
@@ -71,7 +94,7 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
         this.lapic.setLint(0, asserted);
         this.ioapic.setPin(EXTINT_IOAPIC_PIN, asserted);
       },
-    });
+    }, this.#sample);
   }
 
   /** A source that goes before all others, such as Xen's vector callback. It calls {@linkcode update}. */
@@ -89,10 +112,12 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
   }
 
   get pending(): boolean {
+    this.#sample();
     return this.#local || (this.#extra !== undefined && this.#extra.pending);
   }
 
   acknowledge(): number {
+    this.#sample();
     if (this.#extra?.pending) {
       const vector = this.#extra.acknowledge();
       this.update();
@@ -119,6 +144,18 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
     };
   }
 
+  /**
+   * A driver for `line` that need not be told when the cause of its level goes away: from `set(true)` on `level` is asked
+   * whenever the level matters, and the line goes down when it says so. It must not drive interrupt lines itself.
+   */
+  sampled(line: IrqLine, level: () => boolean): IrqLine {
+    return new SampledLine(line, level, this.#sampledUp);
+  }
+
+  #resample(): void {
+    for (const line of this.#sampledUp) if (!line.level()) line.set(false);
+  }
+
   reset(): void {
     this.ioapic.reset();
     this.lapic.reset();
@@ -126,6 +163,7 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
   }
 
   save(): InterruptState {
+    this.#sample();
     return { pic: this.pic.save(), ioapic: this.ioapic.save(), lapic: this.lapic.save() };
   }
 

@@ -1,46 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
-import { ManualClock } from "../../cpu/base/clock.ts";
-import { InterruptController } from "./interrupts.ts";
-
-class Rig {
-  clock = new ManualClock();
-  intr = false;
-  nmis = 0;
-  ic = new InterruptController("irq", {
-    clock: this.clock,
-    timerHz: 1e9,
-    tscToNs: Number,
-    nmi: () => void this.nmis++,
-    intr: { set: (on) => void (this.intr = on) },
-  });
-  /** 8259s as Linux sets them up: vectors 0x30 and 0x38, all unmasked; APIC in virtual wire mode. */
-  boot(): this {
-    for (const [p, base, icw3] of [[this.ic.pic.master, 0x30, 4], [this.ic.pic.slave, 0x38, 2]] as const) {
-      p.writePort(0, 1, 0x11);
-      for (const v of [base, icw3, 1, 0]) p.writePort(1, 1, v);
-    }
-    this.ic.lapic.setVirtualWire();
-    return this;
-  }
-  entry(pin: number, low: number): this {
-    this.ic.ioapic.writeMmio(0, 4, 0x10 + 2 * pin);
-    this.ic.ioapic.writeMmio(0x10, 4, low);
-    return this;
-  }
-  maskPic(): this {
-    this.ic.pic.master.writePort(1, 1, 0xff);
-    this.ic.pic.slave.writePort(1, 1, 0xff);
-    return this;
-  }
-  eoi(): this {
-    this.ic.lapic.writeMmio(0xb0, 4, 0);
-    return this;
-  }
-  take(): number {
-    return this.ic.acknowledge();
-  }
-}
+import { Rig } from "./_rig.ts";
 
 Deno.test("InterruptController at power-on delivers nothing from any line", () => {
   const rig = new Rig();

@@ -52,6 +52,13 @@ export type ApicBus = (
   logical: boolean,
 ) => boolean;
 
+/** What the chip is connected to. */
+export interface IoapicWires {
+  readonly send: ApicBus;
+  /** Brings the inputs up to date; called before a level decides something. Default: they always are. */
+  sample?(): void;
+}
+
 /** All the state. */
 export interface IoapicState {
   select: number;
@@ -74,7 +81,7 @@ export class Ioapic implements MmioDevice<IoapicState> {
   readonly mmioBytes = 0x1000;
   #s = powerOn();
 
-  constructor(readonly name: string, readonly wires: { readonly send: ApicBus }) {}
+  constructor(readonly name: string, readonly wires: IoapicWires) {}
 
   /** Inputs keep their level: they belong to the devices. */
   reset(): void {
@@ -111,6 +118,11 @@ export class Ioapic implements MmioDevice<IoapicState> {
       this.#s.low[pin] = entry & ~IOREDTBL_REMOTE_IRR;
       this.#update(pin);
     }
+  }
+
+  /** A local APIC takes messages that it may have refused: a level-triggered input sends until somebody takes it. */
+  retry(): void {
+    for (let pin = 0; pin < IOAPIC_PINS; pin++) this.#update(pin);
   }
 
   readMmio(offset: number, size: AccessSize): number {
@@ -165,6 +177,8 @@ export class Ioapic implements MmioDevice<IoapicState> {
 
   /** Sends a level-triggered input that is asserted, unmasked and not in service; Remote IRR once accepted. */
   #update(pin: number): void {
+    if ((this.#s.pins & (1 << pin)) === 0) return;
+    this.wires.sample?.();
     const entry = this.#low(pin);
     const blocked = IOREDTBL_MASK | IOREDTBL_REMOTE_IRR;
     if ((this.#s.pins & (1 << pin)) === 0 || (entry & (IOREDTBL_LEVEL | blocked)) !== IOREDTBL_LEVEL) return;

@@ -120,6 +120,10 @@ export interface LapicWires extends LapicTimerWires {
   readonly intr: IrqLine;
   /** EOI broadcast for level-triggered vectors. */
   eoi(vector: number): void;
+  /** Brings the LINT pins up to date; called before their level decides something. Default: they always are. */
+  sample?(): void;
+  /** It takes messages, or other ones, that it did not take before: a level is sent again. */
+  accepting?(): void;
   /** The 8259 pair's INTA cycle: gives its vector. */
   extInt(): number;
   /** A non-maskable interrupt for the CPU. */
@@ -273,9 +277,11 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     switch (register) {
       case APIC_LDR:
         this.#s.ldr = (value & 0xff00_0000) >>> 0;
+        this.wires.accepting?.();
         break;
       case APIC_DFR:
         this.#s.dfr = (value | 0x0fff_ffff) >>> 0;
+        this.wires.accepting?.();
         break;
       case APIC_ICR2:
         this.#s.icr2 = (value & 0xff00_0000) >>> 0;
@@ -384,6 +390,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     this.#s.base = number - flags;
     this.wires.mapped?.(mode === "xapic" ? this.#s.base : undefined);
     this.#update();
+    this.wires.accepting?.(); // the logical ID is another one in x2APIC mode
     return true;
   }
 
@@ -448,6 +455,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
       case APIC_SVR:
         s.svr = value & 0x3ff;
         if ((value & SVR_ENABLE) === 0) s.lvt = s.lvt.map((entry) => entry | LVT_MASK);
+        else this.wires.accepting?.();
         return true;
       case APIC_ESR:
         s.esr = s.errors;
@@ -471,6 +479,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     const s = this.#s;
     const index = register - APIC_LVT_TIMER;
     const masked = (s.svr & SVR_ENABLE) === 0 ? LVT_MASK : 0;
+    this.wires.sample?.();
     const keep = (value & LVT_LEVEL) !== 0 ? this.#lvt(register) & LVT_REMOTE_IRR : 0;
     s.lvt[index] = (value & (LVT_WRITABLE[index] ?? 0)) | keep | masked;
     if (register === APIC_LVT_TIMER) this.#timer.setMode((value >> 17) & 3);
@@ -575,6 +584,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
   }
 
   #endOfInterrupt(): void {
+    this.wires.sample?.(); // first of all: a level whose cause has gone must not be taken for a new interrupt
     const s = this.#s;
     const vector = highest(s.isr);
     if (vector < 0) return;

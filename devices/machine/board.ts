@@ -5,7 +5,6 @@
  * @module
  */
 import { type Gpa, PAGE_SIZE } from "../../cpu/base/bits.ts";
-import type { IrqLine } from "../../cpu/base/bus.ts";
 import { TimerQueue } from "../../cpu/base/clock.ts";
 import { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
@@ -110,7 +109,6 @@ export class Board {
   readonly rsdp: Gpa;
   /** Work that backends put off until the CPU is not running. */
   readonly #deferred: (() => void)[] = [];
-  readonly #lines = new Map<number, IrqLine>();
 
   constructor(readonly options: BoardOptions) {
     const { tracer, events } = options;
@@ -241,9 +239,10 @@ export class Board {
       uuid: uuidBytes(UUID),
       memoryMap: pcMemoryMap(options.memoryBytes),
       wires: {
-        gsi: (gsi) => gsi >= 0 && gsi < IOAPIC_PINS ? this.#line(gsi) : undefined,
-        pciIntx: (device, pin) =>
-          device < 32 && pin < 4 ? this.#line(PIRQ_GSI[pirqOf(device, pin + 1)] as number) : undefined,
+        gsi: (gsi, level) =>
+          gsi >= 0 && gsi < IOAPIC_PINS ? interrupts.sampled(interrupts.line(gsi), level) : undefined,
+        pciIntx: (device, pin, level) =>
+          device < 32 && pin < 4 ? interrupts.sampled(piix3.intx(device, 0, pin + 1), level) : undefined,
         injectVector: (vector) => interrupts.lapic.inject(vector),
         interruptsChanged: () => interrupts.update(),
         shutdown: (reason) => events.shutdown(reason),
@@ -331,13 +330,6 @@ export class Board {
     });
     memory.write(BIOS_AREA.start, acpi.bytes);
     this.rsdp = acpi.rsdp;
-  }
-
-  /** The driver of interrupt line `gsi` for the Xen event callback; devices have their own. */
-  #line(gsi: number): IrqLine {
-    let line = this.#lines.get(gsi);
-    if (line === undefined) this.#lines.set(gsi, line = this.interrupts.line(gsi));
-    return line;
   }
 
   /** Runs what backends put off. */

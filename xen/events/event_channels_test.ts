@@ -287,7 +287,7 @@ Deno.test("upcall by GSI is a level that follows evtchn_upcall_pending", () => {
   callbackVia(rig, 9n);
   const port = allocUnbound(rig, 0);
   const backend = rig.platform.events.bindInterdomain(port, () => {});
-  assertEquals(rig.wires.lines.get("gsi 9"), undefined);
+  assertEquals(rig.wires.lines.get("gsi 9") ?? false, false);
   backend?.notify();
   assertEquals(rig.wires.lines.get("gsi 9"), true);
   assertEquals(rig.platform.upcall.pending, false);

@@ -4,8 +4,8 @@
  * by a GSI or by a PCI INTx line. Rules: Xen public/hvm/params.h; behavior of arch/x86/hvm/irq.c.
  *
  * The vector callback and the lines are levels: they follow vcpu_info.evtchn_upcall_pending, which the guest
- * clears by a plain write. Whoever drives the vCPU asks `pending` again whenever interrupts become deliverable, and
- * calls `syncLine` before an interrupt controller resamples its inputs (on EOI) and at every exit.
+ * clears by a plain write. Whoever drives the vCPU asks `pending` again whenever interrupts become deliverable, and an
+ * interrupt controller asks for the line's level before it decides by it (Xen does so at every exit of the vCPU).
  * @module
  */
 import type { InterruptSource, IrqLine } from "../../cpu/base/bus.ts";
@@ -19,10 +19,13 @@ import type { SharedInfo } from "../memory/shared_info.ts";
 
 /** What the upcall pulls at. */
 export interface UpcallWires {
-  /** Input `gsi` of the interrupt controllers; undefined when there is none. */
-  gsi(gsi: number): IrqLine | undefined;
-  /** Pin `pin` (0: INTA#) of PCI device `device` on bus 0; undefined when there is none. */
-  pciIntx(device: number, pin: number): IrqLine | undefined;
+  /**
+   * Input `gsi` of the interrupt controllers; undefined when there is none. Once raised, it is up for as long as `level`
+   * says so: nobody can tell when that ends.
+   */
+  gsi(gsi: number, level: () => boolean): IrqLine | undefined;
+  /** Pin `pin` (0: INTA#) of PCI device `device` on bus 0; undefined when there is none. `level`: as for a GSI. */
+  pciIntx(device: number, pin: number, level: () => boolean): IrqLine | undefined;
   /** Raises an edge-triggered vector in the vCPU's local APIC. */
   injectVector(vector: number): void;
   /** The vCPU should look at its interrupt sources again. */
@@ -40,7 +43,6 @@ export class Upcall implements InterruptSource {
   /** Vector of HVM_PARAM_CALLBACK_TYPE_VECTOR, -1 when another type is chosen. */
   #vector = -1;
   #line: IrqLine | undefined;
-  #lineLevel = false;
   /** Vector of HVMOP_set_evtchn_upcall_vector, 0 when unset. */
   #apicVector = 0;
 
@@ -84,27 +86,24 @@ export class Upcall implements InterruptSource {
 
   /** Brings the callback's interrupt line, if that is the way, to the level of evtchn_upcall_pending. */
   syncLine(): void {
-    if (this.#line === undefined) return;
-    const level = this.#apicVector === 0 && this.#bytes[this.#shared.vcpuInfo] !== 0;
-    if (level === this.#lineLevel) return;
-    this.#lineLevel = level;
-    this.#line.set(level);
+    this.#line?.set(this.#level());
   }
+
+  readonly #level = (): boolean => this.#apicVector === 0 && this.#bytes[this.#shared.vcpuInfo] !== 0;
 
   /** HVM_PARAM_CALLBACK_IRQ. Unknown types and GSI 0 switch delivery off. */
   setCallbackVia(via: bigint): void {
-    if (this.#lineLevel) this.#line?.set(false);
-    this.#lineLevel = false;
+    this.#line?.set(false);
     this.#line = undefined;
     this.#vector = -1;
     this.#via = via;
     const low = Number(via & 0xffffn);
     switch (Number(via >> 56n)) {
       case HVM_PARAM_CALLBACK_TYPE_GSI:
-        if ((low & 0xff) !== 0) this.#line = this.#wires.gsi(low & 0xff);
+        if ((low & 0xff) !== 0) this.#line = this.#wires.gsi(low & 0xff, this.#level);
         break;
       case HVM_PARAM_CALLBACK_TYPE_PCI_INTX:
-        this.#line = this.#wires.pciIntx((low >> 11) & 31, low & 3);
+        this.#line = this.#wires.pciIntx((low >> 11) & 31, low & 3, this.#level);
         break;
       case HVM_PARAM_CALLBACK_TYPE_VECTOR:
         this.#vector = low & 0xff;
@@ -131,9 +130,10 @@ export class Upcall implements InterruptSource {
     return { via: this.#via, apicVector: this.#apicVector };
   }
 
-  /** Restores the guest's choices; the interrupt controllers restore their own state. */
+  /** Restores the guest's choices, after PCI bridges and before the interrupt controllers, which have their own state. */
   restore(state: { via: bigint; apicVector: number }): void {
     this.#apicVector = state.apicVector;
     this.setCallbackVia(state.via);
+    this.syncLine();
   }
 }

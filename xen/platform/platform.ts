@@ -5,8 +5,8 @@
  *
  * Whoever drives the vCPU: routes the MSR, the CPUID leaves, vmcall/vmmcall and the hypercall port here; takes
  * `upcall` as an interrupt source that comes before the interrupt controllers; does not run the vCPU while `blocked`;
- * calls `wake` when another interrupt comes up; calls `resample` before an interrupt controller looks at its level
- * inputs again after an EOI, and once per exit.
+ * calls `wake` when another interrupt comes up; calls `resample` now and then for a guest that makes an upcall pending by
+ * itself. Lines it is given for the event callback are taken down by whoever looks at them (see the wires).
  * @module
  */
 import type { AccessSize, IrqLine, PortDevice } from "../../cpu/base/bus.ts";
@@ -46,10 +46,10 @@ export const CONSOLE_GFN = 0xf_efff;
 
 /** What the platform pulls at. */
 export interface XenWires {
-  /** Input `gsi` of the interrupt controllers, for an event callback by GSI. */
-  gsi(gsi: number): IrqLine | undefined;
-  /** Pin (0: INTA#) of a PCI device on bus 0, for a callback by INTx. */
-  pciIntx?(device: number, pin: number): IrqLine | undefined;
+  /** Input `gsi` of the interrupt controllers, for an event callback by GSI; up for as long as `level` says so. */
+  gsi(gsi: number, level: () => boolean): IrqLine | undefined;
+  /** Pin (0: INTA#) of a PCI device on bus 0, for a callback by INTx; likewise. */
+  pciIntx?(device: number, pin: number, level: () => boolean): IrqLine | undefined;
   /** Raises an edge-triggered vector in the vCPU's local APIC. */
   injectVector(vector: number): void;
   /** The vCPU should ask its interrupt sources again, `upcall` among them. */
@@ -168,8 +168,8 @@ export class XenPlatform {
     this.#consolePage = this.#xenPage("console");
     this.sharedInfo = new SharedInfo(memory, sharedPage, vcpu, clock, () => options.wallclock());
     this.upcall = new Upcall(memory, this.sharedInfo, {
-      gsi: (gsi) => wires.gsi(gsi),
-      pciIntx: (device, pin) => wires.pciIntx?.(device, pin),
+      gsi: (gsi, level) => wires.gsi(gsi, level),
+      pciIntx: (device, pin, level) => wires.pciIntx?.(device, pin, level),
       injectVector: (vector) => wires.injectVector(vector),
       interruptsChanged: () => wires.interruptsChanged(),
     });
@@ -270,7 +270,7 @@ export class XenPlatform {
     this.scheduler.wake();
   }
 
-  /** Brings the event callback's interrupt line up to date: the guest acknowledges by a plain write. */
+  /** Brings the event callback's interrupt line up to date with what the guest wrote to its vcpu_info. */
   resample(): void {
     this.upcall.syncLine();
   }
