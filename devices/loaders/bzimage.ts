@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * bzImage: the setup header in front of a Linux kernel. Rules: Linux Documentation/arch/x86/boot.rst; fields and
- * flags carry its names. Protocol 2.06 (Linux 2.6.22) or newer.
+ * flags carry its names. Protocol 2.06 (Linux 2.6.22) or newer: older ones start in real mode, which is not there.
  * @module
  */
 import { badKernel, type NamedFile } from "./named_file.ts";
@@ -34,8 +34,11 @@ export const INIT_SIZE = 0x260;
 
 export const BOOT_FLAG_MAGIC = 0xaa55;
 export const HEADER_MAGIC = 0x5372_6448; // "HdrS"
+/** The first with a command line of known size and an initrd limit, and Linux's first with a 32-bit entry to rely on. */
 const OLDEST_VERSION = 0x0206;
+const HEADER_END = 0x268;
 const SECTOR = 512;
+export const NO_REAL_MODE = "which is not there yet";
 const OLD_LOAD_ADDRESS = 0x10_0000;
 
 /** What a loader needs of the header. */
@@ -63,7 +66,7 @@ export interface SetupHeader {
 
 /** True when `bytes` has a Linux setup header. */
 export function isBzImage(bytes: Uint8Array): boolean {
-  if (bytes.length < 0x268) return false;
+  if (bytes.length < VERSION) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return view.getUint16(BOOT_FLAG, true) === BOOT_FLAG_MAGIC && view.getUint32(HEADER, true) === HEADER_MAGIC;
 }
@@ -73,11 +76,24 @@ export function parseSetupHeader(file: NamedFile): SetupHeader {
   const { bytes } = file;
   if (!isBzImage(bytes)) throw badKernel(file, "it is not a bzImage");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < HEADER_END) throw badKernel(file, `it is truncated: ${bytes.length} bytes`);
   const version = view.getUint16(VERSION, true);
+  const name = `${version >> 8}.${String(version & 0xff).padStart(2, "0")}`;
   if (version < OLDEST_VERSION) {
-    throw badKernel(file, `its boot protocol ${version >> 8}.${version & 0xff} is older than 2.6`);
+    throw badKernel(
+      file,
+      `its boot protocol ${name} is older than 2.06: it starts in real mode, ${NO_REAL_MODE}`,
+    );
   }
-  if ((view.getUint8(LOADFLAGS) & LOADED_HIGH) === 0) throw badKernel(file, "it is a zImage, not a bzImage");
+  if ((view.getUint8(LOADFLAGS) & LOADED_HIGH) === 0) {
+    throw badKernel(file, `it is a zImage, not a bzImage: it starts in real mode, ${NO_REAL_MODE}`);
+  }
+  if (view.getUint32(CODE32_START, true) === 0) {
+    throw badKernel(
+      file,
+      `it has no 32-bit entry point (boot protocol ${name}): it starts in real mode, ${NO_REAL_MODE}`,
+    );
+  }
   const protectedModeOffset = ((view.getUint8(SETUP_SECTS) || 4) + 1) * SECTOR;
   const announced = view.getUint32(SYSSIZE, true) * 16;
   const protectedModeBytes = Math.min(announced, bytes.length - protectedModeOffset);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * ELF executables for x86, 32 and 64 bits: program headers and notes. Rules: System V ABI (gABI) chapters 4 and
- * 5; Xen public/elfnote.h. Not done: sections, symbols, dynamic linking.
+ * 5; Xen public/elfnote.h. Not done: sections (but for notes that only they have), symbols, dynamic linking.
  * @module
  */
 import { hex } from "../../cpu/base/bits.ts";
@@ -12,10 +12,31 @@ const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46] as const;
 const ELFCLASS32 = 1;
 const ELFCLASS64 = 2;
 const ELFDATA2LSB = 1;
+const ET_REL = 1;
+const ET_CORE = 4;
 const EM_386 = 3;
 const EM_X86_64 = 62;
+/** Other machines that kernels are for. */
+const MACHINES: ReadonlyMap<number, string> = new Map([
+  [2, "SPARC"],
+  [8, "MIPS"],
+  [20, "PowerPC"],
+  [21, "64-bit PowerPC"],
+  [22, "S/390"],
+  [40, "ARM"],
+  [43, "64-bit SPARC"],
+  [50, "IA-64"],
+  [183, "64-bit ARM"],
+  [243, "RISC-V"],
+  [258, "LoongArch"],
+]);
 export const PT_LOAD = 1;
 export const PT_NOTE = 4;
+const SHT_NOTE = 7;
+/** Most program headers and section headers, and notes: more than any kernel has, and few enough to look at. */
+const MAX_HEADERS = 1024;
+const MAX_NOTES = 4096;
+const MAX_NAME_BYTES = 64;
 
 export const XEN_ELFNOTE_ENTRY = 1;
 export const XEN_ELFNOTE_HYPERCALL_PAGE = 2;
@@ -38,7 +59,7 @@ export interface ElfSegment {
   readonly memoryBytes: number;
 }
 
-/** A note of a PT_NOTE segment. */
+/** A note of a PT_NOTE segment, or of an SHT_NOTE section. */
 export interface ElfNote {
   readonly name: string;
   readonly type: number;
@@ -52,11 +73,27 @@ export interface ElfFile {
   readonly entry: bigint;
   readonly segments: readonly ElfSegment[];
   readonly notes: readonly ElfNote[];
+  /** True when notes end in the middle, or claim to be longer than what they are in. */
+  readonly notesBroken: boolean;
 }
 
 /** True when `bytes` starts like an ELF file. */
 export function isElf(bytes: Uint8Array): boolean {
   return ELF_MAGIC.every((byte, i) => bytes[i] === byte);
+}
+
+/** A table of headers: where its entries start in the file. */
+interface HeaderTable {
+  readonly offset: number;
+  readonly entryBytes: number;
+  readonly count: number;
+}
+
+/** What has notes in it. */
+interface NoteRange {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly align: number;
 }
 
 /** Parses headers and notes; every segment lies inside the file. */
@@ -74,19 +111,31 @@ export function parseElf(file: NamedFile): ElfFile {
   if (wide && bytes.length < 64) throw truncated();
   const machine = view.getUint16(18, true);
   if (machine !== EM_386 && machine !== EM_X86_64) {
-    throw badKernel(file, `it is an ELF file for another machine (e_machine ${machine})`);
+    const name = MACHINES.get(machine) ?? "another machine";
+    throw badKernel(file, `it is an ELF file for ${name} (e_machine ${machine}), not for x86`);
   }
+  const type = view.getUint16(16, true);
+  if (type === ET_REL) throw badKernel(file, "it is an object file (ET_REL): link it to an executable first");
+  if (type === ET_CORE) throw badKernel(file, "it is a core dump (ET_CORE), not an executable");
   const word = (at: number) => wide ? Number(view.getBigUint64(at, true)) : view.getUint32(at, true);
-  const entry = wide ? view.getBigUint64(24, true) : BigInt(view.getUint32(24, true));
-  const phoff = word(wide ? 32 : 28);
-  const phentsize = view.getUint16(wide ? 54 : 42, true);
-  const phnum = view.getUint16(wide ? 56 : 44, true);
-  if (phnum > 0 && phentsize < (wide ? 56 : 32)) throw badKernel(file, "its program headers are malformed");
-  if (phoff + phnum * phentsize > bytes.length) throw truncated();
+  const half = (at: number) => view.getUint16(at, true);
+  const programs = wide
+    ? { offset: word(32), entryBytes: half(54), count: half(56) }
+    : { offset: word(28), entryBytes: half(42), count: half(44) };
+  const sections = wide
+    ? { offset: word(40), entryBytes: half(58), count: half(60) }
+    : { offset: word(32), entryBytes: half(46), count: half(48) };
+  if (programs.count === 0) {
+    throw badKernel(file, "it has no program headers: link it to an executable first");
+  }
+  if (programs.count > MAX_HEADERS) {
+    throw badKernel(file, `it has ${programs.count} program headers, more than ${MAX_HEADERS}`);
+  }
+  if (programs.entryBytes < (wide ? 56 : 32)) throw badKernel(file, "its program headers are malformed");
+  if (!fitsIn(bytes, programs)) throw truncated();
   const segments: ElfSegment[] = [];
-  const notes: ElfNote[] = [];
-  for (let i = 0; i < phnum; i++) {
-    const at = phoff + i * phentsize;
+  const noteRanges: NoteRange[] = [];
+  for (const at of entriesOf(programs)) {
     const segment: ElfSegment = {
       type: view.getUint32(at, true),
       offset: word(at + (wide ? 8 : 4)),
@@ -101,25 +150,82 @@ export function parseElf(file: NamedFile): ElfFile {
       throw badKernel(file, "one of its segments is bigger in the file than in memory");
     }
     if (segment.type === PT_NOTE) {
-      const align = word(at + (wide ? 48 : 28)) === 8 ? 8 : 4;
-      readNotes(bytes.subarray(segment.offset, segment.offset + segment.fileBytes), align, notes);
+      noteRanges.push({ ...segment, bytes: segment.fileBytes, align: word(at + (wide ? 48 : 28)) });
     }
   }
-  return { file, bits: wide ? 64 : 32, entry, segments, notes };
+  let found = readNotes(bytes, wide, noteRanges);
+  // Xen's own loader looks at sections when segments have no note for it
+  if (!found.notes.some(isXen) && fitsIn(bytes, sections) && sections.entryBytes >= (wide ? 64 : 40)) {
+    const ranges: NoteRange[] = [];
+    for (const at of entriesOf({ ...sections, count: Math.min(sections.count, MAX_HEADERS) })) {
+      if (view.getUint32(at + 4, true) !== SHT_NOTE) continue;
+      const range = {
+        offset: word(at + (wide ? 24 : 16)),
+        bytes: word(at + (wide ? 32 : 20)),
+        align: word(at + (wide ? 48 : 32)),
+      };
+      if (range.offset + range.bytes <= bytes.length) ranges.push(range);
+    }
+    const more = readNotes(bytes, wide, ranges);
+    if (more.notes.some(isXen)) found = more;
+  }
+  const entry = wide ? view.getBigUint64(24, true) : BigInt(view.getUint32(24, true));
+  return { file, bits: wide ? 64 : 32, entry, segments, notes: found.notes, notesBroken: found.broken };
 }
 
-function readNotes(bytes: Uint8Array, align: number, into: ElfNote[]): void {
+function fitsIn(bytes: Uint8Array, { offset, entryBytes, count }: HeaderTable): boolean {
+  return offset + count * entryBytes <= bytes.length;
+}
+
+function entriesOf({ offset, entryBytes, count }: HeaderTable): number[] {
+  return Array.from({ length: count }, (_, i) => offset + i * entryBytes);
+}
+
+const isXen = (note: ElfNote) => note.name === "Xen";
+
+/**
+ * Reads the notes of `ranges`. Files of 32 bits pad names and descriptors to 4 bytes. Those of 64 bits should pad to
+ * 8, and say so by their alignment; but most tools pad to 4 there too, also where the alignment is 8 because a linker
+ * put notes of both kinds together: what makes sense to the end wins, and then what has notes of Xen's.
+ */
+function readNotes(
+  bytes: Uint8Array,
+  wide: boolean,
+  ranges: readonly NoteRange[],
+): { readonly notes: ElfNote[]; readonly broken: boolean } {
+  const notes: ElfNote[] = [];
+  let broken = false;
+  for (const range of ranges) {
+    const part = bytes.subarray(range.offset, range.offset + range.bytes);
+    const readings = (wide && range.align === 8 ? [8, 4] as const : [4] as const).map((pad) =>
+      readPadded(part, pad)
+    );
+    const score = ({ notes, broken }: typeof readings[number]) =>
+      (broken ? 0 : 2) + (notes.some(isXen) ? 1 : 0);
+    const best = readings.reduce((a, b) => score(b) > score(a) ? b : a);
+    broken ||= best.broken;
+    for (const note of best.notes.slice(0, MAX_NOTES - notes.length)) notes.push(note);
+  }
+  return { notes, broken };
+}
+
+/** Reads notes whose parts are padded to `pad` bytes; stops where one does not fit. */
+function readPadded(bytes: Uint8Array, pad: 4 | 8): { readonly notes: ElfNote[]; readonly broken: boolean } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const round = (n: number) => Math.ceil(n / align) * align;
-  for (let at = 0; at + 12 <= bytes.length;) {
+  const round = (n: number) => Math.ceil(n / pad) * pad;
+  const notes: ElfNote[] = [];
+  let at = 0;
+  while (at + 12 <= bytes.length) {
+    if (notes.length === MAX_NOTES) return { notes, broken: true };
     const nameBytes = view.getUint32(at, true);
     const descBytes = view.getUint32(at + 4, true);
     const desc = round(at + 12 + nameBytes);
-    if (desc + descBytes > bytes.length) return;
-    const name = latin1(bytes.subarray(at + 12, at + 12 + nameBytes));
-    into.push({ name, type: view.getUint32(at + 8, true), desc: bytes.subarray(desc, desc + descBytes) });
+    if (desc + descBytes > bytes.length) return { notes, broken: true };
+    const name = latin1(bytes.subarray(at + 12, at + 12 + Math.min(nameBytes, MAX_NAME_BYTES)));
+    notes.push({ name, type: view.getUint32(at + 8, true), desc: bytes.subarray(desc, desc + descBytes) });
     at = round(desc + descBytes);
   }
+  return { notes, broken: bytes.subarray(at).some((byte) => byte !== 0) };
 }
 
 /** Text up to the first NUL. */
@@ -128,16 +234,22 @@ function latin1(bytes: Uint8Array): string {
   return new TextDecoder("latin1").decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
-/** Value of the Xen note `type` as a number of 1 to 8 bytes; undefined when there is none. */
+/**
+ * Value of the Xen note `type`, a number of 1, 2, 4 or 8 bytes; undefined when there is none. Of several the last one
+ * counts, as in Xen.
+ */
 export function xenNoteNumber(elf: ElfFile, type: number): bigint | undefined {
-  const note = elf.notes.find((n) => n.name === "Xen" && n.type === type);
-  if (note === undefined || note.desc.length === 0 || note.desc.length > 8) return undefined;
+  const note = elf.notes.findLast((n) => isXen(n) && n.type === type);
+  if (note === undefined) return undefined;
+  if (![1, 2, 4, 8].includes(note.desc.length)) {
+    throw badKernel(elf.file, `its Xen note ${type} has ${note.desc.length} bytes: it takes 4 or 8`);
+  }
   return note.desc.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }
 
 /** Value of the Xen note `type` as text; undefined when there is none. */
 export function xenNoteString(elf: ElfFile, type: number): string | undefined {
-  const note = elf.notes.find((n) => n.name === "Xen" && n.type === type);
+  const note = elf.notes.findLast((n) => isXen(n) && n.type === type);
   return note && latin1(note.desc);
 }
 
@@ -145,17 +257,20 @@ export function xenNoteString(elf: ElfFile, type: number): string | undefined {
 export function loadElfSegments(plan: BootPlan, elf: ElfFile): void {
   const loads = elf.segments.filter((s) => s.type === PT_LOAD && s.memoryBytes > 0);
   if (loads.length === 0) throw badKernel(elf.file, "it has nothing to load");
+  for (const [i, { paddr, memoryBytes }] of loads.entries()) {
+    plan.take(paddr, memoryBytes, `segment ${i + 1} of kernel "${elf.file.name}"`);
+  }
   for (const { paddr, memoryBytes, offset, fileBytes } of loads) {
-    plan.take(paddr, memoryBytes, `kernel "${elf.file.name}"`);
     plan.write(paddr, elf.file.bytes.subarray(offset, offset + fileBytes), memoryBytes);
   }
 }
 
-/** Fails unless physical address `entry` lies in a loaded segment. */
-export function checkEntry(elf: ElfFile, entry: number): number {
+/** Fails unless physical address `entry` lies in a loaded segment; returns it as a number. */
+export function checkEntry(elf: ElfFile, entry: bigint): number {
+  const address = Number(entry);
   const inside = elf.segments.some((s) =>
-    s.type === PT_LOAD && entry >= s.paddr && entry < s.paddr + s.memoryBytes
+    s.type === PT_LOAD && address >= s.paddr && address < s.paddr + s.memoryBytes
   );
   if (!inside) throw badKernel(elf.file, `its entry point ${hex(entry)} is in none of its segments`);
-  return entry;
+  return address;
 }

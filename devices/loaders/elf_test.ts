@@ -39,7 +39,12 @@ Deno.test("parseElf refuses other files with one clear line", () => {
     [good.subarray(0, 100), "it is a truncated ELF file"],
     [good.subarray(0, good.length - 1), "it is a truncated ELF file"],
     [patched(5, 2), "it is not a little-endian ELF file of 32 or 64 bits"],
-    [patched(18, 183), "it is an ELF file for another machine (e_machine 183)"],
+    [patched(18, 183), "it is an ELF file for 64-bit ARM (e_machine 183), not for x86"],
+    [patched(18, 0xff, 0x7f), "it is an ELF file for another machine (e_machine 32767), not for x86"],
+    [patched(16, 1), "it is an object file (ET_REL): link it to an executable first"],
+    [patched(16, 4), "it is a core dump (ET_CORE), not an executable"],
+    [patched(56, 0), "it has no program headers: link it to an executable first"],
+    [patched(56, 0, 8), "it has 2048 program headers, more than 1024"],
     [patched(54, 8), "its program headers are malformed"],
     [patched(32, 0, 0, 0, 0, 0, 0, 0, 0x7f), "it is a truncated ELF file"],
   ];
@@ -67,6 +72,100 @@ Deno.test("parseElf answers any damaged file with a result or a ConfigError", ()
     }
   }
   assertEquals(refused > 100 && refused < 3000, true, `${refused}`);
+});
+
+/** A note: name "Xen", or another; name and descriptor padded to `pad` bytes. */
+function note(type: number, desc: readonly number[], pad: number, name = "Xen"): number[] {
+  const text = [...name, "\0"].map((c) => c.charCodeAt(0));
+  const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
+  const out = [...u32(text.length), ...u32(desc.length), ...u32(type), ...text];
+  while (out.length % pad !== 0) out.push(0);
+  out.push(...desc);
+  while (out.length % pad !== 0) out.push(0);
+  return out;
+}
+const ENTRY = [0x10, 0, 0x10, 0];
+/** The property of .note.gnu.property, which is what makes linkers align to 8. */
+const PROPERTY = [2, 0, 0, 0xc0, 4, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+const NOTE_CASES:
+  readonly (readonly [string, 32 | 64, { notes: readonly number[]; align: number; inSection?: boolean }])[] =
+    [
+      ["32 bits, alignment 4", 32, { notes: [...note(17, [1, 2, 3], 4), ...note(18, ENTRY, 4)], align: 4 }],
+      ["32 bits, alignment 8, which pads by 4", 32, {
+        notes: [...note(17, [1, 0, 0, 0], 4), ...note(18, ENTRY, 4)],
+        align: 8,
+      }],
+      ...[0, 1, 4, 16].map((align) =>
+        [`64 bits, alignment ${align}, which pads by 4`, 64, {
+          notes: [...note(17, [1, 0, 0, 0], 4), ...note(18, ENTRY, 4)],
+          align,
+        }] as const
+      ),
+      ["64 bits, padded by 8", 64, {
+        notes: [...note(17, [1, 0, 0, 0], 8), ...note(18, ENTRY, 8)],
+        align: 8,
+      }],
+      ["64 bits, alignment 8 but padded by 4", 64, {
+        notes: [...note(17, [1, 0, 0, 0], 4), ...note(18, ENTRY, 4)],
+        align: 8,
+      }],
+      ["64 bits, a property padded by 8 and then notes padded by 4", 64, {
+        notes: [...note(5, PROPERTY, 8, "GNU"), ...note(6, [0x78, 0], 4), ...note(18, ENTRY, 4)],
+        align: 8,
+      }],
+      ["an entry of 8 bytes", 64, { notes: note(18, [...ENTRY, 0, 0, 0, 0], 4), align: 4 }],
+      ["several entries, of which the last counts", 64, {
+        notes: [...note(18, [1, 2, 3, 4], 4), ...note(18, ENTRY, 4)],
+        align: 4,
+      }],
+      ["a section but no segment, 32 bits", 32, { notes: note(18, ENTRY, 4), align: 4, inSection: true }],
+      ["a section but no segment, 64 bits", 64, {
+        notes: [...note(17, [1, 0, 0, 0], 4), ...note(18, ENTRY, 4)],
+        align: 8,
+        inSection: true,
+      }],
+    ];
+for (const [name, bits, recipe] of NOTE_CASES) {
+  Deno.test(`parseElf finds the PVH entry in notes with ${name}`, () => {
+    const elf = parseElf({ name: "k", bytes: makeElf({ bits, ...recipe }) });
+    assertEquals([xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY), elf.notesBroken], [0x10_0010n, false]);
+  });
+}
+
+Deno.test("parseElf says that notes are broken which lie about their sizes, and reads those before", () => {
+  const lies: number[][] = [
+    [0xff, 0xff, 0xff, 0xff, 4, 0, 0, 0, 18, 0, 0, 0],
+    [4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0],
+    [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0, 1],
+    [1, 2, 3],
+  ];
+  for (const align of [4, 8]) {
+    const good = note(18, ENTRY, align);
+    for (const lie of lies) {
+      const parse = (notes: number[]) => parseElf({ name: "k", bytes: makeElf({ bits: 64, notes, align }) });
+      assertEquals(parse(lie).notesBroken, true);
+      const elf = parse([...good, ...lie]);
+      assertEquals([xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY), elf.notesBroken], [0x10_0010n, true]);
+    }
+  }
+});
+
+Deno.test("an entry note of an odd size is refused", () => {
+  for (const length of [0, 3, 5, 9]) {
+    const notes = note(18, new Array(length).fill(0), 4);
+    const elf = parseElf({ name: "k", bytes: makeElf({ bits: 64, notes, align: 4 }) });
+    assertThrows(
+      () => xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY),
+      ConfigError,
+      `its Xen note 18 has ${length} bytes: it takes 4 or 8`,
+    );
+  }
+});
+
+Deno.test("parseElf takes no more notes than any kernel has, however many a file claims", () => {
+  const notes = new Array(5000).fill(note(1, [], 4, "A")).flat();
+  const elf = parseElf({ name: "k", bytes: makeElf({ bits: 64, notes, align: 4 }) });
+  assertEquals([elf.notes.length, elf.notesBroken], [4096, true]);
 });
 
 const vmlinux = guestFile("cloud/vmlinux");

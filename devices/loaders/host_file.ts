@@ -3,6 +3,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { MiB } from "../../cpu/base/bits.ts";
 import { formatSize } from "../../cpu/base/sizes.ts";
+import { BoundedOutput } from "./compression/bounded_output.ts";
 import { MAX_RAM_BYTES } from "./memory_map.ts";
 import type { NamedFile } from "./named_file.ts";
 
@@ -39,7 +40,9 @@ async function download(url: URL): Promise<Uint8Array> {
     await response.body?.cancel();
     throw new ConfigError(`the server says ${response.status} ${response.statusText}`);
   }
-  return new Uint8Array(await response.arrayBuffer());
+  const output = new BoundedOutput(MAX_STREAM_BYTES, `it has more than ${formatSize(MAX_STREAM_BYTES)}`);
+  for await (const chunk of response.body ?? []) output.push(chunk);
+  return output.bytes();
 }
 
 /** Reads to the end, whatever the size promises: it is 0 for pipes and devices, which may have no end. */

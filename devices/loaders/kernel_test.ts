@@ -176,6 +176,32 @@ Deno.test("a vmlinux without a PVH note starts at startup_64 with boot_params", 
   assertEquals(cString(view, view.getUint32(zero + 0x228, true)), "console=hvc0");
 });
 
+/** Two PT_LOADs, the second 32 bytes into the first. */
+function overlapping(): Uint8Array {
+  const bytes = makeElf({ bits: 64, phys32Entry: 0x10_0010 });
+  const view = new DataView(bytes.buffer);
+  const [first, second] = [64, 64 + 56]; // program headers: PT_NOTE, PT_LOAD
+  const load = bytes.slice(second, second + 56);
+  bytes.set(load, first);
+  bytes.set(load, second);
+  view.setBigUint64(second + 24, 0x10_0020n, true);
+  view.setBigUint64(second + 40, 4096n, true);
+  view.setUint32(first + 0, 1, true);
+  // the note is found as a section
+  const notesAt = 64 + 2 * 56;
+  const notesBytes = bytes.length - 64 - notesAt;
+  const withSection = new Uint8Array(bytes.length + 64);
+  withSection.set(bytes);
+  const out = new DataView(withSection.buffer);
+  out.setBigUint64(40, BigInt(bytes.length), true);
+  out.setUint16(58, 64, true);
+  out.setUint16(60, 1, true);
+  out.setUint32(bytes.length + 4, 7, true);
+  out.setBigUint64(bytes.length + 24, BigInt(notesAt), true);
+  out.setBigUint64(bytes.length + 32, BigInt(notesBytes), true);
+  return withSection;
+}
+
 const pvh = (recipe = {}) => file("k", makeElf({ bits: 64, phys32Entry: 0x10_0010, ...recipe }));
 const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
   [
@@ -211,7 +237,67 @@ const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
   [
     "a kernel in the VGA hole",
     { ...base, kernel: pvh({ paddr: 0xa_0000, phys32Entry: 0xa_0000 }) },
-    "Cannot place kernel",
+    'Cannot place segment 1 of kernel "k" at 0xa0000..0xa2000: video memory at 0xa0000..0xe0000 is in the way',
+  ],
+  [
+    "a segment at the end of the hole below 1 MiB",
+    { ...base, kernel: pvh({ paddr: 0xf_f000, phys32Entry: 0xf_f000 }) },
+    "at 0xff000..0x101000: the area of ACPI tables and BIOS at 0xe0000..0x100000 is in the way",
+  ],
+  [
+    "a segment over interrupt vectors",
+    { ...base, kernel: pvh({ paddr: 0, phys32Entry: 0 }) },
+    "the area of interrupt vectors and BIOS data at 0x0..0x1000 is in the way",
+  ],
+  [
+    "segments that overlap",
+    { ...base, kernel: file("k", overlapping()) },
+    'Cannot place segment 2 of kernel "k" at 0x100020..0x101020: segment 1 of kernel "k" at 0x100000..0x102000 is',
+  ],
+  [
+    "a segment above 4 GiB",
+    { ...base, kernel: pvh({ paddr: 0x1_0000_0000 }) },
+    "RAM never reaches beyond 0xc0000000, link it lower",
+  ],
+  [
+    "a segment that wraps around",
+    { ...base, kernel: pvh({ paddr: -4096 }) },
+    "RAM never reaches beyond 0xc0000000, link it lower",
+  ],
+  [
+    "a segment bigger in the file than in memory",
+    { ...base, kernel: pvh({ memoryBytes: 63 }) },
+    "one of its segments is bigger in the file than in memory",
+  ],
+  [
+    "a PVH entry above 4 GiB",
+    {
+      ...base,
+      kernel: pvh({
+        notes: [4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0, 0, 0, 16, 0, 1, 0, 0, 0],
+      }),
+    },
+    "its PVH entry point 0x100100000 is above 4 GiB",
+  ],
+  [
+    "an ELF whose notes lie",
+    { ...base, kernel: pvh({ notes: [4, 0, 0, 0, 0xff, 0xff, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6e, 0] }) },
+    "it has no PVH entry point (XEN_ELFNOTE_PHYS32_ENTRY); some of its notes are malformed",
+  ],
+  [
+    "a command line with a NUL",
+    { ...base, cmdline: "a\0b", kernel: pvh() },
+    "Cannot pass a command line with a NUL in it",
+  ],
+  [
+    "a command line that a Linux would cut, by PVH",
+    { ...base, cmdline: "x".repeat(2048), kernel: pvh({ guestOs: "linux" }) },
+    "Cannot pass a command line of 2048 bytes: the kernel takes 2047",
+  ],
+  [
+    "a command line that fills low memory",
+    { ...base, cmdline: "x".repeat(RAM), kernel: pvh() },
+    "Cannot place hvm_start_info: no",
   ],
   [
     "an initrd that does not fit",
@@ -223,11 +309,47 @@ const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
     { ...base, kernel: file("k", makeBzImage().subarray(0, 3000)) },
     "it is truncated: 3000 bytes of 5120",
   ],
+  ...[0x0200, 0x0201, 0x0202, 0x0204, 0x0205, 0x0105].map((version): typeof refusals[number] => [
+    `boot protocol ${version.toString(16)}`,
+    { ...base, kernel: file("k", makeBzImage((v) => v.setUint16(0x206, version, true))) },
+    "is older than 2.06: it starts in real mode, which is not there yet",
+  ]),
+  [
+    "a loader that calls itself a bzImage (ipxe.lkrn: protocol 2.07, no 32-bit entry)",
+    {
+      ...base,
+      kernel: file("k", makeBzImage((v) => (v.setUint16(0x206, 0x0207, true), v.setUint32(0x214, 0, true)))),
+    },
+    "it has no 32-bit entry point (boot protocol 2.07): it starts in real mode, which is not there yet",
+  ],
+  [
+    "a boot sector",
+    { ...base, kernel: file("k", Uint8Array.from({ length: 512 }, (_, i) => [0x55, 0xaa][i - 510] ?? 0)) },
+    "it is a boot sector or a kernel before boot protocol 2.00, and starts in real mode",
+  ],
+  [
+    "an initramfs as kernel",
+    { ...base, kernel: file("k", new TextEncoder().encode("070701" + "0".repeat(600))) },
+    "it is neither a bzImage nor an ELF file: it is a cpio archive: give it as initrd",
+  ],
+  [
+    "a header that ends early",
+    { ...base, kernel: file("k", makeBzImage().subarray(0, 0x220)) },
+    "it is truncated: 544 bytes",
+  ],
+  [
+    "gzip of garbage",
+    {
+      ...base,
+      kernel: file("k", Uint8Array.from({ length: 600 }, (_, i) => [0x1f, 0x8b, 8][i] ?? i & 0xff)),
+    },
+    'Cannot load kernel "k": bad gzip data: ',
+  ],
   ["a zImage", { ...base, kernel: file("k", makeBzImage((v) => v.setUint8(0x211, 0))) }, "it is a zImage"],
   [
     "an old boot protocol",
     { ...base, kernel: file("k", makeBzImage((v) => v.setUint16(0x206, 0x0203, true))) },
-    "its boot protocol 2.3 is older than 2.6",
+    "its boot protocol 2.03 is older than 2.06: it starts in real mode, which is not there yet",
   ],
   [
     "a bzImage bigger than RAM",
@@ -280,6 +402,33 @@ Deno.test("loadKernel answers any damaged bzImage header with a result or a Conf
     }
   }
   assert(refused > 50 && refused < 500, `${refused}`);
+});
+
+Deno.test("loadKernel answers any damaged ELF file with a result or a ConfigError", async () => {
+  const { memory } = rig();
+  let seed = 11;
+  const random = (n: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * n);
+  };
+  let refused = 0;
+  for (let i = 0; i < 1000; i++) {
+    const bytes = makeElf({
+      bits: i & 1 ? 64 : 32,
+      phys32Entry: 0x10_0010,
+      align: i & 2 ? 8 : 4,
+      inSection: (i & 4) !== 0,
+    });
+    for (let n = 0; n <= i % 4; n++) bytes[4 + random(bytes.length - 4)] = random(256);
+    try {
+      await loadKernel(memory, { ...base, kernel: file("k", bytes) });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      assertEquals(error.message.includes("\n"), false, error.message);
+      refused++;
+    }
+  }
+  assert(refused > 100 && refused < 1000, `${refused}`);
 });
 
 const cloud = guestFile("cloud/vmlinuz");

@@ -7,14 +7,13 @@
  * @module
  */
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
-import { ConfigError } from "../../cpu/base/assert.ts";
 import { MiB } from "../../cpu/base/bits.ts";
 import * as b from "./bzimage.ts";
 import { checkEntry, type ElfFile, loadElfSegments, parseElf } from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
 import { BootPlan } from "./memory_map.ts";
 import { badKernel } from "./named_file.ts";
-import type { BootOptions } from "./pvh.ts";
+import { type BootOptions, encodeCommandLine, isLinux, LINUX_CMDLINE_SIZE } from "./pvh.ts";
 
 // boot_params, besides the setup header.
 export const ACPI_RSDP_ADDR = 0x070;
@@ -26,9 +25,8 @@ const BOOT_PARAMS_BYTES = 4096;
 const LOADER_UNDEFINED = 0xff; // TYPE_OF_LOADER of a loader without a number
 /** Distance of the 64-bit entry from the 32-bit one. */
 export const ENTRY_64_OFFSET = 0x200;
-/** Initrd limit and command line size of a vmlinux that came without a setup header (Linux's own defaults). */
+/** Initrd limit of a vmlinux that came without a setup header (Linux's own default). */
 const DEFAULT_INITRD_ADDR_MAX = 0x7fff_ffff;
-const DEFAULT_CMDLINE_SIZE = 2047;
 
 /** What the setup header of a kernel adds to the options. */
 type HeaderLimits = Pick<b.SetupHeader, "raw" | "initrdAddrMax" | "cmdlineSize" | "code32Start">;
@@ -53,14 +51,7 @@ export function loadBzImage(memory: GuestMemory, options: BootOptions & { entry?
 
 /** True when `elf` is a 64-bit Linux kernel. */
 export function isLinuxVmlinux(elf: ElfFile): boolean {
-  return elf.bits === 64 && elf.entry < 2n ** 32n &&
-    elf.notes.some((n) =>
-      n.name === "Linux" || (n.name === "Xen" && n.type === 6 && startsWith(n.desc, "linux"))
-    );
-}
-
-function startsWith(bytes: Uint8Array, text: string): boolean {
-  return [...text].every((c, i) => bytes[i] === c.charCodeAt(0));
+  return elf.bits === 64 && elf.entry < 2n ** 32n && isLinux(elf);
 }
 
 /** Loads a 64-bit vmlinux; `header` of the bzImage it came out of, if it did. */
@@ -71,16 +62,16 @@ export function loadVmlinux(
   const { kernel, header } = options;
   const elf = parseElf(kernel);
   if (!isLinuxVmlinux(elf)) throw badKernel(kernel, "it is not a 64-bit Linux kernel");
-  const entry = checkEntry(elf, Number(elf.entry));
   const plan = new BootPlan(memory, options.e820);
   loadElfSegments(plan, elf);
+  const entry = checkEntry(elf, elf.entry);
   const bootParams = writeBootParams(
     plan,
     options,
     header ?? {
       raw: new Uint8Array(0),
       initrdAddrMax: DEFAULT_INITRD_ADDR_MAX,
-      cmdlineSize: DEFAULT_CMDLINE_SIZE,
+      cmdlineSize: LINUX_CMDLINE_SIZE,
       code32Start: 0,
     },
   );
@@ -99,12 +90,7 @@ function writeBootParams(plan: BootPlan, options: BootOptions, header: HeaderLim
   view.setUint8(b.LOADFLAGS, view.getUint8(b.LOADFLAGS) | b.LOADED_HIGH);
   view.setUint32(b.CODE32_START, header.code32Start, true);
 
-  const cmdline = new TextEncoder().encode(options.cmdline + "\0");
-  if (cmdline.length - 1 > header.cmdlineSize) {
-    throw new ConfigError(
-      `Cannot pass a command line of ${cmdline.length - 1} bytes: the kernel takes ${header.cmdlineSize}`,
-    );
-  }
+  const cmdline = encodeCommandLine(options.cmdline, header.cmdlineSize);
   const base = plan.allocate(BOOT_PARAMS_BYTES, "boot_params", { max: 1 * MiB });
   const cmdlineAt = plan.allocate(cmdline.length, "the command line", { max: 1 * MiB });
   plan.write(cmdlineAt, cmdline);

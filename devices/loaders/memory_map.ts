@@ -77,6 +77,13 @@ export function writeBiosDataArea(memory: GuestMemory): void {
   view.setUint16(0x13, LOW_RAM_END / KiB, true); // KiB of conventional memory
 }
 
+/** What lies in the hole between conventional memory and 1 MiB, for messages. */
+const HOLE: readonly (MemoryRange & { readonly what: string })[] = [
+  { what: "the extended BIOS data area", start: LOW_RAM_END, end: 640 * KiB },
+  { what: "video memory", start: 640 * KiB, end: BIOS_AREA.start },
+  { what: "the area of ACPI tables and BIOS", ...BIOS_AREA },
+];
+
 /** Where {@linkcode BootPlan.allocate} looks. */
 export interface Placement {
   readonly align?: number;
@@ -89,7 +96,9 @@ export interface Placement {
 
 /** Hands out RAM for kernel, initrd and boot data, so that nothing overlaps. */
 export class BootPlan {
-  readonly #taken: MemoryRange[] = [{ start: 0, end: PAGE_SIZE }]; // interrupt vectors and BIOS data
+  readonly #taken: (MemoryRange & { readonly what: string })[] = [
+    { start: 0, end: PAGE_SIZE, what: "the area of interrupt vectors and BIOS data" },
+  ];
 
   constructor(readonly memory: GuestMemory, readonly e820: readonly E820Entry[]) {}
 
@@ -102,20 +111,20 @@ export class BootPlan {
     return this.e820.filter((e) => e.type === E820_RAM).map((e) => ({ start: e.addr, end: e.addr + e.size }));
   }
 
-  /** Claims [start, start+bytes) for `what`. */
+  /** Claims [start, start+bytes) for `what`, which wants to be there. */
   take(start: Gpa, bytes: number, what: string): Gpa {
     const end = start + bytes;
+    const cannot = (why: string) =>
+      new ConfigError(`Cannot place ${what} at ${hex(start)}..${hex(end)}: ${why}`);
+    const obstacle = [...this.#taken, ...HOLE].find((range) => start < range.end && end > range.start);
+    if (obstacle !== undefined) {
+      throw cannot(`${obstacle.what} at ${hex(obstacle.start)}..${hex(obstacle.end)} is in the way`);
+    }
+    if (end > MAX_RAM_BYTES) throw cannot(`RAM never reaches beyond ${hex(MAX_RAM_BYTES)}, link it lower`);
     if (!this.#ram().some((range) => start >= range.start && end <= range.end)) {
-      throw new ConfigError(
-        `Cannot place ${what} at ${hex(start)}..${hex(end)}: RAM ends at ${
-          hex(this.ramEnd)
-        }, give the guest more`,
-      );
+      throw cannot(`RAM ends at ${hex(this.ramEnd)}, give the guest more`);
     }
-    if (this.#taken.some((range) => start < range.end && end > range.start)) {
-      throw new ConfigError(`Cannot place ${what} at ${hex(start)}..${hex(end)}: it overlaps something else`);
-    }
-    this.#taken.push({ start, end });
+    this.#taken.push({ start, end, what });
     return start;
   }
 
@@ -136,10 +145,13 @@ export class BootPlan {
       candidates.push(start);
     }
     if (candidates.length === 0) {
-      throw new ConfigError(`Cannot place ${what}: no ${bytes} bytes of RAM are free below ${hex(max)}`);
+      const hint = max < this.ramEnd ? "where the kernel wants it" : "give the guest more";
+      throw new ConfigError(
+        `Cannot place ${what}: no ${bytes} bytes of RAM are free below ${hex(max)}, ${hint}`,
+      );
     }
     const start = top ? Math.max(...candidates) : Math.min(...candidates);
-    this.#taken.push({ start, end: start + size });
+    this.#taken.push({ start, end: start + size, what });
     return start;
   }
 

@@ -47,11 +47,29 @@ Deno.test("BootPlan refuses places that are taken, not RAM, or not there", () =>
   const plan = new BootPlan(new GuestMemory(4 * MiB), pcMemoryMap(4 * MiB));
   plan.take(0x10_0000, 0x1000, "kernel");
   const cases: [() => void, string][] = [
-    [() => plan.take(0x10_0fff, 1, "x"), "Cannot place x at 0x100fff..0x101000: it overlaps something else"],
-    [() => plan.take(0x9_f000, 0x1000, "x"), "Cannot place x at 0x9f000..0xa0000: RAM ends at 0x400000"],
+    [
+      () => plan.take(0x10_0fff, 1, "x"),
+      "Cannot place x at 0x100fff..0x101000: kernel at 0x100000..0x101000",
+    ],
+    [() => plan.take(0x9_f000, 0x1000, "x"), "the extended BIOS data area at 0x9fc00..0xa0000 is in the way"],
+    [() => plan.take(0xb_8000, 0x1000, "x"), "video memory at 0xa0000..0xe0000 is in the way"],
+    [
+      () => plan.take(0xf_f000, 0x2000, "x"),
+      "x at 0xff000..0x101000: kernel at 0x100000..0x101000 is in the way",
+    ],
+    [
+      () => plan.take(0xf_f000, 1, "x"),
+      "the area of ACPI tables and BIOS at 0xe0000..0x100000 is in the way",
+    ],
     [() => plan.take(0x3f_f000, 0x2000, "x"), "RAM ends at 0x400000, give the guest more"],
-    [() => plan.take(0, 16, "x"), "it overlaps something else"],
-    [() => plan.allocate(4 * MiB, "x"), "Cannot place x: no 4194304 bytes of RAM are free below 0x400000"],
+    [() => plan.take(3 * GiB, 1, "x"), "RAM never reaches beyond 0xc0000000, link it lower"],
+    [() => plan.take(2 ** 64, 4096, "x"), "RAM never reaches beyond 0xc0000000, link it lower"],
+    [() => plan.take(0, 16, "x"), "the area of interrupt vectors and BIOS data at 0x0..0x1000 is in the way"],
+    [
+      () => plan.allocate(4 * MiB, "x"),
+      "Cannot place x: no 4194304 bytes of RAM are free below 0x400000, give",
+    ],
+    [() => plan.allocate(MiB, "x", { max: MiB }), "are free below 0x100000, where the kernel wants it"],
   ];
   for (const [act, message] of cases) assertThrows(act, ConfigError, message);
 });

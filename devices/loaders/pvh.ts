@@ -7,10 +7,20 @@
  * boot it as an HVM domain use the Linux protocol of `linux.ts`.
  * @module
  */
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { layout } from "../../cpu/base/layout.ts";
-import type { Gpa } from "../../cpu/base/bits.ts";
+import { type Gpa, hex } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
-import { checkEntry, loadElfSegments, parseElf, XEN_ELFNOTE_PHYS32_ENTRY, xenNoteNumber } from "./elf.ts";
+import {
+  checkEntry,
+  type ElfFile,
+  loadElfSegments,
+  parseElf,
+  XEN_ELFNOTE_GUEST_OS,
+  XEN_ELFNOTE_PHYS32_ENTRY,
+  xenNoteNumber,
+  xenNoteString,
+} from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
 import { BootPlan, type E820Entry } from "./memory_map.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
@@ -42,22 +52,50 @@ export interface BootOptions {
   readonly rsdp?: Gpa | undefined;
 }
 
-/** True when `file` is an ELF file that starts by PVH. */
-export function hasPvhEntry(file: NamedFile): boolean {
-  return xenNoteNumber(parseElf(file), XEN_ELFNOTE_PHYS32_ENTRY) !== undefined;
+/** Longest command line of a Linux for x86 that nobody has asked (COMMAND_LINE_SIZE - 1). */
+export const LINUX_CMDLINE_SIZE = 2047;
+
+/** The command line as the guest reads it: with a NUL at its end. `limit`: bytes the kernel takes before that. */
+export function encodeCommandLine(cmdline: string, limit = Infinity): Uint8Array {
+  if (cmdline.includes("\0")) {
+    throw new ConfigError("Cannot pass a command line with a NUL in it: it would end there");
+  }
+  const bytes = new TextEncoder().encode(cmdline + "\0");
+  if (bytes.length - 1 > limit) {
+    throw new ConfigError(
+      `Cannot pass a command line of ${bytes.length - 1} bytes: the kernel takes ${limit}`,
+    );
+  }
+  return bytes;
+}
+
+/** True when `elf` says that it is a Linux kernel. */
+export function isLinux(elf: ElfFile): boolean {
+  return elf.notes.some((n) => n.name === "Linux") ||
+    xenNoteString(elf, XEN_ELFNOTE_GUEST_OS)?.startsWith("linux") === true;
 }
 
 /** Loads everything into RAM; returns how the boot CPU starts. */
-export function loadPvh(memory: GuestMemory, options: BootOptions): EntryState {
+export function loadPvh(
+  memory: GuestMemory,
+  options: BootOptions & { cmdlineSize?: number | undefined },
+): EntryState {
   const { kernel, initrd, e820 } = options;
   const elf = parseElf(kernel);
   const note = xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY);
-  if (note === undefined) throw badKernel(kernel, "it has no PVH entry point (XEN_ELFNOTE_PHYS32_ENTRY)");
-  const entry = checkEntry(elf, Number(note & 0xffff_ffffn));
+  if (note === undefined) {
+    const broken = elf.notesBroken ? "; some of its notes are malformed" : "";
+    throw badKernel(kernel, `it has no PVH entry point (XEN_ELFNOTE_PHYS32_ENTRY)${broken}`);
+  }
+  if (note >= 2n ** 32n) {
+    throw badKernel(kernel, `its PVH entry point ${hex(note)} is above 4 GiB, where 32-bit code cannot be`);
+  }
   const plan = new BootPlan(memory, e820);
   loadElfSegments(plan, elf);
+  const entry = checkEntry(elf, note);
 
-  const cmdline = new TextEncoder().encode(options.cmdline + "\0");
+  const limit = options.cmdlineSize ?? (isLinux(elf) ? LINUX_CMDLINE_SIZE : undefined);
+  const cmdline = encodeCommandLine(options.cmdline, limit);
   const modlistAt = hvm_start_info.size;
   const memmapAt = modlistAt + hvm_modlist_entry.size;
   const cmdlineAt = memmapAt + e820.length * hvm_memmap_table_entry.size;

@@ -26,6 +26,7 @@ import { requestShutdown } from "../../xen/xenstore/domain.ts";
 import { Board } from "./board.ts";
 import type { EntryState, SegmentState } from "../loaders/entry_state.ts";
 import { isBzImage } from "../loaders/bzimage.ts";
+import { unpackKernel } from "../loaders/decompress.ts";
 import { loadKernel } from "../loaders/kernel.ts";
 import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import type { ExitInfo, MachineOptions, MachineStats, MachineType } from "./machine_options.ts";
@@ -122,8 +123,9 @@ export class Machine {
 
   /** Builds the machine and loads the kernel. Rejects with ConfigError for input that cannot work. */
   static async create(options: MachineOptions): Promise<Machine> {
-    const type = options.type ?? (isBzImage(options.kernel.bytes) ? "hvm" : "pvh");
-    const machine = new Machine(options, type);
+    const kernel = await unpackKernel(options.kernel);
+    const type = options.type ?? (isBzImage(kernel.bytes) ? "hvm" : "pvh");
+    const machine = new Machine({ ...options, kernel }, type);
     await machine.#load();
     return machine;
   }

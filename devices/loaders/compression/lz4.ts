@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
 /**
- * LZ4: the legacy frame that Linux kernels are packed in. Rules: LZ4 frame format ("Legacy frame") and LZ4 block
- * format. Bad data ends in a {@linkcode ConfigError}, never past a bound.
+ * LZ4: the legacy frame that Linux kernels are packed in, and the frame of today's lz4(1). Rules: LZ4 frame format 1.6.1
+ * and LZ4 block format. Bad data ends in a {@linkcode ConfigError}, never past a bound. Checksums are not verified.
+ * Not done: dictionaries, several frames.
  * @module
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
 
 /** First bytes of a legacy frame. */
 export const LZ4_LEGACY_MAGIC = [0x02, 0x21, 0x4c, 0x18] as const;
+/** First bytes of a frame. */
+export const LZ4_FRAME_MAGIC = [0x04, 0x22, 0x4d, 0x18] as const;
 const MIN_MATCH = 4;
+// FLG byte of a frame
+const FLG_DICTIONARY = 1 << 0;
+const FLG_CONTENT_SIZE = 1 << 3;
+const FLG_BLOCK_CHECKSUM = 1 << 4;
+const FLG_INDEPENDENT = 1 << 5;
+/** Top bit of a block's size: it is stored as it is. */
+const STORED = 0x8000_0000;
 
 const corrupt = (why: string) => new ConfigError(`Cannot decompress LZ4 data: ${why}`);
 
@@ -29,8 +39,91 @@ export function decodeLz4Legacy(input: Uint8Array, outputBytes: number): Uint8Ar
   return output;
 }
 
-/** Decodes one block to `output` at `start`; returns the position after it. Matches stay inside the block. */
-export function decodeBlock(input: Uint8Array, output: Uint8Array, start: number): number {
+/** One block of a frame. */
+interface Block {
+  readonly bytes: Uint8Array;
+  readonly stored: boolean;
+}
+
+/** Decodes a frame of either kind whose length nobody has announced, if it is no more than `limit` bytes. */
+export function decodeLz4(input: Uint8Array, limit: number): Uint8Array<ArrayBuffer> {
+  const legacy = LZ4_LEGACY_MAGIC.every((byte, i) => input[i] === byte);
+  const { blocks, independent } = legacy ? legacyBlocks(input) : frameBlocks(input);
+  let total = 0;
+  for (const { bytes, stored } of blocks) {
+    total += stored ? bytes.length : measureBlock(bytes);
+    if (total > limit) throw corrupt(`more than ${limit} bytes of output`);
+  }
+  const output = new Uint8Array(total);
+  let to = 0;
+  for (const { bytes, stored } of blocks) {
+    if (stored) output.set(bytes, to), to += bytes.length;
+    else to = decodeBlock(bytes, output, to, independent ? to : 0);
+  }
+  return output;
+}
+
+function legacyBlocks(input: Uint8Array): { blocks: Block[]; independent: boolean } {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  const blocks: Block[] = [];
+  for (let at = LZ4_LEGACY_MAGIC.length; at < input.length;) {
+    if (at + 4 > input.length) throw corrupt("input is truncated");
+    const length = view.getUint32(at, true);
+    at += 4;
+    if (length > input.length - at) throw corrupt("input is truncated");
+    blocks.push({ bytes: input.subarray(at, at + length), stored: false });
+    at += length;
+  }
+  return { blocks, independent: true };
+}
+
+function frameBlocks(input: Uint8Array): { blocks: Block[]; independent: boolean } {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  if (input.length < 11) throw corrupt("input is truncated");
+  const flags = view.getUint8(4);
+  if (flags >> 6 !== 1) throw corrupt("unknown version of the frame format");
+  if (flags & FLG_DICTIONARY) throw corrupt("it needs a dictionary");
+  const blocks: Block[] = [];
+  // magic, FLG, BD, content size if any, header checksum
+  for (let at = 6 + (flags & FLG_CONTENT_SIZE ? 8 : 0) + 1;;) {
+    if (at + 4 > input.length) throw corrupt("input is truncated");
+    const size = view.getUint32(at, true);
+    if (size === 0) break; // the end mark
+    const length = size % STORED;
+    at += 4;
+    if (length > input.length - at) throw corrupt("input is truncated");
+    blocks.push({ bytes: input.subarray(at, at + length), stored: size >= STORED });
+    at += length + (flags & FLG_BLOCK_CHECKSUM ? 4 : 0);
+  }
+  return { blocks, independent: (flags & FLG_INDEPENDENT) !== 0 };
+}
+
+/** How many bytes a block decodes to; its matches are not looked at. */
+function measureBlock(input: Uint8Array): number {
+  let total = 0;
+  let at = 0;
+  const more = (nibble: number) => {
+    let length = nibble;
+    for (let byte = nibble === 15 ? 255 : 0; byte === 255; length += byte) {
+      if (at >= input.length) throw corrupt("input is truncated");
+      byte = input[at++] as number;
+    }
+    return length;
+  };
+  while (at < input.length) {
+    const token = input[at++] as number;
+    const literals = more(token >> 4);
+    total += literals;
+    at += literals;
+    if (at >= input.length) break; // the last sequence has no match
+    at += 2;
+    total += more(token & 15) + MIN_MATCH;
+  }
+  return total;
+}
+
+/** Decodes one block to `output` at `start`; returns the position after it. Matches reach back to `oldest` at most. */
+export function decodeBlock(input: Uint8Array, output: Uint8Array, start: number, oldest = start): number {
   let to = start;
   for (let at = 0; at < input.length;) {
     const token = input[at++] as number;
@@ -62,7 +155,7 @@ export function decodeBlock(input: Uint8Array, output: Uint8Array, start: number
         length += byte;
       } while (byte === 255);
     }
-    if (offset === 0 || offset > to - start) throw corrupt("match before the start");
+    if (offset === 0 || offset > to - oldest) throw corrupt("match before the start");
     if (length > output.length - to) throw corrupt("more output than announced");
     if (offset >= length && length > 16) output.copyWithin(to, to - offset, to - offset + length);
     else for (let i = 0; i < length; i++) output[to + i] = output[to + i - offset] as number;

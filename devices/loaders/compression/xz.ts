@@ -11,6 +11,7 @@ import { decodeLzma2, LzmaDecoder } from "./lzma.ts";
 
 /** First bytes of an .xz stream. */
 export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] as const;
+const FOOTER_MAGIC = 0x5a59; // "YZ"
 const FILTER_X86 = 0x04;
 const FILTER_LZMA2 = 0x21;
 const CHECK_CRC32 = 0x01;
@@ -64,25 +65,46 @@ export function decodeXz(input: Uint8Array, outputBytes: number): Uint8Array<Arr
   return output;
 }
 
+/** How many bytes `input` decodes to, as its index says; nothing is checked but that there is an index. */
+export function xzOutputBytes(input: Uint8Array): number {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  if (input.length < 32 || view.getUint16(input.length - 2, true) !== FOOTER_MAGIC) {
+    throw corrupt("input is truncated");
+  }
+  const start = input.length - 12 - (view.getUint32(input.length - 8, true) + 1) * 4;
+  if (start < 12 || input[start] !== 0) throw corrupt("no index");
+  let at = start + 1;
+  const records = varint(input, () => at++);
+  let total = 0;
+  for (let i = 0; i < records && at < input.length; i++) {
+    varint(input, () => at++); // packed size
+    total += varint(input, () => at++);
+  }
+  return total;
+}
+
+/** Reads a number of 7 bits a byte, lowest first, of at most five bytes; `next` gives their places. */
+function varint(bytes: Uint8Array, next: () => number): number {
+  let value = 0;
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = bytes[next()] ?? 0;
+    value += (byte & 0x7f) * 2 ** shift;
+    if (byte < 0x80) break;
+  }
+  return value;
+}
+
 /** True when the block has the x86 filter in front of LZMA2. */
 function parseBlockHeader(header: Uint8Array): boolean {
   const flags = header[1] ?? 0;
   let at = 2;
-  const varint = () => {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = header[at++] ?? 0;
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) break;
-    }
-    return value;
-  };
-  if (flags & 0x40) varint(); // compressed size
-  if (flags & 0x80) varint(); // uncompressed size
+  const number = () => varint(header, () => at++);
+  if (flags & 0x40) number(); // compressed size
+  if (flags & 0x80) number(); // uncompressed size
   const filters: number[] = [];
   for (let i = 0; i <= (flags & 3); i++) {
-    const id = varint();
-    const propertyBytes = varint();
+    const id = number();
+    const propertyBytes = number();
     if (id === FILTER_X86 && propertyBytes !== 0) throw corrupt("x86 filter with an offset");
     filters.push(id);
     at += propertyBytes;

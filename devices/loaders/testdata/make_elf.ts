@@ -8,27 +8,36 @@ export interface ElfRecipe {
   readonly paddr?: number;
   readonly memoryBytes?: number;
   readonly guestOs?: string;
+  /** The content of the PT_NOTE, instead of what the others say. */
+  readonly notes?: readonly number[];
+  /** Alignment that it claims; default 4. */
+  readonly align?: number;
+  /** Makes it an SHT_NOTE section, with no PT_NOTE. */
+  readonly inSection?: boolean;
 }
 
 /** 64 bytes 1..64 at `paddr` (1 MiB), zeros after them. */
 export function makeElf(recipe: ElfRecipe): Uint8Array<ArrayBuffer> {
-  const { bits, paddr = 0x10_0000, memoryBytes = 8192, guestOs = "test" } = recipe;
+  const { bits, paddr = 0x10_0000, memoryBytes = 8192, guestOs = "test", align = 4, inSection = false } =
+    recipe;
   const wide = bits === 64;
-  const notes: number[] = [];
+  const notes: number[] = [...recipe.notes ?? []];
   const note = (type: number, desc: number[]) => {
     const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
     const pad = new Array((4 - (desc.length % 4)) % 4).fill(0);
     notes.push(...u32(4), ...u32(desc.length), ...u32(type), 0x58, 0x65, 0x6e, 0, ...desc, ...pad);
   };
-  note(6, [...guestOs, "\0"].map((c) => c.charCodeAt(0)));
-  if (recipe.phys32Entry !== undefined) {
+  if (recipe.notes === undefined) note(6, [...guestOs, "\0"].map((c) => c.charCodeAt(0)));
+  if (recipe.notes === undefined && recipe.phys32Entry !== undefined) {
     const e = recipe.phys32Entry;
     note(18, [e & 0xff, (e >>> 8) & 0xff, (e >>> 16) & 0xff, e >>> 24]);
   }
   const [ehsize, phsize] = wide ? [64, 56] : [52, 32];
   const noteAt = ehsize + 2 * phsize;
   const loadAt = noteAt + notes.length;
-  const bytes = new Uint8Array(loadAt + 64);
+  const sectionAt = loadAt + 64;
+  const shsize = wide ? 64 : 40;
+  const bytes = new Uint8Array(sectionAt + (inSection ? shsize : 0));
   const view = new DataView(bytes.buffer);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, wide ? 2 : 1, 1, 1]);
   const word = (at: number, value: number) =>
@@ -46,9 +55,18 @@ export function makeElf(recipe: ElfRecipe): Uint8Array<ArrayBuffer> {
     word(p + (wide ? 24 : 12), at);
     word(p + (wide ? 32 : 16), file);
     word(p + (wide ? 40 : 20), memory);
-    word(p + (wide ? 48 : 28), 4);
+    word(p + (wide ? 48 : 28), type === 4 ? align : 4);
   };
-  segment(0, 4, noteAt, 0, notes.length, notes.length);
+  if (inSection) {
+    word(wide ? 40 : 32, sectionAt);
+    view.setUint16(wide ? 58 : 46, shsize, true);
+    view.setUint16(wide ? 60 : 48, 1, true);
+    view.setUint32(sectionAt + 4, 7, true);
+    word(sectionAt + (wide ? 24 : 16), noteAt);
+    word(sectionAt + (wide ? 32 : 20), notes.length);
+    word(sectionAt + (wide ? 48 : 32), align);
+  }
+  segment(0, inSection ? 0 : 4, noteAt, 0, notes.length, notes.length);
   segment(1, 1, loadAt, paddr, 64, memoryBytes);
   bytes.set(notes, noteAt);
   for (let i = 0; i < 64; i++) bytes[loadAt + i] = i + 1;
