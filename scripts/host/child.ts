@@ -15,28 +15,41 @@ export class Child {
   /** Its exit status. */
   readonly status: Promise<number>;
   readonly #process: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>> | undefined;
   #changed: () => void = () => {};
   #ended = false;
 
-  /** Starts `command`; `echo` gets its standard output as it comes. */
-  constructor({ command, args }: CommandLine, echo?: (text: string) => void) {
-    this.#process = new Deno.Command(command, {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    })
+  /** Starts `command`; `echo` gets its standard output as it comes; with `stdin` "piped" it can be typed at. */
+  constructor(
+    { command, args }: CommandLine,
+    echo?: (text: string) => void,
+    stdin: "null" | "piped" = "null",
+  ) {
+    this.#process = new Deno.Command(command, { args: [...args], stdin, stdout: "piped", stderr: "piped" })
       .spawn();
+    this.#input = stdin === "piped" ? this.#process.stdin.getWriter() : undefined;
     const out = this.#collect(this.#process.stdout, (text) => {
       this.stdout += text;
       echo?.(text);
     });
     const err = this.#collect(this.#process.stderr, (text) => this.stderr += text);
-    this.status = Promise.all([this.#process.status, out, err]).then(([{ code }]) => {
+    this.status = Promise.all([this.#process.status, out, err]).then(async ([{ code }]) => {
       this.#ended = true;
       this.#changed();
+      await this.#input?.abort().catch(() => {}); // nobody reads it any more
       return code;
     });
+  }
+
+  /** Writes to its standard input. False when it does not read any more. */
+  async type(text: string): Promise<boolean> {
+    try {
+      await this.#input?.write(new TextEncoder().encode(text));
+      return this.#input !== undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe || error instanceof TypeError) return false;
+      throw error;
+    }
   }
 
   async #collect(
