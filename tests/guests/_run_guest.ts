@@ -6,6 +6,9 @@ import type { EngineName } from "../../cpu/base/engine.ts";
 import { Machine } from "../../devices/machine/machine.ts";
 import type { ExitInfo, HostClock, MachineType, NetOptions } from "../../devices/machine/machine_options.ts";
 
+/** RAM of the machine. */
+export const RAM_BYTES = 16 * MiB;
+
 /** What a run is made of. */
 export interface GuestRun {
   readonly image: Uint8Array;
@@ -71,7 +74,7 @@ export async function runGuest(run: GuestRun): Promise<GuestResult> {
     tracer,
     icount: true,
     noReboot: true,
-    memoryBytes: 16 * MiB,
+    memoryBytes: RAM_BYTES,
     console: { output: (bytes) => console += String.fromCharCode(...bytes) },
     ...(run.engine && { engine: run.engine }),
     ...(run.type && { type: run.type }),
