@@ -33,6 +33,7 @@ import {
   xsd_sockmsg,
   type XsError,
 } from "../public/io/xs_wire.ts";
+import { MiB } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import {
   lookup,
@@ -55,8 +56,6 @@ export interface ConnectedStore {
   readonly watches: Watches;
   readonly quotas: Quotas;
   readonly tracer: Tracer | undefined;
-  /** True when domain `domid` has a connection. */
-  isIntroduced(domid: number): boolean;
 }
 
 /** What a snapshot keeps of a connection; watches oldest first. */
@@ -71,6 +70,24 @@ type Result = string | readonly [XsError];
 
 const HEADER = xsd_sockmsg.size;
 const OK = "OK\0";
+/** What a message that waits costs besides its bytes. */
+export const MESSAGE_OVERHEAD = 128;
+/** Cost of the events of one request at most, further ones are dropped: no working guest gets there. */
+const EVENTS_LIMIT = 1 * MiB;
+
+/** Requests for domain 0 alone: machines call methods instead. */
+const PRIVILEGED: ReadonlySet<number> = new Set([
+  XS_CONTROL,
+  XS_INTRODUCE,
+  XS_IS_DOMAIN_INTRODUCED,
+  XS_RELEASE,
+  XS_RESUME,
+  XS_SET_TARGET,
+]);
+/** Requests that have nothing to do with transactions, whatever id they carry. */
+const WITHOUT_TRANSACTION: ReadonlySet<number> = new Set([XS_WATCH, XS_UNWATCH]);
+/** Messages that are no requests. */
+const REPLIES: ReadonlySet<number> = new Set([XS_WATCH_EVENT, XS_ERROR]);
 
 /** Splits "one\0two\0…", every part terminated; undefined when the last is not. */
 function strings(payload: string): string[] | undefined {
@@ -85,6 +102,7 @@ export class Connection implements Watcher {
   #nextTransaction = 1;
   /** Events caused by the request being handled: they follow its reply. */
   #events: Uint8Array[] | undefined;
+  #eventsCost = 0;
 
   /** Made by {@linkcode XenstoreServer.introduce}. `send` gets whole messages, header included. */
   constructor(
@@ -97,6 +115,7 @@ export class Connection implements Watcher {
   handle(type: number, reqId: number, txId: number, payload: Uint8Array): void {
     const text = fromBytes(payload);
     this.#events = [];
+    this.#eventsCost = 0;
     const result = this.#dispatch(type, txId, text);
     const events = this.#events;
     this.#events = undefined;
@@ -145,10 +164,19 @@ export class Connection implements Watcher {
   }
 
   event(path: string, watch: Watch): void {
-    const payload = `${path}\0${watch.token}\0`;
+    if (this.#events !== undefined && this.#eventsCost > EVENTS_LIMIT) return;
+    const length = path.length + watch.token.length + 2;
     // Path and token may each fit a request, but not fit an event together: nothing can be told then.
-    if (payload.length > XENSTORE_PAYLOAD_MAX) return;
-    const event = message(XS_WATCH_EVENT, 0, 0, payload);
+    if (length > XENSTORE_PAYLOAD_MAX) return;
+    this.#eventsCost += HEADER + length + MESSAGE_OVERHEAD;
+    if (this.#events !== undefined && this.#eventsCost > EVENTS_LIMIT) {
+      this.store.tracer?.warnOnce(
+        "xenstore.events",
+        `xenstore: one request of domain ${this.domid} causes too many watch events; dropping the others`,
+      );
+      return;
+    }
+    const event = message(XS_WATCH_EVENT, 0, 0, `${path}\0${watch.token}\0`);
     if (this.#events === undefined) this.send(event);
     else this.#events.push(event);
   }
@@ -156,7 +184,9 @@ export class Connection implements Watcher {
   #dispatch(type: number, txId: number, payload: string): Result {
     const { store, domid } = this;
     let space: NodeSpace = store.tree;
-    if (txId !== 0) {
+    if (XS_TYPE_NAMES[type] === undefined || REPLIES.has(type)) return ["ENOSYS"];
+    if (PRIVILEGED.has(type)) return ["EACCES"];
+    if (txId !== 0 && !WITHOUT_TRANSACTION.has(type)) {
       const transaction = this.#transactions.get(txId);
       if (transaction === undefined) return ["ENOENT"];
       if (type === XS_TRANSACTION_END) return this.#endTransaction(txId, transaction, payload);
@@ -206,19 +236,10 @@ export class Connection implements Watcher {
         return txId !== 0 ? ["EBUSY"] : this.#startTransaction();
       case XS_TRANSACTION_END: // without a transaction; with one it was handled above
         return payload === "T\0" || payload === "F\0" ? ["ENOENT"] : ["EINVAL"];
-      case XS_GET_DOMAIN_PATH:
-      case XS_IS_DOMAIN_INTRODUCED: {
+      case XS_GET_DOMAIN_PATH: {
         const id = /^([0-9]{1,5})\0$/.exec(payload)?.[1];
-        if (id === undefined || Number(id) > 0xffff) return ["EINVAL"];
-        if (type === XS_GET_DOMAIN_PATH) return domainPath(Number(id)) + "\0";
-        return store.isIntroduced(Number(id)) ? "T\0" : "F\0";
+        return id === undefined || Number(id) > 0xffff ? ["EINVAL"] : domainPath(Number(id)) + "\0";
       }
-      case XS_CONTROL:
-      case XS_INTRODUCE:
-      case XS_RELEASE:
-      case XS_RESUME:
-      case XS_SET_TARGET:
-        return ["EACCES"]; // for domain 0 alone
       default:
         return ["ENOSYS"];
     }
@@ -313,7 +334,7 @@ export class Connection implements Watcher {
     if (payload !== "T\0" && payload !== "F\0") return ["EINVAL"];
     this.#transactions.delete(id);
     if (payload === "F\0") return OK;
-    return transaction.commit() ? OK : ["EAGAIN"];
+    return done(transaction.commit(this.store.quotas));
   }
 
   #trace(type: number, txId: number, payload: string, result: Result): void {

@@ -22,7 +22,7 @@ import {
   XENSTORE_SERVER_FEATURE_RECONNECTION,
   xsd_sockmsg,
 } from "../public/io/xs_wire.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, MESSAGE_OVERHEAD } from "./connection.ts";
 import type { XenstoreServer } from "./server.ts";
 
 const AT = xenstore_domain_interface.at;
@@ -31,7 +31,7 @@ const MASK = XENSTORE_RING_SIZE - 1;
 
 /** With more than this waiting to leave, no request is taken. */
 const OUTPUT_STOPS_INPUT = 64 * 1024;
-/** With more than this waiting to leave, messages are dropped; only watch events can get there. */
+/** With more than this waiting to leave, overhead included, messages are dropped; only watch events can get there. */
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
 
 /** What a snapshot keeps of a ring besides its page. */
@@ -203,7 +203,7 @@ export class XenstoreRing {
   /** A message for the guest: a reply, or an event that may come at any time. */
   #enqueue(message: Uint8Array): void {
     if (this.#broken) return;
-    if (this.#outputBytes > OUTPUT_LIMIT) {
+    if (this.#outputBytes + MESSAGE_OVERHEAD * (this.#output.length - this.#first) > OUTPUT_LIMIT) {
       this.server.tracer?.warnOnce(
         "xenstore.dropped",
         `xenstore: domain ${this.connection.domid} does not read its ring; dropping events`,

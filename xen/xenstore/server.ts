@@ -126,8 +126,8 @@ export class XenstoreServer implements Store, ConnectedStore {
   }
 
   watch(path: string, onChange: (changedPath: string) => void): { cancel(): void } {
-    const watcher = new Dom0Watcher(onChange, (due) => this.#soon(due));
     const target = path.startsWith("@") ? path : checked(path);
+    const watcher = new Dom0Watcher(target, onChange, (due) => this.#soon(due));
     const watch = this.watches.add({ path: target, token: "", relative: false, watcher });
     this.#dom0Watches.set(watcher, watch);
     watcher.event(target);
@@ -213,15 +213,23 @@ interface Due {
   readonly changed: string;
 }
 
+/** Paths one watcher may have on their way; of further ones it hears that something changed. Guests choose names. */
+const MOST_PENDING = 1000;
+
 /** Receives for domain 0. */
 class Dom0Watcher implements Watcher {
   readonly domid = 0;
   live = true;
   /** Paths whose events are on their way: one per path is enough. */
   readonly pending = new Set<string>();
-  constructor(readonly onChange: (changedPath: string) => void, readonly soon: (due: Due) => void) {}
+  constructor(
+    readonly path: string,
+    readonly onChange: (changedPath: string) => void,
+    readonly soon: (due: Due) => void,
+  ) {}
 
-  event(changed: string): void {
+  event(path: string): void {
+    const changed = this.pending.size < MOST_PENDING ? path : this.path;
     if (this.pending.has(changed)) return;
     this.pending.add(changed);
     this.soon({ watcher: this, changed });

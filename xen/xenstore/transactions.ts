@@ -5,6 +5,7 @@
  * work again. Readers outside see all of a transaction or nothing of it.
  * @module
  */
+import type { Quotas } from "./operations.ts";
 import {
   type Change,
   type NodeSpace,
@@ -81,17 +82,22 @@ export class Transaction implements NodeSpace {
     this.#changes.set(change.path, { ...change, exact });
   }
 
-  /** Puts everything into the tree and tells the watchers; false when somebody changed what it had read. */
-  commit(): boolean {
+  /**
+   * Puts everything into the tree and tells the watchers. EAGAIN when somebody changed what it had read; ENOSPC when,
+   * with what others have made meanwhile, a domain would own too many nodes. Then nothing is changed.
+   */
+  commit(quotas: Pick<Quotas, "nodes">): "EAGAIN" | "ENOSPC" | undefined {
+    for (const [owner, delta] of this.#ownedDelta) {
+      if (owner !== 0 && delta > 0 && this.tree.owned(owner) + delta > quotas.nodes) return "ENOSPC";
+    }
     for (const [path, generation] of this.#seen) {
-      if ((this.tree.get(path)?.generation ?? MISSING) !== generation) return false;
+      if ((this.tree.get(path)?.generation ?? MISSING) !== generation) return "EAGAIN";
     }
     for (const [path, node] of this.#overlay) {
       if (node === null) this.tree.delete(path);
       else this.tree.set(path, node);
     }
     for (const change of this.#changes.values()) this.tree.changed(change);
-    return true;
   }
 
   /** The plain record of a snapshot. */

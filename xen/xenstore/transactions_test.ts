@@ -178,3 +178,24 @@ Deno.test("transaction: one may look at so many nodes and no more", () => {
   assertEquals(last, ["ENOSPC"]);
   assertEquals(guest.call(XS_TRANSACTION_END, "T\0", 1), "OK\0");
 });
+
+Deno.test("transaction: the quota of nodes counts once more at the end", () => {
+  const server = new XenstoreServer({ defer: () => {}, quotas: { nodes: 100 } });
+  const guest = new Client(server, 1);
+  for (let dir = 0; dir < 3; dir++) {
+    server.write(`/local/domain/1/${dir}`, "");
+    server.setPermissions(`/local/domain/1/${dir}`, ["n1"]);
+  }
+  // each of them fits, by what the tree had when it was made; they touch different directories
+  for (let dir = 0; dir < 3; dir++) guest.call(XS_TRANSACTION_START, "\0");
+  for (let dir = 0; dir < 3; dir++) {
+    for (let i = 0; i < 60; i++) assertEquals(guest.call(XS_WRITE, `${dir}/${i}\0`, dir + 1), "OK\0");
+  }
+  assertEquals(guest.call(XS_TRANSACTION_END, "T\0", 1), "OK\0");
+  assertEquals(guest.call(XS_TRANSACTION_END, "T\0", 2), ["ENOSPC"]);
+  assertEquals(server.tree.owned(1), 63);
+  assertEquals(server.list("/local/domain/1/1"), []);
+  assertEquals(guest.call(XS_RM, "0\0"), "OK\0");
+  assertEquals(guest.call(XS_TRANSACTION_END, "T\0", 3), "OK\0");
+  assertEquals(server.tree.owned(1), 62);
+});

@@ -52,18 +52,27 @@ export class Watches {
   /** Tells everybody who watches `change` and may read it, as `space` stands now. */
   fire(change: Change, space: NodeSpace): void {
     const heard: Watch[] = [];
+    let places = 0;
     for (let path = change.path;; path = parentPath(path)) {
       const set = this.#byPath.get(path);
-      if (set !== undefined) heard.push(...set);
+      if (set !== undefined) {
+        heard.push(...set);
+        places++;
+      }
       if (change.exact || path === "/") break;
     }
-    if (heard.length === 0) return;
-    heard.sort((a, b) => a.order - b.order);
+    if (places === 0) return;
+    if (places > 1) heard.sort((a, b) => a.order - b.order);
     const parent = change.removed ? undefined : space.get(parentPath(change.path));
     const readable = parent === undefined ? change.permissions : [...change.permissions, parent.permissions];
+    let domid = -1;
+    let mayRead = false;
     for (const watch of heard) {
-      if (!readable.some((perms) => permissionsFor(perms, watch.watcher.domid) & PERM_READ)) continue;
-      watch.watcher.event(reportedPath(watch, change.path), watch);
+      if (watch.watcher.domid !== domid) {
+        domid = watch.watcher.domid;
+        mayRead = readable.some((perms) => (permissionsFor(perms, domid) & PERM_READ) !== 0);
+      }
+      if (mayRead) watch.watcher.event(reportedPath(watch, change.path), watch);
     }
   }
 
