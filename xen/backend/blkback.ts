@@ -50,6 +50,8 @@ export interface BlkbackOptions {
   /** Data of requests under way; once reached, further requests wait in the ring. */
   readonly maxBytesUnderWay?: number;
   readonly tracer?: Tracer;
+  /** Runs `fn` soon, but not now: how a full ring is gone on with. Default: a microtask. */
+  readonly defer?: (fn: () => void) => void;
 }
 
 /** Number of a virtual device "xvdN" or "xvdNp", as docs/man/xen-vbd-interface.7 assigns them. */
@@ -191,7 +193,11 @@ export class Blkback implements BackendDriver {
   }
 
   #makeDevice(): BlkbackDevice {
-    const { host, xenbus, options: { tracer, maxBytesUnderWay = MAX_BYTES_UNDER_WAY } } = this;
+    const {
+      host,
+      xenbus,
+      options: { tracer, maxBytesUnderWay = MAX_BYTES_UNDER_WAY, defer = queueMicrotask },
+    } = this;
     const isDraining = () => this.#draining.size > 0;
     return {
       host,
@@ -201,6 +207,7 @@ export class Blkback implements BackendDriver {
         return isDraining();
       },
       guard: (fn) => xenbus.guard(fn),
+      defer,
       drained: () => this.#drained(),
     };
   }

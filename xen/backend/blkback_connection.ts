@@ -4,6 +4,7 @@
  * the requests on their way through the store. Rules: Xen public/io/blkif.h.
  * @module
  */
+import { MiB, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import {
   BLKIF_OP_READ,
@@ -21,6 +22,9 @@ import { type Frontend, FrontendError } from "./xenbus.ts";
 
 /** log2 of the most pages a ring may have. */
 export const MAX_RING_PAGE_ORDER = 4;
+
+/** What one event of the guest's may move: its ring may ask for 512 MiB. */
+const TURN_BYTES = 4 * MiB;
 
 /** What a frontend has told about its ring. */
 export interface BlockRingAddress {
@@ -48,6 +52,8 @@ export interface BlkbackDevice {
   readonly draining: boolean;
   /** Runs an event handler: a FrontendError closes the device. */
   guard(fn: () => void): void;
+  /** Runs `fn` soon, but not now. */
+  defer(fn: () => void): void;
   /** The store has finished with a request of a connection that was closed. */
   drained(): void;
 }
@@ -59,6 +65,7 @@ export class BlkbackConnection {
   #ring: BackRing | undefined;
   #port: BackendPort | undefined;
   #pumping = false;
+  #later = false;
   /** Requests of a snapshot that the store has not been given again yet. */
   #again: BlockRequest[] = [];
   readonly #request: Uint8Array<ArrayBuffer>;
@@ -121,14 +128,16 @@ export class BlkbackConnection {
     const ring = this.#ring;
     if (ring === undefined || this.#pumping || this.device.draining) return;
     this.#pumping = true;
+    let left = TURN_BYTES;
     try {
       for (const request of this.#again.splice(0)) this.#submit(request);
       do {
-        while (this.#hasRoom() && ring.unconsumedRequests() > 0) {
+        while (left > 0 && this.#hasRoom() && ring.unconsumedRequests() > 0) {
           ring.copyRequest(this.#request);
-          this.#serve();
+          left -= PAGE_SIZE + this.#serve();
         }
         if (ring.pushResponses()) this.#port?.notify();
+        if (left <= 0 && this.#hasRoom()) return this.#pumpLater();
       } while (this.#hasRoom() && ring.finalCheckForRequests());
     } finally {
       this.#pumping = false;
@@ -143,12 +152,27 @@ export class BlkbackConnection {
     this.device.guard(() => this.pump());
   }
 
-  #serve(): void {
+  /** The guest filled the ring with more than one event may cost: it gets its turn first. */
+  #pumpLater(): void {
+    if (this.#later) return;
+    this.#later = true;
+    this.device.defer(() => {
+      this.#later = false;
+      this.#guardedPump();
+    });
+  }
+
+  /** Takes up the request that was copied out. Returns how much it moves, in bytes. */
+  #serve(): number {
     const { host: { grants }, tracer } = this.device;
     const request = parseRequest(this.#requestView, this.#layouts, this.work.store, grants);
-    if (!("status" in request)) return this.#submit(request);
+    if (!("status" in request)) {
+      this.#submit(request);
+      return request.length;
+    }
     tracer?.counters.add("blkback.refused");
     this.#answer(request, request.status);
+    return 0;
   }
 
   #submit(request: BlockRequest): void {

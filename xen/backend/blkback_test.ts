@@ -431,6 +431,28 @@ Deno.test("blkback holds a bounded amount of data at a time", async () => {
   }
 });
 
+Deno.test("blkback moves only so much per event, and goes on by itself", async () => {
+  const { host, connect, put, exchange, responses, port } = setUp(
+    new MemoryBlockStore(new Uint8Array(1 << 20)),
+  );
+  connect();
+  const list = host.grantPage();
+  const target = host.grantPage();
+  for (let i = 0; i < 256; i++) {
+    list.view.setUint32(8 * i, target.gref, true);
+    list.bytes[8 * i + 5] = 7;
+  }
+  for (let i = 0; i < 32; i++) put(BLKIF_OP_INDIRECT, { indirect: [list.gref], segmentCount: 256 }); // 32 MiB
+  const first = exchange().length;
+  assertEquals([first > 0, first <= 5], [true, true]);
+  await turns();
+  await turns();
+  assertEquals(first + responses().length, 32);
+  put(BLKIF_OP_FLUSH_DISKCACHE, {}); // and it listens again
+  assertEquals(exchange().length, 1);
+  host.events.take(port);
+});
+
 Deno.test("blkback closes the device of a frontend whose ring index is impossible", () => {
   const { host, connect, page, port, blkback } = setUp();
   connect();
