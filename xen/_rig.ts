@@ -21,6 +21,8 @@ export class FakeVcpu implements Vcpu {
   readonly tscHz = 2_000_000_000;
   /** Times retryInstruction was called. */
   retries = 0;
+  /** Accesses to guest memory by virtual address. */
+  copies = 0;
   readonly registers = new Map<GprName, bigint>();
 
   constructor(readonly memory: GuestMemory, readonly clock: ManualClock) {}
@@ -38,15 +40,17 @@ export class FakeVcpu implements Vcpu {
     return this.memory.contains(Number(gva), 1) ? Number(gva) : undefined;
   }
   copyFromGuest(gva: bigint, into: Uint8Array): boolean {
+    this.copies++;
     return this.memory.read(Number(gva), into);
   }
   copyToGuest(gva: bigint, bytes: Uint8Array): boolean {
+    this.copies++;
     return this.memory.write(Number(gva), bytes);
   }
-  /** Two ticks per nanosecond of the clock. */
   retryInstruction(): void {
     this.retries++;
   }
+  /** Two ticks per nanosecond of the clock. */
   readTsc(): bigint {
     return BigInt(this.clock.nowNs()) * 2n;
   }
@@ -63,6 +67,8 @@ export interface WireLog {
   readonly shutdowns: number[];
   readonly blocked: boolean[];
   console: string;
+  /** Answer of the interrupt controllers; default: nothing is pending. */
+  interruptPending: () => boolean;
 }
 
 /** Everything a test of the platform touches. */
@@ -75,7 +81,10 @@ export interface XenRig {
   readonly wires: WireLog;
   /** Guest RAM from physical address 0. */
   readonly ram: DataView<ArrayBuffer>;
-  /** Issues hypercall `nr` at the vCPU's width; the result as a signed number. */
+  /**
+   * Issues hypercall `nr` at the vCPU's width, as often as it asks to be continued (unless the vCPU is blocked); the
+   * result as a signed number.
+   */
   hypercall(nr: number | bigint, ...args: (number | bigint)[]): number;
 }
 
@@ -105,6 +114,7 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
     shutdowns: [],
     blocked: [],
     console: "",
+    interruptPending: () => false,
   };
   const line = (name: string, level: () => boolean) => {
     wires.levels.set(name, level);
@@ -121,6 +131,7 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
         wires.shutdowns.push(reason);
         return stop;
       },
+      interruptPending: () => wires.interruptPending(),
       blockedChanged: (blocked) => void wires.blocked.push(blocked),
       consoleWrite: (bytes) => void (wires.console += new TextDecoder("latin1").decode(bytes)),
     },
@@ -142,7 +153,12 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
       const names = vcpu.codeBits === 64 ? ARGUMENTS_64 : ARGUMENTS_32;
       vcpu.writeGpr("rax", BigInt(nr));
       args.forEach((arg, i) => vcpu.writeGpr(names[i] as GprName, BigInt(arg)));
+      let legs = vcpu.retries;
       platform.hypercall();
+      while (vcpu.retries !== legs && !platform.blocked) {
+        legs = vcpu.retries;
+        platform.hypercall();
+      }
       return Number(BigInt.asIntN(vcpu.codeBits === 64 ? 64 : 32, vcpu.readGpr("rax")));
     },
   };

@@ -19,6 +19,8 @@ export interface EventAbi {
   isPending(port: number): boolean;
   /** Unmasks, and delivers a pending event. */
   unmask(port: number): void;
+  /** True when the guest still has to do with a closed port, which must not be handed out again yet. */
+  isBusy(port: number): boolean;
   /** Prepares a newly allocated port. */
   initialise(port: number): void;
 }
@@ -66,6 +68,10 @@ export class TwoLevelEvents implements EventAbi {
     if ((word & bit) === 0) return;
     this.#bytes[at] = word & ~bit;
     if (this.isPending(port)) this.#select(port);
+  }
+
+  isBusy(_port: number): boolean {
+    return false;
   }
 
   initialise(_port: number): void {}

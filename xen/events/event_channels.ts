@@ -255,8 +255,8 @@ export class EventChannels implements EventAccess {
 
   /** EVTCHNOP_set_priority. */
   setPriority(port: number, priority: number): number {
-    if (this.#fifo === undefined) return -XEN_ENOSYS;
-    return port >= this.portLimit ? -XEN_EINVAL : this.#fifo.setPriority(port, priority);
+    if (port >= this.portLimit) return -XEN_EINVAL;
+    return this.#fifo === undefined ? -XEN_ENOSYS : this.#fifo.setPriority(port, priority);
   }
 
   /** After vcpu_info moved, everything counts as pending, so that nothing is lost. */
@@ -329,7 +329,7 @@ export class EventChannels implements EventAccess {
   #allocate(status: number): number {
     const limit = this.portLimit;
     for (let port = 1; port < limit; port++) {
-      if (this.#status[port] !== EVTCHNSTAT_closed) continue;
+      if (this.#status[port] !== EVTCHNSTAT_closed || this.#abi.isBusy(port)) continue;
       this.#status[port] = status;
       this.#remoteDomid[port] = 0;
       this.#detail[port] = 0;

@@ -40,6 +40,7 @@ import {
   XEN_ENOENT,
   XEN_ENOSPC,
   XEN_ENOSYS,
+  XEN_ENXIO,
   XEN_EOPNOTSUPP,
   XEN_EPERM,
   XEN_ESRCH,
@@ -267,8 +268,14 @@ Deno.test("evtchn: registering vcpu_info moves the selector and marks everything
   const backend = rig.platform.events.bindInterdomain(port, () => {});
   backend?.notify();
   rig.ram.setBigUint64(ARGS, 0x30n, true);
-  rig.ram.setUint32(ARGS + 8, 4096 - 63, true);
+  for (const offset of [4096 - 56, 4096, 0xffff_fff8, 0x41, 0x44]) { // beyond the page, and not aligned
+    rig.ram.setUint32(ARGS + 8, offset, true);
+    assertEquals(rig.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0, ARGS), -XEN_ENXIO);
+  }
+  rig.ram.setUint32(ARGS + 8, 0x40, true);
+  rig.ram.setBigUint64(ARGS, 0x9_9999n, true); // no memory there
   assertEquals(rig.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0, ARGS), -XEN_EINVAL);
+  rig.ram.setBigUint64(ARGS, 0x30n, true);
   rig.ram.setUint32(ARGS + 8, 0x40, true);
   assertEquals(rig.hypercall(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0, ARGS), 0);
   assertEquals(rig.ram.getUint8(0x30040), 1);
@@ -354,6 +361,25 @@ Deno.test("evtchn FIFO: ports queue up behind the head of their priority", () =>
   assertEquals(rig.ram.getUint32(CONTROL + 8 + 4 * 7, true), a);
   assertEquals(rig.ram.getUint32(CONTROL, true), 1 << 7);
   assertEquals(word(a), (FIFO_PENDING | FIFO_LINKED) >>> 0);
+});
+
+Deno.test("evtchn FIFO: a closed port that is still linked is not handed out before the guest has taken it out", () => {
+  const rig = xenRig();
+  startFifo(rig);
+  const [a, b] = [allocUnbound(rig, 0), allocUnbound(rig, 0)] as [number, number];
+  for (const port of [a, b]) rig.platform.events.bindInterdomain(port, () => {})?.notify();
+  assertEquals(op(rig, EVTCHNOP_close, a), 0);
+  assertEquals(rig.ram.getUint32(ARRAY + 4 * a, true), (FIFO_LINKED | b) >>> 0);
+  assertEquals(allocUnbound(rig, 0), b + 1);
+  rig.ram.setUint32(ARRAY + 4 * a, 0, true); // the guest gets there
+  assertEquals(allocUnbound(rig, 0), a);
+});
+
+Deno.test("evtchn: EVTCHNOP_set_priority of a port that cannot be, then of an ABI without priorities", () => {
+  const rig = xenRig();
+  placeSharedInfo(rig);
+  assertEquals(op(rig, EVTCHNOP_set_priority, 0xffff_ffff, 1), -XEN_EINVAL);
+  assertEquals(op(rig, EVTCHNOP_set_priority, allocUnbound(rig, 0), 1), -XEN_ENOSYS);
 });
 
 Deno.test("evtchn FIFO: masked events wait for unmask", () => {

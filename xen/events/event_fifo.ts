@@ -132,6 +132,12 @@ export class FifoEvents implements EventAbi {
     return at === 0 ? this.#deferred[port] !== 0 : (this.#view.getInt32(at, true) & PENDING) !== 0;
   }
 
+  /** A port that is linked into a queue: the guest takes it out when it gets there. */
+  isBusy(port: number): boolean {
+    const at = this.#wordOf(port);
+    return at !== 0 && (this.#view.getInt32(at, true) & LINKED) !== 0;
+  }
+
   unmask(port: number): void {
     const at = this.#wordOf(port);
     if (at === 0) return;

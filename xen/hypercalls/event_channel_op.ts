@@ -43,6 +43,9 @@ import {
 import { getU64 } from "../public/words.ts";
 
 const OPERATIONS = namesOf(event_channel_h, "EVTCHNOP_");
+/** Work beyond that of any call: looking at every port there may be; a backend that is told of an event. */
+const ALL_PORTS_WORK = 40;
+const SEND_WORK = 10;
 
 /** Builds event_channel_op. */
 export function eventChannelOp(parts: XenParts): Hypercall {
@@ -51,6 +54,7 @@ export function eventChannelOp(parts: XenParts): Hypercall {
 
 /** Stores a new port, or gives up the port again when the guest's structure went away. */
 function storePort(parts: XenParts, call: GuestCall, at: number, port: number): number {
+  call.budget.spend(ALL_PORTS_WORK / 8); // the first free one was looked for
   if (port < 0) return port;
   call.view.setUint32(at, port, true);
   if (call.storeArg(1, 4, at)) return 0;
@@ -64,6 +68,7 @@ function run(parts: XenParts, call: GuestCall): number {
   switch (call.u32(0)) {
     case EVTCHNOP_send:
       if (!call.loadArg(1, evtchn_send.size)) return -XEN_EFAULT;
+      call.budget.spend(SEND_WORK);
       return events.send(view.getUint32(evtchn_send.at.port, true));
     case EVTCHNOP_unmask:
       if (!call.loadArg(1, evtchn_unmask.size)) return -XEN_EFAULT;
@@ -111,12 +116,14 @@ function run(parts: XenParts, call: GuestCall): number {
       if (!call.loadArg(1, evtchn_reset.size)) return -XEN_EFAULT;
       const error = checkDomid(view.getUint16(evtchn_reset.at.dom, true), domid);
       if (error !== 0) return error;
+      call.budget.spend(ALL_PORTS_WORK);
       events.closeAll();
       return 0;
     }
     case EVTCHNOP_init_control: {
       const { at, size } = evtchn_init_control;
       if (!call.loadArg(1, size)) return -XEN_EFAULT;
+      call.budget.spend(ALL_PORTS_WORK);
       const result = events.initControl(
         getU64(view, at.control_gfn),
         view.getUint32(at.offset, true),
@@ -129,6 +136,7 @@ function run(parts: XenParts, call: GuestCall): number {
     case EVTCHNOP_expand_array: {
       const { at, size } = evtchn_expand_array;
       if (!call.loadArg(1, size)) return -XEN_EFAULT;
+      call.budget.spend(ALL_PORTS_WORK);
       return events.expandArray(getU64(view, at.array_gfn));
     }
     case EVTCHNOP_set_priority: {

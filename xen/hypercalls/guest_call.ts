@@ -2,6 +2,11 @@
 /**
  * One hypercall as its implementation sees it: arguments, the caller's width, and copies from and to guest memory
  * through one long-lived buffer. Structures are copied in once and only the copy is looked at.
+ *
+ * A call whose length the guest chooses spends of `budget` as it goes. (Xen asks whether something is due,
+ * hypercall_preempt_check; here work is counted, so that runs repeat exactly.) Once that is exhausted it leaves the rest for
+ * later with {@linkcode GuestCall.continueWith}, as Xen's hypercall_create_continuation does: the instruction is executed
+ * once more, with arguments that say how far the call has come.
  * @module
  */
 import type { GprName, Vcpu } from "../../cpu/base/vcpu.ts";
@@ -15,27 +20,56 @@ const BUFFER_BYTES = 4096;
 /** Prefixes of the buffer up to this size have a view each, made when first needed. */
 const CACHED_VIEWS = 128;
 
+/** Units of work, of roughly a microsecond each: an entry ends after about a millisecond. */
+export const WORK_PER_ENTRY = 1000;
+
+/** The work left; shared by a multicall and the calls in it. */
+export class WorkBudget {
+  #left = WORK_PER_ENTRY;
+
+  /** A new entry. */
+  refill(): void {
+    this.#left = WORK_PER_ENTRY;
+  }
+
+  /** Work of `units` is about to be done, or was done. */
+  spend(units: number): void {
+    this.#left -= units;
+  }
+
+  /** True when what is left to do has to wait for another entry. Ask after some work was done, or it never gets done. */
+  get exhausted(): boolean {
+    return this.#left <= 0;
+  }
+}
+
 /** See the module's description. Reused for every hypercall of a vCPU. */
 export class GuestCall {
   readonly vcpu: Vcpu;
   /** What load() filled and store() writes. */
   readonly view: DataView<ArrayBuffer>;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Work it may do, together with the other calls of the same entry. */
+  readonly budget: WorkBudget;
+  /** True once the call has put off its rest. */
+  preempted = false;
   /** Width of the caller's ABI. */
   bits: GuestBits = 64;
   /** Arguments of a call out of a multicall; undefined: they are in registers. */
-  #list: readonly bigint[] | undefined;
+  #list: bigint[] | undefined;
   readonly #prefixes: (Uint8Array<ArrayBuffer> | undefined)[] = [];
 
-  constructor(vcpu: Vcpu) {
+  constructor(vcpu: Vcpu, budget = new WorkBudget()) {
     this.vcpu = vcpu;
+    this.budget = budget;
     this.bytes = new Uint8Array(BUFFER_BYTES);
     this.view = new DataView(this.bytes.buffer);
   }
 
   /** Takes arguments from registers (no list) or from a multicall entry. */
-  begin(bits: GuestBits, list?: readonly bigint[]): void {
+  begin(bits: GuestBits, list?: bigint[]): void {
     this.bits = bits;
+    this.preempted = false;
     this.#list = list;
   }
 
@@ -45,6 +79,21 @@ export class GuestCall {
     const names = this.bits === 64 ? ARGUMENTS_64 : ARGUMENTS_32;
     const value = this.vcpu.readGpr(names[i] as GprName);
     return this.bits === 64 ? value : value & MASK_32;
+  }
+
+  /**
+   * Ends this leg of a long call: the same hypercall comes again with these arguments (the others stay). Return what
+   * this returns; the guest does not see it.
+   */
+  continueWith(...args: readonly (bigint | number)[]): number {
+    const names = this.bits === 64 ? ARGUMENTS_64 : ARGUMENTS_32;
+    args.forEach((arg, i) => {
+      const value = BigInt.asUintN(this.bits, BigInt(arg));
+      if (this.#list !== undefined) this.#list[i] = value;
+      else this.vcpu.writeGpr(names[i] as GprName, value);
+    });
+    this.preempted = true;
+    return 0;
   }
 
   /** Argument `i` as an unsigned int. */

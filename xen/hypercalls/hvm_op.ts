@@ -28,6 +28,8 @@ import { getU64, setU64 } from "../public/words.ts";
 const OPERATIONS = namesOf(hvm_op_h, "HVMOP_");
 /** Vectors below belong to exceptions. */
 const FIRST_VECTOR = 0x10;
+/** Work of flushing the TLB and of what must be looked up again. */
+const FLUSH_WORK = 20;
 
 /** Builds hvm_op. */
 export function hvmOp(parts: XenParts): Hypercall {
@@ -55,6 +57,7 @@ function run(parts: XenParts, call: GuestCall): number {
       return call.storeArg(1, xen_hvm_get_time.size) ? 0 : -XEN_EFAULT;
     case HVMOP_flush_tlbs:
       if (call.arg(1) !== 0n) return -XEN_EINVAL;
+      call.budget.spend(FLUSH_WORK);
       parts.memory.onRemap();
       return 0;
     case HVMOP_get_mem_type: {

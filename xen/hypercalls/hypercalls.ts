@@ -4,6 +4,10 @@
  * Xen public/arch-x86/xen-x86_{32,64}.h; behavior of hvm_hypercall.
  *
  * Which way the guest came (the hypercall page's port, vmcall, vmmcall) makes no difference. User mode gets -EPERM.
+ *
+ * No call keeps the machine longer than its budget allows (guest_call.ts): a long one is put off in the middle. Then RAX
+ * still has its number, the arguments say what is left, and the vCPU executes the instruction once more, after
+ * interrupts.
  * @module
  */
 import { hex } from "../../cpu/base/bits.ts";
@@ -11,12 +15,12 @@ import type { Vcpu } from "../../cpu/base/vcpu.ts";
 import { consoleIo } from "./console_io.ts";
 import { eventChannelOp } from "./event_channel_op.ts";
 import { grantTableOp } from "./grant_table_op.ts";
-import { GuestCall } from "./guest_call.ts";
+import { GuestCall, WorkBudget } from "./guest_call.ts";
 import { hvmOp } from "./hvm_op.ts";
 import { memoryOp } from "./memory_op.ts";
 import type { Hypercall, XenParts } from "./parts.ts";
 import { type GuestBits, namesOf } from "../public/abi.ts";
-import { XEN_E2BIG, XEN_EFAULT, XEN_EINVAL, XEN_ENOSYS, XEN_EPERM } from "../public/errno.ts";
+import { XEN_EFAULT, XEN_EINVAL, XEN_ENOSYS, XEN_EPERM } from "../public/errno.ts";
 import * as errno_h from "../public/errno.ts";
 import * as physdev_h from "../public/physdev.ts";
 import * as xen_h from "../public/xen.ts";
@@ -32,9 +36,9 @@ import { xenVersion } from "./xen_version.ts";
 
 const NAMES = namesOf(xen_h, "__HYPERVISOR_");
 const ERRORS = namesOf(errno_h, "XEN_");
-/** Calls one multicall may contain. */
-const MAX_MULTICALLS = 4096;
 const MULTICALL_ARGS = 6;
+/** Work of finding out what a call is. */
+const CALL_WORK = 2;
 const SIGN_64 = 1n << 63n;
 /** Calls an unprivileged domain may not make, as Xen says it, instead of "there is no such call". */
 const PRIVILEGED: ReadonlySet<string> = new Set(["platform_op", "sysctl", "domctl", "kexec_op"]);
@@ -68,12 +72,13 @@ export class Hypercalls {
   readonly #table: (Entry | undefined)[] = [];
   readonly #call: GuestCall;
   readonly #inner: GuestCall;
+  readonly #budget = new WorkBudget();
 
   constructor(parts: XenParts, vcpu: Vcpu) {
     this.#parts = parts;
     this.#vcpu = vcpu;
-    this.#call = new GuestCall(vcpu);
-    this.#inner = new GuestCall(vcpu);
+    this.#call = new GuestCall(vcpu, this.#budget);
+    this.#inner = new GuestCall(vcpu, this.#budget);
     for (
       const family of [
         memoryOp,
@@ -104,8 +109,13 @@ export class Hypercalls {
       this.#parts.tracer.warnOnce("hypercall.user_mode", "hypercall from user mode refused");
       result = -XEN_EPERM;
     } else {
+      this.#budget.refill();
       this.#call.begin(bits);
       result = this.#dispatch(nr > 0xffffn ? -1 : Number(nr), this.#call);
+      if (this.#call.preempted) {
+        this.#parts.tracer.counters.add("hypercall.continued");
+        return vcpu.retryInstruction();
+      }
     }
     if (result === 0) vcpu.writeGpr("rax", 0n);
     else vcpu.writeGpr("rax", BigInt.asUintN(bits, BigInt(result)));
@@ -123,6 +133,7 @@ export class Hypercalls {
 
   #dispatch(nr: number, call: GuestCall): number {
     const { tracer } = this.#parts;
+    this.#budget.spend(CALL_WORK);
     const entry = this.#table[nr];
     if (entry === undefined) {
       tracer.counters.add("hypercall.unknown");
@@ -134,9 +145,11 @@ export class Hypercalls {
       });
       return -XEN_ENOSYS;
     }
-    tracer.counters.add(entry.counter);
-    if (this.onHypercall === undefined && !tracer.on("hypercall")) return entry.run(call);
-    return this.#observe(entry, call);
+    const result = this.onHypercall === undefined && !tracer.on("hypercall")
+      ? entry.run(call)
+      : this.#observe(entry, call);
+    if (!call.preempted) tracer.counters.add(entry.counter);
+    return result;
   }
 
   #observe(entry: Entry, call: GuestCall): number {
@@ -145,24 +158,36 @@ export class Hypercalls {
     const operation = entry.operations?.[call.u32(0)];
     const args = argumentsOf(call, argumentCount(entry, call));
     const result = entry.run(call);
+    if (call.preempted) {
+      tracer.log("hypercall", `${text} to be continued`);
+      return result;
+    }
     tracer.log("hypercall", `${text} = ${result < 0 ? `-${ERRORS[-result] ?? -result}` : hex(result)}`);
     this.onHypercall?.({ name: entry.name, ...(operation !== undefined && { operation }), args, result });
     return result;
   }
 
   #multicall(call: GuestCall): number {
+    const list = call.arg(0);
     const count = call.u32(1);
     if (call === this.#inner) return -XEN_EINVAL; // no multicall inside a multicall
-    if (count > MAX_MULTICALLS) return -XEN_E2BIG;
     const { at, size } = multicall_entry[call.bits];
     for (let i = 0; i < count; i++) {
-      const entry = call.arg(0) + BigInt(i * size);
+      const entry = list + BigInt(i * size);
+      // A vCPU that has blocked itself makes the other calls once it is awake.
+      if (i > 0 && (this.#budget.exhausted || this.#parts.scheduler.blocked)) {
+        return call.continueWith(entry, count - i);
+      }
       if (!call.load(entry, size)) return -XEN_EFAULT;
       const op = call.long(at.op);
       const args: bigint[] = [];
       for (let a = 0; a < MULTICALL_ARGS; a++) args.push(call.pointer(at.args + a * call.longBytes));
       this.#inner.begin(call.bits, args);
       const result = this.#dispatch(op > 0xffff ? -1 : op, this.#inner);
+      if (this.#inner.preempted) {
+        args.forEach((arg, a) => call.setLong(at.args + a * call.longBytes, arg));
+        return call.store(entry, size) ? call.continueWith(entry, count - i) : -XEN_EFAULT;
+      }
       call.setLong(at.result, BigInt.asUintN(call.bits, BigInt(result)));
       if (!call.store(entry + BigInt(at.result), call.longBytes, at.result)) return -XEN_EFAULT;
     }

@@ -3,23 +3,31 @@
  * memory_op: the balloon and the guest's physical memory map. Rules: Xen public/memory.h; behavior of
  * common/memory.c for an unprivileged HVM domain.
  *
- * One call changes at most 65536 frames; reservation calls tell how far they came, as the ABI has it, the others
- * refuse more with -E2BIG. Not done: populate on demand, vNUMA, acquire_resource.
+ * Long calls go on where the bits above the operation say (MEMOP_EXTENT_SHIFT). Not done: populate on demand, vNUMA,
+ * acquire_resource.
  * @module
  */
 import { checkDomid } from "./domain.ts";
 import type { GuestCall } from "./guest_call.ts";
 import type { Hypercall, XenParts } from "./parts.ts";
 import { namesOf } from "../public/abi.ts";
-import { XEN_E2BIG, XEN_EFAULT, XEN_EINVAL, XEN_ENOSYS, XEN_EOPNOTSUPP, XEN_EPERM } from "../public/errno.ts";
+import { getMemoryMap, setMemoryMap } from "./memory_map.ts";
+import {
+  XEN_EDOM,
+  XEN_EFAULT,
+  XEN_EILSEQ,
+  XEN_EINVAL,
+  XEN_ENOSYS,
+  XEN_EOPNOTSUPP,
+  XEN_EOVERFLOW,
+  XEN_EPERM,
+} from "../public/errno.ts";
 import * as memory_h from "../public/memory.ts";
 import {
-  E820_ENTRY_BYTES,
   MEMOP_EXTENT_SHIFT,
   xen_add_to_physmap,
   xen_add_to_physmap_batch,
   xen_memory_domain,
-  xen_memory_map,
   xen_memory_reservation,
   xen_remove_from_physmap,
   XENMAPIDX_grant_table_status,
@@ -49,14 +57,26 @@ import {
   XENMEM_set_pod_target,
   XENMEMF_populate_on_demand,
 } from "../public/memory.ts";
-import { setU64 } from "../public/words.ts";
 
-/** Frames one call may change. */
-const MAX_FRAMES_PER_CALL = 65536;
+/** Work per frame that moves: its page may be wiped, and translations are looked up anew. */
+const FRAME_WORK = 5;
+/** Extents beyond could not be encoded in a continuation; so Xen does nothing with them. */
+const MAX_EXTENTS = 0xffff_ffff >>> MEMOP_EXTENT_SHIFT;
+const MAX_U16 = 0xffff;
+/** Frame numbers beyond wrap in Xen; here they are no exact numbers any more. */
+const LAST_FRAME = Number.MAX_SAFE_INTEGER;
 /** Largest extent an unprivileged domain may name (CONFIG_DOMU_MAX_ORDER). */
 const MAX_EXTENT_ORDER = 9;
 const OPERATION_MASK = (1 << MEMOP_EXTENT_SHIFT) - 1;
 const OPERATIONS = namesOf(memory_h, "XENMEM_");
+/** Operations that may go on in the middle. */
+const CONTINUABLE: ReadonlySet<number> = new Set([
+  XENMEM_increase_reservation,
+  XENMEM_decrease_reservation,
+  XENMEM_populate_physmap,
+  XENMEM_add_to_physmap,
+  XENMEM_add_to_physmap_batch,
+]);
 
 /** Builds memory_op. */
 export function memoryOp(parts: XenParts): Hypercall {
@@ -66,11 +86,13 @@ export function memoryOp(parts: XenParts): Hypercall {
 function run(parts: XenParts, call: GuestCall): number {
   const { physmap, tracer } = parts;
   const operation = call.u32(0) & OPERATION_MASK;
+  const start = Number(call.arg(0) >> BigInt(MEMOP_EXTENT_SHIFT));
+  if (start !== 0 && !CONTINUABLE.has(operation)) return -XEN_EINVAL;
   switch (operation) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
-      return reservation(parts, call, operation, call.u32(0) >>> MEMOP_EXTENT_SHIFT);
+      return reservation(parts, call, operation, start);
     case XENMEM_maximum_ram_page:
       return physmap.maximumGfn();
     case XENMEM_current_reservation:
@@ -83,9 +105,9 @@ function run(parts: XenParts, call: GuestCall): number {
       return operation === XENMEM_maximum_reservation ? physmap.maximumPages : physmap.maximumGfn();
     }
     case XENMEM_add_to_physmap:
-      return addToPhysmap(parts, call);
+      return start > MAX_U16 ? -XEN_EDOM : addToPhysmap(parts, call, start);
     case XENMEM_add_to_physmap_batch:
-      return addToPhysmapBatch(parts, call);
+      return start > MAX_U16 ? -XEN_EDOM : addToPhysmapBatch(parts, call, start);
     case XENMEM_remove_from_physmap: {
       const { at, size } = xen_remove_from_physmap[call.bits];
       if (!call.loadArg(1, size)) return -XEN_EFAULT;
@@ -93,11 +115,12 @@ function run(parts: XenParts, call: GuestCall): number {
       return error !== 0 ? error : physmap.remove(call.long(at.gpfn));
     }
     case XENMEM_memory_map:
-      return memoryMap(parts, call);
+      return getMemoryMap(parts, call);
+    case XENMEM_set_memory_map:
+      return setMemoryMap(parts, call);
     case XENMEM_exchange:
     case XENMEM_get_vnumainfo:
       return -XEN_EOPNOTSUPP;
-    case XENMEM_set_memory_map:
     case XENMEM_set_pod_target:
     case XENMEM_get_pod_target:
     case XENMEM_claim_pages:
@@ -120,14 +143,15 @@ function reservation(parts: XenParts, call: GuestCall, operation: number, start:
   const count = call.long(at.nr_extents);
   const order = call.view.getUint32(at.extent_order, true);
   const flags = call.view.getUint32(at.mem_flags, true);
-  if (checkDomid(call.view.getUint16(at.domid, true), parts.domid) !== 0) return start;
+  if (count > MAX_EXTENTS || checkDomid(call.view.getUint16(at.domid, true), parts.domid) !== 0) return start;
   if (order > MAX_EXTENT_ORDER || (flags & XENMEMF_populate_on_demand) !== 0) return start;
   // New memory without a place in the guest's map is of no use to a translated guest: as if there were none.
   if (operation === XENMEM_increase_reservation) return start;
   const frames = 1 << order;
-  const end = Math.min(count, start + MAX_FRAMES_PER_CALL / frames);
   let done = start;
-  for (; done < end; done++) {
+  for (; done < count; done++) {
+    if (done > start && call.budget.exhausted) return again(call, operation, done);
+    call.budget.spend(FRAME_WORK * frames);
     const entry = list + BigInt(done * call.longBytes);
     if (!call.load(entry, call.longBytes)) break;
     const gfn = call.long(0);
@@ -140,6 +164,11 @@ function reservation(parts: XenParts, call: GuestCall, operation: number, start:
     // The frame number of new memory is where the guest put it, so the list stays as it is.
   }
   return done;
+}
+
+/** The same operation comes again, from extent `next` on. */
+function again(call: GuestCall, operation: number, next: number): number {
+  return call.continueWith(BigInt(operation) | (BigInt(next) << BigInt(MEMOP_EXTENT_SHIFT)));
 }
 
 /** XENMEM_add_to_physmap for one frame. Returns 0 or a negative errno. */
@@ -161,7 +190,7 @@ function addOne(parts: XenParts, space: number, index: number, gfn: number): num
   return page === undefined ? -XEN_EINVAL : physmap.place(gfn, page);
 }
 
-function addToPhysmap(parts: XenParts, call: GuestCall): number {
+function addToPhysmap(parts: XenParts, call: GuestCall, start: number): number {
   const { at, size } = xen_add_to_physmap[call.bits];
   if (!call.loadArg(1, size)) return -XEN_EFAULT;
   const space = call.view.getUint32(at.space, true);
@@ -172,18 +201,26 @@ function addToPhysmap(parts: XenParts, call: GuestCall): number {
   const error = checkDomid(call.view.getUint16(at.domid, true), parts.domid);
   if (error !== 0) return error;
   if (space === XENMAPSPACE_gmfn_range) {
-    for (let i = 0; i < count; i++) {
+    if (count < start) return -XEN_EILSEQ;
+    if (index + count > LAST_FRAME || gfn + count > LAST_FRAME) return -XEN_EOVERFLOW;
+    // Upwards into itself a range has to move from its end.
+    const backwards = gfn > index && gfn < index + count;
+    for (let done = start; done < count; done++) {
+      if (done > start && call.budget.exhausted) return again(call, XENMEM_add_to_physmap, done);
+      call.budget.spend(FRAME_WORK);
+      const i = backwards ? count - 1 - done : done;
       const result = addOne(parts, XENMAPSPACE_gmfn, index + i, gfn + i);
       if (result !== 0) return result;
     }
     return 0;
   }
+  call.budget.spend(FRAME_WORK);
   const result = addOne(parts, space, index, gfn);
   if (result === 0 && space === XENMAPSPACE_shared_info) parts.shared.latch(call.bits);
   return result;
 }
 
-function addToPhysmapBatch(parts: XenParts, call: GuestCall): number {
+function addToPhysmapBatch(parts: XenParts, call: GuestCall, start: number): number {
   const { at, size } = xen_add_to_physmap_batch[call.bits];
   if (!call.loadArg(1, size)) return -XEN_EFAULT;
   const space = call.view.getUint16(at.space, true);
@@ -192,13 +229,16 @@ function addToPhysmapBatch(parts: XenParts, call: GuestCall): number {
   const indexes = call.pointer(at.idxs);
   const gfns = call.pointer(at.gpfns);
   const errors = call.pointer(at.errs);
+  if (space === XENMAPSPACE_gmfn_range) return -XEN_EOPNOTSUPP;
   const error = checkDomid(call.view.getUint16(at.domid, true), parts.domid);
   if (error !== 0) return error;
-  if (space === XENMAPSPACE_gmfn_range) return -XEN_EINVAL;
   if (space === XENMAPSPACE_gmfn_foreign) return checkDomid(extra, parts.domid) || -XEN_EINVAL;
   if (extra !== 0) return -XEN_EOPNOTSUPP;
+  if (count < start || (start > 0 && count === start)) return -XEN_EILSEQ;
   const long = call.longBytes;
-  for (let i = 0; i < count; i++) {
+  for (let i = start; i < count; i++) {
+    if (i > start && call.budget.exhausted) return again(call, XENMEM_add_to_physmap_batch, i);
+    call.budget.spend(FRAME_WORK);
     if (!call.load(indexes + BigInt(i * long), long)) return -XEN_EFAULT;
     const index = call.long(0);
     if (!call.load(gfns + BigInt(i * long), long)) return -XEN_EFAULT;
@@ -207,25 +247,4 @@ function addToPhysmapBatch(parts: XenParts, call: GuestCall): number {
     if (!call.store(errors + BigInt(i * 4), 4)) return -XEN_EFAULT;
   }
   return 0;
-}
-
-function memoryMap(parts: XenParts, call: GuestCall): number {
-  const { at, size } = xen_memory_map[call.bits];
-  const ranges = parts.memoryMap;
-  if (ranges.length === 0) return -XEN_ENOSYS;
-  if (ranges.length > MAX_FRAMES_PER_CALL) return -XEN_E2BIG;
-  if (!call.loadArg(1, size)) return -XEN_EFAULT;
-  const room = call.view.getUint32(at.nr_entries, true);
-  const buffer = call.pointer(at.buffer);
-  const count = Math.min(room, ranges.length);
-  for (let i = 0; i < count; i++) {
-    const range = ranges[i];
-    if (range === undefined) break;
-    setU64(call.view, 0, range.addr);
-    setU64(call.view, 8, range.size);
-    call.view.setUint32(16, range.type, true);
-    if (!call.store(buffer + BigInt(i * E820_ENTRY_BYTES), E820_ENTRY_BYTES)) return -XEN_EFAULT;
-  }
-  call.view.setUint32(0, count, true);
-  return call.store(call.arg(1) + BigInt(at.nr_entries), 4) ? 0 : -XEN_EFAULT;
 }

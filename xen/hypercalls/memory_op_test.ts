@@ -18,6 +18,7 @@ import {
   XENMEM_memory_map,
   XENMEM_populate_physmap,
   XENMEM_remove_from_physmap,
+  XENMEM_set_memory_map,
 } from "../public/memory.ts";
 import { __HYPERVISOR_memory_op, DOMID_SELF } from "../public/xen.ts";
 import { XEN_EFAULT, XEN_EINVAL, XEN_ENOENT, XEN_ENOSYS, XEN_EPERM, XEN_ESRCH } from "../public/errno.ts";
@@ -165,6 +166,42 @@ Deno.test("XENMEM_memory_map answers the machine's map, in the guest's width", (
     assertEquals(rig.ram.getUint32(LIST + 36, true), 2);
   }
   assertEquals(op(xenRig(), XENMEM_memory_map), -XEN_ENOSYS);
+});
+
+Deno.test("XENMEM_set_memory_map replaces the map of the domain itself", () => {
+  for (const bits of [64, 32] as const) {
+    const rig = xenRig({ memoryMap: [{ addr: 0, size: 0x9_fc00, type: 1 }] });
+    rig.vcpu.codeBits = bits;
+    // struct xen_foreign_memory_map: domid, then nr_entries and a pointer, aligned as a pointer
+    const [countAt, bufferAt] = bits === 64 ? [ARGS + 8, ARGS + 16] as const : [ARGS + 4, ARGS + 8] as const;
+    const set = (count: number, domid = DOMID_SELF, buffer = LIST) => {
+      rig.ram.setUint16(ARGS, domid, true);
+      rig.ram.setUint32(countAt, count, true);
+      rig.ram.setUint32(bufferAt, buffer, true);
+      return op(rig, XENMEM_set_memory_map);
+    };
+    const get = (count: number) => {
+      rig.ram.setUint32(ARGS, count, true);
+      rig.ram.setUint32(ARGS + (bits === 64 ? 8 : 4), 0x8000, true);
+      return [op(rig, XENMEM_memory_map), rig.ram.getUint32(ARGS, true)];
+    };
+    for (let i = 0; i < 1024 * 20; i++) rig.ram.setUint8(LIST + i, i * 7);
+    assertEquals(set(1024), 0);
+    assertEquals(get(5000), [0, 1024]);
+    for (let i = 0; i < 1024 * 20; i++) assertEquals(rig.ram.getUint8(0x8000 + i), i * 7 & 0xff);
+    assertEquals(set(1025), -XEN_EINVAL);
+    assertEquals(set(1, 0), -XEN_EPERM);
+    assertEquals(set(1, 42), -XEN_ESRCH);
+    assertEquals(set(1, DOMID_SELF, 0xf000_0000), -XEN_EFAULT);
+    assertEquals(get(5000), [0, 1024]);
+    const next = xenRig();
+    next.platform.restore(structuredClone(rig.platform.save()));
+    assertEquals(next.platform.memoryMap.entries, rig.platform.memoryMap.entries);
+    assertEquals(set(0), 0);
+    assertEquals(get(9)[0], -XEN_ENOSYS);
+    rig.platform.reset();
+    assertEquals(get(9), [0, 1]);
+  }
 });
 
 Deno.test("memory_op: privileged and unknown operations", () => {

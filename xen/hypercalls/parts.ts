@@ -6,19 +6,13 @@ import type { Tracer } from "../../cpu/base/trace.ts";
 import type { EventChannels } from "../events/event_channels.ts";
 import type { GrantTable } from "../memory/grant_table.ts";
 import type { GuestCall } from "./guest_call.ts";
+import type { GuestMemoryMap } from "../memory/memory_map.ts";
 import type { HvmParams } from "./hvm_params.ts";
 import type { Physmap } from "../memory/physmap.ts";
 import type { Scheduler } from "../time/scheduler.ts";
 import type { SharedInfo } from "../memory/shared_info.ts";
 import type { XenTimers } from "../time/timers.ts";
 import type { Upcall } from "../events/upcall.ts";
-
-/** A range of the guest's memory map; types as in E820. */
-export interface MemoryRange {
-  readonly addr: number;
-  readonly size: number;
-  readonly type: number;
-}
 
 /** What the guest is told about the hypervisor. */
 export interface VersionInfo {
@@ -37,7 +31,7 @@ export interface XenParts {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly version: VersionInfo;
-  readonly memoryMap: readonly MemoryRange[];
+  readonly memoryMap: GuestMemoryMap;
   readonly physmap: Physmap;
   readonly shared: SharedInfo;
   readonly upcall: Upcall;

@@ -25,6 +25,8 @@ import { getU64 } from "../public/words.ts";
 
 /** Ports SCHEDOP_poll takes: Xen's own limit. */
 const MAX_POLL_PORTS = 128;
+/** Interrupt flag in RFLAGS. */
+const RFLAGS_IF = 1 << 9;
 const OPERATIONS = namesOf(sched_h, "SCHEDOP_");
 
 /** Builds sched_op. */
@@ -40,7 +42,7 @@ function run(parts: XenParts, call: GuestCall): number {
       return 0;
     case SCHEDOP_block:
       parts.shared.enableUpcalls();
-      if (!wakeupWaiting(parts)) scheduler.block();
+      if (!interruptDeliverable(parts, call)) scheduler.block();
       return 0;
     case SCHEDOP_shutdown: {
       if (!call.loadArg(1, sched_shutdown.size)) return -XEN_EFAULT;
@@ -75,9 +77,12 @@ function run(parts: XenParts, call: GuestCall): number {
   }
 }
 
-/** True when a vCPU that wants to sleep has something to do already. */
-function wakeupWaiting(parts: XenParts): boolean {
-  return parts.shared.upcallPending || parts.interruptPending();
+/**
+ * True when a vCPU that wants to sleep would take an interrupt instead (hvm_local_events_need_delivery). With
+ * interrupts off it sleeps although an upcall is pending: so Linux's spinlocks wait for one port.
+ */
+function interruptDeliverable(parts: XenParts, call: GuestCall): boolean {
+  return (call.vcpu.rflags & RFLAGS_IF) !== 0 && (parts.upcall.pending || parts.interruptPending());
 }
 
 function poll(parts: XenParts, call: GuestCall): number {
@@ -88,16 +93,16 @@ function poll(parts: XenParts, call: GuestCall): number {
   const count = call.view.getUint32(at.nr_ports, true);
   const deadline = getU64(call.view, at.timeout);
   if (count > MAX_POLL_PORTS) return -XEN_EINVAL;
-  const bytes = count * 4;
-  if (bytes > 0 && !call.load(list, bytes)) return -XEN_EFAULT;
+  if (interruptDeliverable(parts, call)) return 0;
   const ports: number[] = [];
-  let ready = wakeupWaiting(parts);
   for (let i = 0; i < count; i++) {
-    const port = call.view.getUint32(4 * i, true);
+    call.budget.spend(1);
+    if (!call.load(list + BigInt(4 * i), 4)) return -XEN_EFAULT;
+    const port = call.view.getUint32(0, true);
     if (port >= events.portLimit) return -XEN_EINVAL;
-    ready ||= events.isPending(port);
+    if (events.isPending(port)) return 0;
     ports.push(port);
   }
-  if (!ready) scheduler.poll(ports, deadline);
+  scheduler.poll(ports, deadline);
   return 0;
 }

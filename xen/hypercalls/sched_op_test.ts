@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   SCHEDOP_block,
   SCHEDOP_pin_override,
@@ -46,6 +46,7 @@ function maskedPort(rig: XenRig): { port: number; notify(): void } {
 
 Deno.test("SCHEDOP_block stops the vCPU until an event or an interrupt", () => {
   const rig = xenRig();
+  rig.platform.upcall.setCallbackVia((2n << 56n) | 0xf3n);
   const port = rig.platform.events.allocUnbound(0);
   const backend = rig.platform.events.bindInterdomain(port, () => {});
   assertEquals(op(rig, SCHEDOP_yield), 0);
@@ -87,6 +88,54 @@ Deno.test("SCHEDOP_poll waits for one of its ports, masked or not, or for its ti
   assertEquals(poll(rig, [], 0), 0); // no ports: until something wakes the vCPU; the old time is forgotten
   rig.clock.advance(10_000);
   assertEquals(rig.platform.blocked, true);
+});
+
+Deno.test("SCHEDOP_poll and SCHEDOP_block sleep with interrupts off, whatever upcall is pending", () => {
+  // The vector callback; then an interrupt controller that has something.
+  for (const pendingIn of ["upcall", "controller"] as const) {
+    const waiting = { interrupt: false };
+    const rig = xenRig();
+    rig.wires.interruptPending = () => waiting.interrupt;
+    const polled = maskedPort(rig);
+    rig.platform.upcall.setCallbackVia((2n << 56n) | 0xf3n);
+    if (pendingIn === "upcall") rig.platform.upcall.markPending();
+    else waiting.interrupt = true;
+    assertEquals(poll(rig, [polled.port], 0), 0);
+    assertEquals(rig.platform.blocked, false); // interrupts are on: they are taken instead
+    rig.vcpu.rflags = 0x2;
+    assertEquals(poll(rig, [polled.port], 0), 0);
+    assertEquals(rig.platform.blocked, true);
+    polled.notify();
+    assertEquals(rig.platform.blocked, false);
+    assertEquals(op(rig, SCHEDOP_block), 0);
+    assertEquals(rig.platform.blocked, true);
+    rig.platform.wake();
+    rig.vcpu.rflags = 0x202;
+    assertEquals(op(rig, SCHEDOP_block), 0);
+    assertEquals(rig.platform.blocked, false);
+  }
+});
+
+Deno.test("SCHEDOP_block sleeps while an upcall is pending that no callback delivers", () => {
+  const rig = xenRig();
+  rig.platform.upcall.markPending();
+  assertEquals(op(rig, SCHEDOP_block), 0);
+  assertEquals(rig.platform.blocked, true);
+});
+
+Deno.test("SCHEDOP_poll with a pending port does not look at the ports behind it", () => {
+  const rig = xenRig();
+  const { port, notify } = maskedPort(rig);
+  notify();
+  assertEquals(poll(rig, [port, 4096], 0), 0);
+  assertEquals(poll(rig, [4096, port], 0), -XEN_EINVAL);
+});
+
+Deno.test("SCHEDOP_poll leaves no timer behind, however often it is made", () => {
+  const rig = xenRig();
+  const { port } = maskedPort(rig);
+  for (let i = 0; i < 1000; i++) rig.platform.scheduler.poll([port], 1e9 + i);
+  assert(rig.clock.size < 200, `${rig.clock.size} timers are held`);
 });
 
 Deno.test("SCHEDOP_poll checks its list", () => {

@@ -66,7 +66,8 @@ function run(parts: XenParts, call: GuestCall): number {
     }
     case VCPUOP_register_runstate_memory_area:
       if (!call.loadArg(2, vcpu_register_memory_area.size)) return -XEN_EFAULT;
-      return scheduler.registerArea(call.pointer(0), call.bits) ? 0 : -XEN_EFAULT;
+      scheduler.registerArea(call.pointer(0), call.bits);
+      return 0; // also when the address means nothing now: it is written to when it does
     case VCPUOP_register_vcpu_time_memory_area:
       if (!call.loadArg(2, vcpu_register_memory_area.size)) return -XEN_EFAULT;
       shared.registerTimeArea(call.pointer(0));

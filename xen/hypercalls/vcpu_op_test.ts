@@ -157,7 +157,7 @@ Deno.test("runstate: time is accounted to running and blocked, and written when 
   assertEquals(op(rig, VCPUOP_get_runstate_info, 0, 0x3000), 0);
   assertEquals([u64(0x3008), u64(0x3010), u64(0x3018), u64(0x3020), u64(0x3028)], [107, 10, 0, 100, 0]);
   rig.ram.setBigUint64(ARGS, 0xf000_0000n, true);
-  assertEquals(op(rig, VCPUOP_register_runstate_memory_area), -XEN_EFAULT);
+  assertEquals(op(rig, VCPUOP_register_runstate_memory_area), 0); // Xen does not mind
 });
 
 Deno.test("pvclock: guests compute system time from the TSC, and a second copy says the same", () => {

@@ -23,6 +23,7 @@ export type PageName = number | string;
 export interface PhysmapState {
   readonly frames: readonly (readonly [gfn: number, page: PageName | null])[];
   readonly free: readonly number[];
+  readonly maximumGfn: number;
 }
 
 /** The guest's physical memory map as hypercalls change it. */
@@ -31,11 +32,18 @@ export class Physmap {
   /** RAM pages (byte offsets) that are at no frame. */
   readonly #free = new Set<number>();
   readonly #xenPages = new Map<number, XenPage>();
-  /** What was at a frame before the first change. */
+  /** What was at a frame before the first change, as long as something else is there now. */
   readonly #original = new Map<Gfn, number>();
+  #maximumGfn: Gfn;
 
   constructor(memory: GuestMemory) {
     this.#memory = memory;
+    this.#maximumGfn = this.maximumPages - 1;
+  }
+
+  /** Frames that differ from the machine's start. */
+  get changedFrames(): number {
+    return this.#original.size;
   }
 
   /** Pages of RAM the guest could have. */
@@ -48,12 +56,9 @@ export class Physmap {
     return this.maximumPages - this.#free.size;
   }
 
-  /** Highest frame with memory behind it. */
+  /** Highest frame that ever had memory behind it: what Xen keeps as max_mapped_pfn. */
   maximumGfn(): Gfn {
-    for (let gfn = FRAME_TABLE_ENTRIES - 1; gfn > 0; gfn--) {
-      if (this.#memory.frames[gfn] !== 0) return gfn;
-    }
-    return 0;
+    return this.#maximumGfn;
   }
 
   /** True when RAM is at `gfn`. */
@@ -139,6 +144,7 @@ export class Physmap {
     for (const [gfn, page] of this.#original) this.#memory.mapFrame(gfn, page);
     this.#original.clear();
     this.#free.clear();
+    this.#maximumGfn = this.maximumPages - 1;
     for (const xenPage of this.#xenPages.values()) xenPage.gfn = undefined;
   }
 
@@ -162,6 +168,7 @@ export class Physmap {
     return {
       frames: [...this.#original.keys()].map((gfn) => [gfn, this.nameOf(this.#pageAt(gfn))] as const),
       free: [...this.#free].map((page) => (page - ram) / PAGE_SIZE),
+      maximumGfn: this.#maximumGfn,
     };
   }
 
@@ -176,6 +183,7 @@ export class Physmap {
       this.#set(gfn, offset);
     }
     for (const page of state.free) this.#free.add(ram + page * PAGE_SIZE);
+    this.#maximumGfn = state.maximumGfn;
   }
 
   #pageAt(gfn: Gfn): number {
@@ -197,7 +205,10 @@ export class Physmap {
 
   #set(gfn: Gfn, page: number): void {
     const before = this.#memory.mapFrame(gfn, page);
-    if (!this.#original.has(gfn)) this.#original.set(gfn, before);
+    const original = this.#original.get(gfn);
+    if (original === undefined) this.#original.set(gfn, before);
+    else if (original === page) this.#original.delete(gfn);
+    if (page !== 0 && gfn > this.#maximumGfn) this.#maximumGfn = gfn;
   }
 }
 

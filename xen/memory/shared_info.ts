@@ -13,7 +13,7 @@ import type { Clock } from "../../cpu/base/clock.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import type { Vcpu } from "../../cpu/base/vcpu.ts";
 import type { GuestBits } from "../public/abi.ts";
-import { XEN_EINVAL } from "../public/errno.ts";
+import { XEN_EINVAL, XEN_ENXIO } from "../public/errno.ts";
 import { shared_info, vcpu_info, vcpu_time_info, XEN_PVCLOCK_TSC_STABLE_BIT } from "../public/xen.ts";
 import { setU64 } from "../public/words.ts";
 
@@ -104,10 +104,11 @@ export class SharedInfo {
 
   /** VCPUOP_register_vcpu_info: moves vcpu_info into the guest's RAM, once. Returns 0 or a negative errno. */
   registerVcpuInfo(gfn: Gfn, offset: number): number {
+    const { size, align } = vcpu_info[this.bits];
+    if (offset > PAGE_SIZE - size || offset % align !== 0) return -XEN_ENXIO;
     if (this.vcpuInfo !== this.page) return -XEN_EINVAL;
-    const { size } = vcpu_info[this.bits];
     const page = this.#memory.hasFrame(gfn) ? this.#memory.frames[gfn] as number : 0;
-    if (offset > PAGE_SIZE - size || page < this.#memory.map.ram) return -XEN_EINVAL;
+    if (page < this.#memory.map.ram) return -XEN_EINVAL;
     this.#memory.announceWrite(page + offset, size);
     this.#memory.bytes.copyWithin(page + offset, this.vcpuInfo, this.vcpuInfo + size);
     this.vcpuInfo = page + offset;

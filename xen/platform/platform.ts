@@ -22,8 +22,9 @@ import { EventChannels, type EventChannelsState } from "../events/event_channels
 import { GrantTable, type GrantTableState } from "../memory/grant_table.ts";
 import { HYPERCALL_PORT, HypercallPages, XEN_HYPERCALL_MSR } from "./hypercall_page.ts";
 import { type HypercallEvent, Hypercalls } from "../hypercalls/hypercalls.ts";
+import { GuestMemoryMap, type MemoryRange } from "../memory/memory_map.ts";
 import { HvmParams } from "../hypercalls/hvm_params.ts";
-import type { MemoryRange, VersionInfo, XenParts } from "../hypercalls/parts.ts";
+import type { VersionInfo, XenParts } from "../hypercalls/parts.ts";
 import { Physmap, type PhysmapState } from "../memory/physmap.ts";
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from "../public/grant_table.ts";
 import {
@@ -119,6 +120,7 @@ export interface XenPlatformState {
   readonly events: EventChannelsState;
   readonly grants: GrantTableState;
   readonly params: BigUint64Array;
+  readonly memoryMap: Uint8Array;
   readonly timers: TimersState;
   readonly scheduler: SchedulerState;
   readonly hypercallPages: { waiting: number; waitingPage: number };
@@ -135,6 +137,7 @@ export class XenPlatform {
   readonly sharedInfo: SharedInfo;
   readonly physmap: Physmap;
   readonly params = new HvmParams();
+  readonly memoryMap: GuestMemoryMap;
   readonly timers: XenTimers;
   /** Map it at HYPERCALL_PORT. */
   readonly hypercallPort: PortDevice<null>;
@@ -163,6 +166,7 @@ export class XenPlatform {
       advertiseUpcallVector: options.advertiseUpcallVector ?? false,
     };
     this.physmap = new Physmap(memory);
+    this.memoryMap = new GuestMemoryMap(options.memoryMap ?? []);
     const sharedPage = this.#xenPage("shared_info");
     this.#storePage = this.#xenPage("xenstore");
     this.#consolePage = this.#xenPage("console");
@@ -193,7 +197,7 @@ export class XenPlatform {
       clock,
       tracer,
       version,
-      memoryMap: options.memoryMap ?? [],
+      memoryMap: this.memoryMap,
       physmap: this.physmap,
       shared: this.sharedInfo,
       upcall: this.upcall,
@@ -283,6 +287,7 @@ export class XenPlatform {
     this.timers.reset();
     this.scheduler.reset();
     this.params.reset();
+    this.memoryMap.reset();
     this.#pages.reset();
     this.grants.reset();
     this.physmap.reset();
@@ -299,6 +304,7 @@ export class XenPlatform {
       events: this.events.save(),
       grants: this.grants.save(),
       params: this.params.save(),
+      memoryMap: this.memoryMap.save(),
       timers: this.timers.save(),
       scheduler: this.scheduler.save(),
       hypercallPages: this.#pages.save(),
@@ -318,6 +324,7 @@ export class XenPlatform {
     this.grants.restore(state.grants);
     this.physmap.restore(state.physmap);
     this.params.restore(state.params);
+    this.memoryMap.restore(state.memoryMap);
     this.sharedInfo.restore(state.shared);
     this.events.restore(state.events);
     this.timers.restore(state.timers);

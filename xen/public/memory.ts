@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** memory_op. Rules: Xen public/memory.h. Left out: operations of control tools. @module */
 import { layout } from "../../cpu/base/layout.ts";
-import { layouts } from "./abi.ts";
+import { layouts, layoutsOf } from "./abi.ts";
 
 /** Operations of memory_op. */
 export const XENMEM_increase_reservation = 0;
@@ -81,5 +81,7 @@ export const xen_add_to_physmap_batch = layouts({
 export const xen_remove_from_physmap = layouts({ domid: "u16", gpfn: "long" });
 /** struct xen_memory_map. */
 export const xen_memory_map = layouts({ nr_entries: "u32", buffer: "long" });
+/** struct xen_foreign_memory_map. */
+export const xen_foreign_memory_map = layoutsOf((bits) => ({ domid: "u16", map: xen_memory_map[bits] }));
 /** Bytes of an entry of xen_memory_map.buffer: u64 address, u64 size, u32 type, packed as by INT 15h E820h. */
 export const E820_ENTRY_BYTES = 20;

@@ -71,6 +71,8 @@ export class Scheduler {
   /** Blocks until wake(), until one of `ports` becomes pending, or until `deadlineNs` (0: no limit). */
   poll(ports: readonly number[], deadlineNs: number): void {
     this.#pollPorts = ports;
+    this.#pollTimer?.cancel(); // of a poll that nothing has ended
+    this.#pollTimer = undefined;
     if (deadlineNs !== 0) this.#pollTimer = this.#clock.at(deadlineNs, () => this.wake());
     this.block();
   }
@@ -119,11 +121,11 @@ export class Scheduler {
     if (runstate === RUNSTATE_running) this.#writeArea();
   }
 
-  /** VCPUOP_register_runstate_memory_area; 0 unregisters. False when the area cannot be written. */
-  registerArea(gva: bigint, bits: GuestBits): boolean {
+  /** VCPUOP_register_runstate_memory_area; 0 unregisters. */
+  registerArea(gva: bigint, bits: GuestBits): void {
     this.#area = gva === 0n ? undefined : gva;
     this.#areaBits = bits;
-    return this.#writeArea();
+    this.#writeArea();
   }
 
   /** Lays vcpu_runstate_info out into `view`, time of the present state up to now included if asked for. */
@@ -179,10 +181,10 @@ export class Scheduler {
     this.#timesNs = state.timesNs.slice();
   }
 
-  #writeArea(): boolean {
-    if (this.#area === undefined) return true;
+  #writeArea(): void {
+    if (this.#area === undefined) return;
     this.writeRunstate(this.#buffer, this.#areaBits, false);
     const bytes = new Uint8Array(this.#buffer.buffer, 0, vcpu_runstate_info[this.#areaBits].size);
-    return this.#vcpu.copyToGuest(this.#area, bytes);
+    this.#vcpu.copyToGuest(this.#area, bytes); // a page that is missing now may be there next time
   }
 }
