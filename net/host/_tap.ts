@@ -2,7 +2,7 @@
 /** A TAP whose host side is a network namespace of its own, for tests. Needs root and -A. @module */
 import { assert } from "@std/assert";
 import { Tracer } from "../../cpu/base/trace.ts";
-import { TapDevice, waitReadable } from "./tap.ts";
+import { TapDevice, type TapOptions, waitReadable } from "./tap.ts";
 
 /** Why these tests cannot run here, if so. */
 function missing(): string | undefined {
@@ -11,17 +11,26 @@ function missing(): string | undefined {
   }
   if (Deno.build.os !== "linux") return "needs Linux";
   if (Deno.uid() !== 0) return "needs root";
+  for (const program of ["ip", "ping", "setpriv"]) {
+    if (!exists(program)) return `needs ${program}`;
+  }
   try {
     Deno.statSync("/dev/net/tun");
   } catch {
     return "needs /dev/net/tun";
   }
+  const { success } = new Deno.Command("ip", { args: ["netns", "list"], stdout: "null", stderr: "null" })
+    .outputSync();
+  return success ? undefined : "needs a working ip netns";
+}
+
+function exists(program: string): boolean {
   try {
-    const { success } = new Deno.Command("ip", { args: ["netns", "list"], stdout: "null", stderr: "null" })
+    new Deno.Command(program, { args: ["--version"], stdin: "null", stdout: "null", stderr: "null" })
       .outputSync();
-    return success ? undefined : "needs a working ip netns";
+    return true;
   } catch {
-    return "needs iproute2";
+    return false;
   }
 }
 const reason = missing();
@@ -44,11 +53,18 @@ export const HOST4 = "10.77.0.1";
 export const GUEST4 = "10.77.0.2";
 export const HOST6 = "fd77::1";
 export const GUEST6 = "fd77::2";
-/** How long a test waits for the host: programs of a busy one start late. */
-const PATIENCE_MS = 60_000;
+/** How long a test waits for the host before it counts as hung: programs of a busy one start late. */
+const PATIENCE_MS = 300_000;
 /** Silence after which something may have been lost. */
 const SILENCE_MS = 300;
-let serial = 0;
+
+/**
+ * Eight characters that nobody else has: names of interfaces and namespaces are the whole machine's, and test files run
+ * in one process, several runs at once.
+ */
+export function uniqueId(): string {
+  return crypto.randomUUID().slice(0, 8);
+}
 
 /** What a test works with. */
 export interface Net {
@@ -57,18 +73,18 @@ export interface Net {
   readonly tracer: Tracer;
   /** A command in the namespace. */
   command(command: string, args: string[], options?: Deno.CommandOptions): Deno.Command;
-  /** Polls until `done`, a minute at most; calls `silence` whenever nothing has come for a while. */
+  /** Polls until `done`, minutes if it must; calls `silence` whenever nothing has come for a while. */
   until(done: () => boolean, silence?: () => void): Promise<void>;
 }
 
 /** Runs `fn` with a TAP whose other side is a namespace of its own. */
-export async function withTap(fn: (net: Net) => Promise<void>): Promise<void> {
-  const id = `${Deno.pid % 100000}${serial++}`;
+export async function withTap(fn: (net: Net) => Promise<void>, options: TapOptions = {}): Promise<void> {
+  const id = uniqueId();
   const namespace = `xntest${id}`;
   const name = `xt${id}`;
   const tracer = new Tracer();
   ip("netns", "add", namespace);
-  const tap = TapDevice.open({ name, tracer });
+  const tap = TapDevice.open({ ...options, name, tracer });
   try {
     ip("link", "set", name, "netns", namespace);
     const inside = ["-n", namespace];

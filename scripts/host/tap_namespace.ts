@@ -34,7 +34,7 @@ export async function whyNoTap(): Promise<string | undefined> {
       error instanceof Deno.errors.NotFound ? "there is none" : String(error)
     }`;
   }
-  const probe = `xenner-${Deno.pid}-probe`;
+  const probe = uniqueName();
   try {
     await run("ip", ["netns", "add", probe], { quiet: true });
     await run("ip", ["netns", "del", probe], { quiet: true });
@@ -44,12 +44,15 @@ export async function whyNoTap(): Promise<string | undefined> {
   }
 }
 
-let serial = 0;
+/** A name of ours that says whose it is; test files share a process, so that its id alone is not enough. */
+function uniqueName(): string {
+  return `xenner-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+}
 
 /** Makes a namespace with a TAP that is up. */
 export async function openTapNamespace(): Promise<TapNamespace> {
   await removeStale();
-  const name = `xenner-${Deno.pid}-${serial++}`;
+  const name = uniqueName();
   await run("ip", ["netns", "add", name], { quiet: true });
   const namespace: TapNamespace = {
     name,
