@@ -43,6 +43,11 @@ export interface EndState {
 export interface NetEnd {
   /** For messages: "tap0", "hub". */
   readonly name: string;
+  /**
+   * True while what it stands for is not there: a TAP that was deleted, a port that was unplugged. It may come back, which
+   * `poll` finds out. Absent: never.
+   */
+  readonly gone?: boolean;
   /** OFFLOAD_* that `send` takes as they are; the sender makes frames fit with `conform` of gso.ts. */
   readonly offloads: number;
   /** Sends one frame. False when it was dropped, for whatever reason: the sender counts and goes on. */

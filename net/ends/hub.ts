@@ -69,11 +69,13 @@ class HubPort implements NetEnd {
   readonly offloads = OFFLOAD_ALL;
   readonly #queue = new DeliveryQueue(PORT_LIMITS);
   #receiver: FrameReceiver | undefined;
+  /** Closed. */
+  gone = false;
 
   constructor(readonly hub: Hub, readonly name: string) {}
 
   send(frame: Frame): boolean {
-    return frame.length >= MIN_FRAME_BYTES && this.hub.repeat(this, frame);
+    return !this.gone && frame.length >= MIN_FRAME_BYTES && this.hub.repeat(this, frame);
   }
 
   take(frame: Frame): void {
@@ -113,6 +115,7 @@ class HubPort implements NetEnd {
   }
 
   close(): void {
+    this.gone = true;
     this.attach(undefined);
     this.hub.remove(this);
   }

@@ -28,6 +28,9 @@ export abstract class ObservedEnd<Seen> implements NetEnd {
   get name(): string {
     return this.inner.name;
   }
+  get gone(): boolean {
+    return this.inner.gone ?? false;
+  }
   get offloads(): number {
     return this.inner.offloads;
   }

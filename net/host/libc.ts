@@ -17,6 +17,7 @@ const symbols = {
   readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  if_nametoindex: { parameters: ["buffer"], result: "u32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   ppoll: { parameters: ["buffer", "u64", "buffer", "pointer"], result: "i32", nonblocking: true },
   __errno_location: { parameters: [], result: "pointer" },
@@ -73,6 +74,7 @@ export const EBUSY = 16;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EBADFD = 77;
+export const ENETDOWN = 100;
 
 const MESSAGES = new Map([
   [EPERM, "operation not permitted"],
@@ -85,6 +87,7 @@ const MESSAGES = new Map([
   [ENODEV, "no such device"],
   [EINVAL, "invalid argument"],
   [EBADFD, "file descriptor in bad state"],
+  [ENETDOWN, "network is down"],
 ]);
 
 /** What an errno means, in words. */

@@ -11,6 +11,10 @@
  * Frames go out and in without copies: writev gathers slices of guest RAM, readv scatters into the receiver's
  * window. What does not fit in the window lands in a bounce buffer.
  *
+ * A device that is down loses frames, and nothing else. One that is deleted under us takes the descriptor with it: `gone`
+ * says so until a device of that name is there again and lets itself be opened. We look for it now and then and never make
+ * one: whoever deleted it decides.
+ *
  * Not done: several queues of one TAP, vhost-net.
  * @module
  */
@@ -42,6 +46,7 @@ import {
   EINTR,
   EINVAL,
   EIO,
+  ENETDOWN,
   ENODEV,
   ENOENT,
   ENXIO,
@@ -89,6 +94,10 @@ const POLL_BUDGET = 256;
 /** Most stale frames dropped when a receiver is attached: more than any sensible txqueuelen. */
 const DRAIN_LIMIT = 10_000;
 
+/** First and longest time between two looks for a device that was deleted. The first leaves the guest time to let go. */
+const FIRST_LOOK_MS = 1000;
+const LONGEST_LOOK_MS = 4000;
+
 /** Which TAP device to use. */
 export interface TapOptions {
   /** Interface name, made when it does not exist; "tap%d" or nothing lets the kernel number it. */
@@ -97,13 +106,15 @@ export interface TapOptions {
   readonly fd?: number;
   /** For counters and warnings. */
   readonly tracer?: Tracer;
+  /** Time in milliseconds, for looking now and then; default the host's. */
+  readonly nowMs?: () => number;
 }
 
 /** See the module's description. */
 export class TapDevice implements NetEnd {
   readonly name: string;
   readonly offloads: number = OFFLOAD_ALL;
-  readonly #fd: number;
+  #fd: number;
   readonly #call = libc().call;
   readonly #errno = libc().errno;
   readonly #tracer: Tracer | undefined;
@@ -120,66 +131,71 @@ export class TapDevice implements NetEnd {
   readonly #held = new DeliveryQueue({ frames: MAX_SEGMENTS, bytes: 2 * MAX_FRAME_BYTES });
   #hasRoom = true;
   #closed = false;
+  #gone = false;
+  /** When to look for it next, and how long to wait after that. */
+  #nextLookMs = Infinity;
+  #waitMs = FIRST_LOOK_MS;
+  readonly #nowMs: () => number;
+  /** Somebody else opened the descriptor: we could not do it again. */
+  readonly #lent: boolean;
 
-  private constructor(fd: number, name: string, tracer: Tracer | undefined) {
+  private constructor(fd: number, name: string, options: TapOptions) {
     this.#fd = fd;
     this.name = name;
-    this.#tracer = tracer;
+    this.#tracer = options.tracer;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#lent = options.fd !== undefined;
   }
 
   /** Opens a TAP device. Throws ConfigError with one clear line when that cannot be done. */
   static open(options: TapOptions = {}): TapDevice {
-    const { call, errno } = libc();
     const name = options.name ?? "";
-    const wanted = `TAP device ${name === "" ? "" : `"${name}" `}`.trim();
     const nameError = badName(name);
     if (nameError !== undefined) {
       throw new ConfigError(`Cannot use ${JSON.stringify(name)} as TAP device: ${nameError}`);
     }
+    const opened = options.fd === undefined ? openTap(name) : adoptTap(options.fd);
+    const tap = new TapDevice(opened.fd, opened.name, options);
+    tap.#setOffload(OFFLOAD_NONE);
+    return tap;
+  }
 
-    const fd = options.fd ?? call.open(cstring("/dev/net/tun"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) throw new ConfigError(`Cannot open /dev/net/tun: ${openError(errno())}`, "host");
+  /** It was deleted, or moved where a descriptor does not follow. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** A system call said that there is no device behind the descriptor any more. */
+  #lost(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#held.clear();
+    this.#call.close(this.#fd);
+    this.#fd = -1;
+    this.#waitMs = FIRST_LOOK_MS;
+    this.#nextLookMs = this.#lent ? Infinity : this.#nowMs() + this.#waitMs;
+    const hope = this.#lent ? "" : ", waiting for one of that name";
+    this.#tracer?.counters.add("net.tap.lost");
+    this.#tracer?.warnOnce("net.tap.gone", `${this.name} was deleted${hope}`);
+  }
+
+  /** Looks whether the device is back, when it is time to. */
+  #look(): void {
+    const now = this.#nowMs();
+    if (now < this.#nextLookMs) return;
+    this.#waitMs = Math.min(LONGEST_LOOK_MS, 2 * this.#waitMs);
+    this.#nextLookMs = now + this.#waitMs;
+    if (this.#call.if_nametoindex(cstring(this.name)) === 0) return; // opening it would make it
     try {
-      const ifreq = new Uint8Array(IFREQ_BYTES);
-      const flags = new DataView(ifreq.buffer, IFNAMSIZ);
-      if (options.fd === undefined) {
-        ifreq.set(new TextEncoder().encode(name));
-        flags.setUint16(0, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, true);
-        let result = call.ioctl(fd, BigInt(TUNSETIFF), ifreq);
-        let error = result < 0 ? errno() : 0;
-        if (error === EINVAL) { // an existing device made with multi_queue wants to hear it (libvirt makes such)
-          flags.setUint16(0, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, true);
-          result = call.ioctl(fd, BigInt(TUNSETIFF), ifreq);
-          error = result < 0 ? errno() : 0;
-        }
-        if (error !== 0) throw new ConfigError(`Cannot open ${wanted}: ${attachError(error, name)}`, "host");
-      } else {
-        if (call.ioctl(fd, BigInt(TUNGETIFF), ifreq) < 0) {
-          throw new ConfigError(`Cannot use descriptor ${fd} as TAP device: ${strerror(errno())}`);
-        }
-        if ((flags.getUint16(0, true) & (IFF_VNET_HDR | IFF_NO_PI)) !== (IFF_VNET_HDR | IFF_NO_PI)) {
-          throw new ConfigError(
-            `Cannot use descriptor ${fd} as TAP device: it lacks IFF_VNET_HDR or IFF_NO_PI`,
-          );
-        }
-        call.fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-      }
-      const headerBytes = new Uint8Array(new Int32Array([VNET_HDR_BYTES]).buffer);
-      if (call.ioctl(fd, BigInt(TUNSETVNETHDRSZ), headerBytes) < 0) {
-        throw new ConfigError(`Cannot set the header size of ${wanted}: ${strerror(errno())}`, "host");
-      }
-      const end = ifreq.indexOf(0);
-      const tap = new TapDevice(
-        fd,
-        new TextDecoder().decode(ifreq.subarray(0, Math.min(end, IFNAMSIZ))),
-        options.tracer,
-      );
-      tap.#setOffload(OFFLOAD_NONE);
-      return tap;
+      this.#fd = openTap(this.name).fd;
     } catch (error) {
-      call.close(fd);
-      throw error;
+      if (!(error instanceof ConfigError)) throw error;
+      this.#tracer?.warnOnce("net.tap.reopen", error.message);
+      return;
     }
+    this.#gone = false;
+    this.#tracer?.counters.add("net.tap.reopened");
+    this.receiverChanged();
   }
 
   attach(receiver: FrameReceiver | undefined): void {
@@ -194,7 +210,7 @@ export class TapDevice implements NetEnd {
   }
 
   send(frame: Frame): boolean {
-    if (this.#closed || frame.length < MIN_FRAME_BYTES) return false;
+    if (this.#closed || this.#gone || frame.length < MIN_FRAME_BYTES) return false;
     const h = this.#txHeader;
     h.setUint8(HDR_FLAGS, frame.flags);
     h.setUint8(HDR_GSO_TYPE, frame.gsoType);
@@ -220,7 +236,8 @@ export class TapDevice implements NetEnd {
   }
 
   #sendFailed(errno: number): void {
-    if (errno === EIO) {
+    if (errno === EBADFD) this.#lost();
+    else if (errno === EIO || errno === ENETDOWN) {
       this.#tracer?.warnOnce(
         "net.tap.down",
         `${this.name} is down, frames are lost: ip link set ${this.name} up`,
@@ -231,8 +248,9 @@ export class TapDevice implements NetEnd {
   }
 
   poll(): number {
+    if (this.#gone && !this.#closed) this.#look();
     const receiver = this.#receiver;
-    if (receiver === undefined || this.#closed) return 0;
+    if (receiver === undefined || this.#closed || this.#gone) return 0;
     let delivered = 0;
     delivered += this.#held.drain(receiver);
     this.#hasRoom = this.#held.waiting === 0;
@@ -247,7 +265,7 @@ export class TapDevice implements NetEnd {
   }
 
   pollFd(): number {
-    return this.#receiver === undefined || !this.#hasRoom || this.#closed ? -1 : this.#fd;
+    return this.#receiver === undefined || !this.#hasRoom || this.#closed || this.#gone ? -1 : this.#fd;
   }
 
   /** Frames that were read and found no room. */
@@ -273,9 +291,9 @@ export class TapDevice implements NetEnd {
     while ((bytes = this.#call.readv(this.#fd, vec.bytes, vec.count)) < 0) {
       const errno = this.#errno();
       if (errno === EINTR) continue;
-      if (errno !== EAGAIN) {
+      if (errno === EBADFD) this.#lost();
+      else if (errno !== EAGAIN) {
         this.#tracer?.warnOnce("net.tap.receive_errors", `Cannot read from ${this.name}: ${strerror(errno)}`);
-        if (errno === EBADFD) this.#hasRoom = false; // the interface was deleted: do not spin on its descriptor
       }
       return false;
     }
@@ -311,7 +329,7 @@ export class TapDevice implements NetEnd {
 
   /** Which frames the host's stack may hand us unfinished. */
   #setOffload(accepts: number): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#gone) return;
     let value = 0;
     // TUN_F_CSUM does not tell IPv4 from IPv6; for a receiver that takes only one, #held finishes the other
     if ((accepts & (OFFLOAD_CSUM | OFFLOAD_CSUM6)) !== 0) {
@@ -330,7 +348,7 @@ export class TapDevice implements NetEnd {
 
   #drain(): void {
     this.#held.clear();
-    for (let i = 0; i < DRAIN_LIMIT && !this.#closed && this.#receive([]); i++);
+    for (let i = 0; i < DRAIN_LIMIT && !this.#closed && !this.#gone && this.#receive([]); i++);
   }
 
   /** Closes the device; a TAP that is not persistent goes away. */
@@ -339,7 +357,69 @@ export class TapDevice implements NetEnd {
     this.#closed = true;
     this.#receiver = undefined;
     this.#held.clear();
-    this.#call.close(this.#fd);
+    if (!this.#gone) this.#call.close(this.#fd);
+  }
+}
+
+/** A descriptor of the TAP device `name`, which is made when it does not exist. Throws ConfigError. */
+function openTap(name: string): { fd: number; name: string } {
+  const { call, errno } = libc();
+  const fd = call.open(cstring("/dev/net/tun"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) throw new ConfigError(`Cannot open /dev/net/tun: ${openError(errno())}`, "host");
+  return orClose(fd, () => {
+    const ifreq = new Uint8Array(IFREQ_BYTES);
+    const flags = new DataView(ifreq.buffer, IFNAMSIZ);
+    ifreq.set(new TextEncoder().encode(name));
+    flags.setUint16(0, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, true);
+    let result = call.ioctl(fd, BigInt(TUNSETIFF), ifreq);
+    let error = result < 0 ? errno() : 0;
+    if (error === EINVAL) { // an existing device made with multi_queue wants to hear it (libvirt makes such)
+      flags.setUint16(0, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE, true);
+      result = call.ioctl(fd, BigInt(TUNSETIFF), ifreq);
+      error = result < 0 ? errno() : 0;
+    }
+    if (error !== 0) {
+      const wanted = name === "" ? "TAP device" : `TAP device "${name}"`;
+      throw new ConfigError(`Cannot open ${wanted}: ${attachError(error, name)}`, "host");
+    }
+    return setUp(fd, ifreq);
+  });
+}
+
+/** The same for a descriptor that somebody else opened. */
+function adoptTap(fd: number): { fd: number; name: string } {
+  const { call, errno } = libc();
+  return orClose(fd, () => {
+    const ifreq = new Uint8Array(IFREQ_BYTES);
+    if (call.ioctl(fd, BigInt(TUNGETIFF), ifreq) < 0) {
+      throw new ConfigError(`Cannot use descriptor ${fd} as TAP device: ${strerror(errno())}`);
+    }
+    const flags = new DataView(ifreq.buffer, IFNAMSIZ).getUint16(0, true);
+    if ((flags & (IFF_VNET_HDR | IFF_NO_PI)) !== (IFF_VNET_HDR | IFF_NO_PI)) {
+      throw new ConfigError(`Cannot use descriptor ${fd} as TAP device: it lacks IFF_VNET_HDR or IFF_NO_PI`);
+    }
+    call.fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+    return setUp(fd, ifreq);
+  });
+}
+
+function setUp(fd: number, ifreq: Uint8Array): { fd: number; name: string } {
+  const { call, errno } = libc();
+  const name = new TextDecoder().decode(ifreq.subarray(0, ifreq.subarray(0, IFNAMSIZ).indexOf(0)));
+  const headerBytes = new Uint8Array(new Int32Array([VNET_HDR_BYTES]).buffer);
+  if (call.ioctl(fd, BigInt(TUNSETVNETHDRSZ), headerBytes) < 0) {
+    throw new ConfigError(`Cannot set the header size of TAP device "${name}": ${strerror(errno())}`, "host");
+  }
+  return { fd, name };
+}
+
+/** What `fn` gives; when it throws, `fd` is closed. */
+function orClose<T>(fd: number, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    libc().call.close(fd);
+    throw error;
   }
 }
 

@@ -3,6 +3,10 @@
  * Network backend: connects a guest's netfront with a host end. Rules: Xen public/io/netif.h. This file negotiates,
  * makes the queues and filters multicast; netback_tx.ts and netback_rx.ts move the packets.
  *
+ * When the end's device goes (a TAP is deleted), the guest loses this one: Linux's netfront knows no carrier but that of
+ * its connection, and reads no `carrier` node, so the device is unplugged as xl does it and plugged in again when the
+ * end's is back. The cable itself ({@linkcode Netback.setLink}) is the `carrier` node, as netif.h has it.
+ *
  * Offered: sg, GSO and checksum offload for TCP over IPv4 and IPv6 both ways, rx-copy, several queues, split event
  * channels, multicast control, carrier. Not done: rx-flip and GSO prefix (obsolete), the control ring (hashes, static
  * grants; frontends do without), rate limits.
@@ -81,6 +85,9 @@ export interface QueueState extends QueueShares {
 export interface NetbackState {
   readonly xenbus: XenbusBackendState;
   readonly linkUp: boolean;
+  /** The end's device had gone. */
+  readonly gone: boolean;
+  readonly unplugged: boolean;
   /** OFFLOAD_* that the frontend takes. */
   readonly accepts: number;
   /** The frontend takes frames in several buffers. */
@@ -96,6 +103,7 @@ export class Netback {
   readonly xenbus: XenbusBackend;
   /** "vif1.0": domain and device, as Linux names it. */
   readonly name: string;
+  readonly #onRemoved: (() => void) | undefined;
   readonly #tracer: Tracer;
   readonly #maxQueues: number;
   readonly #multicast = new MulticastList();
@@ -107,6 +115,10 @@ export class Netback {
   #accepts = OFFLOAD_NONE;
   #sg = false;
   #linkUp = true;
+  /** The end's device has gone, and with it this one. */
+  #gone = false;
+  /** The owner does not want it any more. */
+  #unplugged = false;
   #moreTx = false;
 
   /** The end belongs to this device from now on. Nothing happens before {@linkcode start}. */
@@ -116,6 +128,7 @@ export class Netback {
     if (mac === undefined || ((mac[0] as number) & 1) !== 0) {
       throw new ConfigError(`Cannot use ${JSON.stringify(options.mac)} as MAC address of a network device`);
     }
+    this.#onRemoved = options.onRemoved;
     this.name = `vif${host.domid}.${devid}`;
     this.#tracer = options.tracer ?? new Tracer();
     this.#maxQueues = options.maxQueues ?? DEFAULT_MAX_QUEUES;
@@ -126,22 +139,41 @@ export class Netback {
       backendNodes: { ...nodes, type: "vif" },
       frontendNodes: { ...nodes, ...(mtu === undefined ? {} : { mtu }) },
       tracer: this.#tracer,
-      ...(options.onRemoved === undefined ? {} : { onRemoved: options.onRemoved }),
+      onRemoved: () => {
+        if (this.#unplugged) options.onRemoved?.();
+      },
     });
   }
 
-  /** Makes the nodes and waits for the guest's driver. */
+  /** Makes the nodes and waits for the guest's driver; later, when the end's device is not there now. */
   start(): void {
-    this.xenbus.start();
+    this.#unplugged = false;
+    this.#gone = this.end.gone ?? false;
+    if (!this.#gone) this.xenbus.start();
   }
 
   /** Moves what arrived at the end to the guest, and goes on with what a turn left over. Returns frames received. */
   poll(): number {
+    if ((this.end.gone ?? false) !== this.#gone) this.#followEnd();
     if (this.#moreTx) {
       this.#moreTx = false;
       for (const queue of this.#queues) this.#processTx(queue.tx);
     }
     return this.end.poll();
+  }
+
+  /** The end's device went or came back. */
+  #followEnd(): void {
+    if (!this.#gone) {
+      this.#gone = true;
+      this.#tracer.log("net", `${this.name}: ${this.end.name} has gone, unplugging`);
+      this.xenbus.publish({ carrier: 0 });
+      this.xenbus.unplug();
+    } else if (!this.xenbus.started) { // else the guest still has to let go of the old one
+      this.#gone = false;
+      this.#tracer.log("net", `${this.name}: ${this.end.name} is back`);
+      if (!this.#unplugged) this.xenbus.start();
+    }
   }
 
   /** Plugs the cable in or out: the guest sees the carrier, frames are dropped meanwhile. */
@@ -154,18 +186,23 @@ export class Netback {
 
   /** Asks the guest to let go of the device, then removes it. */
   unplug(): void {
-    this.xenbus.unplug();
+    if (this.#unplugged) return;
+    this.#unplugged = true;
+    if (this.xenbus.started) this.xenbus.unplug();
+    else this.#onRemoved?.();
   }
 
   /** Removes the device at once and closes the end. */
   close(): void {
+    this.#unplugged = true;
     this.xenbus.remove();
     this.end.close();
   }
 
   /** Lets go of everything shared, without a word, and offers the device anew. The end and the link stay. */
   reset(): void {
-    this.xenbus.reset();
+    if (this.#gone) this.xenbus.remove();
+    else this.xenbus.reset();
   }
 
   /** The plain record of a snapshot. Between turns only: what a turn does is in the rings when it ends. */
@@ -173,6 +210,8 @@ export class Netback {
     return {
       xenbus: this.xenbus.save(),
       linkUp: this.#linkUp,
+      gone: this.#gone,
+      unplugged: this.#unplugged,
       accepts: this.#accepts,
       sg: this.#sg,
       multicast: { active: this.#multicast.active, addresses: this.#multicast.list() },
@@ -192,6 +231,8 @@ export class Netback {
   restore(state: NetbackState): void {
     this.xenbus.restore(state.xenbus);
     this.#linkUp = state.linkUp;
+    this.#gone = state.gone;
+    this.#unplugged = state.unplugged;
     this.#multicast.restore(state.multicast.addresses);
     this.#multicast.active = state.multicast.active;
     if (!state.xenbus.connected) return;

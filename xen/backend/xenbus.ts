@@ -129,6 +129,11 @@ export class XenbusBackend {
     this.frontend = new Frontend(`/local/domain/${host.domid}/device/${type}/${devid}`, host);
   }
 
+  /** The nodes are there: between {@linkcode start} and the end of an unplug or removal. */
+  get started(): boolean {
+    return this.#watch !== undefined;
+  }
+
   /** Our state. */
   get state(): XenbusState {
     return this.#state;
