@@ -29,9 +29,11 @@ export { GPR_NAMES, type GprName } from "./cpu/base/vcpu.ts";
 export type { EngineName } from "./cpu/base/engine.ts";
 export {
   type CodeWindow,
+  type ConsoleName,
   type HypercallEvent,
   Machine,
   type MachineEvents,
+  type MachineSnapshot,
 } from "./devices/machine/machine.ts";
 export type {
   ConsoleSink,

@@ -9,6 +9,7 @@ import { ManualClock } from "../cpu/base/clock.ts";
 import { GuestMemory } from "../cpu/base/guest_memory.ts";
 import { Tracer } from "../cpu/base/trace.ts";
 import type { GprName, Vcpu } from "../cpu/base/vcpu.ts";
+import { SHUTDOWN_soft_reset } from "./public/sched.ts";
 import { XenPlatform, type XenPlatformOptions } from "./platform/platform.ts";
 
 /** A vCPU whose registers tests set; RAM is identity mapped and writable. */
@@ -120,7 +121,7 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
     wires.levels.set(name, level);
     return { set: (asserted: boolean) => void wires.lines.set(name, asserted) };
   };
-  const platform = new XenPlatform({
+  const platform: XenPlatform = new XenPlatform({
     wallclock: () => 1_700_000_000.25 + clock.nowNs() / 1e9,
     wires: {
       gsi: (gsi, level) => line(`gsi ${gsi}`, level),
@@ -132,6 +133,10 @@ export function xenRig(options: XenRigOptions = {}): XenRig {
         return stop;
       },
       interruptPending: () => wires.interruptPending(),
+      softReset: () => {
+        wires.shutdowns.push(SHUTDOWN_soft_reset);
+        platform.reset("soft");
+      },
       blockedChanged: (blocked) => void wires.blocked.push(blocked),
       consoleWrite: (bytes) => void (wires.console += new TextDecoder("latin1").decode(bytes)),
     },

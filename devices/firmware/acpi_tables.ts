@@ -37,6 +37,11 @@ export interface AcpiOptions {
   readonly com1?: { readonly port: number; readonly irq: number } | undefined;
   /** True when there is a keyboard controller to be probed at ports 0x60 and 0x64. */
   readonly i8042: boolean;
+  /**
+   * True when there is a clock at ports 0x70 and 0x71. Xen's PVH platform has neither it nor VGA, and that is how Linux
+   * knows the platform when it was not started at its PVH entry, but by GRUB.
+   */
+  readonly rtc: boolean;
 }
 
 const HEADER = layout({
@@ -65,6 +70,7 @@ const RESET_VALUE = 0x06; // RC: SRST and RCPU
 const LEGACY_DEVICES = 1 << 0; // IAPC_BOOT_ARCH
 const BOOT_ARCH_8042 = 1 << 1;
 const VGA_NOT_PRESENT = 1 << 2;
+const CMOS_RTC_NOT_PRESENT = 1 << 5;
 const PCAT_COMPAT = 1 << 0; // MADT: there are two 8259s
 const MPS_INTI_LEVEL_HIGH = 0x000d; // active high, level triggered
 
@@ -136,8 +142,11 @@ function fadt(o: AcpiOptions, facs: Gpa, dsdt: Gpa): Uint8Array {
   u8(91, 4); // PM_TMR_LEN
   u16(96, 0xfff); // P_LVL2_LAT: no C2
   u16(98, 0xfff); // P_LVL3_LAT: no C3
-  u8(108, 0x32); // CENTURY in CMOS RAM
-  u16(109, LEGACY_DEVICES | VGA_NOT_PRESENT | (o.i8042 ? BOOT_ARCH_8042 : 0));
+  if (o.rtc) u8(108, 0x32); // CENTURY in CMOS RAM
+  u16(
+    109,
+    LEGACY_DEVICES | VGA_NOT_PRESENT | (o.i8042 ? BOOT_ARCH_8042 : 0) | (o.rtc ? 0 : CMOS_RTC_NOT_PRESENT),
+  );
   u32(112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP);
   gas(116, 8, 1, o.resetPort);
   u8(128, RESET_VALUE);
@@ -185,12 +194,14 @@ function routing(of: readonly number[]): aml.Aml {
 function dsdt(o: AcpiOptions): Uint8Array {
   const isa: aml.Aml[] = [
     aml.name("_ADR", aml.int(0x0001_0000)), // the ISA bridge, slot 1
-    aml.device(
+  ];
+  if (o.rtc) {
+    isa.push(aml.device(
       "RTC",
       aml.name("_HID", aml.eisaId("PNP0B00")),
       aml.name("_CRS", aml.resources(aml.io(0x70, 2), aml.irqNoFlags(8))),
-    ),
-  ];
+    ));
+  }
   if (o.com1 !== undefined) {
     isa.push(aml.device(
       "COM1",

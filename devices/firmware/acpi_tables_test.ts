@@ -18,6 +18,7 @@ const OPTIONS: AcpiOptions = {
   pciMemory: { start: 0xc000_0000, end: 0xfec0_0000 },
   com1: { port: 0x3f8, irq: 4 },
   i8042: true,
+  rtc: true,
 };
 const sum = (bytes: Uint8Array) => bytes.reduce((a, b) => (a + b) & 0xff, 0);
 
@@ -54,6 +55,20 @@ Deno.test("the MADT holds one local APIC, the I/O APIC and the overrides of a PC
       "02 0a 00 09 09 00 00 00 0d 00 " +
       "04 06 ff 00 00 01",
   );
+});
+
+Deno.test("the FADT and the DSDT tell of a CMOS clock where there is one, and say so where there is none", () => {
+  for (const rtc of [true, false]) {
+    const { tables } = buildAcpiTables({ ...OPTIONS, rtc });
+    const fadt = tables.get("FACP")?.bytes ?? new Uint8Array();
+    const dsdt = tables.get("DSDT")?.bytes ?? new Uint8Array();
+    const bootArch = new DataView(fadt.buffer, fadt.byteOffset).getUint16(109, true);
+    // ACPI 6.4 table 5.11: bit 1 8042, bit 2 VGA not present, bit 5 CMOS RTC not present
+    assertEquals([bootArch & 0b10_0110, fadt[108]], rtc ? [0b00_0110, 0x32] : [0b10_0110, 0]);
+    const pnp0b00 = [0x41, 0xd0, 0x0b, 0x00];
+    const found = dsdt.some((_, i) => pnp0b00.every((byte, k) => dsdt[i + k] === byte));
+    assertEquals(found, rtc);
+  }
 });
 
 Deno.test("AML primitives encode as ACPI 6.4 chapter 20 says", () => {

@@ -111,6 +111,11 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
     this.#wires.intr?.set(this.pending);
   }
 
+  /** True when some line can become an NMI. */
+  get canRaiseNmi(): boolean {
+    return this.ioapic.sendsNmi || this.lapic.lint0SendsNmi;
+  }
+
   get pending(): boolean {
     this.#sample();
     return this.#local || (this.#extra !== undefined && this.#extra.pending);
@@ -171,6 +176,16 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
     this.pic.restore(state.pic); // moves LINT0 and an IOAPIC input, which the next two overwrite
     this.ioapic.restore(state.ioapic);
     this.lapic.restore(state.lapic);
+    this.#followLines();
+    this.update();
+  }
+
+  /** Inputs whose drivers moved while the state was restored: what happened since then is not lost. */
+  #followLines(): void {
+    for (let irq = 0; irq < ISA_IRQS; irq++) this.pic.setIrq(irq, this.#picDrivers[irq] !== 0);
+    for (let pin = 0; pin < IOAPIC_PINS; pin++) {
+      if (pin !== EXTINT_IOAPIC_PIN) this.ioapic.setPin(pin, this.#ioapicDrivers[pin] !== 0);
+    }
   }
 
   /** Counts a driver in or out; true when that changed the level. */

@@ -125,6 +125,11 @@ export class Ioapic implements MmioDevice<IoapicState> {
     for (let pin = 0; pin < IOAPIC_PINS; pin++) this.#update(pin);
   }
 
+  /** True when some unmasked input raises NMIs. */
+  get sendsNmi(): boolean {
+    return this.#s.low.some((entry) => (entry & IOREDTBL_MASK) === 0 && ((entry >> 8) & 7) === DELMOD_NMI);
+  }
+
   readMmio(offset: number, size: AccessSize): number {
     if (offset === IOREGSEL) return this.#s.select;
     if (offset === IOWIN && size === 4) return this.#readRegister(this.#s.select);

@@ -131,7 +131,7 @@ export interface LapicWires extends LapicTimerWires {
   /** The register page moved; undefined when it is not in the address space. */
   mapped?(base: number | undefined): void;
   /** MAXPHYADDR, for IA32_APIC_BASE. Default 40. */
-  readonly physicalAddressBits?: number;
+  physicalAddressBits?(): number;
 }
 
 /** Highest bit set in 256, -1 when none. */
@@ -171,6 +171,14 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     this.#update();
   }
 
+  /** INIT: as RESET, but IA32_APIC_BASE keeps address and mode (SDM Vol. 3A §11.4.7.3, §11.12.5.1). */
+  init(): void {
+    const { lint, mode, base } = this.#s;
+    this.#s = { ...powerOn(), lint, mode, base };
+    this.#timer.reset();
+    this.#update();
+  }
+
   save(): LapicState {
     return structuredClone({ ...this.#s, timer: this.#timer.save() });
   }
@@ -189,6 +197,11 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     this.#writeLvt(APIC_LVT_LINT0, DELMOD_ExtINT << 8);
     this.#writeLvt(APIC_LVT_LINT1, DELMOD_NMI << 8);
     this.#update();
+  }
+
+  /** True when LINT0, where the 8259 pair hangs, raises NMIs. Nothing is connected to LINT1. */
+  get lint0SendsNmi(): boolean {
+    return (this.#lvt(APIC_LVT_LINT0) & (LVT_MASK | DELMOD)) === DELMOD_NMI << 8;
   }
 
   /** Operating mode, from IA32_APIC_BASE. */
@@ -372,7 +385,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
   /** IA32_APIC_BASE and its state machine (SDM figure 11-27). */
   #writeBase(value: bigint): boolean {
     const s = this.#s;
-    const limit = 2 ** (this.wires.physicalAddressBits ?? 40);
+    const limit = 2 ** (this.wires.physicalAddressBits?.() ?? 40);
     if (value < 0n || value >= BigInt(limit)) return false;
     const number = Number(value);
     const flags = number % 0x1000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** What a machine is made of and how it ends: the types that mod.ts, the command line and the machine share. @module */
-import type { EngineName } from "../../cpu/base/engine.ts";
+import type { EngineFactory, EngineName } from "../../cpu/base/engine.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
@@ -56,6 +56,11 @@ export interface MachineOptions {
   readonly console?: ConsoleSink;
   /** How instructions are executed; default "interp". */
   readonly engine?: EngineName;
+  /**
+   * Another engine instead.
+   * @internal
+   */
+  readonly engineFactory?: EngineFactory;
   /** Time follows the instruction count: a run is the same every time. */
   readonly icount?: boolean;
   /** How many hypercall pages the guest is told to load. */
@@ -72,14 +77,14 @@ export interface MachineOptions {
   readonly onClose?: () => void;
 }
 
-/** How a run ended. */
-export type ExitReason = "poweroff" | "reboot" | "crash" | "suspend" | "stopped";
+/** How a run ended. "halted": the CPU waits with interrupts off, as systems do that cannot switch the power off. */
+export type ExitReason = "poweroff" | "halted" | "reboot" | "crash" | "suspend" | "stopped";
 
 /** What Machine.run resolves to. */
 export interface ExitInfo {
   /** Why. */
   readonly reason: ExitReason;
-  /** For a crash: what happened, one line. */
+  /** For a crash, and for "halted": what happened, one line. */
   readonly detail?: string;
 }
 

@@ -84,6 +84,9 @@ class Session {
     if (this.#out.dropped > 0) {
       this.#note(`${this.#out.dropped} bytes of output were dropped: the reader is too slow`);
     }
+    if (this.#status === undefined && info.reason === "halted") {
+      this.#note(`the guest halted: ${info.detail}`);
+    }
     if (this.#status === undefined && info.reason === "crash") await this.#reportCrash(machine, info);
     if (choices.stats !== undefined) {
       const stats = machine.stats();

@@ -4,7 +4,13 @@ import { MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import type { EngineName } from "../../cpu/base/engine.ts";
 import { Machine } from "../../devices/machine/machine.ts";
-import type { ExitInfo, HostClock, MachineType, NetOptions } from "../../devices/machine/machine_options.ts";
+import type {
+  ExitInfo,
+  HostClock,
+  MachineOptions,
+  MachineType,
+  NetOptions,
+} from "../../devices/machine/machine_options.ts";
 
 /** RAM of the machine. */
 export const RAM_BYTES = 16 * MiB;
@@ -20,6 +26,8 @@ export interface GuestRun {
   readonly slices?: number;
   /** Called between slices; `console`: what the guest has printed so far. */
   readonly between?: (machine: Machine, console: string) => void;
+  /** After every so many slices the machine is saved, and a new one goes on from there. */
+  readonly saveEvery?: number;
   /** Called before the first instruction. */
   readonly prepare?: (machine: Machine) => void;
 }
@@ -30,6 +38,10 @@ export interface GuestResult {
   readonly machine: Machine;
   /** What it printed on the PV console and by console_io. */
   readonly console: string;
+  /** What it printed on port 0xe9. */
+  readonly debug: string;
+  /** Machines that were saved. */
+  readonly saves: number;
   readonly warnings: readonly string[];
   u32(gpa: number): number;
 }
@@ -57,18 +69,26 @@ class CountingClock implements HostClock {
 /** Boots `image` and runs it until it ends, or until its slices are used up. */
 export async function runGuest(run: GuestRun): Promise<GuestResult> {
   let console = "";
+  let debug = "";
   let slices = run.slices ?? 200;
+  let untilSave = run.saveEvery ?? Infinity;
+  let saving = false;
+  let saves = 0;
   const started: { machine?: Machine } = {};
   const clock = new CountingClock(() => {
     const { machine } = started;
     if (machine === undefined) return;
-    if (--slices <= 0) machine.stop();
-    else run.between?.(machine, console);
+    if (--slices <= 0) return machine.stop();
+    run.between?.(machine, console);
+    if (--untilSave > 0) return;
+    untilSave = run.saveEvery ?? Infinity;
+    saving = true;
+    machine.stop();
   });
   const warnings: string[] = [];
   const tracer = new Tracer();
   tracer.configure((category, message) => category === "warning" && warnings.push(message));
-  const machine = await Machine.create({
+  const options: MachineOptions = {
     kernel: { name: "guest", bytes: run.image },
     clock,
     tracer,
@@ -80,13 +100,29 @@ export async function runGuest(run: GuestRun): Promise<GuestResult> {
     ...(run.type && { type: run.type }),
     ...(run.hypercallPages && { hypercallPages: run.hypercallPages }),
     ...(run.nets && { nets: run.nets }),
-  });
-  started.machine = machine;
+  };
+  const make = async () => {
+    const made = await Machine.create(options);
+    made.on("console", (bytes, which) => {
+      if (which === "debug") debug += String.fromCharCode(...bytes);
+    });
+    return started.machine = made;
+  };
+  let machine = await make();
   try {
     run.prepare?.(machine);
-    const exit = await machine.run();
-    const u32 = (gpa: number) => new DataView(machine.readMemory(gpa, 4).buffer).getUint32(0, true);
-    return { exit, machine, console, warnings, u32 };
+    let exit = await machine.run();
+    while (saving && exit.reason === "stopped") {
+      saving = false;
+      saves++;
+      const snapshot = structuredClone(machine.save());
+      machine = await make(); // the old one keeps nothing but the network ends, which are the new one's
+      machine.restore(snapshot);
+      exit = await machine.run();
+    }
+    const last = machine;
+    const u32 = (gpa: number) => new DataView(last.readMemory(gpa, 4).buffer).getUint32(0, true);
+    return { exit, machine, console, debug, saves, warnings, u32 };
   } finally {
     machine.close();
   }

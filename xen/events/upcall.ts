@@ -93,6 +93,11 @@ export class Upcall implements InterruptSource {
 
   /** HVM_PARAM_CALLBACK_IRQ. Unknown types and GSI 0 switch delivery off. */
   setCallbackVia(via: bigint): void {
+    this.#choose(via);
+    if (this.#shared.upcallPending) this.assert();
+  }
+
+  #choose(via: bigint): void {
     this.#line?.set(false);
     this.#line = undefined;
     this.#vector = -1;
@@ -109,7 +114,6 @@ export class Upcall implements InterruptSource {
         this.#vector = low & 0xff;
         break;
     }
-    if (this.#shared.upcallPending) this.assert();
   }
 
   /** HVMOP_set_evtchn_upcall_vector; Xen always raises it once. */
@@ -133,7 +137,7 @@ export class Upcall implements InterruptSource {
   /** Restores the guest's choices, after PCI bridges and before the interrupt controllers, which have their own state. */
   restore(state: { via: bigint; apicVector: number }): void {
     this.#apicVector = state.apicVector;
-    this.setCallbackVia(state.via);
+    this.#choose(state.via); // nothing new happened: a level follows, an edge was delivered before
     this.syncLine();
   }
 }

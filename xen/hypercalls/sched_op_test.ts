@@ -167,11 +167,25 @@ Deno.test("a suspend the machine declines counts as cancelled", () => {
 Deno.test("a soft reset empties the Xen side and lets the guest go on", () => {
   const rig = xenRig();
   const { port } = maskedPort(rig);
-  rig.platform.physmap.decrease(0x300);
+  // RAM stays where the running kernel has it: a hole, a page that moved; what a page of Xen's covered is RAM again
+  const { physmap } = rig.platform;
+  physmap.decrease(0x300);
+  rig.ram.setUint32(0x301 * 4096, 0x1234_5678, true);
+  physmap.move(0x301, 0x302);
+  physmap.place(0x303, rig.platform.sharedInfo.page);
+  physmap.place(0xf_e700, rig.platform.grants.framePage(0) as number);
   assertEquals(op(rig, SCHEDOP_shutdown, SHUTDOWN_soft_reset), 0);
   assertEquals([rig.wires.shutdowns, rig.platform.blocked], [[SHUTDOWN_soft_reset], false]);
   assertEquals(rig.platform.events.send(port), -XEN_EINVAL);
-  assertEquals(rig.memory.hasFrame(0x300), true);
+  assertEquals([0x300, 0x301, 0x302, 0x303, 0xf_e700].map((gfn) => rig.memory.hasFrame(gfn)), [
+    false,
+    false,
+    true,
+    true,
+    false,
+  ]);
+  assertEquals([physmap.isRam(0x302), physmap.isRam(0x303)], [true, true]);
+  assertEquals(rig.memory.view.getUint32(rig.memory.offsetOf(0x302 * 4096), true), 0x1234_5678);
   assertEquals(rig.memory.offsetOf(0xfeff_c000), rig.platform.store.page);
 });
 

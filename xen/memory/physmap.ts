@@ -139,6 +139,18 @@ export class Physmap {
     return true;
   }
 
+  /** Takes all Xen pages out of the guest's sight; RAM that they covered is back, if there is some. */
+  withdrawXenPages(): void {
+    const { ram, ramBytes } = this.#memory.map;
+    for (const xenPage of this.#xenPages.values()) {
+      const { gfn } = xenPage;
+      if (gfn === undefined) continue;
+      xenPage.gfn = undefined;
+      this.#set(gfn, 0);
+      if (gfn < ramBytes / PAGE_SIZE && this.#original.get(gfn) === ram + gfn * PAGE_SIZE) this.populate(gfn);
+    }
+  }
+
   /** Back to the map the machine started with. */
   reset(): void {
     for (const [gfn, page] of this.#original) this.#memory.mapFrame(gfn, page);

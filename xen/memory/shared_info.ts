@@ -48,6 +48,8 @@ export interface SharedInfoState {
   readonly vcpuInfo: number | null;
   readonly timeArea: bigint | null;
   readonly page: Uint8Array;
+  /** TSC and system time that belong together, null before the first use. */
+  readonly sample: { readonly tsc: bigint; readonly systemTimeNs: number } | null;
 }
 
 /** See the module's description. Offsets are bytes in the memory's `bytes`. */
@@ -186,17 +188,19 @@ export class SharedInfo {
       vcpuInfo: this.vcpuInfo === this.page ? null : this.vcpuInfo - this.#memory.map.ram,
       timeArea: this.#timeArea ?? null,
       page: this.#memory.bytes.slice(this.page, this.page + PAGE_SIZE),
+      sample: this.#tsc === undefined ? null : { tsc: this.#tsc, systemTimeNs: this.#systemTimeNs },
     };
   }
 
-  /** Restores what `save` gave; guest RAM must be restored already. */
+  /** Restores what `save` gave, to the byte; guest RAM and time must be restored already. */
   restore(state: SharedInfoState): void {
     this.bits = state.bits;
     this.vcpuInfo = state.vcpuInfo === null ? this.page : this.#memory.map.ram + state.vcpuInfo;
     this.#timeArea = state.timeArea ?? undefined;
     this.#memory.bytes.set(state.page.subarray(0, PAGE_SIZE), this.page);
+    this.#tsc = state.sample?.tsc;
+    this.#systemTimeNs = state.sample?.systemTimeNs ?? 0;
     this.#locate();
-    this.resample();
   }
 
   #locate(): void {

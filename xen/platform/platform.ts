@@ -56,10 +56,15 @@ export interface XenWires {
   /** The vCPU should ask its interrupt sources again, `upcall` among them. */
   interruptsChanged(): void;
   /**
-   * The guest asked for SHUTDOWN_* `reason` (SHUTDOWN_watchdog: its watchdog did). Answer false to let it go on: a
-   * suspend then counts as cancelled. After SHUTDOWN_soft_reset it always goes on.
+   * The guest asked for SHUTDOWN_* `reason` (SHUTDOWN_watchdog: its watchdog did), but not for SHUTDOWN_soft_reset.
+   * Answer false to let it go on: a suspend then counts as cancelled.
    */
   shutdown(reason: number): boolean | void;
+  /**
+   * The guest asked for SHUTDOWN_soft_reset and goes on after it: let backends go, call `reset("soft")`, bind store and
+   * console to their new ports, and offer the devices anew.
+   */
+  softReset(): void;
   /** `blocked` has changed. */
   blockedChanged?(blocked: boolean): void;
   /** True when an interrupt controller has something for the vCPU. */
@@ -279,9 +284,14 @@ export class XenPlatform {
     this.upcall.syncLine();
   }
 
-  /** As at machine start. Backends must have let go of grants and ports; store and console bind anew. */
-  reset(): void {
+  /**
+   * As at machine start, or "soft": as a new kernel wants it that runs on in this domain (kexec). Then the RAM stays where
+   * it is; what the guest gave back stays away, and no frame is without the RAM that a page of Xen's covered. Backends
+   * must have let go of grants and ports; store and console bind anew.
+   */
+  reset(kind: "system" | "soft" = "system"): void {
     this.events.closeAll();
+    if (kind === "soft") this.physmap.withdrawXenPages();
     this.sharedInfo.reset();
     this.upcall.reset();
     this.timers.reset();
@@ -290,7 +300,7 @@ export class XenPlatform {
     this.memoryMap.reset();
     this.#pages.reset();
     this.grants.reset();
-    this.physmap.reset();
+    if (kind === "system") this.physmap.reset();
     this.#rings = this.#populate();
   }
 
@@ -383,8 +393,7 @@ export class XenPlatform {
   #shutdown(reason: number): boolean {
     this.#options.tracer.log("xen", `shutdown, reason ${reason}`);
     if (reason === SHUTDOWN_soft_reset) {
-      this.reset();
-      this.#options.wires.shutdown(reason);
+      this.#options.wires.softReset();
       return false;
     }
     return this.#options.wires.shutdown(reason) !== false;

@@ -103,6 +103,11 @@ export class XenTimers {
     return 0;
   }
 
+  /** True while a watchdog may end the domain. */
+  get watchdogRuns(): boolean {
+    return this.#watchdogs.some((timer) => timer !== undefined);
+  }
+
   /** Stops everything. */
   reset(): void {
     this.stopSingleshot();

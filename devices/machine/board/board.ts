@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The machine without its run loop: memory, time, bus, CPU, chips and Xen, made once. A system reset, an INIT of the CPU
+ * and a snapshot are walks over the same parts.
+ * @module
+ */
+import type { Gpa } from "../../../cpu/base/bits.ts";
+import { TimerQueue } from "../../../cpu/base/clock.ts";
+import type { Engine, EngineFactory, EngineHooks, EngineState } from "../../../cpu/base/engine.ts";
+import { GuestMemory } from "../../../cpu/base/guest_memory.ts";
+import type { Tracer } from "../../../cpu/base/trace.ts";
+import { HYPERCALL_PORT } from "../../../xen/platform/platform.ts";
+import { SystemBus } from "../../bus/bus.ts";
+import { IOAPIC_PINS } from "../../interrupts/ioapic.ts";
+import { TSC_HZ } from "./address_map.ts";
+import { type Chips, makeChips } from "./chips.ts";
+import { runFirmware } from "./firmware.ts";
+import { GuestTime, type GuestTimeState } from "./guest_time.ts";
+import type { HostClock, MachineType } from "../machine_options.ts";
+import { packRam, type RamState, unpackRam } from "./ram_state.ts";
+import { type NetOptions, XenDomain, type XenDomainState } from "./xen_domain.ts";
+
+/** What a board reports upwards. All of it happens inside the CPU's run or a timer. */
+export interface BoardEvents {
+  /** Asked for through ACPI, the keyboard controller or the reset port. */
+  powerOff(): void;
+  reset(): void;
+  /** SHUTDOWN_* of the Xen ABI; SHUTDOWN_soft_reset is done already. */
+  shutdown(reason: number): void;
+  serial(byte: number): void;
+  /** Bytes are valid during the call. */
+  console(bytes: Uint8Array): void;
+  debugConsole(byte: number): void;
+  /** The guest notified a network backend, which has done its work: an answer may come at once. */
+  netNotified(): void;
+}
+
+/** What a board is built from. */
+export interface BoardOptions {
+  readonly memoryBytes: number;
+  readonly type: MachineType;
+  readonly engine: EngineFactory;
+  readonly hypercallPages: 1 | 2;
+  readonly xenVersion: { readonly major: number; readonly minor: number };
+  readonly tracer: Tracer;
+  readonly host: HostClock;
+  /** Time follows the instruction count. */
+  readonly icount: boolean;
+  readonly nets: readonly NetOptions[];
+  readonly events: BoardEvents;
+}
+
+/** What a snapshot keeps of a board: a plain record that survives structured cloning. */
+export interface BoardState {
+  readonly time: GuestTimeState;
+  readonly ram: RamState;
+  readonly engine: EngineState;
+  readonly xen: XenDomainState;
+  /** By name. */
+  readonly chips: Readonly<Record<string, unknown>>;
+}
+
+/** See the module's description. */
+export class Board {
+  readonly memory: GuestMemory;
+  readonly time: GuestTime;
+  readonly clock: TimerQueue;
+  readonly bus: SystemBus;
+  readonly engine: Engine;
+  readonly chips: Chips;
+  readonly xen: XenDomain;
+  #restoring = false;
+
+  constructor(readonly options: BoardOptions) {
+    const { tracer, events, host } = options;
+    const memory = this.memory = new GuestMemory(options.memoryBytes, options.engine.reservedBytes);
+    const time = this.time = new GuestTime(host, options.icount);
+    const clock = this.clock = new TimerQueue(() => time.nowNs(this.#instructions()));
+    const bus = this.bus = new SystemBus(tracer);
+    const chips = this.chips = makeChips({
+      bus,
+      clock,
+      tracer,
+      type: options.type,
+      interrupt: () => {
+        if (this.#restoring) return; // nothing new: who sleeps in the snapshot sleeps on
+        this.engine.interruptsChanged();
+        this.xen.platform.wake();
+      },
+      nmi: () => this.engine.requestNmi(),
+      tscToNs: (tsc) => time.nsOfTsc(tsc - this.engine.tscOffset),
+      physicalAddressBits: () => this.engine.physicalAddressBits,
+      wallclock: () => host.unixSeconds(),
+      powerOff: () => events.powerOff(),
+      reset: () => events.reset(),
+      serial: (byte) => events.serial(byte),
+      debugConsole: (byte) => events.debugConsole(byte),
+    });
+    const engine = this.engine = options.engine.create(memory, this.#hooks(), { tracer, crystalHz: TSC_HZ });
+    const { interrupts } = chips;
+    const xen = this.xen = new XenDomain({
+      memory,
+      vcpu: engine.vcpu,
+      clock,
+      tracer,
+      wallclock: () => host.unixSeconds(),
+      xenVersion: options.xenVersion,
+      hypercallPages: options.hypercallPages,
+      nets: options.nets,
+      console: (bytes) => events.console(bytes),
+      netNotified: () => events.netNotified(),
+      wires: {
+        gsi: (gsi, level) =>
+          gsi >= 0 && gsi < IOAPIC_PINS ? interrupts.sampled(interrupts.line(gsi), level) : undefined,
+        pciIntx: (device, pin, level) =>
+          device < 32 && pin < 4
+            ? interrupts.sampled(chips.piix3.intx(device, 0, pin + 1), level)
+            : undefined,
+        injectVector: (vector) => interrupts.lapic.inject(vector),
+        interruptsChanged: () => interrupts.update(),
+        shutdown: (reason) => events.shutdown(reason),
+        blockedChanged: (blocked) => {
+          if (blocked) engine.requestStop();
+        },
+        interruptPending: () => interrupts.pending,
+        nmi: () => engine.requestNmi(),
+        consoleWrite: (bytes) => events.console(bytes),
+      },
+    });
+    interrupts.extra = xen.platform.upcall;
+    bus.addPorts(HYPERCALL_PORT, xen.platform.hypercallPort);
+  }
+
+  /** What the engine executed; none before there is one. */
+  #instructions(): number {
+    return (this.engine as Engine | undefined)?.instructions ?? 0;
+  }
+
+  #hooks(): EngineHooks {
+    const { bus, clock, time, chips: { interrupts } } = this;
+    const { lapic } = interrupts;
+    const cpuidOut = new Uint32Array(4);
+    return {
+      bus,
+      interrupts,
+      apicId: lapic.id,
+      tscHz: TSC_HZ,
+      readMsr: (index) => {
+        if (lapic.ownsMsr(index)) return lapic.readMsr(index);
+        const { platform } = this.xen;
+        return platform.ownsMsr(index) ? platform.rdmsr(index) : undefined;
+      },
+      writeMsr: (index, value) => {
+        if (lapic.ownsMsr(index)) return lapic.writeMsr(index, value);
+        const { platform } = this.xen;
+        return platform.ownsMsr(index) && platform.wrmsr(index, value);
+      },
+      cpuid: (leaf, subleaf) =>
+        this.xen.platform.cpuid(leaf, subleaf, cpuidOut)
+          ? cpuidOut as unknown as readonly [number, number, number, number]
+          : undefined,
+      hypercall: () => this.xen.platform.hypercall(),
+      readTpr: () => lapic.cr8,
+      writeTpr: (priority) => lapic.cr8 = priority,
+      readTsc: () => time.tscAt(clock.nowNs()),
+    };
+  }
+
+  /** Power on, and what firmware does then; returns where the ACPI tables start. Afterwards a kernel can be loaded. */
+  powerOn(): Gpa {
+    const { memory, bus, engine, chips, options: { type } } = this;
+    return runFirmware({ memory, bus, engine, chips, type });
+  }
+
+  /** System reset: everything but RAM, CMOS and time is as at power-on. Between the CPU's runs only. */
+  reset(): Gpa {
+    this.xen.reset("system");
+    for (const chip of this.chips.list) chip.reset();
+    this.engine.reset();
+    this.time.restartTsc(this.clock.nowNs());
+    return this.powerOn();
+  }
+
+  /** INIT of the CPU and its local APIC; everything else goes on. */
+  init(): void {
+    this.chips.interrupts.lapic.init();
+    this.engine.init();
+  }
+
+  /** Between the CPU's runs only. What is due is done first, so that a restored machine misses no edge. */
+  save(): BoardState {
+    this.clock.poll();
+    this.xen.runDeferred();
+    this.xen.platform.resample();
+    return {
+      time: this.time.save(this.clock.nowNs()),
+      ram: packRam(this.memory),
+      engine: this.engine.save(),
+      xen: this.xen.save(),
+      chips: Object.fromEntries(this.chips.list.map((chip) => [chip.name, chip.save()])),
+    };
+  }
+
+  /** Restores what `save` gave into a board of the same kind. Time stands still meanwhile. */
+  restore(state: BoardState): void {
+    this.#restoring = true;
+    try {
+      this.time.restore(state.time);
+      unpackRam(this.memory, state.ram);
+      this.engine.load(state.engine);
+      this.xen.restore(state.xen);
+      for (const chip of this.chips.list) chip.restore(state.chips[chip.name]);
+    } finally {
+      this.#restoring = false;
+      this.time.resume(this.engine.instructions);
+    }
+    this.engine.interruptsChanged();
+  }
+}

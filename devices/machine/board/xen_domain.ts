@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Everything of Xen that one guest has: the platform, xenstore, the PV console and the network backends, bound to each
+ * other. They are made once; a reset, of the system or of Xen alone (SHUTDOWN_soft_reset), lets everything go and binds
+ * it anew.
+ * @module
+ */
+import { PAGE_SIZE } from "../../../cpu/base/bits.ts";
+import type { Clock } from "../../../cpu/base/clock.ts";
+import type { GuestMemory } from "../../../cpu/base/guest_memory.ts";
+import type { Tracer } from "../../../cpu/base/trace.ts";
+import type { Vcpu } from "../../../cpu/base/vcpu.ts";
+import type { NetEnd } from "../../../net/ends/end.ts";
+import { Netback, type NetbackState } from "../../../net/netback/netback.ts";
+import { ConsoleBackend, type ConsoleState } from "../../../xen/backend/console.ts";
+import { BACKEND_DOMID, type BackendHost, type BackendPort } from "../../../xen/backend/host.ts";
+import { XenPlatform, type XenPlatformState, type XenWires } from "../../../xen/platform/platform.ts";
+import { EVTCHNSTAT_interdomain } from "../../../xen/public/event_channel.ts";
+import { populateDomain } from "../../../xen/xenstore/domain.ts";
+import { XenstoreRing, type XenstoreRingState } from "../../../xen/xenstore/ring.ts";
+import { XenstoreServer, type XenstoreState } from "../../../xen/xenstore/server.ts";
+import { pcMemoryMap } from "../../loaders/memory_map.ts";
+
+const DOMID = 1;
+const UUID = "78656e6e-6572-4000-8000-000000000001";
+
+/** One network interface of the guest. */
+export interface NetOptions {
+  readonly end: NetEnd;
+  readonly mac: string;
+  readonly queues: number;
+}
+
+/** What a domain is made of. */
+export interface XenDomainOptions {
+  readonly memory: GuestMemory;
+  readonly vcpu: Vcpu;
+  readonly clock: Clock;
+  readonly tracer: Tracer;
+  readonly wires: Omit<XenWires, "softReset">;
+  /** UNIX time in seconds. */
+  wallclock(): number;
+  readonly xenVersion: { readonly major: number; readonly minor: number };
+  readonly hypercallPages: 1 | 2;
+  readonly nets: readonly NetOptions[];
+  /** What the guest prints on its PV console; bytes are valid during the call. */
+  console(bytes: Uint8Array): void;
+  /** The guest notified a network backend, which has done its work: an answer may come at once. */
+  netNotified(): void;
+}
+
+/** What a snapshot keeps. */
+export interface XenDomainState {
+  readonly platform: XenPlatformState;
+  readonly store: XenstoreState;
+  readonly ring: XenstoreRingState;
+  readonly console: ConsoleState;
+  /** The guest has not closed these ports. */
+  readonly bound: { readonly store: boolean; readonly console: boolean };
+  readonly nets: readonly NetbackState[];
+}
+
+/** See the module's description. */
+export class XenDomain {
+  readonly platform: XenPlatform;
+  readonly store: XenstoreServer;
+  readonly console: ConsoleBackend;
+  readonly netbacks: readonly Netback[];
+  readonly domid = DOMID;
+  readonly #options: XenDomainOptions;
+  /** Work that was put off until the CPU is not running. */
+  readonly #deferred: (() => void)[] = [];
+  readonly #ring: XenstoreRing;
+  #storePort: BackendPort | undefined;
+  #consolePort: BackendPort | undefined;
+
+  constructor(options: XenDomainOptions) {
+    this.#options = options;
+    const { memory, vcpu, clock, tracer, wires } = options;
+    this.platform = new XenPlatform({
+      memory,
+      vcpu,
+      clock,
+      tracer,
+      wallclock: () => options.wallclock(),
+      xenVersion: options.xenVersion,
+      hypercallPages: options.hypercallPages,
+      domid: DOMID,
+      uuid: uuidBytes(UUID),
+      memoryMap: pcMemoryMap(memory.ramBytes),
+      wires: { ...wires, softReset: () => this.reset("soft") },
+    });
+    this.store = new XenstoreServer({ tracer, defer: (work) => this.#deferred.push(work) });
+    this.console = new ConsoleBackend({
+      page: this.#page(this.platform.console.page),
+      notify: () => this.#consolePort?.notify(),
+      output: (bytes) => options.console(bytes),
+      tracer,
+    });
+    const host: BackendHost = {
+      domid: DOMID,
+      grants: this.platform.grants,
+      events: {
+        bindInterdomain: (port, handler) =>
+          this.platform.events.bindInterdomain(port, () => {
+            handler();
+            options.netNotified();
+          }),
+      },
+      store: this.store,
+    };
+    this.netbacks = options.nets.map(({ end, mac, queues }, devid) =>
+      new Netback(host, end, { devid, mac, maxQueues: queues, tracer })
+    );
+    const page = this.#page(this.platform.store.page);
+    this.#ring = new XenstoreRing(this.store, DOMID, page, () => this.#storePort?.notify());
+    this.#bindStore();
+    this.#bindConsole();
+    this.#populate();
+    for (const netback of this.netbacks) netback.start();
+  }
+
+  /** Runs what was put off. */
+  runDeferred(): void {
+    for (let i = 0; i < this.#deferred.length; i++) (this.#deferred[i] as () => void)();
+    this.#deferred.length = 0;
+  }
+
+  /**
+   * As before the guest's first instruction: old rings and grants are let go, xenstore is as new, ports are new and
+   * backends wait. "soft": RAM stays where the guest has it. What was typed at the console waits for the next kernel.
+   */
+  reset(kind: "system" | "soft"): void {
+    this.#unbind();
+    this.store.reset();
+    this.platform.reset(kind);
+    this.#ring.reset();
+    this.#bindStore();
+    this.#bindConsole();
+    this.#populate();
+    for (const netback of this.netbacks) netback.reset();
+  }
+
+  /** Between the CPU's runs only. */
+  save(): XenDomainState {
+    this.runDeferred();
+    const { platform } = this;
+    const bound = (port: number): boolean => {
+      const status = platform.events.status(port);
+      return typeof status !== "number" && status.status === EVTCHNSTAT_interdomain &&
+        status.domid === BACKEND_DOMID;
+    };
+    return {
+      platform: platform.save(),
+      store: this.store.save(),
+      ring: this.#ring.save(),
+      console: this.console.save(),
+      bound: { store: bound(platform.store.port), console: bound(platform.console.port) },
+      nets: this.netbacks.map((netback) => netback.save()),
+    };
+  }
+
+  /** Restores what `save` gave; RAM, the clock and the CPU must be restored already. */
+  restore(state: XenDomainState): void {
+    this.#unbind();
+    this.platform.restore(state.platform);
+    if (state.bound.store) this.#bindStore();
+    if (state.bound.console) this.#bindConsole();
+    this.store.restore(state.store);
+    this.#ring.restore(state.ring);
+    this.console.restore(state.console);
+    this.netbacks.forEach((netback, i) => netback.restore(state.nets[i] as NetbackState));
+    this.platform.grants.dropOrphans();
+    this.runDeferred();
+  }
+
+  /** Lets go of the network ends. */
+  close(): void {
+    for (const netback of this.netbacks) netback.close();
+  }
+
+  #page(offset: number): Uint8Array<ArrayBuffer> {
+    return this.#options.memory.bytes.subarray(offset, offset + PAGE_SIZE);
+  }
+  #unbind(): void {
+    this.#storePort?.close();
+    this.#consolePort?.close();
+    this.#storePort = this.#consolePort = undefined;
+  }
+  #bindStore(): void {
+    const { events, store } = this.platform;
+    this.#storePort = events.bindInterdomain(store.port, () => this.#ring.onEvent());
+  }
+  #bindConsole(): void {
+    const { events, console: { port } } = this.platform;
+    this.#consolePort = events.bindInterdomain(port, () => this.console.onEvent());
+  }
+  /** What Xen's tools do before the guest starts. */
+  #populate(): void {
+    const { store, console: ring } = this.platform;
+    populateDomain(this.store, {
+      domid: DOMID,
+      name: "guest",
+      uuid: UUID,
+      memoryKiB: this.#options.memory.ramBytes / 1024,
+      vcpus: 1,
+      store: { port: store.port, gfn: store.gfn },
+      console: { port: ring.port, gfn: ring.gfn },
+    });
+  }
+}
+
+function uuidBytes(text: string): Uint8Array {
+  return Uint8Array.from(text.replaceAll("-", "").match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

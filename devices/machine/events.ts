@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/** Listeners of a machine. @module */
+import type { PacketEvent } from "../../net/ends/observed_end.ts";
+import type { HypercallEvent } from "../../xen/hypercalls/hypercalls.ts";
+import type { ConsoleName } from "./consoles.ts";
+import type { ExitInfo } from "./machine_options.ts";
+
+/**
+ * Events and what listeners get. Listeners are called at once, from within what happens: what they throw ends the run.
+ * Hypercalls and packets cost nothing while nobody listens.
+ */
+export interface MachineEvents {
+  /** Bytes the guest printed; `which` is "serial", "console" or "debug". Copy them if you keep them. */
+  console: (bytes: Uint8Array, which: ConsoleName) => void;
+  /** The run has ended. */
+  shutdown: (info: ExitInfo) => void;
+  /** The guest made a hypercall. */
+  hypercall: (event: HypercallEvent) => void;
+  /** A frame passed between the guest and what one of its interfaces is connected to. */
+  packet: (event: PacketEvent) => void;
+}
+
+/** Who listens to what. */
+export class Listeners {
+  readonly #sets = new Map<keyof MachineEvents, Set<(...args: never[]) => void>>();
+
+  /** `changed` is called after each change. */
+  constructor(readonly changed: () => void) {}
+
+  /** Adds a listener; the result removes it. */
+  add<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
+    let set = this.#sets.get(event);
+    if (set === undefined) this.#sets.set(event, set = new Set());
+    const entry = listener as (...args: never[]) => void;
+    set.add(entry);
+    this.changed();
+    return () => {
+      set.delete(entry);
+      this.changed();
+    };
+  }
+  /** True when somebody listens. */
+  has(event: keyof MachineEvents): boolean {
+    return (this.#sets.get(event)?.size ?? 0) > 0;
+  }
+  emit<E extends keyof MachineEvents>(event: E, ...args: Parameters<MachineEvents[E]>): void {
+    const set = this.#sets.get(event);
+    if (set === undefined) return;
+    for (const listener of set) (listener as (...args: unknown[]) => void)(...args);
+  }
+}

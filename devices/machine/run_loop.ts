@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The loop of a running machine: fires timers, polls network ends, runs what backends put off, runs a slice of CPU, prints,
+ * and sleeps when the guest does. Knows when a run is over, and why.
+ * @module
+ */
+import type { RunResult } from "../../cpu/base/engine.ts";
+import {
+  SHUTDOWN_crash,
+  SHUTDOWN_poweroff,
+  SHUTDOWN_reboot,
+  SHUTDOWN_suspend,
+  SHUTDOWN_watchdog,
+} from "../../xen/public/sched.ts";
+import type { Board } from "./board/board.ts";
+import type { ExitInfo, HostClock } from "./machine_options.ts";
+
+/** Guest instructions in one slice at most; about a millisecond. */
+const SLICE_INSTRUCTIONS = 200_000;
+/** And at least, however slow the instructions are that the guest runs. */
+const SHORTEST_SLICE_INSTRUCTIONS = 2_000;
+/** For this long after the guest sent a packet, slices are this short: answers on a LAN take some 50 µs. */
+const ANSWER_NS = 1_000_000;
+const ANSWER_INSTRUCTIONS = 16_384;
+/** Longest time the event loop of the host waits for us. */
+const BREATHE_EVERY_NS = 4_000_000;
+/** Longest sleep: a missed wake-up costs no more. */
+const LONGEST_SLEEP_MS = 500;
+const FLAG_IF = 1 << 9;
+
+const REASONS: ReadonlyMap<number, ExitInfo> = new Map([
+  [SHUTDOWN_poweroff, { reason: "poweroff" }],
+  [SHUTDOWN_suspend, { reason: "suspend" }],
+  [SHUTDOWN_crash, { reason: "crash", detail: "the guest reported a crash (SHUTDOWN_crash)" }],
+  [SHUTDOWN_watchdog, { reason: "crash", detail: "the guest's watchdog expired (SHUTDOWN_watchdog)" }],
+]);
+
+/** What the machine does for its loop. */
+export interface LoopDuties {
+  /** Gives the guest what was typed. */
+  feed(): void;
+  /** Prints what the guest wrote. */
+  flush(): void;
+  /** Resets the system and loads the kernel again. */
+  reboot(): Promise<void>;
+}
+
+/** How a loop runs. */
+export interface LoopOptions {
+  readonly clock: HostClock;
+  readonly icount: boolean;
+  /** A reset ends the run. */
+  readonly noReboot: boolean;
+}
+
+/** See the module's description. */
+export class RunLoop {
+  /** True between the start and the end of `run`. */
+  running = false;
+  readonly #board: Board;
+  readonly #options: LoopOptions;
+  readonly #duties: LoopDuties;
+  #exit: ExitInfo | undefined;
+  #restart = false;
+  #stopping = false;
+  #wake: (() => void) | undefined;
+  #startedNs = 0;
+  #ranNs = 0;
+  #answerUntilNs = 0;
+  #sliceInstructions = SLICE_INSTRUCTIONS;
+
+  constructor(board: Board, options: LoopOptions, duties: LoopDuties) {
+    this.#board = board;
+    this.#options = options;
+    this.#duties = duties;
+  }
+
+  /** Host nanoseconds spent in `run` so far. */
+  get ranNs(): number {
+    return this.#ranNs + (this.running ? this.#options.clock.monotonicNs() - this.#startedNs : 0);
+  }
+
+  /** The run ends with `info`, unless it has ended already. */
+  finish(info: ExitInfo): void {
+    this.#exit ??= info;
+    this.#board.engine.requestStop();
+  }
+
+  /** The guest wants a system reset. */
+  reset(): void {
+    if (this.#options.noReboot) return this.finish({ reason: "reboot" });
+    this.#restart = true;
+    this.#board.engine.requestStop();
+  }
+
+  /** The guest asked for SHUTDOWN_* `reason`. */
+  shutdown(reason: number): void {
+    if (reason === SHUTDOWN_reboot) return this.reset();
+    this.finish(REASONS.get(reason) ?? { reason: "poweroff" });
+  }
+
+  /**
+   * Ends the run from outside: "stopped". By instruction count at the end of the slice, so that a run that was stopped and
+   * goes on is the same as one that was not.
+   */
+  stop(): void {
+    this.#stopping = true;
+    this.#exit ??= { reason: "stopped" };
+    if (!this.#options.icount) this.#board.engine.requestStop();
+    this.#wake?.();
+  }
+
+  /** Ends a sleep early: something outside has changed. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Another state was loaded into the board. */
+  restored(): void {
+    this.#exit = undefined;
+    this.#restart = this.#stopping = false;
+  }
+
+  /** The guest has sent something: look for the answer soon. Guests spend a millisecond on their way to HLT. */
+  expectAnswer(): void {
+    const { icount, clock } = this.#options;
+    if (icount) return;
+    const now = clock.monotonicNs();
+    if (now > this.#answerUntilNs) this.#board.engine.requestStop();
+    this.#answerUntilNs = now + ANSWER_NS;
+  }
+
+  /** Runs until the guest ends or somebody stops it. */
+  async run(): Promise<ExitInfo> {
+    const board = this.#board;
+    const { xen, chips: { interrupts } } = board;
+    const { clock } = this.#options;
+    this.running = true;
+    this.#startedNs = clock.monotonicNs();
+    let breathedNs = this.#startedNs;
+    try {
+      while (this.#exit === undefined) {
+        board.clock.poll();
+        for (const netback of xen.netbacks) netback.poll();
+        xen.runDeferred();
+        this.#duties.feed();
+        xen.platform.resample();
+        if (!xen.platform.blocked) {
+          if (this.#runSlice() === "shutdown") this.#exit ??= { reason: "crash", detail: "triple fault" };
+        }
+        xen.runDeferred();
+        this.#duties.flush();
+        if (this.#restart && (this.#exit === undefined || this.#stopping)) {
+          this.#restart = false;
+          await this.#duties.reboot();
+        }
+        if (this.#exit !== undefined) break;
+        if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
+          await this.#sleep();
+          breathedNs = clock.monotonicNs();
+        } else if (clock.monotonicNs() - breathedNs > BREATHE_EVERY_NS) {
+          await clock.breathe();
+          breathedNs = clock.monotonicNs();
+        }
+      }
+    } finally {
+      this.#ranNs = this.ranNs;
+      this.running = false;
+      this.#duties.flush();
+    }
+    const info = this.#exit;
+    if (this.#stopping) this.#exit = undefined;
+    this.#stopping = false;
+    return info;
+  }
+
+  /** One slice. After a long one the next is shorter, unless what comes next must not depend on the host's time. */
+  #runSlice(): RunResult {
+    const { clock, icount } = this.#options;
+    const { engine } = this.#board;
+    if (icount) return engine.run(SLICE_INSTRUCTIONS);
+    const before = clock.monotonicNs();
+    const short = before < this.#answerUntilNs;
+    const result = engine.run(
+      short ? Math.min(ANSWER_INSTRUCTIONS, this.#sliceInstructions) : this.#sliceInstructions,
+    );
+    if (short) return result;
+    const tookNs = clock.monotonicNs() - before;
+    if (tookNs > 2 * BREATHE_EVERY_NS) {
+      this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);
+    } else if (tookNs < BREATHE_EVERY_NS / 2) {
+      this.#sliceInstructions = Math.min(SLICE_INSTRUCTIONS, this.#sliceInstructions << 1);
+    }
+    return result;
+  }
+
+  #interruptible(): boolean {
+    return (this.#board.engine.vcpu.rflags & FLAG_IF) !== 0;
+  }
+
+  /**
+   * The CPU halts with interrupts off: no timer, device or event ends that, only an NMI would. Xen's watchdog would end
+   * the domain, so it is waited for. This is how an operating system stops for good that cannot switch the power off.
+   */
+  #haltedForGood(): boolean {
+    const { engine, xen: { platform }, chips: { interrupts } } = this.#board;
+    return engine.halted && !platform.blocked && !this.#interruptible() && !interrupts.canRaiseNmi &&
+      !platform.timers.watchdogRuns;
+  }
+
+  async #sleep(): Promise<void> {
+    const { board, clock: host, icount } = { board: this.#board, ...this.#options };
+    if (this.#haltedForGood()) {
+      this.#exit = { reason: "halted", detail: "HLT with interrupts off, and nothing that could end it" };
+      return;
+    }
+    const next = board.clock.nextDeadlineNs();
+    const now = board.clock.nowNs();
+    if (next <= now) return;
+    if (icount && next !== Infinity) return board.time.skip(next - now); // nothing but time moves
+    const ms = Math.min(LONGEST_SLEEP_MS, (next - now) / 1e6);
+    const fds = board.xen.netbacks.map((netback) => netback.end.pollFd()).filter((fd) => fd >= 0);
+    const wake = new Promise<void>((resolve) => this.#wake = resolve);
+    await host.sleep(ms, wake, fds);
+    this.#wake = undefined;
+  }
+}
