@@ -4,7 +4,8 @@
  * 2 MiB pages, and writes to the debug port 0xE9, for each run, "S", "E" and the eight bytes of the result.
  * @module
  */
-import { Assembler, EAX, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/_assembler.ts";
+import { Assembler, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/_assembler.ts";
+import { enterLongMode } from "../../tests/guests/_long_mode.ts";
 import { pvhImage } from "../../tests/guests/_pvh_image.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
 
@@ -14,7 +15,6 @@ export const START = 0x53, END = 0x45, RUN_BYTES = 10;
 const BASE = 0x10_0000, STACK = 0x20_0000, MEMORY_AT = 0x40_0000, TOP = MEMORY_AT + MEMORY_BYTES;
 const PML4 = 0x20_0000, PDPT = 0x20_1000, PD = 0x20_2000;
 const PRESENT_WRITABLE = 3, LARGE = 0x80, LARGE_BYTES = 0x20_0000;
-const EFER = 0xc000_0080, EFER_LME = 1 << 8, CR4_PAE = 1 << 5, CR0_PG = 0x8000_0000;
 const CODE = 0x08;
 
 /** The ELF file: every program `times` times, one after the other. */
@@ -26,22 +26,7 @@ export function qemuImage(programs: readonly Program[], times: number): Uint8Arr
   for (let i = 0; i * LARGE_BYTES < TOP; i++) {
     a.storeValue(PD + i * 8, (i * LARGE_BYTES) | LARGE | PRESENT_WRITABLE);
   }
-  a.readCr(4);
-  a.aluValue("or", EAX, CR4_PAE);
-  a.writeCr(4);
-  a.mov(EAX, PML4);
-  a.writeCr(3);
-  a.mov(ECX, EFER);
-  a.rdmsr();
-  a.aluValue("or", EAX, EFER_LME);
-  a.wrmsr();
-  a.readCr(0);
-  a.aluValue("or", EAX, CR0_PG);
-  a.writeCr(0);
-  a.lgdt("gdtr");
-  a.jmpFar(CODE, "long");
-  a.bits = 64;
-  a.label("long");
+  enterLongMode(a, { pml4: PML4, gdtr: "gdtr", code: CODE });
   for (const { name, amount } of programs) {
     a.mov(EBX, times);
     a.label(`again ${name}`);

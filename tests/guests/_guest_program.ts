@@ -30,6 +30,7 @@ import {
   type Register,
   type Value,
 } from "./_assembler.ts";
+import { enterLongMode } from "./_long_mode.ts";
 import { pvhImage } from "./_pvh_image.ts";
 
 /** Where the image starts, and how much memory it takes: everything below is inside. */
@@ -46,7 +47,6 @@ export const FREE = 0x21_0000;
 
 const CODE = 0x08, DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28;
 const FLAGS_RESERVED = 1 << 1, IOPL_3 = 3 << 12;
-const EFER = 0xc000_0080, EFER_LME = 1 << 8, CR4_PAE = 1 << 5, CR0_PG = 0x8000_0000;
 const GP = 13;
 const DOMID_SELF = 0x7ff0;
 const XEN_SIGNATURE = [0x566e_6558, 0x6558_4d4d, 0x4d4d_566e] as const; // "XenVMMXenVMM"
@@ -149,22 +149,7 @@ export class GuestProgram extends Assembler {
   #enterLongMode(): void {
     this.storeValue(PML4, PDPT | 7);
     for (let i = 0; i < 4; i++) this.storeValue(PDPT + i * 8, (0x4000_0000 * i + 0x87) >>> 0); // 1 GiB, user
-    this.readCr(4);
-    this.aluValue("or", EAX, CR4_PAE);
-    this.writeCr(4);
-    this.mov(EAX, PML4);
-    this.writeCr(3);
-    this.mov(ECX, EFER);
-    this.rdmsr();
-    this.aluValue("or", EAX, EFER_LME);
-    this.wrmsr();
-    this.readCr(0);
-    this.aluValue("or", EAX, CR0_PG);
-    this.writeCr(0);
-    this.lgdt("gdtr");
-    this.jmpFar(CODE, "long");
-    this.bits = 64;
-    this.label("long");
+    enterLongMode(this, { pml4: PML4, gdtr: "gdtr", code: CODE });
   }
 
   /** Counts, keeps the error code and where it came from, and goes on at gp_resume with a fresh stack. */
