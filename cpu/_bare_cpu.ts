@@ -6,6 +6,7 @@
  */
 import { MiB } from "./base/bits.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
+import type { Tracer } from "./base/trace.ts";
 import type { EngineHooks, EngineName, RunResult } from "./base/engine.ts";
 import { Cpu } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
@@ -62,12 +63,14 @@ export class TestCpu {
       compileAtOnce?: boolean;
       ramBytes?: number;
       hooks?: Partial<EngineHooks>;
+      tracer?: Tracer;
     } = {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
     this.cpu = new Cpu(this.memory, noHooks(options.hooks), {
       engine: options.engine ?? "interp",
       compileAtOnce: options.compileAtOnce ?? false,
+      ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     });
     this.reset();
   }

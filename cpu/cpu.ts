@@ -7,6 +7,7 @@ import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import { type Block, BlockCache } from "./translate/block_cache.ts";
 import { CpuCore } from "./core/core.ts";
+import type { RowOptions } from "./isa/row/row.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
 import type {
   CodePlace,
@@ -31,11 +32,20 @@ import { segmentedAccess } from "./segments/segmentation.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
-import { Modules } from "./translate/handler_table.ts";
-import { MODE_TF } from "./state/registers.ts";
-import { record } from "./state/record.ts";
-import { FLAG_IF, S, segmentLayout } from "./state/state.ts";
-import { DISPATCH, FAULT, HALT, NEXT, SHUTDOWN, SLICE_END, type Status, STOP } from "./state/status.ts";
+import { H_FIRST, H_STALE, Modules } from "./translate/handler_table.ts";
+import { record, RECORD_BYTES } from "./state/record.ts";
+import { FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
+import {
+  DISPATCH,
+  FAULT,
+  HALT,
+  NEXT,
+  SHADOW,
+  SHUTDOWN,
+  SLICE_END,
+  type Status,
+  STOP,
+} from "./state/status.ts";
 
 /** Instructions between two looks at what the guest is running. */
 const SAMPLE_INSTRUCTIONS = 16_384;
@@ -50,8 +60,25 @@ const SAMPLE_WINDOW = 1024;
 const COMPILE_BATCH = 16;
 /** Sampling periods a hot block waits for others at most. */
 const COMPILE_WAIT = 64;
+/**
+ * What a delivery, a block that must be decoded, and a call that is executed again cost in instructions: they take about
+ * as long, and a slice that is full of them must end in time.
+ */
+const COST_OF_DELIVERY = 50, COST_OF_DECODING = 200, COST_OF_RETRY = 20_000;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
+
+/** What a shadow keeps off the next instruction; what ended a run of many instructions is not known. */
+type Shadow = RowOptions["shadow"] | "unknown";
+
+/** A record that stands for a stale one for a moment, and what is needed to restore it. */
+interface Left {
+  readonly block: Block;
+  readonly next: number;
+  readonly handler: number;
+  /** Instructions of the block that are done by then. */
+  readonly count: number;
+}
 
 /** See the module's description. */
 export class Cpu implements Engine {
@@ -84,6 +111,9 @@ export class Cpu implements Engine {
   #retired = 0;
   #sliceBudget = 0;
   #parked = 0;
+  #overhead = 0;
+  /** Microcode of the running block has left with SHADOW: MOV SS or POP SS that changed the mode. */
+  #stackSwitched = false;
   /** Hot blocks waiting to be compiled, and for how many sampling periods the first has. */
   readonly #hot: Block[] = [];
   #waited = 0;
@@ -117,7 +147,12 @@ export class Cpu implements Engine {
     };
     this.modules = new Modules(memory, {
       slowLoad: (rec, size) => (this.slowAccesses++, at(rec, mem.slowLoad(rec, size))),
-      slowStore: (rec, size) => (this.slowAccesses++, at(rec, mem.slowStore(rec, size))),
+      slowStore: (rec, size) => {
+        this.slowAccesses++;
+        const status = at(rec, mem.slowStore(rec, size));
+        if (status === NEXT && (this.#i32[S.budget >> 2] as number) < 0) this.#leaveBehind(rec);
+        return status;
+      },
       slowUpdate: (rec, size) => (this.slowAccesses++, at(rec, mem.slowUpdate(rec, size))),
       segmented: (rec, segment, mode) => at(rec, this.#segmented(segment, mode & 0xff, (mode & 0x100) !== 0)),
       microcode: (id, rec) => {
@@ -129,21 +164,35 @@ export class Cpu implements Engine {
           core.setRipBehind(rec);
           return DISPATCH;
         }
+        if (status === SHADOW) this.#stackSwitched = true;
         return at(rec, status);
       },
       raise: (rec, vector, errorCode) => at(rec, core.raise(vector, errorCode)),
-      link: (stub) => this.blocks.link(stub),
+      link: (stub) => {
+        const { decoded } = this.blocks;
+        const target = this.blocks.link(stub);
+        if (this.blocks.decoded !== decoded) this.#charge(COST_OF_DECODING);
+        return target;
+      },
     }, names);
     this.blocks = new BlockCache(core, this.modules);
     this.engine = options.engine ?? "interp";
     this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
     core.requestExit = () => this.#requestExit();
+    core.onRetry = () => this.#charge(COST_OF_RETRY);
   }
 
   /** Instructions retired. Exact between runs; within a slice, as of the last block end. */
   get instructions(): number {
-    return this.#retired + (this.#sliceBudget - (this.#i32[S.budget >> 2] as number) - this.#parked);
+    const used = this.#sliceBudget - (this.#i32[S.budget >> 2] as number) - this.#parked;
+    return this.#retired + used - this.#overhead;
+  }
+
+  /** Budget used up by what is no instruction. */
+  #charge(cost: number): void {
+    this.#i32[S.budget >> 2]! -= cost;
+    this.#overhead += cost;
   }
 
   /** Makes running code leave at its next block end. */
@@ -184,7 +233,11 @@ export class Cpu implements Engine {
     this.halted = false;
     this.#recent.clear();
     this.#retired = this.instructions;
-    this.#sliceBudget = this.#parked = this.#i32[S.budget >> 2] = 0;
+    this.#sliceBudget =
+      this.#parked =
+      this.#overhead =
+      this.#i32[S.budget >> 2] =
+        0;
     this.#hot.length = 0;
     this.blocks.reset();
   }
@@ -245,101 +298,182 @@ export class Cpu implements Engine {
     return segmentedAccess(this.core, index, bytes, write);
   }
 
-  /** Runs about `budget` instructions (at least one block). */
+  /**
+   * Runs about `budget` instructions (at least one block). Whatever the guest does costs budget: instructions count
+   * when they are done or fault, and what takes long without any is charged for.
+   */
   run(budget: number): RunResult {
     const core = this.core;
     const i32 = this.#i32;
     const budgetAt = S.budget >> 2;
     this.#sliceBudget = budget;
-    this.#parked = 0;
+    this.#parked = this.#overhead = 0;
     i32[budgetAt] = budget;
     const finish = (result: RunResult): RunResult => {
       this.#retired = this.instructions;
       this.#sliceBudget = i32[budgetAt] as number;
-      this.#parked = 0;
+      this.#parked = this.#overhead = 0;
       return result;
     };
-    let boundary = true; // an interrupt may be taken here
-    let sample = false;
+    let boundary = true; // interrupts may be taken here
+    let shadow: Shadow; // one instruction must be executed before that
+    let sample = true;
     for (;;) {
       if (boundary) {
         if (core.stopRequested) {
           core.stopRequested = false;
           return finish("stopped");
         }
-        if (core.nmiPending && !core.nmiBlocked) {
-          this.halted = false;
-          this.nmis++;
-          if (deliverNmi(core) === SHUTDOWN) return finish("shutdown");
-        } else if (((core.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && core.hooks.interrupts.pending) {
-          const vector = core.hooks.interrupts.acknowledge();
-          if (vector >= 0) {
-            this.halted = false;
-            this.interrupts++;
-            if (core.tracer.on("interrupt")) core.tracer.log("interrupt", `vector ${vector}`);
-            if (deliverInterrupt(core, vector) === SHUTDOWN) return finish("shutdown");
-          }
-        }
+        if (this.#interrupt() === SHUTDOWN) return finish("shutdown");
         if (this.halted) return finish("halted");
         const left = (i32[budgetAt] as number) + this.#parked;
         if (left < 0) return finish("budget");
         i32[budgetAt] = Math.min(left, SAMPLE_INSTRUCTIONS);
         this.#parked = left - (i32[budgetAt] as number);
-        boundary = false;
-        sample = true;
       }
-      const stepping = (core.modeBits & MODE_TF) !== 0;
-      if (stepping) this.#requestExit();
-      this.#recent.add(core.ripLo, core.ripHi, core.codeBits);
-      const rec = this.blocks.lookup();
-      if (this.compileAtOnce && rec !== 0) {
-        const block = this.blocks.blockAt(rec);
-        if (block !== undefined && block.samples >= 0) {
-          this.compiled += compileBlocks(this.modules, this.blocks, [block], this.engine);
-        }
+      const stepping = ((core.u32[S.eflags >> 2] as number) & FLAG_TF) !== 0;
+      if (shadow !== undefined) {
+        core.oneStep = true;
+        core.updateMode();
       }
+      if (stepping || shadow !== undefined) this.#requestExit();
+      const lo = core.ripLo, hi = core.ripHi;
+      this.#recent.add(lo, hi, core.codeBits);
+      const rec = this.#lookup();
       if (sample) {
         sample = false;
-        if (rec !== 0 && !stepping) this.#profile(rec);
+        if (rec !== 0 && !stepping && shadow === undefined) this.#profile(rec);
       }
-      let status: Status;
-      if (rec === 0) {
-        this.exits.fault++;
-        status = this.#deliver();
-      } else {
+      let status: Status = FAULT;
+      if (rec === 0) i32[budgetAt]!--;
+      else {
+        core.stepTrapCancelled = this.#stackSwitched = false;
         status = this.modules.run(rec) as Status;
+        if (this.#left !== undefined) this.#restoreLeft(status);
+        if (status === FAULT) {
+          // The faulting instruction counts, too: time by instruction count must not stand still in a loop of faults.
+          i32[budgetAt]! -= core.memory.bytes[this.#faultRecord + record.at.count] as number;
+          core.setRipTo(this.#faultRecord);
+        }
       }
-      if (status === DISPATCH) {
-        this.exits.dispatch++; // no interrupt is taken here: it may be the shadow of STI
-      } else if (status === SLICE_END) {
-        this.exits.slice++;
-        boundary = true;
-      } else if (status === FAULT) {
-        this.exits.fault++;
-        // The instructions before the faulting one are done.
-        const done = (core.memory.bytes[this.#faultRecord + record.at.count] as number) - 1;
-        i32[budgetAt] = (i32[budgetAt] as number) - Math.max(0, done);
-        core.setRipTo(this.#faultRecord);
-        if (this.#deliver() === SHUTDOWN) return finish("shutdown");
-        continue;
-      } else if (status === HALT) {
-        this.exits.halt++;
-        this.halted = true;
-        boundary = true;
-      } else if (status === STOP) {
-        boundary = true;
-        core.stopRequested = true;
-      } else if (status === SHUTDOWN) {
-        return finish("shutdown");
-      } else {
-        assert(false, `status ${status} from emitted code`);
+      if (core.oneStep) {
+        core.oneStep = false;
+        core.updateMode();
       }
-      if (stepping && rec !== 0) {
-        core.raiseDebug(DR6_BS, true);
-        if (this.#deliver() === SHUTDOWN) return finish("shutdown");
+      const single = stepping || shadow !== undefined;
+      const cast = status === SHADOW ? this.#shadowOf(rec, single) : undefined;
+      shadow = cast === shadow ? undefined : cast; // the second of a kind in a row casts none
+      boundary = true;
+      switch (status) {
+        case DISPATCH:
+          this.exits.dispatch++;
+          boundary = (i32[budgetAt] as number) < 0;
+          break;
+        case SHADOW:
+          this.exits.dispatch++;
+          boundary = shadow === undefined;
+          break;
+        case SLICE_END:
+          this.exits.slice++;
+          sample = true;
+          break;
+        case FAULT:
+          this.exits.fault++;
+          if (this.#deliver() === SHUTDOWN) return finish("shutdown");
+          break;
+        case HALT:
+          this.exits.halt++;
+          this.halted = true;
+          break;
+        case STOP:
+          core.stopRequested = true;
+          break;
+        case SHUTDOWN:
+          return finish("shutdown");
+        default:
+          assert(false, `status ${status} from emitted code`);
       }
+      if (!stepping || status === FAULT || core.stepTrapCancelled) continue;
+      if (shadow === "interrupts and traps") continue;
+      this.halted = false;
+      boundary = true;
+      shadow = undefined;
+      core.raiseDebug(DR6_BS, true);
+      // Between two iterations the instruction is still to be resumed.
+      core.fault.resume = core.ripLo === lo && core.ripHi === hi && this.#lastOptions(rec).repeats === true;
+      if (this.#deliver() === SHUTDOWN) return finish("shutdown");
     }
   }
+
+  /** Takes the most urgent interrupt that is due. */
+  #interrupt(): Status {
+    const { core } = this;
+    if (!core.interruptDue) return NEXT;
+    this.#charge(COST_OF_DELIVERY);
+    if (core.nmiPending && !core.nmiBlocked) {
+      this.halted = false;
+      this.nmis++;
+      return deliverNmi(core);
+    }
+    const vector = core.hooks.interrupts.acknowledge();
+    if (vector < 0) return NEXT;
+    this.halted = false;
+    this.interrupts++;
+    if (core.tracer.on("interrupt")) core.tracer.log("interrupt", `vector ${vector}`);
+    return deliverInterrupt(core, vector);
+  }
+
+  /** First record of the block at S.rip; 0: a fault was recorded. */
+  #lookup(): number {
+    const { decoded } = this.blocks;
+    const rec = this.blocks.lookup();
+    if (this.blocks.decoded !== decoded) this.#charge(COST_OF_DECODING);
+    if (this.compileAtOnce && rec !== 0) {
+      const block = this.blocks.blockAt(rec);
+      if (block !== undefined && block.samples >= 0) {
+        this.compiled += compileBlocks(this.modules, this.blocks, [block], this.engine);
+      }
+    }
+    return rec;
+  }
+
+  /** What waits for the next instruction after SHADOW; `single`: only the instruction at `rec` has been executed. */
+  #shadowOf(rec: number, single: boolean): Shadow {
+    if (this.#stackSwitched) return "interrupts and traps";
+    return single ? this.#lastOptions(rec).shadow : "unknown";
+  }
+  /** What the row of the last instruction of the block at `rec` says of it. */
+  #lastOptions(rec: number): RowOptions {
+    const block = this.blocks.blockAt(rec);
+    return block === undefined ? {} : this.blocks.instructionsOf(block).at(-1)?.row.options ?? {};
+  }
+
+  /**
+   * A store to a device has made an interrupt due: the instruction of `rec`, in the midst of a block, is the last one
+   * before it. Until then the next record counts as one whose code has changed, which every way of running code heeds.
+   */
+  #leaveBehind(rec: number): void {
+    if (this.#left !== undefined || !this.core.interruptDue) return;
+    const { view, bytes } = this.core.memory;
+    const count = bytes[rec + record.at.count] as number;
+    const block = this.blocks.blockAt(rec - (count - 1) * RECORD_BYTES);
+    const next = rec + RECORD_BYTES;
+    if (block === undefined || next >= block.end) return;
+    const handler = view.getUint32(next + record.at.handler, true);
+    if (handler < H_FIRST) return; // the block ends here
+    view.setUint32(next + record.at.handler, H_STALE, true);
+    this.#left = { block, next, handler, count };
+  }
+  #restoreLeft(status: Status): void {
+    const { block, next, handler, count } = this.#left as Left;
+    this.#left = undefined;
+    // Unless the block was written to, and all its records are stale.
+    if (this.blocks.blockAt(block.start) === block) {
+      this.core.memory.view.setUint32(next + record.at.handler, handler, true);
+    }
+    if (status === DISPATCH) this.#i32[S.budget >> 2]! -= count;
+  }
+  #left: Left | undefined;
 
   /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */
   #profile(rec: number): void {
@@ -362,6 +496,7 @@ export class Cpu implements Engine {
 
   #deliver(): Status {
     const { core } = this;
+    this.#charge(COST_OF_DELIVERY);
     const { vector, errorCode } = core.fault;
     this.exceptions[vector & 31]!++;
     if (core.tracer.on("exception")) {

@@ -13,7 +13,7 @@ import { Mmu } from "../mmu/mmu.ts";
 import { type Descriptor, emptyDescriptor } from "../state/descriptor.ts";
 import { Registers } from "../state/registers.ts";
 import { FLAG_IF, S } from "../state/state.ts";
-import type { Status } from "../state/status.ts";
+import { DISPATCH, NEXT, SLICE_END, type Status, STOP } from "../state/status.ts";
 import { Stack } from "./stack.ts";
 
 /** What emitted code calls by name: `rec` is the address of the instruction's record. */
@@ -58,6 +58,10 @@ export class CpuCore extends Registers {
   /** An NMI waits to be taken; another one may come while NMIs are blocked, until IRET. */
   nmiPending = false;
   nmiBlocked = false;
+  /** The running instruction decides that no single-step trap follows it (INT n; SYSCALL that clears TF). */
+  stepTrapCancelled = false;
+  /** An instruction will be executed again. Set by the engine, which charges for it. */
+  onRetry: () => void = () => {};
   /** Makes the running code come back at its next block end. Set by the engine. */
   requestExit: () => void = () => {};
 
@@ -82,6 +86,23 @@ export class CpuCore extends Registers {
   /** Call after an interrupt may have become due. */
   checkInterrupts(): void {
     if (this.interruptDue) this.requestExit();
+  }
+  /**
+   * For microcode that may have made an interrupt due, with S.rip behind the instruction: NEXT, or the status that leaves
+   * there.
+   */
+  afterSideEffects(): Status {
+    return this.stopRequested ? STOP : this.interruptDue ? SLICE_END : NEXT;
+  }
+  /** After a call of the machine: as afterSideEffects, but execution goes on at the record itself if that was asked for. */
+  afterCall(rec: number): Status {
+    const retry = this.retryRequested;
+    this.retryRequested = false;
+    if (!retry) return this.afterSideEffects();
+    this.setRipTo(rec);
+    this.onRetry();
+    const status = this.afterSideEffects();
+    return status === NEXT ? DISPATCH : status;
   }
   /** The guest's TSC now. */
   readTsc(): bigint {

@@ -39,7 +39,7 @@ import {
   SS,
   TR,
 } from "../state/state.ts";
-import { DISPATCH, FAULT, NEXT, type Status } from "../state/status.ts";
+import { DISPATCH, FAULT, NEXT, SHADOW, type Status } from "../state/status.ts";
 
 /** Selector without RPL, as error codes carry it. */
 export function selectorError(selector: number): number {
@@ -170,13 +170,13 @@ export function loadDataSegment(core: CpuCore, index: number, selector: number):
   return true;
 }
 
-/** MOV and POP to a segment register. DISPATCH when the mode of the code changed with it. */
+/** MOV and POP to a segment register. DISPATCH (SS: SHADOW) when the mode of the code changed with it. */
 export function loadSegment(core: CpuCore, rec: number, index: number, selector: number): Status {
   if (index === CS || index > 5) return core.raise(EXC_UD);
   if (!loadDataSegment(core, index, selector & 0xffff)) return FAULT;
   if (index > DS || !core.updateMode()) return NEXT;
   core.setRipBehind(rec);
-  return DISPATCH;
+  return index === SS ? SHADOW : DISPATCH;
 }
 
 /** True, or #UD / #GP(0) recorded: LLDT, LTR need protected mode and CPL 0. */

@@ -19,6 +19,8 @@ export const SHUTDOWN = 4;
 export const SLICE_END = 5;
 /** The machine asked to stop at an instruction boundary (power-off, a blocked hypercall); S.rip is set. */
 export const STOP = 6;
+/** As DISPATCH, but in the shadow of STI, MOV SS or POP SS: one instruction is executed before anything can come. */
+export const SHADOW = 7;
 
 /** One of the constants above. */
-export type Status = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+export type Status = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;

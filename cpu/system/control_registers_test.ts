@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
 import { MODE_FPU_TRAP, MODE_TF } from "../state/registers.ts";
 import { S } from "../state/state.ts";
-import { DISPATCH, FAULT, NEXT } from "../state/status.ts";
+import { DISPATCH, FAULT, NEXT, SLICE_END } from "../state/status.ts";
 
 Deno.test("entering long mode: PAE, CR3, LME, PG; LMA follows", () => {
   const t = new TestCore().protected32(), s = t.core.s;
@@ -147,6 +147,8 @@ Deno.test("CLI, STI, PUSHF, POPF by privilege", () => {
   t.interrupts.pending = true;
   assertEquals([t.run("cli"), t.core.rflags & 0x200, t.log.exits], [NEXT, 0, 0]);
   assertEquals([t.run("sti"), t.core.rflags & 0x200, t.log.exits], [NEXT, 0x200, 1]);
+  assertEquals([t.run("popf", 8, 0x202), t.rip], [SLICE_END, 0x1000_0002n]); // the interrupt is due
+  t.interrupts.pending = false;
   assertEquals([t.run("popf", 8, 0x3_3fd7), t.core.rflags], [DISPATCH, 0x3fd7]); // TF: another mode
   assertEquals(t.core.modeBits & MODE_TF, MODE_TF);
   assertEquals([t.run("pushf"), t.core.s.arg(0)], [NEXT, 0x3fd7n]);

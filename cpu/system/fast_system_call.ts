@@ -13,6 +13,7 @@ import {
   EXC_GP,
   EXC_UD,
   FLAG_IF,
+  FLAG_TF,
   FLAG_VM,
   GS,
   S,
@@ -51,6 +52,7 @@ export function syscall(core: CpuCore, rec: number): Status {
   }
   core.setRipBehind(rec);
   const flags = core.rflags;
+  core.stepTrapCancelled = (s.get32(S.fmask) & FLAG_TF) !== 0;
   u32[RCX_AT] = core.ripLo;
   u32[RCX_AT + 1] = core.ripHi;
   u32[R11_AT] = flags;

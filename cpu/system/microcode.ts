@@ -54,10 +54,11 @@ import {
   TR,
 } from "../state/state.ts";
 import { x87Microcode } from "./x87_unit.ts";
-import { DISPATCH, FAULT, HALT, NEXT, type Status, STOP } from "../state/status.ts";
+import { DISPATCH, FAULT, HALT, NEXT, SLICE_END, type Status } from "../state/status.ts";
 
 function trap(core: CpuCore, rec: number, vector: number, kind: EventKind): Status {
   core.setRipBehind(rec);
+  core.stepTrapCancelled = true;
   return softwareInterrupt(core, vector, kind);
 }
 
@@ -87,10 +88,9 @@ function setAc(core: CpuCore, on: boolean): Status {
 function popf(core: CpuCore, rec: number): Status {
   const s = core.s;
   const changed = core.setRflags(poppedFlags(core, s.arg32(1), s.arg32(0)));
-  core.checkInterrupts();
-  if (!changed) return NEXT;
+  if (!changed && !core.interruptDue) return NEXT;
   core.setRipBehind(rec);
-  return DISPATCH;
+  return core.interruptDue ? SLICE_END : DISPATCH;
 }
 
 function segmentBase(core: CpuCore, index: number): number {
@@ -121,9 +121,9 @@ function writeSegmentBase(core: CpuCore): Status {
 
 function hypercall(core: CpuCore, rec: number): Status {
   core.setRipBehind(rec);
+  core.retryRequested = false;
   core.hooks.hypercall();
-  core.checkInterrupts();
-  return core.stopRequested ? STOP : NEXT;
+  return core.afterCall(rec);
 }
 
 function storeTable(core: CpuCore, base: number, limit: number): Status {

@@ -10,7 +10,7 @@ import { IMPLICIT } from "../mmu/linear_memory.ts";
 import { SYS_TSS } from "../state/descriptor.ts";
 import { linearAddress } from "../segments/segmentation.ts";
 import { ES, EXC_GP, FLAG_DF, FS, S, segmentLayout, TR } from "../state/state.ts";
-import { DISPATCH, FAULT, NEXT, type Status, STOP } from "../state/status.ts";
+import { DISPATCH, FAULT, NEXT, type Status } from "../state/status.ts";
 
 /** Most iterations of a REP INS or OUTS in one go. */
 export const MAX_ITERATIONS = 1024;
@@ -48,7 +48,7 @@ export function portIn(core: CpuCore, rec: number): Status {
   const value = core.hooks.bus.readPort(port, size);
   s.set32(S.arg, value);
   s.set32(S.arg + 4, 0);
-  return core.stopRequested ? STOP : NEXT;
+  return core.afterSideEffects();
 }
 
 /** OUT: port, size, value. */
@@ -57,9 +57,9 @@ export function portOut(core: CpuCore, rec: number): Status {
   if (!allowed(core, port, size)) return FAULT;
   core.setRipBehind(rec);
   const value = s.arg32(2);
+  core.retryRequested = false;
   core.hooks.bus.writePort(port, size, size === 4 ? value : value & ((1 << (size * 8)) - 1));
-  core.checkInterrupts();
-  return core.stopRequested ? STOP : NEXT;
+  return core.afterCall(rec);
 }
 
 /** Register `index` moved by `delta`, in `bytes`. */
@@ -111,7 +111,9 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
   if (rep && exhausted(core, bytes)) return NEXT;
   if (!allowed(core, port, size)) return FAULT;
   const delta = (s.get32(S.eflags) & FLAG_DF) !== 0 ? -size : size;
-  for (let n = 0; n < MAX_ITERATIONS; n++) {
+  const most = s.get32(S.singly) !== 0 ? 1 : MAX_ITERATIONS;
+  core.retryRequested = false;
+  for (let n = 0; n < most; n++) {
     if (!operand(core, segment, index, bytes, size, input)) return FAULT;
     const lo = mem.lo, hi = mem.hi;
     // S.rip is where the guest goes on should the access stop the machine.
@@ -128,21 +130,19 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
         : mem.read8(lo, hi, core.dataMode);
       if (value === -1) return FAULT;
       bus.writePort(port, size, value);
+      if (core.retryRequested) return core.afterCall(rec);
     }
     advance(core, index, delta, bytes);
-    if (!rep) return core.stopRequested ? STOP : NEXT;
+    if (!rep) return core.afterSideEffects();
     advance(core, 1, -1, bytes);
-    if (exhausted(core, bytes)) {
-      core.checkInterrupts();
-      return core.stopRequested ? STOP : NEXT;
-    }
-    if (core.stopRequested) {
+    if (exhausted(core, bytes)) return core.afterSideEffects();
+    const status = core.afterSideEffects();
+    if (status !== NEXT) {
       core.setRipTo(rec);
-      return STOP;
+      return status;
     }
   }
   core.setRipTo(rec);
-  core.checkInterrupts();
-  s.set32(S.budget, (s.get32(S.budget) - COST_OF_ONE_GO) >>> 0);
+  if (most > 1) s.set32(S.budget, (s.get32(S.budget) - COST_OF_ONE_GO) >>> 0);
   return DISPATCH;
 }

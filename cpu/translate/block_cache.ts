@@ -277,7 +277,10 @@ export class BlockCache {
       at += insn.length;
       remaining--;
       if (fact.ends || secondHost !== 0) break;
-      if (insn.row.options.shadow === true && most > 1) remaining = 1;
+      // In the shadow of STI or MOV SS one more instruction follows.
+      if (insn.row.options.shadow !== undefined && most > 1) {
+        remaining = shadowed(insns) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
+      }
     }
     const block = this.#layOut(insns, facts, host, key, secondHost, mode);
     this.decoded++;
@@ -332,7 +335,7 @@ export class BlockCache {
     const crossing = secondHost !== 0;
     if (!(facts[facts.length - 1] as Facts).ends) {
       // Right behind STI or MOV SS no interrupt is taken, so the block's end must not look for one.
-      this.#put(at, last.row.options.shadow === true ? H_SHADOW : H_GOTO, 0, 0, insns.length);
+      this.#put(at, shadowed(insns) ? H_SHADOW : H_GOTO, 0, 0, insns.length);
       view.setBigInt64(at + record.at.imm, BigInt(end), true);
       at += RECORD_BYTES;
     } else if (isDirectBranch(last)) {
@@ -495,6 +498,13 @@ export class BlockCache {
     this.#free = ARENA_BASE;
     this.clearJumpCache();
   }
+}
+
+/** Does the last of these instructions keep interrupts off the next one? The second of a kind in a row does not. */
+function shadowed(insns: readonly Instruction[]): boolean {
+  const before = insns[insns.length - 2]?.row.options.shadow,
+    now = insns[insns.length - 1]?.row.options.shadow;
+  return now !== undefined && now !== before;
 }
 
 /** A producer of flags and the conditional branch behind it make a group, every other instruction one of its own. */

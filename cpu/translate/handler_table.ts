@@ -26,7 +26,7 @@ import {
   jumpCacheEntry,
   S,
 } from "../state/state.ts";
-import { DISPATCH, SLICE_END } from "../state/status.ts";
+import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
 import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 
 /** Slots in the handler table. */
@@ -274,7 +274,11 @@ export class Modules {
       end(b);
     };
     define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { tableIndex: H_GOTO });
-    define(handlerType, 1, goTo((b) => b.returnCall(probe, [])), { tableIndex: H_SHADOW });
+    const inShadow = (b: WasmBuilder) => {
+      b.if(spent(b), () => b.return(b.i32(SHADOW)));
+      b.returnCall(probe, []);
+    };
+    define(handlerType, 1, goTo(inShadow), { tableIndex: H_SHADOW });
 
     define(handlerType, 1, (b) => {
       setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, b.parameter(0, "i32"))));

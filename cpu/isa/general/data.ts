@@ -36,7 +36,7 @@ for (let index = 0; index < 6; index++) {
     `8e /${index}`,
     "v",
     (e) => e.microcode("load_segment", [e.i32(index), e.rm(16)]),
-    { reg: "none", shadow: index === SS },
+    index === SS ? { reg: "none", shadow: "interrupts and traps" } : { reg: "none" },
   );
 }
 

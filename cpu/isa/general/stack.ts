@@ -61,7 +61,7 @@ row("PUSH DS", "no64 1e", "q", pushSegment(DS));
 row("PUSH FS", "0fa0", "q", pushSegment(FS));
 row("PUSH GS", "0fa8", "q", pushSegment(GS));
 row("POP ES", "no64 07", "q", popSegment(ES));
-row("POP SS", "no64 17", "q", popSegment(SS), { shadow: true });
+row("POP SS", "no64 17", "q", popSegment(SS), { shadow: "interrupts and traps" });
 row("POP DS", "no64 1f", "q", popSegment(DS));
 row("POP FS", "0fa1", "q", popSegment(FS));
 row("POP GS", "0fa9", "q", popSegment(GS));

@@ -66,7 +66,7 @@ row("CLI", "fa", "v", (e) => {
     () => e.microcode("cli", []),
   );
 });
-row("STI", "fb", "v", (e) => e.microcode("sti", []), { shadow: true });
+row("STI", "fb", "v", (e) => e.microcode("sti", []), { shadow: "interrupts" });
 /** AC matters to supervisor accesses only, and only with CR4.SMAP: it selects the TLB table. */
 const setAccess = (allow: boolean) => (e: Emit) => {
   e.faultIf(e.state32(S.cpl), EXC_UD);

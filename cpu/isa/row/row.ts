@@ -45,8 +45,8 @@ export interface RowOptions {
   readonly lockable?: boolean;
   /** The ModRM byte itself is the immediate (x87). */
   readonly passModrm?: boolean;
-  /** Interrupts wait for one more instruction (STI, MOV SS, POP SS). */
-  readonly shadow?: boolean;
+  /** Interrupts wait for one more instruction (STI); debug traps do, too (MOV SS, POP SS). */
+  readonly shadow?: "interrupts" | "interrupts and traps";
   /** ModRM names two registers whatever its mod field says (MOV to and from CRn and DRn). */
   readonly ignoresMod?: boolean;
   /** Default segment of the implicit rSI operand is DS and can be overridden. */
