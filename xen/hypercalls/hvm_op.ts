@@ -4,7 +4,14 @@ import { checkDomid } from "./domain.ts";
 import type { GuestCall } from "./guest_call.ts";
 import type { Hypercall, XenParts } from "./parts.ts";
 import { namesOf } from "../public/abi.ts";
-import { XEN_EFAULT, XEN_EINVAL, XEN_ENOENT, XEN_ENOSYS } from "../public/errno.ts";
+import {
+  XEN_EFAULT,
+  XEN_EINVAL,
+  XEN_ENOENT,
+  XEN_ENOSYS,
+  XEN_EOPNOTSUPP,
+  XEN_EPERM,
+} from "../public/errno.ts";
 import * as hvm_op_h from "../public/hvm/hvm_op.ts";
 import {
   HVMMEM_mmio_dm,
@@ -13,6 +20,7 @@ import {
   HVMOP_get_mem_type,
   HVMOP_get_param,
   HVMOP_get_time,
+  HVMOP_guest_request_vm_event,
   HVMOP_pagetable_dying,
   HVMOP_set_evtchn_upcall_vector,
   HVMOP_set_param,
@@ -73,8 +81,11 @@ function run(parts: XenParts, call: GuestCall): number {
       // a hint for shadow page tables; Linux asks once whether it is welcome
       const { at, size } = xen_hvm_pagetable_dying;
       if (!call.loadArg(1, size)) return -XEN_EFAULT;
-      return checkDomid(view.getUint16(at.domid, true), parts.domid) || -XEN_EINVAL;
+      const error = checkDomid(view.getUint16(at.domid, true), parts.domid);
+      return error === 0 ? -XEN_EINVAL : error === -XEN_EPERM ? -XEN_EOPNOTSUPP : error;
     }
+    case HVMOP_guest_request_vm_event: // nobody listens
+      return call.arg(1) === 0n ? 0 : -XEN_EINVAL;
     default:
       parts.tracer.unimplemented(`HVMOP_${OPERATIONS[operation] ?? operation}`);
       return -XEN_ENOSYS;

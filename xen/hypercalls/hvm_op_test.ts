@@ -8,6 +8,7 @@ import {
   HVMOP_get_mem_type,
   HVMOP_get_param,
   HVMOP_get_time,
+  HVMOP_guest_request_vm_event,
   HVMOP_pagetable_dying,
   HVMOP_set_evtchn_upcall_vector,
   HVMOP_set_param,
@@ -21,7 +22,15 @@ import {
   HVM_PARAM_STORE_PFN,
 } from "../public/hvm/params.ts";
 import { __HYPERVISOR_hvm_op, DOMID_SELF } from "../public/xen.ts";
-import { XEN_EFAULT, XEN_EINVAL, XEN_ENOENT, XEN_ENOSYS, XEN_EPERM, XEN_ESRCH } from "../public/errno.ts";
+import {
+  XEN_EFAULT,
+  XEN_EINVAL,
+  XEN_ENOENT,
+  XEN_ENOSYS,
+  XEN_EOPNOTSUPP,
+  XEN_EPERM,
+  XEN_ESRCH,
+} from "../public/errno.ts";
 import { type XenRig, xenRig } from "../_rig.ts";
 
 const ARGS = 0x1000;
@@ -60,6 +69,11 @@ Deno.test("HVM params: what the guest may not do", () => {
   assertEquals(param(rig, HVMOP_set_param, HVM_PARAM_STORE_PFN, 1n), -XEN_EPERM);
   assertEquals(param(rig, HVMOP_set_param, HVM_PARAM_IDENT_PT, 1n), -XEN_EPERM);
   assertEquals(param(rig, HVMOP_get_param, HVM_PARAM_IDENT_PT), -XEN_EPERM);
+  for (const deprecated of [4, 13, 20, 21, 22, 23, 24, 25, 26, 30]) {
+    assertEquals(param(rig, HVMOP_get_param, deprecated), -XEN_EINVAL);
+    assertEquals(param(rig, HVMOP_set_param, deprecated), -XEN_EINVAL);
+    assertEquals(param(rig, HVMOP_set_param, deprecated, 1n, 0), -XEN_EPERM);
+  }
   assertEquals(param(rig, HVMOP_get_param, 39), -XEN_EINVAL);
   assertEquals(param(rig, HVMOP_set_param, 0xffff_ffff), -XEN_EINVAL);
   assertEquals(param(rig, HVMOP_set_param, HVM_PARAM_CALLBACK_IRQ, 1n, 0), -XEN_EPERM);
@@ -122,10 +136,13 @@ Deno.test("HVMOP_pagetable_dying is refused quietly, as by Xen without shadow pa
     rig.ram.setUint16(ARGS, domid, true);
     return rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_pagetable_dying, at);
   };
-  assertEquals([dying(DOMID_SELF), dying(77), dying(DOMID_SELF, 0xfff_f000)], [
+  assertEquals([dying(DOMID_SELF), dying(0), dying(77), dying(DOMID_SELF, 0xfff_f000)], [
     -XEN_EINVAL,
+    -XEN_EOPNOTSUPP,
     -XEN_ESRCH,
     -XEN_EFAULT,
   ]);
+  assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_guest_request_vm_event, 0), 0);
+  assertEquals(rig.hypercall(__HYPERVISOR_hvm_op, HVMOP_guest_request_vm_event, ARGS), -XEN_EINVAL);
   assertEquals(lines, []);
 });

@@ -5,9 +5,19 @@ import {
   HVM_NR_PARAMS,
   HVM_PARAM_ACPI_IOPORTS_LOCATION,
   HVM_PARAM_ALTP2M,
+  HVM_PARAM_BUFIOREQ_EVTCHN,
   HVM_PARAM_CALLBACK_IRQ,
   HVM_PARAM_CONSOLE_EVTCHN,
   HVM_PARAM_CONSOLE_PFN,
+  HVM_PARAM_DM_DOMAIN,
+  HVM_PARAM_MEMORY_EVENT_CR0,
+  HVM_PARAM_MEMORY_EVENT_CR3,
+  HVM_PARAM_MEMORY_EVENT_CR4,
+  HVM_PARAM_MEMORY_EVENT_INT3,
+  HVM_PARAM_MEMORY_EVENT_MSR,
+  HVM_PARAM_MEMORY_EVENT_SINGLE_STEP,
+  HVM_PARAM_NESTEDHVM,
+  HVM_PARAM_PAE_ENABLED,
   HVM_PARAM_STORE_EVTCHN,
   HVM_PARAM_STORE_PFN,
   HVM_PARAM_VM86_TSS,
@@ -33,6 +43,19 @@ const GUEST_MAY_GET: ReadonlySet<number> = new Set([
   HVM_PARAM_ALTP2M,
 ]);
 
+const DEPRECATED: ReadonlySet<number> = new Set([
+  HVM_PARAM_PAE_ENABLED,
+  HVM_PARAM_DM_DOMAIN,
+  HVM_PARAM_MEMORY_EVENT_CR0,
+  HVM_PARAM_MEMORY_EVENT_CR3,
+  HVM_PARAM_MEMORY_EVENT_CR4,
+  HVM_PARAM_MEMORY_EVENT_INT3,
+  HVM_PARAM_NESTEDHVM,
+  HVM_PARAM_MEMORY_EVENT_SINGLE_STEP,
+  HVM_PARAM_BUFIOREQ_EVTCHN,
+  HVM_PARAM_MEMORY_EVENT_MSR,
+]);
+
 /** The parameters of the guest's domain. */
 export class HvmParams {
   readonly #values = new BigUint64Array(HVM_NR_PARAMS);
@@ -49,13 +72,13 @@ export class HvmParams {
 
   /** 0 when the guest may set `index`, else a negative errno. */
   maySet(index: number): number {
-    if (index >= HVM_NR_PARAMS) return -XEN_EINVAL;
+    if (index >= HVM_NR_PARAMS || DEPRECATED.has(index)) return -XEN_EINVAL;
     return GUEST_MAY_SET.has(index) ? 0 : -XEN_EPERM;
   }
 
   /** 0 when the guest may read `index`, else a negative errno. */
   mayGet(index: number): number {
-    if (index >= HVM_NR_PARAMS) return -XEN_EINVAL;
+    if (index >= HVM_NR_PARAMS || DEPRECATED.has(index)) return -XEN_EINVAL;
     return GUEST_MAY_GET.has(index) ? 0 : -XEN_EPERM;
   }
 

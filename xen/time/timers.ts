@@ -89,7 +89,6 @@ export class XenTimers {
   watchdog(id: number, timeoutSeconds: number): number {
     if (id > NR_DOMAIN_WATCHDOG_TIMERS) return -XEN_EINVAL;
     if (id === 0) {
-      if (timeoutSeconds === 0) return -XEN_EINVAL;
       const free = this.#watchdogs.findIndex((timer) => timer === undefined);
       if (free < 0) return -XEN_ENOSPC;
       this.#armWatchdog(free, this.#clock.nowNs() + timeoutSeconds * SECOND);

@@ -56,7 +56,7 @@ Deno.test("timers: the period keeps its phase; missed ticks are dropped", () => 
 
 Deno.test("timers: two watchdogs, each of which is to be poked", () => {
   const { clock, timers, barks } = setUp();
-  assertEquals([timers.watchdog(0, 0), timers.watchdog(3, 1), timers.watchdog(1, 1)], [-22, -22, -22]);
+  assertEquals([timers.watchdog(3, 1), timers.watchdog(1, 1)], [-XEN_EINVAL, -XEN_EINVAL]);
   assertEquals([timers.watchdog(0, 10), timers.watchdog(0, 20), timers.watchdog(0, 1)], [1, 2, -XEN_ENOSPC]);
   clock.advance(9 * SECOND);
   assertEquals([timers.watchdog(1, 10), timers.watchdog(2, 0)], [0, 0]);
@@ -64,6 +64,14 @@ Deno.test("timers: two watchdogs, each of which is to be poked", () => {
   assertEquals(barks, []);
   clock.advance(1 * SECOND);
   assertEquals(barks, [19 * SECOND]);
+});
+
+Deno.test("timers: a new watchdog of no time barks at once, as Xen's does", () => {
+  const { clock, timers, barks } = setUp();
+  clock.advance(5);
+  assertEquals(timers.watchdog(0, 0), 1);
+  clock.advance(0);
+  assertEquals(barks, [5]);
 });
 
 Deno.test("timers: set without end, they fill no memory", () => {

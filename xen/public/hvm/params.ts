@@ -28,6 +28,17 @@ export const HVM_PARAM_ALTP2M = 35;
 export const HVM_PARAM_X87_FIP_WIDTH = 36;
 export const HVM_PARAM_VM86_TSS_SIZED = 37;
 export const HVM_PARAM_MCA_CAP = 38;
+/** Deprecated: they are not even refused for a lack of privilege. */
+export const HVM_PARAM_PAE_ENABLED = 4;
+export const HVM_PARAM_DM_DOMAIN = 13;
+export const HVM_PARAM_MEMORY_EVENT_CR0 = 20;
+export const HVM_PARAM_MEMORY_EVENT_CR3 = 21;
+export const HVM_PARAM_MEMORY_EVENT_CR4 = 22;
+export const HVM_PARAM_MEMORY_EVENT_INT3 = 23;
+export const HVM_PARAM_NESTEDHVM = 24;
+export const HVM_PARAM_MEMORY_EVENT_SINGLE_STEP = 25;
+export const HVM_PARAM_BUFIOREQ_EVTCHN = 26;
+export const HVM_PARAM_MEMORY_EVENT_MSR = 30;
 /** First parameter that does not exist. */
 export const HVM_NR_PARAMS = 39;
 
