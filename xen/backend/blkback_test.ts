@@ -409,6 +409,22 @@ Deno.test("blkback offers a disk anew after a reset, and serves the next guest",
   assertEquals(exchange(), [[id, BLKIF_OP_READ, BLKIF_RSP_OKAY]]);
 });
 
+Deno.test("blkback restored where its ring is not granted closes this device, and nothing is left mapped", () => {
+  const first = setUp();
+  first.connect();
+  const { blkback, host, page } = setUp();
+  host.grants.revoke(page.gref);
+  host.store.restore(structuredClone(first.host.store.save()));
+  blkback.restore(structuredClone(first.blkback.save()));
+  host.settle();
+  assertEquals(blkback.xenbus.state, 5);
+  assertEquals([host.grants.mapCount, host.events.boundCount], [0, 0]);
+  assertEquals(
+    host.store.read("/local/domain/0/error/backend/vbd/1/51712/error"),
+    "Ring page 0 cannot be mapped: status -3",
+  );
+});
+
 Deno.test("blkback holds a bounded amount of data at a time", async () => {
   const { store, waiting } = slowStore();
   const { host, connect, put, exchange, responses } = setUp(store, "x86_64", 3 << 20);

@@ -210,3 +210,75 @@ Deno.test("parseU32 takes unsigned decimals of 32 bits", () => {
   assertEquals(["0", "42", "4294967295"].map(parseU32), [0, 42, 4294967295]);
   assertEquals(["", "0x1", "1 ", "4294967296", "１"].map(parseU32), Array(5).fill(undefined));
 });
+
+Deno.test("xenbus after a reset is as it was when it started, whatever the frontend left behind", () => {
+  const { host, log, front, backend } = setUp();
+  const before = JSON.stringify(backend.save());
+  front(XenbusStateConnected);
+  host.guestWrite(`${FRONT}/left-behind`, 1);
+  backend.reset();
+  host.settle();
+  assertEquals(log, ["connect 8", "disconnect"]);
+  assertEquals(JSON.stringify(backend.save()), before);
+  assertEquals([host.guestRead(`${FRONT}/left-behind`), host.guestRead(`${BACK}/state`)], [undefined, "2"]);
+  host.guestWrite(`${FRONT}/ring-ref`, 9);
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  assertEquals(log.at(-1), "connect 9");
+});
+
+Deno.test("xenbus that was removed stays away after a reset", () => {
+  const { host, backend } = setUp();
+  backend.remove();
+  backend.reset();
+  host.settle();
+  assertEquals(host.store.list("/local/domain/0/backend/vif/1"), []);
+});
+
+for (
+  const state of [
+    XenbusStateInitialising,
+    XenbusStateConnected,
+    XenbusStateClosing,
+    XenbusStateClosed,
+  ] as const
+) {
+  Deno.test(`xenbus saved with the frontend in state ${state} goes on from there in another machine`, () => {
+    const first = setUp();
+    if (state !== XenbusStateInitialising) first.front(XenbusStateConnected);
+    if (state !== XenbusStateConnected) first.front(state);
+    const next = setUp();
+    if (state !== XenbusStateConnected) next.front(XenbusStateConnected); // undone by restore
+    next.log.length = 0;
+    next.host.store.restore(structuredClone(first.host.store.save()));
+    next.backend.restore(structuredClone(first.backend.save()));
+    next.host.settle();
+    assertEquals(next.backend.save(), first.backend.save());
+    // The driver is asked for nothing: what it shares with the frontend it restores itself.
+    assertEquals(next.log, state === XenbusStateConnected ? [] : ["disconnect"]);
+    for (const machine of [first, next]) {
+      machine.log.length = 0;
+      const seen =
+        ([XenbusStateClosing, XenbusStateClosed, XenbusStateInitialising, XenbusStateConnected] as const).map(
+          (to) => machine.front(to),
+        );
+      assertEquals(seen, [XenbusStateClosing, XenbusStateClosed, XenbusStateInitWait, XenbusStateConnected]);
+    }
+    assertEquals(next.log, first.log);
+  });
+}
+
+Deno.test("xenbus restored from before its start, or after its end, watches only when it should", () => {
+  const first = setUp();
+  first.backend.remove();
+  const next = setUp();
+  next.host.store.restore(structuredClone(first.host.store.save()));
+  next.backend.restore(structuredClone(first.backend.save()));
+  next.host.settle();
+  next.host.store.write(`${FRONT}/state`, "4");
+  next.host.settle();
+  assertEquals(next.log, []);
+  const other = setUp();
+  next.host.store.restore(structuredClone(other.host.store.save()));
+  next.backend.restore(structuredClone(other.backend.save()));
+  assertEquals(next.front(XenbusStateConnected), XenbusStateConnected);
+});
