@@ -165,6 +165,10 @@ export class Cpu implements Engine {
           return DISPATCH;
         }
         if (status === SHADOW) this.#stackSwitched = true;
+        // IRET, POPF: run() must see each step, so emitted code may not go on by itself to a block it knows.
+        if (status === DISPATCH && ((this.#u32[S.eflags >> 2] as number) & FLAG_TF) !== 0) {
+          this.#requestExit();
+        }
         return at(rec, status);
       },
       raise: (rec, vector, errorCode) => at(rec, core.raise(vector, errorCode)),
