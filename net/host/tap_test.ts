@@ -20,7 +20,7 @@ import { conform } from "../frames/gso.ts";
 import { be16, be32, Headers, IPPROTO_TCP, putBe16, putBe32 } from "../frames/headers.ts";
 import { libc } from "./libc.ts";
 import { Responder } from "../ends/responder.ts";
-import { TapDevice, waitReadable, Waker } from "./tap.ts";
+import { TapDevice } from "./tap.ts";
 import { GUEST4, GUEST6, ip, type Net, tapTest as test, uniqueId, withTap } from "./_tap.ts";
 import { Collector } from "../frames/_frames.ts";
 
@@ -484,24 +484,3 @@ function tcpSum(frame: Frame): number {
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 65536);
   return sum;
 }
-
-// ---- waiting
-
-test("waitReadable: times out, sees a waker, and survives no descriptors", async () => {
-  const waker = new Waker();
-  try {
-    assertEquals(await waitReadable([waker.fd], 0), []);
-    assertEquals(await waitReadable([], 0.5), []);
-    const waiting = waitReadable([-1, waker.fd], Infinity);
-    waker.wake();
-    let ready = await waiting;
-    while (ready.length === 0) ready = await waitReadable([waker.fd], Infinity); // a signal came in between
-    assertEquals(ready, [waker.fd]);
-    assertEquals(await waitReadable([waker.fd], -1), [waker.fd]);
-    waker.clear();
-    waker.clear();
-    assertEquals(await waitReadable([waker.fd], 0), []);
-  } finally {
-    waker.close();
-  }
-});

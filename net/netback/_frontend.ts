@@ -14,9 +14,12 @@ import {
   netif_tx_response,
   NETRXF_extra_info,
   NETRXF_more_data,
+  XEN_NETIF_EXTRA_TYPE_GSO,
 } from "../../xen/public/io/netif.ts";
 import { XenbusStateConnected } from "../../xen/public/io/xenbus.ts";
-import type { NetEnd } from "../ends/end.ts";
+import { type NetEnd, OFFLOAD_ALL } from "../ends/end.ts";
+import { Hub } from "../ends/hub.ts";
+import { Collector } from "../frames/_frames.ts";
 import { Netback, type NetbackOptions } from "./netback.ts";
 
 export type { GrantedPage } from "../../xen/backend/_fake_host.ts";
@@ -248,4 +251,25 @@ export class Rig {
     }
     return slots;
   }
+}
+
+/** A frontend whose backend is on a hub, with another port that collects what is sent there. */
+export function rigOnHub(options: RigOptions = {}, accepts: number = OFFLOAD_ALL) {
+  const hub = new Hub();
+  const peer = hub.port("peer");
+  const seen = new Collector(peer, accepts);
+  const r = new Rig(hub.port("end"), options);
+  return { r, peer, seen, queue: r.queue };
+}
+
+/** Bytes of a frame that is no IP. */
+export function plain(length: number, seed = 1): Uint8Array {
+  const bytes = Uint8Array.from({ length }, (_, i) => (i * 7 + seed) & 0xff);
+  bytes.set([0x02, 0, 0, 0, 0, 9, 0x02, 0, 0, 0, 0, 8, 0x88, 0xb5]);
+  return bytes;
+}
+
+/** Extra info that makes a packet a GSO one. */
+export function gsoExtra(size: number, type: number, flags = 0): TxSlot {
+  return { type: XEN_NETIF_EXTRA_TYPE_GSO, flags, u: [size & 0xff, size >>> 8, type, 0, 0, 0] };
 }

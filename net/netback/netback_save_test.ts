@@ -16,24 +16,10 @@ import {
 import { frameOf, OFFLOAD_ALL } from "../ends/end.ts";
 import { Hub } from "../ends/hub.ts";
 import { Collector, tcpGso } from "../frames/_frames.ts";
-import { FrontQueue, Rig, type RigOptions, type TxSlot } from "./_frontend.ts";
+import { FrontQueue, plain, type Rig, rigOnHub, type TxSlot } from "./_frontend.ts";
 import { Netback, type NetbackState } from "./netback.ts";
 
 const MAC = "00:16:3e:00:00:01";
-
-function plain(length: number, seed = 1): Uint8Array {
-  const bytes = Uint8Array.from({ length }, (_, i) => (i * 7 + seed) & 0xff);
-  bytes.set([0x02, 0, 0, 0, 0, 9, 0x02, 0, 0, 0, 0, 8, 0x88, 0xb5]);
-  return bytes;
-}
-
-function rig(options: RigOptions = {}) {
-  const hub = new Hub();
-  const peer = hub.port("peer");
-  const seen = new Collector(peer, OFFLOAD_ALL);
-  const r = new Rig(hub.port("end"), options);
-  return { r, peer, seen };
-}
 
 /** The guest of `r` elsewhere, as a snapshot has it, with a backend restored from `state`. */
 function revive(r: Rig, state = r.netback.save()) {
@@ -69,7 +55,7 @@ function revive(r: Rig, state = r.netback.save()) {
 }
 
 Deno.test("a restored Netback goes on both ways: posted buffers and requests nobody had looked at", () => {
-  const { r, peer, seen } = rig();
+  const { r, peer, seen } = rigOnHub();
   r.queue.post(8);
   for (let i = 0; i < 3; i++) peer.send(frameOf(plain(100, i)));
   r.queue.send([{ gref: r.page(plain(60, 1)).gref, size: 60, id: 11 }]);
@@ -97,7 +83,7 @@ Deno.test("a restored Netback goes on both ways: posted buffers and requests nob
 });
 
 Deno.test("a snapshot keeps what the frontend accepts, the link and the multicast list", () => {
-  const { r, peer } = rig({ nodes: { "request-multicast-control": 1 } });
+  const { r, peer } = rigOnHub({ nodes: { "request-multicast-control": 1 } });
   const wanted = [0x01, 0, 0x5e, 0, 0, 7];
   const slot: TxSlot = { gref: 0, size: 0, flags: 8 };
   r.queue.send([slot, { type: XEN_NETIF_EXTRA_TYPE_MCAST_ADD, u: wanted }]);
@@ -124,7 +110,7 @@ Deno.test("a snapshot keeps what the frontend accepts, the link and the multicas
 });
 
 Deno.test("frames that wait for room are in the snapshot, in order", () => {
-  const { r, peer } = rig();
+  const { r, peer } = rigOnHub();
   for (let i = 0; i < 3; i++) peer.send(frameOf(plain(100, i)));
   const two = revive(r);
   two.queue.post(4);
@@ -132,7 +118,7 @@ Deno.test("frames that wait for room are in the snapshot, in order", () => {
 });
 
 Deno.test("several queues come back each with its own rings and ports", () => {
-  const { r } = rig({ queues: 3 });
+  const { r } = rigOnHub({ queues: 3 });
   r.queues.forEach((queue, i) => queue.send([{ gref: r.page(plain(60, i)).gref, size: 60 }]));
   const two = revive(r);
   assertEquals([two.host.grants.mapCount, two.host.events.boundCount], [6, 6]);
@@ -146,7 +132,7 @@ const STATES: [when: string, connect: boolean, state: number][] = [
 ];
 for (const [when, connect, wanted] of STATES) {
   Deno.test(`the handshake goes on after a snapshot ${when}`, () => {
-    const { r } = rig({ connect });
+    const { r } = rigOnHub({ connect });
     const two = revive(r);
     assertEquals(two.offered("state"), String(wanted));
     two.setState(XenbusStateConnected);
@@ -162,14 +148,14 @@ for (const [when, connect, wanted] of STATES) {
 }
 
 Deno.test("a change of the frontend that nobody had looked at when the snapshot was taken counts", () => {
-  const { r } = rig();
+  const { r } = rigOnHub();
   r.write("state", XenbusStateClosing); // without settle(): the watch has not fired
   const two = revive(r);
   assertEquals([two.offered("state"), two.host.grants.mapCount], [String(XenbusStateClosing), 0]);
 });
 
 Deno.test("a guest that took back its ring loses the device at restore, and nothing is thrown", () => {
-  const { r } = rig();
+  const { r } = rigOnHub();
   const state = r.netback.save();
   r.host.grants.revoke(r.queue.rxPage.gref);
   const two = revive(r, state);
@@ -181,7 +167,7 @@ Deno.test("a guest that took back its ring loses the device at restore, and noth
 });
 
 Deno.test("ring positions that do not fit the ring close the device", () => {
-  const { r } = rig();
+  const { r } = rigOnHub();
   const state = r.netback.save();
   const queues = state.queues.map((queue) => ({ ...queue, tx: { ...queue.tx, rspProdPvt: 1000 } }));
   const two = revive(r, { ...state, queues });
@@ -191,7 +177,7 @@ Deno.test("ring positions that do not fit the ring close the device", () => {
 
 Deno.test("reset lets go of everything and offers the device anew", () => {
   let removed = 0;
-  const { r, seen } = rig({ netback: { onRemoved: () => removed++ } });
+  const { r, seen } = rigOnHub({ netback: { onRemoved: () => removed++ } });
   r.netback.reset();
   r.host.settle();
   assertEquals([r.host.grants.mapCount, r.host.events.boundCount, removed], [0, 0, 0]);

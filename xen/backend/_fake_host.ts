@@ -143,7 +143,7 @@ export interface GrantedPage {
   readonly gref: number;
   readonly gpa: Gpa;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly view: DataView;
+  readonly view: DataView<ArrayBuffer>;
 }
 
 /** A {@linkcode BackendHost} whose guest is the test. */
