@@ -2,6 +2,7 @@
 /** The program from outside: exit statuses, messages, signals, a closed stdout, the terminal. @module */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hasProgram } from "../scripts/host/processes.ts";
+import { faultLoopGuest } from "./guests/_fault_loop_guest.ts";
 import { debugPrint, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
 
 const MOD = new URL("../mod.ts", import.meta.url).pathname;
@@ -15,6 +16,7 @@ async function file(name: string, content: Uint8Array | string): Promise<string>
 }
 const crash = await file("crash", tinyGuest([...debugPrint("hi"), ...TRIPLE_FAULT]));
 const spin = await file("spin", tinyGuest([...debugPrint("spinning"), ...SPIN]));
+const faults = await file("faults", faultLoopGuest());
 const yes = await file("yes", tinyGuest(YES_ON_SERIAL));
 const empty = await file("empty", "");
 const noKernel = await file("text", "no kernel\n");
@@ -105,16 +107,30 @@ Deno.test("--timeout is status 124; --stats=json is a line of its own; consoles 
   assert(JSON.parse(second ?? "").instructions > 1000);
 });
 
-for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
-  Deno.test(`${signal} ends a busy machine cleanly, with status ${status}`, async () => {
-    const child = xenner(["run", "-k", spin]).spawn();
-    const reader = child.stdout.getReader();
-    await reader.read(); // it runs
-    child.kill(signal);
-    reader.releaseLock();
-    const { code, stderr } = await child.output();
-    assertEquals([code, new TextDecoder().decode(stderr)], [status, ""]);
+for (const engine of ["interp", "jit"]) {
+  Deno.test(`--timeout ends a guest that does nothing but fault: ${engine}`, async () => {
+    const { code, out, err } = await outcome("run", "-k", faults, "--engine", engine, "--timeout", "0.5");
+    assertEquals([code, out, err], [124, "f", "xenner: timeout after 0.5 s\n"]);
   });
+}
+
+for (const [signal, status] of [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]] as const) {
+  for (
+    const [what, guest] of [["a busy machine", spin], [
+      "a guest that does nothing but fault",
+      faults,
+    ]] as const
+  ) {
+    Deno.test(`${signal} ends ${what} cleanly, with status ${status}`, async () => {
+      const child = xenner(["run", "-k", guest]).spawn();
+      const reader = child.stdout.getReader();
+      await reader.read(); // it runs
+      child.kill(signal);
+      reader.releaseLock();
+      const { code, stderr } = await child.output();
+      assertEquals([code, new TextDecoder().decode(stderr)], [status, ""]);
+    });
+  }
 }
 
 Deno.test("a closed stdout ends the machine quietly, as SIGPIPE would", async () => {
