@@ -95,6 +95,104 @@ Deno.test("a triple fault is status 1, with registers and a disassembly", async 
   assertMatch(err, /the guest is at\n=> 00100008 +0f 0b +ud2/);
 });
 
+/** Files that hold "mine", and are to hold it still after `args` have been refused. */
+const mine = await file("mine", "mine");
+await Deno.link(mine, `${dir}/mine too`);
+await Deno.symlink("mine", `${dir}/mine by link`);
+const LOSSES: readonly (readonly [what: string, args: string[], code: number, message: RegExp])[] = [
+  ["a missing kernel", ["-k", `${dir}/nothing`, "--console", `file:${mine}`], 2, /no such file/],
+  ["a bad kernel", ["-k", noKernel, "--serial", `file:${mine}`], 2, /neither a bzImage nor/],
+  ["a missing initrd", ["-k", spin, "-i", `${dir}/nothing`, "--console", `file:${mine}`], 2, /no such file/],
+  ["an initrd too big", ["-k", spin, "-i", big, "-m", "4M", "--console", `file:${mine}`], 2, /place initrd/],
+  ["no TAP", ["-k", spin, "--net", "tap,ifname=lo", "--pcap", mine], 3, /Cannot open/],
+  [
+    "another output that cannot be",
+    ["-k", spin, "--console", `file:${mine}`, "--serial", `file:${dir}/no/s`],
+    2,
+    /Cannot write serial file/,
+  ],
+  ["the kernel as output", ["-k", mine, "--console", `file:${dir}/mine too`], 2, /same file as the kernel/],
+  ["the initrd as output", ["-k", spin, "-i", mine, "--net", "none", "--pcap", mine], 2, /as the initrd/],
+  [
+    "two consoles in a file",
+    ["-k", spin, "--console", `file:${mine}`, "--serial", `file:${dir}/mine by link`],
+    2,
+    /Cannot write console file ".*mine": it is the same file as serial file ".*mine by link", name another/,
+  ],
+  [
+    "a second capture in the console's file",
+    ["-k", spin, ...["--net", "none", "--net", "none", "--pcap", `${dir}/p`, "--console", `file:${dir}/p.1`]],
+    2,
+    /Cannot write capture ".*p\.1": it is the same file as console file/,
+  ],
+];
+for (const [what, args, code, message] of LOSSES) {
+  Deno.test(`nothing is lost or left behind because of ${what}`, async () => {
+    const before = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+    const result = await outcome("run", "--timeout", "5", ...args);
+    assertEquals([result.code, result.out], [code, ""], result.err);
+    assertMatch(result.err, message);
+    assertMatch(result.err, /^xenner: [^\n]+\n$/);
+    assertEquals(await Deno.readTextFile(mine), "mine");
+    assertEquals([...Deno.readDirSync(dir)].map(({ name }) => name).sort(), before);
+  });
+}
+
+Deno.test("a file that standard output goes to is no output of another kind", async () => {
+  const log = await file("stdout", "");
+  const line =
+    `exec "${Deno.execPath()}" run -A "${MOD}" run -k "${spin}" --timeout 5 --console "file:${log}" >>"${log}"`;
+  const { code, stderr } = await new Deno.Command("sh", { args: ["-c", line] }).output();
+  assertEquals(code, 2);
+  assertMatch(new TextDecoder().decode(stderr), /it is the same file as standard output, name another/);
+});
+
+Deno.test("a crash is status 1 and reported whatever else fails: no right to read the disassembler", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", `--allow-read=${crash}`, MOD, "run", "-k", crash],
+    stdin: "null",
+  }).output();
+  const err = new TextDecoder().decode(stderr);
+  assertEquals([code, new TextDecoder().decode(stdout)], [1, "hi"], err);
+  assertMatch(err, /the guest crashed: triple fault/);
+  assertMatch(err, /rip +0x0000000000100008/);
+  assertMatch(err, /\(no disassembly: [^\n]+\)\n-- 00100000 +b0 68 e6 e9/);
+  assertMatch(err, /the guest is at\n=> 00100008 +0f 0b/);
+});
+
+const BROKEN_OUTPUTS:
+  readonly (readonly [what: string, options: string, redirections: string, says: RegExp])[] = [
+    [
+      "a full disk under a console",
+      "--serial file:/dev/full",
+      "",
+      /warning: Cannot write serial file "\/dev\/full": /,
+    ],
+    ["a full disk under stdout", "", ">/dev/full", /warning: Cannot write to standard output: /],
+    ["a full disk under a capture", "--net none --pcap /dev/full", "", /warning: Cannot write capture/],
+    ["a full disk under stderr", "--stats", "2>/dev/full", /^$/],
+    ["no stderr", "--stats", "2>&-", /^$/],
+    ["no stdout", "", ">&-", /the guest crashed/],
+  ];
+for (const [what, options, redirections, says] of BROKEN_OUTPUTS) {
+  Deno.test(`a crash stays a crash with ${what}`, async () => {
+    const line = `exec "${Deno.execPath()}" run -A "${MOD}" run -k "${crash}" ${options} ${redirections}`;
+    const { code, stderr } = await new Deno.Command("sh", { args: ["-c", line], stdin: "null" }).output();
+    const err = new TextDecoder().decode(stderr);
+    assertEquals(code, 1, err);
+    assertMatch(err, says);
+    if (err !== "") assertMatch(err, /the guest is at\n=> 00100008 +0f 0b +ud2/);
+  });
+}
+
+Deno.test("a packed kernel runs like any other", async () => {
+  const packed = new Blob([await Deno.readFile(crash)]).stream().pipeThrough(new CompressionStream("gzip"));
+  const { code, out, err } = await outcome(
+    ...["run", "-k", await file("packed", new Uint8Array(await new Response(packed).arrayBuffer()))],
+  );
+  assertEquals([code, out], [1, "hi"], err);
+});
+
 Deno.test("--timeout is status 124; --stats=json is a line of its own; consoles go to files", async () => {
   const log = `${dir}/log`;
   const { code, out, err } = await outcome(

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /** The program: what `deno run -A mod.ts …` does. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import { reason } from "../../devices/loaders/host_file.ts";
 import { parseCommandLine } from "./options.ts";
 import { runMachine } from "./run_machine.ts";
 
+/** Exit statuses for what the user has to change, and for what the host does not have. */
+const STATUS_INPUT = 2;
+const STATUS_HOST = 3;
 /** Exit status for a bug of ours: EX_SOFTWARE of sysexits.h. */
 const STATUS_INTERNAL_ERROR = 70;
 
@@ -15,28 +19,31 @@ export async function main(args: readonly string[]): Promise<never> {
 async function statusOf(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args);
   if (!("run" in commandLine)) {
-    say(Deno.stdout, commandLine.stdout);
+    const failure = say(Deno.stdout, commandLine.stdout);
     say(Deno.stderr, commandLine.stderr);
-    return commandLine.status;
+    if (failure === undefined) return commandLine.status;
+    say(Deno.stderr, `xenner: Cannot write to standard output: ${reason(failure)}\n`);
+    return commandLine.status || STATUS_HOST;
   }
   try {
     return await runMachine(commandLine.run);
   } catch (error) {
     if (error instanceof ConfigError) {
       say(Deno.stderr, `xenner: ${error.message}\n`);
-      return error.kind === "host" ? 3 : 2;
+      return error.kind === "host" ? STATUS_HOST : STATUS_INPUT;
     }
     say(Deno.stderr, `xenner: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
     return STATUS_INTERNAL_ERROR;
   }
 }
 
-/** Prints, unless nobody listens any more. */
-function say(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** Prints; what keeps it from that, but for a reader who has gone, is returned and changes nothing else. */
+function say(to: { writeSync(bytes: Uint8Array): number }, text: string): unknown {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+    return undefined;
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return error instanceof Deno.errors.BrokenPipe ? undefined : error;
   }
 }

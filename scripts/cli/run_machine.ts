@@ -4,13 +4,14 @@
  * took, whichever way it ends.
  * @module
  */
-import { ConfigError } from "../../cpu/base/assert.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { createMachine, hubByName, type NetSpec } from "../../devices/machine/create_machine.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
+import { crashReport } from "./crash_report.ts";
 import type { ConsoleTarget, NetChoice, RunChoices } from "./options.ts";
+import { OutputFiles } from "./output_files.ts";
 import { OutputQueue } from "./output_queue.ts";
 import { formatStats, statsJson } from "./stats.ts";
 import { Terminal } from "./terminal.ts";
@@ -23,10 +24,14 @@ const STATUS_OF_SIGNAL: Readonly<Partial<Record<Deno.Signal, number>>> = {
   SIGTERM: 143,
 };
 const STATUS_SIGPIPE = 141;
+/** Files that the shell may have connected us to. */
+const STANDARD_FILES = [
+  ["standard input", "/dev/fd/0"],
+  ["standard output", "/dev/fd/1"],
+  ["standard error", "/dev/fd/2"],
+] as const;
 /** How long output may take after a signal. */
 const LAST_WORDS_MS = 1000;
-/** Instructions shown of each of the last blocks. */
-const LINES_OF_BLOCK = 4;
 
 /** Runs one machine to its end; returns the exit status. Throws ConfigError for what the user has to change. */
 export async function runMachine(choices: RunChoices): Promise<number> {
@@ -42,6 +47,7 @@ class Session {
   readonly #choices: RunChoices;
   readonly #out = new OutputQueue(Deno.stdout, (error) => this.#outputFailed(error));
   readonly #err = new OutputQueue(Deno.stderr, () => {});
+  readonly #files = new OutputFiles((line) => this.#note(line));
   readonly #tracer = new Tracer();
   readonly #cleanups: (() => void)[] = [];
   #machine: Machine | undefined;
@@ -69,6 +75,7 @@ class Session {
     });
     this.#cleanups.push(() => machine.close());
     if (this.#status !== undefined) return this.#status;
+    this.#files.begin(); // nothing is left to check
     this.#startTimeout();
     if (this.#typingAt !== undefined) {
       const terminal = new Terminal({
@@ -78,36 +85,61 @@ class Session {
       });
       this.#cleanups.push(() => terminal.restore());
     }
-    const info = await machine.run();
-    const status = this.#status ?? statusOf(info);
+    let info: ExitInfo;
+    try {
+      info = await machine.run();
+    } catch (error) { // a bug of ours; what the guest has said may explain it
+      await this.#flush(this.#out);
+      await this.#flush(this.#err);
+      throw error;
+    }
+    const ended = this.#status; // settled: whatever fails from here on does not change it
     await this.#flush(this.#out);
     if (this.#out.dropped > 0) {
       this.#note(`${this.#out.dropped} bytes of output were dropped: the reader is too slow`);
     }
-    if (this.#status === undefined && info.reason === "halted") {
-      this.#note(`the guest halted: ${info.detail}`);
+    if (ended === undefined && info.reason === "halted") this.#note(`the guest halted: ${info.detail}`);
+    if (ended === undefined && info.reason === "crash") {
+      this.#note(`the guest crashed: ${info.detail ?? "it does not say why"}`);
+      this.#print(await crashReport(machine));
     }
-    if (this.#status === undefined && info.reason === "crash") await this.#reportCrash(machine, info);
-    if (choices.stats !== undefined) {
-      const stats = machine.stats();
-      this.#print(choices.stats === "json" ? statsJson(stats) : formatStats(stats));
-    }
+    if (choices.stats !== undefined) this.#printStats(machine, choices.stats);
     await this.#flush(this.#err);
-    return status;
+    return ended ?? statusOf(info);
+  }
+
+  #printStats(machine: Machine, format: "text" | "json"): void {
+    try {
+      const stats = machine.stats();
+      this.#print(format === "json" ? statsJson(stats) : formatStats(stats));
+    } catch (error) {
+      this.#note(`warning: Cannot print the counters: ${reason(error)}`);
+    }
   }
 
   /** Gives everything back, last taken first. */
   dispose(): void {
-    for (const cleanup of this.#cleanups.splice(0).reverse()) cleanup();
+    for (const cleanup of this.#cleanups.splice(0).reverse()) {
+      try {
+        cleanup();
+      } catch (error) { // the others come all the same, and the outcome stays
+        console.error(`xenner: warning: Cannot clean up: ${reason(error)}`);
+      }
+    }
   }
 
   async #create(): Promise<Machine> {
     const choices = this.#choices;
     // files first: what cannot be written is said before anything else is touched
-    const serial = this.#open("serial", choices.serial);
+    this.#cleanups.push(() => this.#files.close());
+    await this.#files.avoid(choices.kernel, "the kernel");
+    if (choices.initrd !== undefined) await this.#files.avoid(choices.initrd, "the initrd");
+    for (const [name, path] of STANDARD_FILES) await this.#files.avoid(path, name);
+    const serial = await this.#open("serial", choices.serial);
     this.#debug = serial;
-    const console = this.#open("console", choices.console);
-    const captures = choices.nets.map((_, i) => this.#capture(i));
+    const console = await this.#open("console", choices.console);
+    const captures: (((block: Uint8Array) => void) | undefined)[] = [];
+    for (const i of choices.nets.keys()) captures.push(await this.#capture(i));
     const nets = choices.nets.map((net, i) => this.#net(net, captures[i]));
     return await createMachine({
       kernel: choices.kernel,
@@ -127,7 +159,10 @@ class Session {
     });
   }
 
-  #open(which: "serial" | "console", target: ConsoleTarget): ((bytes: Uint8Array) => void) | undefined {
+  async #open(
+    which: "serial" | "console",
+    target: ConsoleTarget,
+  ): Promise<((bytes: Uint8Array) => void) | undefined> {
     if (target === "none") return undefined;
     if (target === "stdio") {
       return (bytes) => {
@@ -135,35 +170,14 @@ class Session {
         this.#out.push(bytes);
       };
     }
-    return this.#openFile(target.file, `${which} file`);
-  }
-
-  /** A function that appends to a new file; after a failure it says so once and swallows the rest. */
-  #openFile(path: string, what: string): (bytes: Uint8Array) => void {
-    let file: Deno.FsFile;
-    try {
-      file = Deno.openSync(path, { write: true, create: true, truncate: true });
-    } catch (cause) {
-      throw new ConfigError(`Cannot write ${what} "${path}": ${reason(cause)}`, "input", { cause });
-    }
-    this.#cleanups.push(() => file.close());
-    let broken = false;
-    return (bytes) => {
-      if (broken) return;
-      try {
-        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-      } catch (error) {
-        broken = true;
-        this.#note(`warning: Cannot write ${what} "${path}": ${reason(error)}`);
-      }
-    };
+    return await this.#files.open(target.file, `${which} file`);
   }
 
   /** One file per interface: FILE, FILE.1, FILE.2. */
-  #capture(index: number): ((block: Uint8Array) => void) | undefined {
+  async #capture(index: number): Promise<((block: Uint8Array) => void) | undefined> {
     const { pcap } = this.#choices;
     if (pcap === undefined) return undefined;
-    return this.#openFile(index === 0 ? pcap : `${pcap}.${index}`, "capture");
+    return await this.#files.open(index === 0 ? pcap : `${pcap}.${index}`, "capture");
   }
 
   #net(choice: NetChoice, capture: ((block: Uint8Array) => void) | undefined): NetSpec {
@@ -228,11 +242,10 @@ class Session {
     this.#cleanups.push(() => clearTimeout(timer));
   }
 
+  /** Nobody reads: the end. Anything else, such as a full disk, is no reason to take the machine from the guest. */
   #outputFailed(error: unknown): void {
-    if (!(error instanceof Deno.errors.BrokenPipe)) {
-      this.#note(`Cannot write to standard output: ${reason(error)}`);
-    }
-    this.#end(STATUS_SIGPIPE);
+    if (error instanceof Deno.errors.BrokenPipe) this.#end(STATUS_SIGPIPE);
+    else this.#note(`warning: Cannot write to standard output: ${reason(error)}`);
   }
 
   /** Waits for output; not for long when the user wants to be gone. */
@@ -241,19 +254,6 @@ class Session {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([queue.flush(), new Promise((done) => timer = setTimeout(done, LAST_WORDS_MS))]);
     clearTimeout(timer);
-  }
-
-  async #reportCrash(machine: Machine, info: ExitInfo): Promise<void> {
-    this.#note(`the guest crashed: ${info.detail ?? "it does not say why"}`);
-    this.#print(machine.crashReport() + "\n");
-    const { disassemble } = await import("./disassembly.ts");
-    for (const block of machine.recentCode()) {
-      if (block.bytes.length === 0) this.#print(`(no code at 0x${block.rip.toString(16)})\n`);
-      else this.#print(disassemble(block, { limit: LINES_OF_BLOCK, block: true }) + "\n");
-    }
-    const code = machine.codeAround();
-    if (code.bytes.length === 0) return this.#print("(no code at RIP)\n");
-    this.#print("the guest is at\n" + disassemble(code) + "\n");
   }
 
   #note(line: string): void {
