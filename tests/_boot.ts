@@ -57,6 +57,26 @@ export const PVH = [
   ALL_THREE,
 ];
 
+/** `guest` with a network as a PC and as a PVH domain; `more` is for both. */
+export function bothWays(
+  guest: GuestName,
+  more: { readonly options?: readonly string[]; readonly check?: (boot: Boot) => void } = {},
+): readonly Row[] {
+  const options = [...HUB, ...more.options ?? []];
+  return [
+    { name: `${guest}, HVM`, guest, run: NETWORK, status: 0, shows: HVM, ...more, options },
+    {
+      name: `${guest}, PVH`,
+      guest,
+      run: NETWORK,
+      status: 0,
+      shows: PVH,
+      ...more,
+      options: ["--type", "pvh", ...options],
+    },
+  ];
+}
+
 /** Why `guest` cannot be booted, as the end of a test's name; "" when it can. */
 export function missing(guest: GuestName): string {
   const { vmlinuz, initramfs, missing: reason } = guestFiles(guest);
