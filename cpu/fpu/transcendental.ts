@@ -76,17 +76,15 @@ function alternatingSeries(first: bigint, square: bigint, from: bigint, p: bigin
   return sum;
 }
 
-/** |x| = k × pi/2 + r: what {@linkcode reduce} found. */
-let quadrant = 0;
-let reduced = 0n;
-
-/** Reduces a finite nonzero |x| below 2^63 to [-pi/4, pi/4] with BASE fraction bits. */
-function reduce(exp: number): void {
+/**
+ * Reduces a finite nonzero |x| below 2^63 to [-pi/4, pi/4] with BASE fraction bits: |x| = k × pi/2 + reduced, and
+ * `quadrant` is k modulo 4.
+ */
+function reduce(exp: number): { readonly quadrant: number; readonly reduced: bigint } {
   const x = normalized() << BigInt(BASE - 63 + exp); // exp > -TINY / 2, so this shifts left
   const half = PI_66 << BigInt(BASE - 65);
   const k = (x + (half >> 1n)) / half;
-  reduced = x - k * half;
-  quadrant = Number(k & 3n);
+  return { quadrant: Number(k & 3n), reduced: x - k * half };
 }
 
 /** Rounds a signed fixed-point value that is a little above `v` (`sticky`). */
@@ -143,7 +141,7 @@ export function sinCos(sine: Float80 | undefined, cosine: Float80 | undefined, a
     if (cosine !== undefined) packNear(cosine, 0, BIAS, true, env);
     return;
   }
-  reduce(exp - BIAS);
+  const { quadrant, reduced } = reduce(exp - BIAS);
   const p = BigInt(BASE);
   const swap = (quadrant & 1) !== 0;
   if (sine !== undefined) {
@@ -167,7 +165,7 @@ export function tan(r: Float80, a: Float80, env: FpEnv): void {
   }
   const exp = normalize(a);
   if (exp < BIAS - TINY / 2) return packNear(r, sign, exp, false, env);
-  reduce(exp - BIAS);
+  const { quadrant, reduced } = reduce(exp - BIAS);
   const p = BigInt(BASE);
   const s = sinSeries(reduced, p);
   const c = cosSeries(reduced, p);

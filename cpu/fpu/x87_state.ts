@@ -69,20 +69,19 @@ export function envBytes(format: { readonly short: boolean }): number {
   return format.short ? 14 : 28;
 }
 
-const scratch = new Float80();
-
 /** The tag word with two bits a register, from contents and abridged tag. */
 export function fullTags(view: DataView, base: number): number {
   const ftw = view.getUint8(base + AT.ftw);
+  const value = new Float80();
   let tags = 0;
   for (let n = 0; n < 8; n++) {
     let tag = 3; // empty
     if ((ftw >>> n & 1) !== 0) {
       const slot = base + AT.r + (n << SLOT_SHIFT);
-      scratch.lo = view.getUint32(slot, true);
-      scratch.hi = view.getUint32(slot + 4, true);
-      scratch.se = view.getUint16(slot + 8, true);
-      const kind = kindOf(scratch);
+      value.lo = view.getUint32(slot, true);
+      value.hi = view.getUint32(slot + 4, true);
+      value.se = view.getUint16(slot + 8, true);
+      const kind = kindOf(value);
       tag = kind === Kind.Normal ? 0 : kind === Kind.Zero ? 1 : 2;
     }
     tags |= tag << (2 * n);
