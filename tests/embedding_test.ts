@@ -129,7 +129,9 @@ function openDescriptors(): string[] {
 const SLEEP = [0xfb, 0xf4, 0xeb, 0xfd];
 
 Deno.test({
-  name: "closing a machine gives back what it slept on, also while it sleeps",
+  name: `closing a machine gives back what it slept on, also while it sleeps${
+    Deno.build.os === "linux" ? "" : " (skipped: needs Linux)"
+  }`,
   ignore: Deno.build.os !== "linux",
   async fn() {
     const before = openDescriptors();

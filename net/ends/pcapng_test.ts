@@ -79,7 +79,9 @@ const tool = (Deno.permissions.querySync({ name: "run" }).state === "granted")
   })
   : undefined;
 Deno.test({
-  name: "PcapngCapture's file is what tshark expects (needs tshark and -A)",
+  name: `PcapngCapture's file is what tshark expects${
+    tool === undefined ? " (skipped: needs tshark and -A)" : ""
+  }`,
   ignore: tool === undefined,
   fn: async () => {
     const { blocks } = record();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/** Reads the JUnit report that `deno test --junit-path` writes: names and outcomes. @module */
+/** Reads the JUnit report that `deno test --junit-path` writes: names, outcomes and times. @module */
 
 /** One test. */
 export interface TestCase {
   readonly file: string;
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
+  readonly seconds: number;
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
@@ -27,7 +28,7 @@ export function readJunit(xml: string): TestCase[] {
     const value = (name: string) =>
       unescapeXml(new RegExp(`(?:^| )${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
     const outcome = /<skipped/.test(body) ? "skipped" : /<(failure|error)/.test(body) ? "failed" : "passed";
-    cases.push({ file: value("classname"), name: value("name"), outcome });
+    cases.push({ file: value("classname"), name: value("name"), outcome, seconds: Number(value("time")) });
   }
   return cases;
 }

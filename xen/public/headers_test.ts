@@ -129,7 +129,7 @@ const reason = await missing();
 for (const bits of [64, 32] as const) {
   Deno.test({
     name: `public: constants and layouts equal the C headers, ${bits}-bit guest${
-      reason ? ` (${reason})` : ""
+      reason ? ` (skipped: ${reason})` : ""
     }`,
     ignore: reason !== undefined,
     fn: async () => {
