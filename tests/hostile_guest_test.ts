@@ -16,7 +16,12 @@ import {
   SCHEDOP_remote_shutdown,
   SCHEDOP_shutdown,
 } from "../xen/public/sched.ts";
-import { __HYPERVISOR_sched_op } from "../xen/public/xen.ts";
+import {
+  __HYPERVISOR_console_io,
+  __HYPERVISOR_grant_table_op,
+  __HYPERVISOR_multicall,
+  __HYPERVISOR_sched_op,
+} from "../xen/public/xen.ts";
 import { EAX, EBX, ECX, EDI, EDX, ESI } from "./guests/_assembler.ts";
 import { GuestProgram } from "./guests/_guest_program.ts";
 import { GRANT_TABLE, netfrontNoise, RX_RING, SHARED_INFO, TX_RING } from "./guests/_netfront_guest.ts";
@@ -322,6 +327,13 @@ function argument(random: Random): bigint {
 const OP_COUNT = 48;
 /** They end the guest, or put it to sleep for good. */
 const ENDING = new Set([SCHEDOP_block, SCHEDOP_shutdown, SCHEDOP_poll, SCHEDOP_remote_shutdown]);
+/** Which argument says how long a list is. */
+const COUNT_ARGUMENT = new Map([
+  [__HYPERVISOR_multicall, 1],
+  [__HYPERVISOR_console_io, 1],
+  [__HYPERVISOR_grant_table_op, 2],
+]);
+const LONGEST_LIST = 4096;
 const PORTS = [0xe4, 0x10, 0x12, 0xcf8, 0xcfc, 0x70, 0x71, 0x20, 0x21, 0x40, 0x43, 0x3f8, 0xb000, 0xe9, 0x80];
 
 function script(random: Random): Uint8Array {
@@ -340,6 +352,9 @@ function script(random: Random): Uint8Array {
         let op = random.below(32);
         if (nr === __HYPERVISOR_sched_op && ENDING.has(op)) op = 0;
         if (random.below(16) !== 0 || nr === __HYPERVISOR_sched_op) put(2, BigInt(op));
+        // A longer list sweeps over all RAM, and the program with it
+        const count = COUNT_ARGUMENT.get(nr);
+        if (count !== undefined) put(2 + count, BigInt(random.below(LONGEST_LIST)));
         break;
       }
       case WRMSR:
