@@ -8,6 +8,9 @@
 import { assertEquals } from "@std/assert";
 import type { IrqLine } from "../../cpu/base/bus.ts";
 import { Piix3, PIRQRCA } from "../pci/piix3.ts";
+import { ACPI_ENABLE, APMC, Piix4Pm, PM1_EN, PM1_STS, TMR_EN, TMR_STS } from "../pci/piix4_pm.ts";
+import { Tracer } from "../../cpu/base/trace.ts";
+import { Uart16550 } from "../legacy/uart16550.ts";
 import { Rig } from "./_rig.ts";
 
 const NONE = -1;
@@ -345,4 +348,43 @@ Deno.test("a PCI interrupt pin is a level at the IOAPIC and at the ISA interrupt
   assertEquals([rig.ic.pending, rig.take()], [false, NONE]);
   cause.raise();
   assertEquals([rig.take(), rig.take()], [0x3b, 0x61]);
+});
+
+Deno.test("a 16550 on a level-triggered ISA interrupt asks until its cause is served", () => {
+  const rig = new Rig().boot();
+  rig.ic.pic.elcr.writePort(0, 1, 0x10); // IRQ 4
+  const uart = new Uart16550("com1", { irq: rig.ic.line(4), send: () => {} });
+  uart.writePort(1, 1, 1); // IER: received data
+  uart.receive(Uint8Array.of(65, 66));
+  const eoi = () => master(rig).writePort(0, 1, 0x64);
+  for (let i = 0; i < 3; i++) {
+    assertEquals(rig.take(), 0x34);
+    eoi();
+  }
+  assertEquals([uart.readPort(0, 1), rig.take()], [65, 0x34]);
+  eoi();
+  assertEquals([uart.readPort(0, 1), rig.take()], [66, NONE]);
+});
+
+Deno.test("an SCI on the IOAPIC asks at each EOI until its status is cleared", () => {
+  const rig = new Rig().boot().maskPic().entry(9, LEVEL | 0x59);
+  const { pmBlock, smi } = new Piix4Pm("pm", {
+    mapper: { map: () => ({ remove: () => {} }) },
+    clock: rig.clock,
+    sci: rig.ic.line(9),
+    tracer: new Tracer(),
+    powerOff: () => {},
+  });
+  smi.writePort(APMC, 1, ACPI_ENABLE);
+  pmBlock.writePort(PM1_EN, 2, TMR_EN);
+  assertEquals(rig.take(), NONE);
+  rig.clock.advance(3e9); // the PM timer's top bit changes every 2.34 s
+  for (let i = 0; i < 3; i++) {
+    assertEquals(rig.take(), 0x59);
+    rig.eoi();
+  }
+  assertEquals(rig.take(), 0x59);
+  pmBlock.writePort(PM1_STS, 2, TMR_STS);
+  rig.eoi();
+  assertEquals([rig.intr, rig.take()], [false, NONE]);
 });

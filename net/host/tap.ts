@@ -293,6 +293,7 @@ export class TapDevice implements NetEnd {
       if (errno === EINTR) continue;
       if (errno === EBADFD) this.#lost();
       else if (errno !== EAGAIN) {
+        this.#hasRoom = false; // whatever it is, do not wake up for it: it is tried again at the next poll
         this.#tracer?.warnOnce("net.tap.receive_errors", `Cannot read from ${this.name}: ${strerror(errno)}`);
       }
       return false;
