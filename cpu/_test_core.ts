@@ -7,6 +7,7 @@
 import { GuestMemory } from "./base/guest_memory.ts";
 import { CpuCore } from "./core/core.ts";
 import type { EngineHooks, EngineOptions } from "./base/engine.ts";
+import type { MicrocodeName } from "./emit/microcode_calls.ts";
 import { record } from "./state/record.ts";
 import { ARENA_BASE, CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS, TR } from "./state/state.ts";
 import { powerOn } from "./system/power_on.ts";
@@ -190,11 +191,9 @@ export class TestCore {
   }
 
   /** Runs microcode `name`; bigint arguments are 64-bit. */
-  run(name: string, ...args: (number | bigint)[]): number {
+  run(name: MicrocodeName, ...args: (number | bigint)[]): number {
     args.forEach((a, i) => this.core.s.set64(S.arg + i * 8, BigInt.asUintN(64, BigInt(a))));
-    const f = microcode[name];
-    if (f === undefined) throw new Error(`no microcode ${name}`);
-    return f(this.core, ARENA_BASE);
+    return microcode[name](this.core, ARENA_BASE);
   }
 
   /** "vector:error" of the recorded fault. */

@@ -5,9 +5,11 @@
  */
 import { assert } from "./base/assert.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
-import { type Block, BlockCache } from "./translate/block_cache.ts";
-import { CpuCore } from "./core/core.ts";
+import { MICROCODE_NAMES } from "./emit/microcode_calls.ts";
+import type { Block } from "./translate/block.ts";
+import { BlockCache } from "./translate/block_cache.ts";
 import type { RowOptions } from "./isa/row/row.ts";
+import { CpuCore, type Microcode } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
 import type {
   CodePlace,
@@ -32,8 +34,8 @@ import { segmentedAccess } from "./segments/segmentation.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
-import { H_FIRST, H_STALE, Modules } from "./translate/handler_table.ts";
-import { record, RECORD_BYTES } from "./state/record.ts";
+import { Modules } from "./translate/handler_table.ts";
+import { H_FIRST, H_STALE, record, RECORD_BYTES } from "./state/record.ts";
 import { FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
 import {
   DISPATCH,
@@ -80,6 +82,14 @@ interface Left {
   readonly count: number;
 }
 
+/** Choices made when the CPU is built; those that are not EngineOptions are for tests but for `engine`. */
+export interface CpuOptions extends EngineOptions {
+  readonly engine?: EngineName;
+  readonly compileAtOnce?: boolean;
+  /** Slots for emitted functions. */
+  readonly tableSize?: number;
+}
+
 /** See the module's description. */
 export class Cpu implements Engine {
   readonly core: CpuCore;
@@ -105,7 +115,7 @@ export class Cpu implements Engine {
   slowAccesses = 0;
   compiled = 0;
   readonly microcodeCounts: Float64Array;
-  readonly microcodeNames: readonly string[];
+  readonly microcodeNames: readonly string[] = MICROCODE_NAMES;
 
   /** Instructions retired since creation, up to the start of the running slice. */
   #retired = 0;
@@ -128,7 +138,7 @@ export class Cpu implements Engine {
   constructor(
     memory: GuestMemory,
     hooks: EngineHooks,
-    options: EngineOptions & { readonly engine?: EngineName; readonly compileAtOnce?: boolean } = {},
+    options: CpuOptions = {},
   ) {
     const core = this.core = new CpuCore(memory, hooks, options);
     this.vcpu = new CoreVcpu(options.id ?? 0, core);
@@ -136,9 +146,8 @@ export class Cpu implements Engine {
     this.#u32 = core.s.u32;
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
     fillCrc32cTable(memory.view);
-    const names = this.microcodeNames = Object.keys(microcode);
-    const counts = this.microcodeCounts = new Float64Array(names.length);
-    const functions = names.map((name) => microcode[name] as (core: CpuCore, rec: number) => Status);
+    const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
+    const functions = MICROCODE_NAMES.map((name) => microcode[name]);
     const { mem } = core;
     const modeKeyHigh = (S.modeKey >> 2) + 1;
     const at = (rec: number, status: number): number => {
@@ -158,7 +167,7 @@ export class Cpu implements Engine {
       microcode: (id, rec) => {
         counts[id]!++;
         const mode = this.#u32[modeKeyHigh];
-        const status = (functions[id] as (core: CpuCore, rec: number) => Status)(core, rec);
+        const status = (functions[id] as Microcode)(core, rec);
         if (status === NEXT && this.#u32[modeKeyHigh] !== mode) {
           // What follows in the block was decoded for another mode.
           core.setRipBehind(rec);
@@ -178,7 +187,7 @@ export class Cpu implements Engine {
         if (this.blocks.decoded !== decoded) this.#charge(COST_OF_DECODING);
         return target;
       },
-    }, names);
+    }, options.tableSize);
     this.blocks = new BlockCache(core, this.modules);
     this.engine = options.engine ?? "interp";
     this.compileAtOnce = options.compileAtOnce ?? false;

@@ -5,7 +5,7 @@
  * Not done: VEX and EVEX prefixes (AVX is not advertised; C4/C5/62 decode as LES/LDS/BOUND or #UD).
  * @module
  */
-import type { InstructionForm } from "../emit/wasm_emit.ts";
+import type { InstructionForm, Operands } from "../emit/form.ts";
 import type { Width } from "../emit/emit.ts";
 import { type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
 import { DS, EXC_UD, FS, GS, S, segmentLayout, SS, XMM_BASE } from "../state/state.ts";
@@ -25,25 +25,12 @@ export interface DecodeMode {
   readonly fpuTrap: boolean;
 }
 
-/** A decoded instruction. Operand fields are addresses in the state block, as in the record. */
-export interface Instruction {
+/** A decoded instruction. */
+export interface Instruction extends Operands {
   readonly row: Row;
-  readonly form: InstructionForm;
-  /** Identifies `form` among the forms of the row. */
+  /** Identifies `form` among all forms; below 2^24. */
   readonly formKey: number;
   readonly width: Width;
-  /** Offset of the first byte in its physical page. */
-  readonly poff: number;
-  readonly length: number;
-  readonly reg: number;
-  readonly rm: number;
-  readonly base: number;
-  readonly index: number;
-  readonly scale: number;
-  readonly disp: number;
-  readonly segment: number;
-  readonly immLow: number;
-  readonly immHigh: number;
 }
 
 /** The row that undefined opcodes decode to. */
@@ -67,7 +54,8 @@ const TABLE = buildTable();
 
 const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
 const SEGMENT_KIND = { none: 0, base: 1, checked: 2 } as const;
-const forms = new Map<number, InstructionForm>();
+/** Forms a decoder remembers at most; the guest chooses which there are. */
+const MOST_FORMS = 16_384;
 
 /** Decodes one instruction at a time; fields hold the state of the one in progress. */
 export class Decoder {
@@ -75,6 +63,7 @@ export class Decoder {
   #at = 0;
   #limit = 0;
   #overrun = false;
+  readonly #forms = new Map<number, InstructionForm>();
 
   #u8(): number {
     if (this.#at >= this.#limit) {
@@ -350,7 +339,7 @@ export class Decoder {
       (repeat === 0 ? 0 : repeat === 0xf2 ? 1 << 11 : 2 << 11) | (rexW ? 1 << 13 : 0) | (low << 14) |
       (hasIndex ? 1 << 18 : 0) | (SEGMENT_KIND[segmentKind] << 19) | (mode.flat ? 1 << 21 : 0) |
       (mode.fpuTrap ? 1 << 22 : 0) | (countNonZero ? 1 << 23 : 0);
-    let form = forms.get(formKey);
+    let form = this.#forms.get(formKey);
     if (form === undefined) {
       form = {
         osize: effective,
@@ -366,7 +355,8 @@ export class Decoder {
         fpuTrap: mode.fpuTrap,
         countNonZero,
       };
-      forms.set(formKey, form);
+      if (this.#forms.size === MOST_FORMS) this.#forms.clear();
+      this.#forms.set(formKey, form);
     }
     return {
       row: found,

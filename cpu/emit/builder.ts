@@ -7,7 +7,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
-import { OPS, type ValueType } from "../wasm/opcodes.ts";
+import { type LaneName, type OpName, OPS, type ValueType } from "../wasm/opcodes.ts";
 import type { Value, Variable, Width } from "./emit.ts";
 
 /** A value: a local that is assigned once, or a constant. */
@@ -52,6 +52,21 @@ const STORES = {
 export type LoadName = keyof typeof LOADS | "v128.load";
 /** Name of a store instruction. */
 export type StoreName = keyof typeof STORES | "v128.store";
+
+/** Operations of two operands that i32 and i64 have alike. */
+type BinaryName =
+  | "add"
+  | "sub"
+  | "mul"
+  | "and"
+  | "or"
+  | "xor"
+  | "shl"
+  | "shr_u"
+  | "shr_s"
+  | "eq"
+  | "lt_u"
+  | "lt_s";
 
 /** See the module's description. */
 export class WasmBuilder {
@@ -102,7 +117,7 @@ export class WasmBuilder {
     return new Val(type, local, undefined);
   }
 
-  op(name: string, ...args: Value[]): Val {
+  op(name: OpName, ...args: Value[]): Val {
     const op = OPS.get(name);
     assert(op !== undefined && op.params.length === args.length && !op.lane, `operation ${name}`);
     for (let i = 0; i < args.length; i++) {
@@ -112,7 +127,7 @@ export class WasmBuilder {
     this.body.code.raw(op.bytes);
     return this.popValue(op.result);
   }
-  lane(name: string, lane: number, ...args: Value[]): Val {
+  lane(name: LaneName, lane: number, ...args: Value[]): Val {
     const op = OPS.get(name);
     assert(op !== undefined && op.params.length === args.length && op.lane, `lane operation ${name}`);
     args.forEach((a, i) => {
@@ -141,7 +156,7 @@ export class WasmBuilder {
 
   // Integer arithmetic at a width
 
-  #binary(name: string, w: Width, a: Value, b: Value): Val {
+  #binary(name: BinaryName, w: Width, a: Value, b: Value): Val {
     return this.op(w === 64 ? `i64.${name}` : `i32.${name}`, a, b);
   }
   #masked(w: Width, v: Val): Val {

@@ -7,24 +7,44 @@
  * addresses and offsets are i64. Conditions are i32, 0 or 1. Every operation takes effect where it is written.
  * @module
  */
-import type { ValueType } from "../wasm/opcodes.ts";
+import type {
+  LaneArguments,
+  LaneName,
+  LaneResult,
+  OpArguments,
+  OpName,
+  OpResult,
+  ValueType,
+} from "../wasm/opcodes.ts";
+import type { MICROCODE, MicrocodeName } from "./microcode_calls.ts";
 
 /** Operand width in bits. */
 export type Width = 8 | 16 | 32 | 64;
 
-/** A value computed by emitted code. */
-export interface Value {
+/**
+ * A value computed by emitted code. `T` is what is known of its type when the description is compiled: where it follows
+ * from an operand width it is i32 or i64, and the value goes where either is wanted (emission checks again).
+ */
+export interface Value<T extends ValueType = ValueType> {
   readonly type: ValueType;
+  /** Never called: as a method it lets `T` be wider or narrower than what is wanted, but not something else. */
+  isOf?(type: T): void;
 }
+/** A value of some operand width. */
+export type IntValue = Value<"i32" | "i64">;
+/** The value of a width: i64 for 64, i32 for others. */
+export type ValueOf<W extends Width> = Value<W extends 64 ? "i64" : "i32">;
 
 /** A mutable variable of emitted code; read it with get. */
-export interface Variable {
+export interface Variable<T extends ValueType = ValueType> {
   readonly type: ValueType;
+  /** See Value. */
+  isOf?(type: T): void;
 }
 
 /** A memory operand: segment and offset; turned into a linear address when accessed. */
 export interface Address {
-  readonly offset: Value;
+  readonly offset: Value<"i64">;
 }
 
 /** Lazy flag kinds; see cpu/emit/flags.ts for what each one stores. */
@@ -66,6 +86,17 @@ export interface MicrocodeOptions {
   readonly commit?: () => void;
 }
 
+/** Types of numbers that fit into an XMM register beside others. */
+export type Scalar = "i32" | "i64" | "f32" | "f64";
+
+type OperandsOf<A extends readonly ValueType[]> = { [I in keyof A]: Value<A[I]> };
+/** The arguments of a microcode, by name. */
+export type MicrocodeArguments<N extends MicrocodeName> = {
+  readonly [A in keyof (typeof MICROCODE)[N]["args"]]: (typeof MICROCODE)[N]["args"][A] extends infer T
+    ? T extends ValueType ? Value<T> : never
+    : never;
+};
+
 /** See the module's description. */
 export interface Emit {
   readonly form: Form;
@@ -73,154 +104,166 @@ export interface Emit {
   readonly flagsLive: boolean;
 
   // Constants
-  i32(value: number): Value;
-  i64(value: number | bigint): Value;
+  i32(value: number): Value<"i32">;
+  i64(value: number | bigint): Value<"i64">;
   /** Constant of width `w`. */
-  k(w: Width, value: number | bigint): Value;
-  v128(low: bigint, high: bigint): Value;
+  k<W extends Width>(w: W, value: number | bigint): ValueOf<W>;
+  v128(low: bigint, high: bigint): Value<"v128">;
 
   // WebAssembly operations, by their name in the specification
-  op(name: string, ...args: Value[]): Value;
-  lane(name: string, lane: number, ...args: Value[]): Value;
-  shuffle(lanes: readonly number[], a: Value, b: Value): Value;
-  select(condition: Value, then: Value, otherwise: Value): Value;
+  op<N extends OpName>(name: N, ...args: OperandsOf<OpArguments<N>>): Value<OpResult<N>>;
+  /** Operations with a lane index. */
+  lane<N extends LaneName>(
+    name: N,
+    lane: number,
+    ...args: OperandsOf<LaneArguments<N>>
+  ): Value<LaneResult<N>>;
+  shuffle(lanes: readonly number[], a: Value<"v128">, b: Value<"v128">): Value<"v128">;
+  select<T extends ValueType>(condition: Value<"i32">, then: Value<T>, otherwise: Value<T>): Value<T>;
 
   // Integer operations at a width
-  add(w: Width, a: Value, b: Value): Value;
-  sub(w: Width, a: Value, b: Value): Value;
-  mul(w: Width, a: Value, b: Value): Value;
-  and(w: Width, a: Value, b: Value): Value;
-  or(w: Width, a: Value, b: Value): Value;
-  xor(w: Width, a: Value, b: Value): Value;
-  not(w: Width, a: Value): Value;
+  add<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  sub<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  mul<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  and<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  or<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  xor<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): ValueOf<W>;
+  not<W extends Width>(w: W, a: ValueOf<W>): ValueOf<W>;
   /** Shifts; the count (width 8) must be below 64 for w=64, below 32 otherwise. */
-  shl(w: Width, a: Value, count: Value): Value;
-  shrU(w: Width, a: Value, count: Value): Value;
-  shrS(w: Width, a: Value, count: Value): Value;
-  eqz(w: Width, a: Value): Value;
-  eq(w: Width, a: Value, b: Value): Value;
-  ltU(w: Width, a: Value, b: Value): Value;
-  ltS(w: Width, a: Value, b: Value): Value;
+  shl<W extends Width>(w: W, a: ValueOf<W>, count: Value<"i32">): ValueOf<W>;
+  shrU<W extends Width>(w: W, a: ValueOf<W>, count: Value<"i32">): ValueOf<W>;
+  shrS<W extends Width>(w: W, a: ValueOf<W>, count: Value<"i32">): ValueOf<W>;
+  eqz<W extends Width>(w: W, a: ValueOf<W>): Value<"i32">;
+  eq<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): Value<"i32">;
+  ltU<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): Value<"i32">;
+  ltS<W extends Width>(w: W, a: ValueOf<W>, b: ValueOf<W>): Value<"i32">;
   /** Sign bit as 0 or 1. */
-  sign(w: Width, a: Value): Value;
-  zeroExtend(from: Width, to: Width, a: Value): Value;
-  signExtend(from: Width, to: Width, a: Value): Value;
-  truncate(from: Width, to: Width, a: Value): Value;
+  sign<W extends Width>(w: W, a: ValueOf<W>): Value<"i32">;
+  zeroExtend<F extends Width, T extends Width>(from: F, to: T, a: ValueOf<F>): ValueOf<T>;
+  signExtend<F extends Width, T extends Width>(from: F, to: T, a: ValueOf<F>): ValueOf<T>;
+  truncate<F extends Width, T extends Width>(from: F, to: T, a: ValueOf<F>): ValueOf<T>;
   /** Bit tests on i32: (a >> bit) & 1. */
-  bit(a: Value, bit: number): Value;
+  bit(a: Value<"i32">, bit: number): Value<"i32">;
 
   // Control flow inside the instruction
-  if(condition: Value, then: () => void, otherwise?: () => void): void;
+  if(condition: Value<"i32">, then: () => void, otherwise?: () => void): void;
   /** Runs `body` while it says so: `body` returns the condition to go on. */
-  doWhile(body: () => Value): void;
-  variable(initial: Value): Variable;
-  get(variable: Variable): Value;
-  set(variable: Variable, value: Value): void;
+  doWhile(body: () => Value<"i32">): void;
+  variable<T extends ValueType>(initial: Value<T>): Variable<T>;
+  get<T extends ValueType>(variable: Variable<T>): Value<T>;
+  set<T extends ValueType>(variable: Variable<T>, value: Value<T>): void;
 
   // Operands of the instruction
   /** ModRM.reg (or the register in the opcode) at width `w`. */
-  reg(w: Width): Value;
-  setReg(w: Width, value: Value): void;
-  /** ModRM.reg with REX.R as a number (i32), for rows whose option reg is "none". */
-  regNumber(): Value;
-  /** Whether the reg operand is RAX (rows of class gpr): i32. */
-  regIsRax(): Value;
+  reg<W extends Width>(w: W): ValueOf<W>;
+  setReg<W extends Width>(w: W, value: ValueOf<W>): void;
+  /** ModRM.reg with REX.R as a number, for rows whose option reg is "none". */
+  regNumber(): Value<"i32">;
+  /** Whether the reg operand is RAX (rows of class gpr). */
+  regIsRax(): Value<"i32">;
   /** ModRM.rm: register or memory. */
-  rm(w: Width): Value;
-  setRm(w: Width, value: Value): void;
+  rm<W extends Width>(w: W): ValueOf<W>;
+  setRm<W extends Width>(w: W, value: ValueOf<W>): void;
   /** Read-modify-write of ModRM.rm: nothing is written unless `f` completes. */
-  updateRm(w: Width, f: (old: Value) => Value): void;
+  updateRm<W extends Width>(w: W, f: (old: ValueOf<W>) => ValueOf<W>): void;
   /** Immediate, sign-extended by the decoder, truncated to `w`. */
-  imm(w: Width): Value;
-  /** Second immediate (ENTER, far pointers' selector): u16 as i32. */
-  imm2(): Value;
-  gpr(index: number, w: Width): Value;
-  setGpr(index: number, w: Width, value: Value): void;
+  imm<W extends Width>(w: W): ValueOf<W>;
+  /** Second immediate (ENTER, far pointers' selector): u16. */
+  imm2(): Value<"i32">;
+  gpr<W extends Width>(index: number, w: W): ValueOf<W>;
+  setGpr<W extends Width>(index: number, w: W, value: ValueOf<W>): void;
   /** AH, CH, DH, BH for 4..7. */
-  highByte(index: number): Value;
-  setHighByte(index: number, value: Value): void;
+  highByte(index: number): Value<"i32">;
+  setHighByte(index: number, value: Value<"i32">): void;
   /** XMM operands: ModRM.reg and the register form of ModRM.rm, 128 bits. */
-  xmmReg(): Value;
-  setXmmReg(value: Value): void;
-  xmmRm(): Value;
-  setXmmRm(value: Value): void;
-  /** Parts of an XMM operand in place: `field` "reg" or "rm", byte offset, i32/i64/f32/f64. */
-  xmmPart(field: "reg" | "rm", type: "i32" | "i64" | "f32" | "f64", offset?: number): Value;
-  setXmmPart(field: "reg" | "rm", value: Value, offset?: number): void;
+  xmmReg(): Value<"v128">;
+  setXmmReg(value: Value<"v128">): void;
+  xmmRm(): Value<"v128">;
+  setXmmRm(value: Value<"v128">): void;
+  /** Parts of an XMM operand in place: `field` "reg" or "rm", byte offset. */
+  xmmPart<T extends Scalar>(field: "reg" | "rm", type: T, offset?: number): Value<T>;
+  setXmmPart(field: "reg" | "rm", value: Value<Scalar>, offset?: number): void;
   /** Numbered XMM register (XMM0 as implicit operand). */
-  xmm(index: number): Value;
+  xmm(index: number): Value<"v128">;
 
   // Memory
   /** The ModRM memory operand. */
   address(): Address;
   /** DS:rSI or its override. */
-  sourceAddress(offset: Value): Address;
-  /** Number of the segment that sourceAddress uses (i32). */
-  sourceSegment(): Value;
+  sourceAddress(offset: Value<"i64">): Address;
+  /** Number of the segment that sourceAddress uses. */
+  sourceSegment(): Value<"i32">;
   /** Segment `index` (ES..GS) at `offset`. */
-  segmentAddress(index: number, offset: Value): Address;
-  offsetBy(address: Address, bytes: number | Value): Address;
+  segmentAddress(index: number, offset: Value<"i64">): Address;
+  offsetBy(address: Address, bytes: number | Value<"i64">): Address;
   /** Linear address of `address`, without a check. */
-  linear(address: Address): Value;
-  load(w: Width, address: Address): Value;
-  store(w: Width, address: Address, value: Value): void;
+  linear(address: Address): Value<"i64">;
+  load<W extends Width>(w: W, address: Address): ValueOf<W>;
+  store<W extends Width>(w: W, address: Address, value: ValueOf<W>): void;
   /** Loads with write permission checked; the store function that follows cannot fault. */
-  loadForUpdate(w: Width, address: Address): { readonly value: Value; store(value: Value): void };
+  loadForUpdate<W extends Width>(
+    w: W,
+    address: Address,
+  ): { readonly value: ValueOf<W>; store(value: ValueOf<W>): void };
   /** 16 bytes; `aligned`: #GP(0) unless 16-byte aligned. */
-  load128(address: Address, aligned?: boolean): Value;
-  store128(address: Address, value: Value, aligned?: boolean): void;
+  load128(address: Address, aligned?: boolean): Value<"v128">;
+  store128(address: Address, value: Value<"v128">, aligned?: boolean): void;
   /**
-   * Where the byte at `address` is in the WebAssembly memory (i32), or 0 when the TLB does not allow the access
-   * right away. Good up to the end of the page. Undefined when the segment needs checks.
+   * Where the byte at `address` is in the WebAssembly memory, or 0 when the TLB does not allow the access right away.
+   * Good up to the end of the page. Undefined when the segment needs checks.
    */
-  hostSpan(address: Address, write: boolean): Value | undefined;
-  hostLoad(w: Width, at: Value): Value;
-  hostStore(w: Width, at: Value, value: Value): void;
-  /** Copies as if through a buffer; lengths are i32. */
-  hostCopy(to: Value, from: Value, bytes: Value): void;
-  hostFill(to: Value, byte: Value, bytes: Value): void;
-  push(w: Width, value: Value): void;
-  pop(w: Width): Value;
+  hostSpan(address: Address, write: boolean): Value<"i32"> | undefined;
+  hostLoad<W extends Width>(w: W, at: Value<"i32">): ValueOf<W>;
+  hostStore<W extends Width>(w: W, at: Value<"i32">, value: ValueOf<W>): void;
+  /** Copies as if through a buffer. */
+  hostCopy(to: Value<"i32">, from: Value<"i32">, bytes: Value<"i32">): void;
+  hostFill(to: Value<"i32">, byte: Value<"i32">, bytes: Value<"i32">): void;
+  push<W extends Width>(w: W, value: ValueOf<W>): void;
+  pop<W extends Width>(w: W): ValueOf<W>;
   /** Top of stack without popping; `drop` commits. */
-  peek(w: Width): { readonly value: Value; drop(): void };
+  peek<W extends Width>(w: W): { readonly value: ValueOf<W>; drop(): void };
 
   // State block
-  state32(address: number): Value;
-  setState32(address: number, value: Value): void;
-  state64(address: number): Value;
-  setState64(address: number, value: Value): void;
+  state32(address: number): Value<"i32">;
+  setState32(address: number, value: Value<"i32">): void;
+  state64(address: number): Value<"i64">;
+  setState64(address: number, value: Value<"i64">): void;
 
   // Flags
   /** Defines all six flags as `kind` does from the values; nothing is emitted when they are dead. */
-  setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void;
+  setFlags(kind: FlagKind, w: Width, result: IntValue, first?: IntValue, second?: IntValue): void;
   /** Defines all six flags from an image in EFLAGS positions. */
-  setFlagsImage(image: Value): void;
+  setFlagsImage(image: Value<"i32">): void;
   /** Defines only the flags in `mask`, from their EFLAGS positions in `bits`; the others stay. */
-  setFlagsPart(mask: number, bits: Value): void;
+  setFlagsPart(mask: number, bits: Value<"i32">): void;
   /** The six flags in EFLAGS positions. */
-  flagsImage(): Value;
-  carry(): Value;
-  condition(cc: ConditionCode): Value;
+  flagsImage(): Value<"i32">;
+  carry(): Value<"i32">;
+  condition(cc: ConditionCode): Value<"i32">;
 
   // Leaving
   /** RIP of the next instruction. */
-  nextRip(): Value;
+  nextRip(): Value<"i64">;
   /** RIP of this instruction. */
-  rip(): Value;
+  rip(): Value<"i64">;
   /** Direct branch to the decoded target. */
   jumpDirect(): void;
   /** Conditional direct branch. */
-  branch(condition: Value): void;
-  /** Near branch to a computed RIP (i64, already cut to the operand size). */
-  jump(target: Value): void;
+  branch(condition: Value<"i32">): void;
+  /** Near branch to a computed RIP (already cut to the operand size). */
+  jump(target: Value<"i64">): void;
   /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */
-  repeat(extra?: Value): void;
-  /** Runs TypeScript; see cpu/system/microcode.ts for names and arguments (i32 or i64). */
-  microcode(name: string, args: readonly Value[], options?: MicrocodeOptions): void;
+  repeat(extra?: Value<"i32">): void;
+  /** Runs TypeScript. */
+  microcode<N extends MicrocodeName>(
+    name: N,
+    args: MicrocodeArguments<N>,
+    options?: MicrocodeOptions,
+  ): void;
   /** Result `i` of the last microcode. */
-  microcodeResult(w: Width, i?: number): Value;
+  microcodeResult<W extends Width>(w: W, i?: number): ValueOf<W>;
   /** Raises a fault when `condition` holds. */
-  faultIf(condition: Value, vector: number, errorCode?: number): void;
+  faultIf(condition: Value<"i32">, vector: number, errorCode?: number): void;
   /** Raises a fault. */
   fault(vector: number, errorCode?: number): void;
 }

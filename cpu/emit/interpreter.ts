@@ -1,49 +1,34 @@
 // SPDX-License-Identifier: MIT
 /**
- * Back end one: a handler per instruction form. Operands come from the decoded record (parameter 0); a handler
- * does its work and tail-calls the handler of the next record. A fused handler covers several records.
+ * Back end one: operands come from the decoded records, the first of which is parameter 0. A handler of one
+ * instruction does its work and tail-calls the handler of the next record; a fused handler, or one of a whole block,
+ * covers several.
  * @module
  */
 import { record, RECORD_BYTES } from "../state/record.ts";
-import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
-import { type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
+import type { Facts } from "./facts.ts";
+import type { Operands, Slot } from "./form.ts";
+import { WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
 export class InterpreterEmit extends WasmEmit {
-  #position = 0;
-  #cache = new Map<Slot, Val>();
+  /** Fields of the current record that every path has read. */
+  readonly #cache = new Map<Slot, Val>();
 
-  constructor(body: FunctionBody, links: Links, public override form: InstructionForm) {
-    super(body, links);
-  }
-
-  /** The handler covers a whole block; `loops`: one that branches to itself. */
-  wholeBlock(loops: boolean): void {
-    this.sinksFlags = true;
-    if (loops) this.startLoop(this.parameter(0, "i32"));
-  }
-
-  /** Leaves before the next record when the instruction just emitted has changed its code. */
-  checkNext(staleHandler: number): void {
-    const next = this.add(32, this.parameter(0, "i32"), this.i32((this.#position + 1) * RECORD_BYTES));
-    this.checkCode(next, staleHandler);
-  }
-
-  /** Goes on with the instruction in the next record, in the same handler. */
-  nextInstruction(form: InstructionForm): void {
-    this.form = form;
-    this.facts = noFacts();
-    this.#position++;
+  override begin(operands: Operands, position: number, facts?: Facts, flagsLive?: boolean): void {
+    super.begin(operands, position, facts, flagsLive);
     this.#cache.clear();
   }
-
-  protected override record(): Val {
-    const first = this.parameter(0, "i32");
-    return this.#position === 0 ? first : this.add(32, first, this.i32(this.#position * RECORD_BYTES));
+  protected override firstRecord(): Val {
+    return this.parameter(0, "i32");
+  }
+  protected override recordAt(position: number): Val {
+    const first = this.firstRecord();
+    return position === 0 ? first : this.add(32, first, this.i32(position * RECORD_BYTES));
   }
   #field(load: "i32.load" | "i32.load8_u" | "i32.load16_u" | "i64.load", offset: number): Val {
-    return this.loadRaw(load, this.parameter(0, "i32"), this.#position * RECORD_BYTES + offset);
+    return this.loadRaw(load, this.firstRecord(), this.position * RECORD_BYTES + offset);
   }
   protected override slot(name: Slot): Val {
     const cached = this.#cache.get(name);
@@ -59,17 +44,5 @@ export class InterpreterEmit extends WasmEmit {
   }
   protected override immediate(): Val {
     return this.#field("i64.load", record.at.imm);
-  }
-  /** Ends the handler: goes to the record behind the last one, unless the instruction never does. */
-  finish(): void {
-    if (this.facts.ends) {
-      this.unreachable();
-      return this.endLoop();
-    }
-    this.flushFlags();
-    const offset = (this.#position + 1) * RECORD_BYTES;
-    const next = this.add(32, this.parameter(0, "i32"), this.i32(offset));
-    const slot = this.loadRaw("i32.load", this.parameter(0, "i32"), offset + record.at.handler);
-    this.returnCallIndirect(this.links.handlerType, [next], slot);
   }
 }

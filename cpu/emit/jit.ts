@@ -6,29 +6,33 @@
  * Experimental: nothing is compiled across blocks; that is the region compiler's work.
  * @module
  */
-import type { Instruction } from "../decode/decoder.ts";
-import type { FunctionBody } from "../wasm/encoder.ts";
+import { GPR_NAMES, type GprName } from "../base/vcpu.ts";
+import { RECORD_BYTES } from "../state/record.ts";
 import { S } from "../state/state.ts";
+import type { FunctionBody } from "../wasm/encoder.ts";
 import type { Val } from "./builder.ts";
 import type { Value, Width } from "./emit.ts";
-import { type Facts, type InstructionForm, type Links, noFacts, type Slot, WasmEmit } from "./wasm_emit.ts";
+import type { Facts } from "./facts.ts";
+import type { Operands, Slot } from "./form.ts";
+import type { Links } from "./links.ts";
+import type { Register } from "./microcode_calls.ts";
+import { WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */
 export class JitEmit extends WasmEmit {
-  override form!: InstructionForm;
-  #insn!: Instruction;
-  #record = 0;
-  #count = 0;
+  #operands!: Operands;
   /** Values of general registers by number. A change on some path only, or by TypeScript, drops the entry. */
   readonly #registers = new Map<number, Val>();
 
-  /** `loopStart`: the block branches to itself and its first record is there. */
-  constructor(body: FunctionBody, links: Links, loopStart: number | undefined) {
+  /** The block's first record is at `start`. */
+  constructor(body: FunctionBody, links: Links, readonly start: number) {
     super(body, links);
-    this.sinksFlags = true;
-    if (loopStart !== undefined) this.startLoop(this.i32(loopStart));
   }
 
+  override begin(operands: Operands, position: number, facts?: Facts, flagsLive?: boolean): void {
+    super.begin(operands, position, facts, flagsLive);
+    this.#operands = operands;
+  }
   protected override loadRegister(w: Width, address: Val): Val {
     const at = Number(address.constant);
     if (at === S.zero) return this.k(w, 0);
@@ -63,8 +67,8 @@ export class JitEmit extends WasmEmit {
       this.#registers.set(number, this.or(64, kept, field));
     }
   }
-  protected override registersChanged(): void {
-    this.#registers.clear();
+  protected override registersChanged(registers: readonly Register[]): void {
+    for (const name of registers) this.#registers.delete(GPR_NAMES.indexOf(name as GprName));
   }
   /** The body of a loop may read a register it has written in an earlier turn. */
   override doWhile(body: () => Value): void {
@@ -72,42 +76,17 @@ export class JitEmit extends WasmEmit {
     super.doWhile(body);
   }
 
-  /** Emits one instruction; `record` is its address in the arena, `count` its number in the block from 1. */
-  instruction(insn: Instruction, facts: Facts, record: number, count: number, flagsLive: boolean): void {
-    this.#insn = insn;
-    this.#record = record;
-    this.#count = count;
-    this.form = insn.form;
-    this.facts = noFacts();
-    this.flagsLive = flagsLive;
-    this.beginInstruction(facts);
-    insn.row.semantics(this, insn.width);
+  protected override firstRecord(): Val {
+    return this.recordAt(0);
   }
-
-  /** Leaves before the next record, at `next`, when the instruction just emitted has changed its code. */
-  checkNext(next: number, staleHandler: number): void {
-    this.checkCode(this.i32(next), staleHandler);
-  }
-
-  /** Goes on with the interpreter at `next`. */
-  finish(next: number): void {
-    if (this.facts.ends) {
-      this.unreachable();
-      return this.endLoop();
-    }
-    this.flushFlags();
-    const target = this.i32(next);
-    this.returnCallIndirect(this.links.handlerType, [target], this.loadRaw("i32.load", target));
-  }
-
-  protected override record(): Val {
-    return this.i32(this.#record);
+  protected override recordAt(position: number): Val {
+    return this.i32(this.start + position * RECORD_BYTES);
   }
   protected override slot(name: Slot): Val {
-    return this.i32(name === "count" ? this.#count : this.#insn[name as Exclude<Slot, "count">]);
+    return this.i32(name === "count" ? this.position + 1 : this.#operands[name]);
   }
   protected override immediate(): Val {
-    return this.i64((BigInt(this.#insn.immHigh) << 32n) | BigInt(this.#insn.immLow >>> 0));
+    return this.i64((BigInt(this.#operands.immHigh) << 32n) | BigInt(this.#operands.immLow >>> 0));
   }
 }
 

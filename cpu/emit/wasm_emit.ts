@@ -9,7 +9,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { record, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
+import { H_STALE, record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
 import {
   ARITHMETIC_FLAGS,
   DS,
@@ -26,73 +26,27 @@ import {
 import { DISPATCH, FAULT } from "../state/status.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
-import type { Address, ConditionCode, Emit, FlagKind, Form, MicrocodeOptions, Value, Width } from "./emit.ts";
+import type {
+  Address,
+  ConditionCode,
+  Emit,
+  FlagKind,
+  MicrocodeArguments,
+  MicrocodeOptions,
+  Value,
+  Width,
+} from "./emit.ts";
+import { type Facts, noFacts } from "./facts.ts";
 import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
-
-/** How a memory operand is addressed; part of a handler's identity. */
-export interface AddressForm {
-  readonly hasIndex: boolean;
-  /** none: base 0 and no limit; base: add the base; checked: base, limit and type by TypeScript. */
-  readonly segment: "none" | "base" | "checked";
-}
-
-/** Everything decoding fixed that emission may depend on. */
-export interface InstructionForm extends Form {
-  readonly addressForm: AddressForm;
-  /** How DS:rSI, ES:rDI and the stack are addressed. */
-  readonly flat: boolean;
-}
-
-/** Function indices and types that every emitted module has, see cpu/translate/handler_table.ts. */
-export interface Links {
-  readonly handlerType: number;
-  readonly slowLoad: number;
-  readonly slowStore: number;
-  readonly slowUpdate: number;
-  readonly segmented: number;
-  readonly microcode: number;
-  readonly raise: number;
-  readonly flags: number;
-  readonly carry: number;
-  readonly leave: number;
-  readonly jump: number;
-  readonly sliceEnd: number;
-  readonly microcodeId: (name: string) => number;
-}
-
-/** What emission found out about an instruction. */
-export interface Facts {
-  /** Arithmetic flags read before they are written. */
-  flagsRead: number;
-  /** Flags written on every path. */
-  flagsWritten: number;
-  /** Flags written on some path. */
-  flagsMayWrite: number;
-  /** Can leave before it is done (memory, faults, microcode): flags must be exact before it. */
-  canLeave: boolean;
-  /** Nothing follows in the block. */
-  ends: boolean;
-  /** Writes memory: code behind it may have changed. */
-  stores: boolean;
-  /** Runs microcode, which may read and write anything. */
-  calls: boolean;
-  /** Can start again. */
-  repeats: boolean;
-}
-
-/** Fresh facts: an instruction that does nothing. */
-export function noFacts(): Facts {
-  return {
-    flagsRead: 0,
-    flagsWritten: 0,
-    flagsMayWrite: 0,
-    canLeave: false,
-    ends: false,
-    stores: false,
-    calls: false,
-    repeats: false,
-  };
-}
+import type { InstructionForm, Operands, Slot } from "./form.ts";
+import type { Links } from "./links.ts";
+import {
+  MICROCODE,
+  type MicrocodeCall,
+  type MicrocodeName,
+  microcodeNumber,
+  type Register,
+} from "./microcode_calls.ts";
 
 /** What is known of the flags: S.flagKind, and the values if they are at hand. */
 interface KnownFlags {
@@ -109,25 +63,15 @@ interface Place extends Address {
   readonly how: "none" | "base" | "checked";
 }
 
-/** Fields of the decoded record an instruction reads as numbers. */
-export type Slot =
-  | "reg"
-  | "rm"
-  | "base"
-  | "index"
-  | "segment"
-  | "disp"
-  | "scale"
-  | "poff"
-  | "length"
-  | "count";
 /** Size flag of the slow paths: a stack access (#SS instead of #GP). */
 export const STACK_ACCESS = 0x100;
 
 /** See the module's description. */
 export abstract class WasmEmit extends WasmBuilder implements Emit {
-  abstract form: InstructionForm;
+  form!: InstructionForm;
   facts: Facts = noFacts();
+  /** Number of the instruction in its function, from 0: its record is that many behind the first. */
+  protected position = 0;
   /** False: nobody reads the flags this instruction writes. */
   flagsLive = true;
   /** S.flagKind at this point when known, and values still at hand. */
@@ -148,8 +92,64 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   protected abstract slot(name: Slot): Val;
   /** The immediate: i64. */
   protected abstract immediate(): Val;
-  /** Address of the current record: i32. */
-  protected abstract record(): Val;
+  /** Address of the first record: i32. */
+  protected abstract firstRecord(): Val;
+  /** Address of record `position`: i32. */
+  protected abstract recordAt(position: number): Val;
+  /** Address of the current record. */
+  protected record(): Val {
+    return this.recordAt(this.position);
+  }
+
+  // The instructions of a function, in order
+
+  /** The function covers a whole block; `loops`: one that branches to itself. */
+  wholeBlock(loops: boolean): void {
+    this.sinksFlags = true;
+    if (!loops) return;
+    this.body.loop();
+    this.#loopStart = this.firstRecord();
+  }
+  /**
+   * Goes on with the instruction of record `position`. `facts`: what is known of it, in functions of whole blocks;
+   * `flagsLive`: whether somebody reads the flags it writes.
+   */
+  begin(operands: Operands, position: number, facts?: Facts, flagsLive = true): void {
+    this.form = operands.form;
+    this.position = position;
+    this.facts = noFacts();
+    this.flagsLive = flagsLive;
+    if (facts !== undefined) this.#beforeInstruction(facts);
+  }
+  /** Pending flags must not meet code that writes some flags on some paths. */
+  #beforeInstruction(facts: Facts): void {
+    if (facts.flagsMayWrite !== facts.flagsWritten || facts.calls || facts.ends || facts.repeats) {
+      this.#flushFlags();
+    }
+  }
+  /** After a store: leaves before the next instruction when the store hit its code. */
+  checkNext(): void {
+    const offset = (this.position + 1) * RECORD_BYTES + record.at.handler;
+    const handler = this.loadRaw("i32.load", this.firstRecord(), offset);
+    this.if(this.eq(32, handler, this.i32(H_STALE)), () => {
+      this.#storePending();
+      this.setState64(S.rip, this.nextRip());
+      this.return(this.i32(DISPATCH));
+    });
+  }
+  /** Ends the function: goes to the record behind the last one, unless the instruction never does. */
+  finish(): void {
+    if (this.facts.ends) this.unreachable();
+    else {
+      this.#flushFlags();
+      const next = this.position + 1;
+      const slot = this.loadRaw("i32.load", this.firstRecord(), next * RECORD_BYTES + record.at.handler);
+      this.returnCallIndirect(this.links.handlerType, [this.recordAt(next)], slot);
+    }
+    if (this.#loopStart === undefined) return;
+    this.body.endLoop();
+    this.unreachable();
+  }
 
   // Registers
 
@@ -484,7 +484,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#pending = known;
     if (this.depth === 0) {
       this.flags = known;
-      if (!this.sinksFlags) this.flushFlags();
+      if (!this.sinksFlags) this.#flushFlags();
     } else {
       this.#storePending();
       this.#pending = undefined;
@@ -507,15 +507,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.setState32(S.flagKind, this.i32(known.number));
   }
   /** Puts pending flags into the state block. */
-  protected flushFlags(): void {
+  #flushFlags(): void {
     this.#storePending();
     this.#pending = undefined;
-  }
-  /** Call before each instruction of a whole block: pending flags must not meet code that writes some flags on some paths. */
-  beginInstruction(facts: Facts): void {
-    if (facts.flagsMayWrite !== facts.flagsWritten || facts.calls || facts.ends || facts.repeats) {
-      this.flushFlags();
-    }
   }
   /** The values the flags follow from, when this code has them. */
   #source(): FlagSource | undefined {
@@ -600,31 +594,11 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#enter(target);
   }
 
-  // Functions that cover a whole block
-
+  /** The function is a loop: a direct branch to the block's first record stays inside. */
   #loopStart: Val | undefined;
-  /** The function is a loop: a direct branch to the block's first record, at `start`, stays inside. */
-  protected startLoop(start: Val): void {
-    this.body.loop();
-    this.#loopStart = start;
-  }
-  protected endLoop(): void {
-    if (this.#loopStart === undefined) return;
-    this.body.endLoop();
-    this.unreachable();
-  }
   #continue(): void {
     this.body.code.u8(0x0c);
     this.body.code.u32(this.depth);
-  }
-  /** After a store: leaves before the next instruction, whose record is at `next`, when the store hit its code. */
-  protected checkCode(next: Val, staleHandler: number): void {
-    const handler = this.loadRaw("i32.load", next, record.at.handler);
-    this.if(this.eq(32, handler, this.i32(staleHandler)), () => {
-      this.#storePending();
-      this.setState64(S.rip, this.nextRip());
-      this.return(this.i32(DISPATCH));
-    });
   }
   jumpDirect(): void {
     this.#ended();
@@ -639,7 +613,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#ended();
     this.setState64(S.rip, target);
     this.#charge();
-    this.returnCall(this.links.jump, []);
+    this.#leaveByRip();
+  }
+  /** Goes to the block at S.rip. */
+  #leaveByRip(): void {
+    const { codeBits, flat } = this.form;
+    this.returnCall(codeBits === 64 || flat ? this.links.jump : this.links.jumpSegmented, []);
   }
   repeat(extra?: Value): void {
     this.facts.canLeave = true;
@@ -652,20 +631,25 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     );
     this.#enter(this.record());
   }
-  microcode(name: string, args: readonly Value[], options: MicrocodeOptions = {}): void {
+  microcode<N extends MicrocodeName>(
+    name: N,
+    args: MicrocodeArguments<N>,
+    options: MicrocodeOptions = {},
+  ): void {
+    const { args: types, reads, writes } = MICROCODE[name] as MicrocodeCall;
     this.facts.canLeave = true;
     this.facts.stores = true;
     this.facts.calls = true;
-    this.#reads(ARITHMETIC_FLAGS);
-    args.forEach((a, i) => {
-      if (a.type === "i64") this.setState64(S.arg + i * 8, a);
-      else this.setState64(S.arg + i * 8, this.zeroExtend(32, 64, a));
+    if (reads.includes("flags")) this.#reads(ARITHMETIC_FLAGS);
+    Object.keys(types).forEach((argument, i) => {
+      const value = (args as Readonly<Record<string, Value>>)[argument] as Value;
+      assert(value.type === types[argument], `${argument} of ${name}`);
+      this.setState64(S.arg + i * 8, value.type === "i64" ? value : this.zeroExtend(32, 64, value));
     });
-    const id = this.i32(this.links.microcodeId(name));
+    const id = this.i32(microcodeNumber(name));
     const status = this.call(this.links.microcode, [id, this.record()], "i32") as Val;
-    // Microcode may have loaded flags of its own (POPF, hypercalls).
-    this.flags = undefined;
-    this.registersChanged();
+    if (writes.includes("flags")) this.flags = undefined;
+    this.registersChanged(writes);
     const { commit, ends } = options;
     if (commit === undefined) {
       this.if(status, () => this.returnCall(this.links.leave, [status, this.record()]));
@@ -679,7 +663,7 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
       // NEXT from an instruction that ends its block: go to the next one by address.
       this.setState64(S.rip, this.nextRip());
       this.#charge();
-      this.returnCall(this.links.jump, []);
+      this.#leaveByRip();
     }
   }
   microcodeResult(w: Width, i = 0): Value {
@@ -698,6 +682,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const args = [this.record(), this.i32(vector), this.i32(errorCode)];
     this.return(this.call(this.links.raise, args, "i32") as Val);
   }
-  /** TypeScript may have changed any register. */
-  protected registersChanged(): void {}
+  /** TypeScript may have changed these. */
+  protected registersChanged(_registers: readonly Register[]): void {}
 }

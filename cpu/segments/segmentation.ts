@@ -292,13 +292,6 @@ export function verify(core: CpuCore, selector: number, write: boolean): Status 
   return answer(core, 0, v === 1 && (write ? !code && rw : !code || rw));
 }
 
-/** ARPL: raises the RPL of `destination` to that of `source`; ZF when it did. */
-export function arpl(core: CpuCore, destination: number, source: number): Status {
-  if (!core.protectedMode) return core.raise(EXC_UD);
-  const raise = (destination & 3) < (source & 3);
-  return answer(core, raise ? (destination & 0xfffc) | (source & 3) : destination & 0xffff, raise);
-}
-
 /**
  * Linear address of an access outside 64-bit code, with every check of SDM Vol. 3A §5.3-5.4; -1 with #GP(0) or
  * #SS(0) recorded. The result is a u32 (0xffff_ffff is an address, not the fault).

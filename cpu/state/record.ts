@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The decoded instruction record in the code arena. The decoder writes it, both back ends and the microcode
- * read it.
+ * read it. A record's handler is a slot of the function table; the first slots are the same everywhere.
  * @module
  */
 import { layout } from "../base/layout.ts";
@@ -10,7 +10,8 @@ import { layout } from "../base/layout.ts";
  * Offsets within a record. Operand fields (reg, rm, base, index, segment) are absolute byte addresses of the
  * operand in the state block. `poff` is the offset of the instruction in its physical page: RIP = codeBias +
  * poff. `count`: instructions of the block up to and including this one. Direct branches use `taken`/`fall`
- * (record addresses) in place of the immediate.
+ * (record addresses) in place of the immediate. `bytes`, in the first record of a block: bytes of code in the block,
+ * exact where the limit of CS is checked against it (blocks of segmented code are no longer than 255).
  */
 export const record = layout({
   handler: "u32",
@@ -23,7 +24,7 @@ export const record = layout({
   index: "u16",
   disp: "i32",
   scale: "u8",
-  flags: "u8",
+  bytes: "u8",
   segment: "u16",
   imm: "u64",
 });
@@ -33,3 +34,25 @@ export const RECORD_BYTES = 32;
 export const RECORD_TAKEN = record.at.imm;
 /** Offset of `fall` (u32) in a branch record. */
 export const RECORD_FALL = record.at.imm + 4;
+
+/** Handler of a direct branch that is not linked yet: `imm` is the address of the link field, `disp` the page. */
+export const H_LINK = 1;
+/** Handler that goes to codeBias + imm, charging `count` instructions. */
+export const H_GOTO = 2;
+/** Handler of a record whose code has changed, and of every slot that is free. */
+export const H_STALE = 3;
+/** Marks a record that another record's handler covers; never entered. */
+export const H_COVERED = 4;
+/** Like H_GOTO, but looks for no interrupt on the way. */
+export const H_SHADOW = 5;
+/**
+ * First record of a block whose code has changed: links to it lead on to the block that stands there now. `disp` is
+ * the page.
+ */
+export const H_RELINK = 6;
+/** Goes to the record at `imm`. */
+export const H_FORWARD = 7;
+/** Like H_GOTO where linear addresses are not RIP. */
+export const H_GOTO_SEGMENTED = 8;
+/** First slot for functions of instructions and blocks. */
+export const H_FIRST = 16;

@@ -44,6 +44,12 @@ import {
 } from "./state.ts";
 import { FAULT } from "./status.ts";
 
+/**
+ * modeBits: what decides, besides the bytes, what code means and does. There are 16 bits of room: they lie above the
+ * 48 bits of a canonical linear address in the keys of the jump cache. Bits 7 and up are free; virtual-8086 mode, AVX
+ * state and the number of a vCPU will want some.
+ */
+const MODE_KEY_SHIFT = 16;
 /** modeBits 1:0: 0 = 16-bit, 1 = 32-bit, 2 = 64-bit code. */
 export const MODE_CODE = 3;
 /** SS.B set, or 64-bit code. */
@@ -136,7 +142,7 @@ export class Registers {
     if (user) tlb = ac && (cr0 & CR0_AM) !== 0 ? TLB_MODE_USER_AC : TLB_MODE_USER;
     else if (ac && (cr4 & CR4_SMAP) !== 0) tlb = TLB_MODE_SUPERVISOR_AC;
     u32[TLB_BASE_AT] = TLB_BASE + tlb * TLB_BYTES;
-    const key = mode << 24;
+    const key = (mode << MODE_KEY_SHIFT) >>> 0;
     const changed = u32[MODE_KEY_HI] !== key;
     u32[MODE_KEY_HI] = key;
     return changed;
@@ -157,7 +163,7 @@ export class Registers {
 
   /** MODE_* bits in force. */
   get modeBits(): number {
-    return (this.u32[MODE_KEY_HI] as number) >>> 24;
+    return (this.u32[MODE_KEY_HI] as number) >>> MODE_KEY_SHIFT;
   }
   get codeBits(): 16 | 32 | 64 {
     return this.u32[CODE_BITS_AT] as 16 | 32 | 64;

@@ -10,7 +10,7 @@ Deno.test("mode bits and stack mask", () => {
     2 | MODE_STACK_WIDE | MODE_USER,
     (1n << 64n) - 1n,
   ]);
-  assertEquals(long.s.get64(S.modeKey), BigInt(long.modeBits) << 56n);
+  assertEquals(long.s.get64(S.modeKey), BigInt(long.modeBits) << 48n);
   const t = new TestCore().protected32(), { core } = t;
   assertEquals([core.modeBits, core.s.get64(S.stackMask)], [1 | MODE_STACK_WIDE, 0xffff_ffffn]);
   core.setSegment(SS, DATA0, 0, 0, 0xffff_ffff, 0x8093); // B clear

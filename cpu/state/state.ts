@@ -37,7 +37,7 @@ const stateFields = {
   codeBits: "u32", // 16, 32 or 64
   stackMask: "u64", // 0xffff, 0xffffffff or all ones: what RSP arithmetic keeps
   codeMask: "u64", // 0xffff, 0xffffffff or all ones: what RIP arithmetic keeps
-  modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/block_cache.ts
+  modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/jump_cache.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
   singly: "u32", // 1: REP does one iteration at a time (single-stepping)
   memAddr: "u64", // slow path: linear address
@@ -145,13 +145,13 @@ export const TLB_MODE_USER_AC = 3;
 /** How many tables there are. */
 export const TLB_TABLES = 4;
 
-/** Jump cache: linear RIP to record, direct mapped; see cpu/translate/block_cache.ts. */
+/** Jump cache: linear address to record, direct mapped; see cpu/translate/jump_cache.ts. */
 export const JUMP_CACHE_BASE = TLB_BASE + TLB_TABLES * TLB_BYTES;
 /** log2 of the number of entries. */
 export const JUMP_CACHE_BITS = 14;
-/** Index = upper bits of the low half of RIP times this (2^32 over the golden ratio). */
+/** Index = upper bits of the low half of the linear address times this (2^32 over the golden ratio). */
 export const JUMP_CACHE_HASH = 0x9e37_79b1;
-/** tag = RIP ^ modeKey; record = address of the decoded block; host = where its code lies in this memory. */
+/** tag = linear address ^ modeKey; record = address of the decoded block; host = where its code lies in this memory. */
 export const jumpCacheEntry = layout({ tag: "u64", record: "u32", host: "u32" });
 /**
  * Code TLB: a jump-cache entry holds only while its code page is still mapped where it was. tag = (linear page ^

@@ -15,15 +15,13 @@ import {
   FLAG_IF,
   FLAG_TF,
   FLAG_VM,
-  GS,
   S,
   SEG_DB,
   SEG_G,
   SEG_L,
-  segmentLayout,
   SS,
 } from "../state/state.ts";
-import { DISPATCH, NEXT, type Status } from "../state/status.ts";
+import { DISPATCH, type Status } from "../state/status.ts";
 
 const RCX_AT = (S.gpr >> 2) + 2, R11_AT = (S.gpr >> 2) + 22;
 /** Flat segments as these instructions make them: present, accessed; code is readable, data writable. */
@@ -125,17 +123,4 @@ export function sysexit(core: CpuCore, opBytes: number): Status {
   core.u32[(S.gpr >> 2) + 9] = wide ? rcxHi : 0;
   core.setRip(rdxLo, wide ? rdxHi : 0);
   return DISPATCH;
-}
-
-/** SWAPGS. */
-export function swapgs(core: CpuCore): Status {
-  if (core.codeBits !== 64) return core.raise(EXC_UD);
-  if (core.cpl !== 0) return core.raise(EXC_GP, 0);
-  const u32 = core.u32, gs = (S.es + GS * segmentLayout.size) >> 2, kernel = S.kernelGsBase >> 2;
-  const lo = u32[gs] as number, hi = u32[gs + 1] as number;
-  u32[gs] = u32[kernel] as number;
-  u32[gs + 1] = u32[kernel + 1] as number;
-  u32[kernel] = lo;
-  u32[kernel + 1] = hi;
-  return NEXT;
 }

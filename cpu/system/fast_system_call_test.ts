@@ -2,8 +2,8 @@
 // Expected values: SDM Vol. 2B SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS.
 import { assertEquals } from "@std/assert";
 import { TestCore } from "../_test_core.ts";
-import { CS, GS, S, SS } from "../state/state.ts";
-import { DISPATCH, FAULT, NEXT } from "../state/status.ts";
+import { CS, S, SS } from "../state/state.ts";
+import { DISPATCH, FAULT } from "../state/status.ts";
 
 function linux(cpl: number, vendor: "GenuineIntel" | "AuthenticAMD" = "GenuineIntel"): TestCore {
   const t = new TestCore({ vendor }).long(cpl), s = t.core.s;
@@ -91,13 +91,4 @@ Deno.test("SYSENTER in 32-bit mode, with SYSENTER_CS null", () => {
     0x73,
   ]);
   assertEquals([t.run("sysexit", 4), t.fault], [FAULT, "13:0"]); // CPL 3 now
-});
-
-Deno.test("SWAPGS", () => {
-  const t = linux(0), s = t.core.s;
-  t.core.setSegment(GS, 0, 0x1000, 0x7f, 0, 1 << 16);
-  s.set64(S.kernelGsBase, 0xffff_8880_0000_0000n);
-  assertEquals(t.run("swapgs"), NEXT);
-  assertEquals([s.segment(GS).base, s.get64(S.kernelGsBase)], [0xffff_8880_0000_0000n, 0x7f_0000_1000n]);
-  assertEquals([linux(3).run("swapgs")], [FAULT]);
 });

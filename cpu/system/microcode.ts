@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The table of microcode: what emitted code calls by name for instructions that are not plain computation.
- * Arguments are in S.arg (an entry's comment lists them); results go to S.arg too. A function either does all of
+ * Arguments are in S.arg (declared in cpu/emit/microcode_calls.ts); results go to S.arg too. A function either does all of
  * the instruction, or answers FAULT with nothing changed. Those that move RIP set S.rip and answer DISPATCH.
  * @module
  */
@@ -15,25 +15,24 @@ import {
   movFromDr,
   movToCr,
   movToDr,
-  umipAllows,
   xgetbv,
   xsetbv,
 } from "./control_registers.ts";
 import type { CpuCore, Microcode } from "../core/core.ts";
+import type { MicrocodeName } from "../emit/microcode_calls.ts";
 import { cpuid } from "./cpuid.ts";
 import { type EventKind, PRIVILEGED_SOFTWARE, SOFTWARE, softwareInterrupt } from "../segments/exceptions.ts";
 import { farCall, farJump, farReturn } from "../segments/far_transfer.ts";
-import { swapgs, syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
+import { syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
 import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "../segments/interrupt_return.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
 import { pcmpstr } from "./pcmpstr.ts";
 import { portIn, portOut, portString } from "./port_io.ts";
-import { arpl, lar, lldt, loadSegment, lsl, ltr, verify } from "../segments/segmentation.ts";
+import { lar, lldt, loadSegment, lsl, ltr, verify } from "../segments/segmentation.ts";
 import {
   CR0_EM,
-  CR0_MP,
   CR0_TS,
   CR4_FSGSBASE,
   CR4_OSFXSR,
@@ -43,15 +42,10 @@ import {
   EXC_NM,
   EXC_OF,
   EXC_UD,
-  FLAG_AC,
   FLAG_IF,
   FLAG_OF,
-  FLAG_RF,
-  FLAG_VM,
-  LDTR,
   S,
   segmentLayout,
-  TR,
 } from "../state/state.ts";
 import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SLICE_END, type Status } from "../state/status.ts";
@@ -74,14 +68,6 @@ function setInterruptFlag(core: CpuCore, on: boolean): Status {
   const s = core.s, flags = s.get32(S.eflags);
   s.set32(S.eflags, on ? flags | FLAG_IF : flags & ~FLAG_IF);
   if (on) core.checkInterrupts();
-  return NEXT;
-}
-
-function setAc(core: CpuCore, on: boolean): Status {
-  if (!core.protectedMode || core.cpl !== 0) return core.raise(EXC_UD);
-  const s = core.s, flags = s.get32(S.eflags);
-  s.set32(S.eflags, on ? flags | FLAG_AC : flags & ~FLAG_AC);
-  core.updateMode();
   return NEXT;
 }
 
@@ -126,107 +112,48 @@ function hypercall(core: CpuCore, rec: number): Status {
   return core.afterCall(rec);
 }
 
-function storeTable(core: CpuCore, base: number, limit: number): Status {
-  if (!umipAllows(core)) return FAULT;
-  const s = core.s;
-  s.setResult(BigInt(s.get32(limit)), 0);
-  s.setResult(s.get64(base), 1);
-  return NEXT;
-}
-
-function storeSelector(core: CpuCore, index: number): Status {
-  if (!core.protectedMode) return core.raise(EXC_UD);
-  if (!umipAllows(core)) return FAULT;
-  core.s.setResult(BigInt(core.selector(index)));
-  return NEXT;
-}
-
-function checkFpu(core: CpuCore): Status {
-  return (core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0 ? core.raise(EXC_NM) : NEXT;
-}
-
 function checkSse(core: CpuCore): Status {
   const cr0 = core.s.get32(S.cr0);
   if ((cr0 & CR0_EM) !== 0 || (core.s.get32(S.cr4) & CR4_OSFXSR) === 0) return core.raise(EXC_UD);
   return (cr0 & CR0_TS) !== 0 ? core.raise(EXC_NM) : NEXT;
 }
 
-const UD: Microcode = (core) => core.raise(EXC_UD);
-
-/** Name to function. */
-export const microcode: Readonly<Record<string, Microcode>> = {
-  // Software interrupts
+/** A function for each microcode; arguments are in S.arg in their declared order. */
+export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
+  // Software interrupts and far transfers
   int3: (core, rec) => trap(core, rec, EXC_BP, SOFTWARE),
   int1: (core, rec) => trap(core, rec, EXC_DB, PRIVILEGED_SOFTWARE),
-  /** vector */
   int_n: (core, rec) => trap(core, rec, core.s.arg32(0) & 0xff, SOFTWARE),
   into: (core, rec) => (core.rflags & FLAG_OF) !== 0 ? trap(core, rec, EXC_OF, SOFTWARE) : NEXT,
-  /** opBytes */
   iret: (core, rec) => interruptReturn(core, rec, core.s.arg32(0)),
-
-  // Far transfers
-  /** opBytes, selector, offset64 */
   far_jmp: (core, rec) => farJump(core, rec, core.s.arg32(0), core.s.arg32(1)),
-  /** opBytes, selector, offset64 */
   far_call: (core, rec) => farCall(core, rec, core.s.arg32(0), core.s.arg32(1)),
-  /** opBytes, bytes of parameters to release */
   far_ret: (core) => farReturn(core, core.s.arg32(0), core.s.arg32(1)),
   syscall,
-  /** opBytes */
   sysret: (core) => sysret(core, core.s.arg32(0)),
   sysenter,
-  /** opBytes */
   sysexit: (core) => sysexit(core, core.s.arg32(0)),
-  swapgs,
 
   // Segments and tables
-  /** segment index, selector. DISPATCH when the mode changed with it */
+  /** DISPATCH when the mode changed with it */
   load_segment: (core, rec) => loadSegment(core, rec, core.s.arg32(0), core.s.arg32(1)),
-  /** selector */
   lldt: (core) => lldt(core, core.s.arg32(0)),
-  /** selector */
   ltr: (core) => ltr(core, core.s.arg32(0)),
-  /** limit16, base64 */
   lgdt: (core) => loadTableRegister(core, S.gdtrBase, S.gdtrLimit),
-  /** limit16, base64 */
   lidt: (core) => loadTableRegister(core, S.idtrBase, S.idtrLimit),
-  /** results: limit, base */
-  sgdt: (core) => storeTable(core, S.gdtrBase, S.gdtrLimit),
-  /** results: limit, base */
-  sidt: (core) => storeTable(core, S.idtrBase, S.idtrLimit),
-  sldt: (core) => storeSelector(core, LDTR),
-  str: (core) => storeSelector(core, TR),
-  /** selector; results: rights, ZF */
   lar: (core) => lar(core, core.s.arg32(0)),
-  /** selector; results: limit, ZF */
   lsl: (core) => lsl(core, core.s.arg32(0)),
-  /** selector; result 1: ZF */
   verr: (core) => verify(core, core.s.arg32(0), false),
-  /** selector; result 1: ZF */
   verw: (core) => verify(core, core.s.arg32(0), true),
-  /** destination, source; results: destination, ZF */
-  arpl: (core) => arpl(core, core.s.arg32(0), core.s.arg32(1)),
-  /** segment index (FS, GS), opBytes */
   rd_segbase: readSegmentBase,
-  /** segment index (FS, GS), opBytes, value */
   wr_segbase: writeSegmentBase,
 
   // Control
   clts,
-  /** value */
   lmsw: (core, rec) => lmsw(core, rec, core.s.arg32(0)),
-  smsw: (core) => {
-    if (!umipAllows(core)) return FAULT;
-    core.s.setResult(core.s.get64(S.cr0));
-    return NEXT;
-  },
-  /** n, value64 */
   mov_to_cr: (core, rec) => movToCr(core, rec, core.s.arg32(0)),
-  /** n */
   mov_from_cr: (core) => movFromCr(core, core.s.arg32(0)),
-  /** n, value64 */
   mov_to_dr: (core) => movToDr(core, core.s.arg32(0)),
-  /** n */
   mov_from_dr: (core) => movFromDr(core, core.s.arg32(0)),
   xgetbv,
   xsetbv,
@@ -241,9 +168,7 @@ export const microcode: Readonly<Record<string, Microcode>> = {
     core.setRipBehind(rec);
     return HALT;
   },
-  /** linear64 */
   invlpg,
-  /** type, linear64 of the descriptor */
   invpcid,
   invd: (core) => privileged(core) ? NEXT : FAULT,
   wbinvd: (core) => privileged(core) ? NEXT : FAULT,
@@ -252,53 +177,22 @@ export const microcode: Readonly<Record<string, Microcode>> = {
   // Flags
   cli: (core) => setInterruptFlag(core, false),
   sti: (core) => setInterruptFlag(core, true),
-  clac: (core) => setAc(core, false),
-  stac: (core) => setAc(core, true),
-  /** result: the image to push */
-  pushf: (core) => {
-    core.s.setResult(BigInt(core.rflags & ~(FLAG_VM | FLAG_RF)));
-    return NEXT;
-  },
-  /** opBytes, value */
   popf,
 
   // Ports
-  /** port, size; result */
   in: portIn,
-  /** port, size, value */
   out: portOut,
-  /** size, rep, addressBytes */
   ins: (core, rec) => portString(core, rec, true),
-  /** size, rep, addressBytes, segment index */
   outs: (core, rec) => portString(core, rec, false),
 
   // FPU and SSE state
-  /** linear64, REX.W */
   fxsave: (core) => fxsave(core, core.s.arg32(1) !== 0),
-  /** linear64, REX.W */
   fxrstor: (core) => fxrstor(core, core.s.arg32(1) !== 0),
-  /** linear64, REX.W */
   xsave: (core) => xsave(core, core.s.arg32(1) !== 0),
-  /** linear64, REX.W */
   xsaveopt: (core) => xsave(core, core.s.arg32(1) !== 0),
-  /** linear64, REX.W */
   xrstor: (core) => xrstor(core, core.s.arg32(1) !== 0),
-  /** value */
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
-  check_fpu: checkFpu,
-  ...x87Microcode,
-  /** see cpu/system/pcmpstr.ts; results: index or mask (2), flags image */
-  pcmpstr,
   check_sse: checkSse,
-  /** WAIT: #NM when CR0.MP and CR0.TS */
-  check_wait: (core) => {
-    const both = CR0_MP | CR0_TS;
-    return (core.s.get32(S.cr0) & both) === both ? core.raise(EXC_NM) : NEXT;
-  },
-  check_umip: (core) => umipAllows(core) ? NEXT : FAULT,
-
-  // Not advertised
-  ud: UD,
-  monitor: UD,
-  mwait: UD,
+  ...x87Microcode,
+  pcmpstr,
 };

@@ -112,10 +112,8 @@ function checkMmx(core: CpuCore): Status {
 }
 
 /** Entries for cpu/system/microcode.ts. */
-export const x87Microcode: Readonly<Record<string, Microcode>> = {
-  /** how: see x87Register */
+export const x87Microcode: Readonly<Record<"x87" | "x87_memory" | "check_mmx", Microcode>> = {
   x87: x87Register,
-  /** how, offset64, linear64 */
   x87_memory: x87Memory,
   check_mmx: checkMmx,
 };

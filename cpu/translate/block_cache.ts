@@ -1,22 +1,44 @@
 // SPDX-License-Identifier: MIT
 /**
- * The block cache: finds or decodes the basic block at S.rip, lays its records out in the code arena, links
- * direct branches, and forgets blocks whose code is written.
+ * The block cache: finds or decodes the basic block at S.rip, lays its records out in the code arena, links direct
+ * branches, and forgets blocks whose code is written.
  *
- * A block lies within one physical page and is keyed by its place in the WebAssembly memory and the mode bits
- * that change what code means (all of core.modeBits but MODE_USER). Direct branches within the page are linked
- * record to record; all others go through the jump cache, whose entries hold only while the code TLB says that
- * their page is still mapped where it was. An instruction that crosses a page is a block of its own, found only
- * through the jump cache, and remembers where its second page was.
+ * A block lies within one physical page and is keyed by its place in the WebAssembly memory and the mode bits that
+ * change what code means (all of core.modeBits but MODE_USER). Direct branches within the page are linked record to
+ * record, but not in segmented code, where the same page may be run with other bases and limits of CS; all others go
+ * through the jump cache. An instruction that crosses a page is a block of its own, found only through the jump cache,
+ * and remembers where its second page was.
  *
  * Writing to a page with code turns the records of the blocks it hits into H_STALE records (the first of a block
  * into H_RELINK): whoever reaches one, by link, by the jump cache or by running on in the block, comes back here.
+ *
+ * All that a block owns (room in the arena, table slot, places in the maps) goes when it goes. When arena or table are
+ * full, everything goes: no guest can make any of it grow.
  * @module
  */
 import { assert } from "../base/assert.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
+import {
+  type DecodeMode,
+  Decoder,
+  type Instruction,
+  MAX_LENGTH,
+  UNDEFINED_OPCODE,
+} from "../decode/decoder.ts";
+import type { Facts } from "../emit/facts.ts";
+import {
+  H_FORWARD,
+  H_GOTO,
+  H_GOTO_SEGMENTED,
+  H_LINK,
+  H_RELINK,
+  H_SHADOW,
+  H_STALE,
+  record,
+  RECORD_BYTES,
+} from "../state/record.ts";
 import {
   MODE_CODE,
   MODE_FPU_TRAP,
@@ -25,39 +47,11 @@ import {
   MODE_TF,
   MODE_USER,
 } from "../state/registers.ts";
-import {
-  type DecodeMode,
-  Decoder,
-  type Instruction,
-  MAX_LENGTH,
-  UNDEFINED_OPCODE,
-} from "../decode/decoder.ts";
-import type { Facts } from "../emit/wasm_emit.ts";
-import {
-  H_COVERED,
-  H_FORWARD,
-  H_GOTO,
-  H_LINK,
-  H_RELINK,
-  H_SHADOW,
-  H_STALE,
-  type Modules,
-} from "./handler_table.ts";
-import { record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
-import {
-  ARENA_BASE,
-  ARENA_BYTES,
-  CODE_TLB_BASE,
-  CODE_TLB_BITS,
-  codeTlbEntry,
-  EXC_GP,
-  JUMP_CACHE_BASE,
-  JUMP_CACHE_BITS,
-  JUMP_CACHE_HASH,
-  jumpCacheEntry,
-  S,
-  segmentLayout,
-} from "../state/state.ts";
+import { EXC_GP, S, segmentLayout } from "../state/state.ts";
+import { Arena, type Block } from "./block.ts";
+import { type BlockCode, groupsOf, layOut, recordsOf, shadowed } from "./block_layout.ts";
+import type { Modules } from "./handler_table.ts";
+import { JumpCache } from "./jump_cache.ts";
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
@@ -65,26 +59,12 @@ const MAX_INSTRUCTIONS = 96;
 /** Instructions behind a block whose handlers are made along with its own. */
 const LOOK_AHEAD = 48;
 
-/** A decoded block. */
-export interface Block {
-  readonly key: number;
-  /** Byte offset of its first instruction in the WebAssembly memory, and the length of its code. */
-  readonly host: number;
-  readonly length: number;
-  /** Where the second page was, for a block that crosses into one. */
-  readonly secondHost: number;
-  /** First record, and behind the last one (branch stubs included). */
-  readonly start: number;
-  readonly end: number;
-  readonly mode: DecodeMode;
-  /** Times the profiler saw it in its current window; -1 once it has a function of its own. */
-  samples: number;
-  window: number;
-}
+/** Most bytes in a block of segmented code: its first record has them in a byte. */
+const MAX_SEGMENTED_BYTES = 255;
 
 /** See the module's description. */
 export class BlockCache {
-  /** Blocks decoded and invalidated, arena resets. */
+  /** Blocks decoded and invalidated, times everything was forgotten. */
   decoded = 0;
   invalidated = 0;
   resets = 0;
@@ -92,60 +72,43 @@ export class BlockCache {
   readonly #core: CpuCore;
   readonly #modules: Modules;
   readonly #decoder = new Decoder();
+  readonly #jumps: JumpCache;
+  readonly #arena = new Arena();
   readonly #blocks = new Map<number, Block>();
   /** Blocks with code in each page, by byte offset of the page. */
   readonly #pages = new Map<number, Block[]>();
+  readonly #byStart = new Map<number, Block>();
   readonly #modes = new Map<number, DecodeMode>();
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
-  readonly #byStart = new Map<number, Block>();
-  readonly #crossingEntries: number[] = [];
-  /** Code TLB entries of pages that are not global. */
-  readonly #localPages: number[] = [];
-  #free = ARENA_BASE;
   #generation = 0;
 
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
     this.#modules = modules;
+    this.#jumps = new JumpCache(core.memory);
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
-    core.mmu.onFlush = (keepGlobal) => this.#mappingsChanged(keepGlobal);
-    core.mmu.onInvalidate = (lo) => {
-      this.#forgetCrossing();
-      core.memory.bytes.fill(0xff, codeTlbAt(lo), codeTlbAt(lo) + codeTlbEntry.size);
-    };
-    this.clearJumpCache();
+    core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);
+    core.mmu.onInvalidate = (lo) => this.#jumps.pageChanged(lo);
+    this.#jumps.clear();
   }
 
   /** The WebAssembly memory. */
   get view(): DataView<ArrayBuffer> {
     return this.#core.s.view;
   }
-
-  /** Forgets where every block is. */
-  clearJumpCache(): void {
-    const bytes = jumpCacheEntry.size << JUMP_CACHE_BITS;
-    // A tag of all ones is no RIP ^ modeKey: it is canonical in no mode.
-    this.#core.memory.bytes.fill(0xff, JUMP_CACHE_BASE, JUMP_CACHE_BASE + bytes);
-    this.#crossingEntries.length = 0;
-    this.#mappingsChanged(false);
-  }
-  /** Linear addresses may mean other pages now; global pages do not with `keepGlobal` (a CR3 load). */
-  #mappingsChanged(keepGlobal: boolean): void {
-    const { bytes } = this.#core.memory;
-    if (keepGlobal) {
-      for (const entry of this.#localPages) bytes.fill(0xff, entry, entry + codeTlbEntry.size);
-    } else {
-      bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS));
-    }
-    this.#localPages.length = 0;
-    this.#forgetCrossing();
-  }
-  /** The code TLB vouches for a block's first page only: blocks that cross into another leave the jump cache. */
-  #forgetCrossing(): void {
-    for (const entry of this.#crossingEntries) {
-      this.#core.memory.bytes.fill(0xff, entry, entry + jumpCacheEntry.size);
-    }
-    this.#crossingEntries.length = 0;
+  /** How much there is of what a guest can fill. */
+  get occupancy(): Readonly<
+    Record<"blocks" | "pages" | "listed" | "arenaBytes" | "crossing" | "local", number>
+  > {
+    let listed = 0;
+    for (const list of this.#pages.values()) listed += list.length;
+    return {
+      blocks: this.#byStart.size,
+      pages: this.#pages.size,
+      listed,
+      arenaBytes: this.#arena.used,
+      ...this.#jumps.watched,
+    };
   }
 
   /** The first record of the block at S.rip, and S.codeBias for it; 0: a fault was recorded. */
@@ -153,23 +116,40 @@ export class BlockCache {
     const core = this.#core;
     const s = core.s;
     const modeBits = core.modeBits;
+    if (this.#modules.starved) this.reset();
     // CS.base is 0 in 64-bit code; elsewhere linear = base + RIP, 32 bits.
     let lo = core.ripLo, hi = core.ripHi;
+    /** Bytes up to the limit of CS. */
+    let room = Infinity;
     if (core.codeBits !== 64) {
       lo = (lo + s.get32(S.cs)) >>> 0;
       hi = 0;
-      if (core.ripLo > s.get32(S.cs + segmentLayout.at.limit)) return this.#fail(EXC_GP);
+      room = s.get32(S.cs + segmentLayout.at.limit) - core.ripLo + 1;
+      if (room <= 0) return this.#fail(EXC_GP);
     }
     const host = core.mmu.translateCode(lo, hi);
     if (host === -1) return 0;
     if (host < 0) return this.#outsideMemory(lo, hi);
     const key = host + (modeBits & ~MODE_USER) * 2 ** 32;
     let block = this.#blocks.get(key);
-    if (block === undefined || (block.secondHost !== 0 && this.#secondPage(lo, hi) !== block.secondHost)) {
-      block = this.#decode(host, key, lo, hi, this.#mode(modeBits));
+    if (
+      block === undefined || block.length > room ||
+      (block.secondHost !== 0 && this.#secondPage(lo, hi) !== block.secondHost)
+    ) {
+      block = this.#decode(host, key, lo, hi, room);
       if (block === undefined) return 0;
     }
-    this.#remember(block, host, lo, hi);
+    const poff = host & PAGE_MASK;
+    s.set32(S.codeBias, core.ripLo - poff);
+    s.set32(S.codeBias + 4, core.ripHi - (core.ripLo < poff ? 1 : 0));
+    this.#jumps.remember({
+      linearLo: lo,
+      linearHi: hi,
+      start: block.start,
+      host,
+      crosses: block.secondHost !== 0,
+      isGlobal: core.mmu.isGlobal(lo),
+    });
     return block.start;
   }
 
@@ -185,32 +165,6 @@ export class BlockCache {
       `guest runs code outside memory at 0x${at.toString(16)}`,
     );
     return this.#fail(EXC_GP);
-  }
-
-  /** Puts the block into the jump cache under the current RIP, and sets codeBias. */
-  #remember(block: Block, host: number, linearLo: number, linearHi: number): void {
-    const core = this.#core;
-    const { view } = core.s;
-    const u32 = core.s.u32;
-    const lo = core.ripLo, hi = core.ripHi;
-    const poff = view.getUint16(block.start + record.at.poff, true);
-    u32[S.codeBias >> 2] = lo - poff;
-    u32[(S.codeBias >> 2) + 1] = hi - (lo < poff ? 1 : 0);
-    // The cache is keyed by RIP and checked by linear address: only where the two are the same.
-    if (lo !== linearLo || hi !== linearHi) return;
-    const keyLo = u32[S.modeKey >> 2] as number, keyHi = u32[(S.modeKey >> 2) + 1] as number;
-    const index = Math.imul(lo, JUMP_CACHE_HASH) >>> (32 - JUMP_CACHE_BITS);
-    const entry = JUMP_CACHE_BASE + index * jumpCacheEntry.size;
-    view.setUint32(entry, lo ^ keyLo, true);
-    view.setUint32(entry + 4, hi ^ keyHi, true);
-    view.setUint32(entry + jumpCacheEntry.at.record, block.start, true);
-    view.setUint32(entry + jumpCacheEntry.at.host, host, true);
-    if (block.secondHost !== 0) this.#crossingEntries.push(entry);
-    const code = codeTlbAt(lo);
-    if (!core.mmu.isGlobal(lo)) this.#localPages.push(code);
-    view.setUint32(code, (lo & ~PAGE_MASK) ^ keyLo, true);
-    view.setUint32(code + 4, hi ^ keyHi, true);
-    view.setUint32(code + codeTlbEntry.at.addend, host - lo, true);
   }
 
   #mode(modeBits: number): DecodeMode {
@@ -238,13 +192,17 @@ export class BlockCache {
     return this.#core.mmu.translateCode(next >>> 0, hi);
   }
 
-  #decode(host: number, key: number, lo: number, hi: number, mode: DecodeMode): Block | undefined {
-    const { memory } = this.#core;
+  /** Decodes the block at `host`, of at most `room` bytes. Undefined: a fault was recorded. */
+  #decode(host: number, key: number, lo: number, hi: number, room: number): Block | undefined {
+    const { memory, modeBits } = this.#core;
+    const mode = this.#mode(modeBits);
     const insns: Instruction[] = [];
     const facts: Facts[] = [];
-    const pageStart = host - (host & PAGE_MASK);
-    const limit = pageStart + PAGE_SIZE;
-    const most = (this.#core.modeBits & MODE_TF) !== 0 ? 1 : MAX_INSTRUCTIONS;
+    const page = host - (host & PAGE_MASK);
+    const limit = page + PAGE_SIZE;
+    const segmented = mode.codeBits !== 64 && !mode.flat;
+    const most = (modeBits & MODE_TF) !== 0 ? 1 : MAX_INSTRUCTIONS;
+    const end = host + (segmented ? Math.min(room, MAX_SEGMENTED_BYTES) : room);
     let at = host;
     let secondHost = 0;
     let remaining = most;
@@ -252,10 +210,7 @@ export class BlockCache {
       let insn = this.#decoder.decode(memory.bytes, at, limit, at & PAGE_MASK, mode);
       if (insn === undefined) {
         if (insns.length > 0) break;
-        if (limit - at >= MAX_LENGTH) {
-          this.#core.raise(EXC_GP, 0); // longer than 15 bytes
-          return undefined;
-        }
+        if (limit - at >= MAX_LENGTH) return this.#tooLong();
         secondHost = this.#secondPage(lo, hi);
         if (secondHost === -1) return undefined;
         if (secondHost < 0) {
@@ -266,10 +221,11 @@ export class BlockCache {
         this.#crossing.set(memory.bytes.subarray(at, limit));
         this.#crossing.set(memory.bytes.subarray(secondHost, secondHost + MAX_LENGTH), first);
         insn = this.#decoder.decode(this.#crossing, 0, 2 * MAX_LENGTH, at & PAGE_MASK, mode);
-        if (insn === undefined) {
-          this.#core.raise(EXC_GP, 0);
-          return undefined;
-        }
+        if (insn === undefined) return this.#tooLong();
+      }
+      if (at + insn.length > end) {
+        if (insns.length > 0) break;
+        return this.#tooLong(); // for the segment
       }
       const fact = this.#modules.factsOf(insn);
       insns.push(insn);
@@ -282,11 +238,41 @@ export class BlockCache {
         remaining = shadowed(insns) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
-    const block = this.#layOut(insns, facts, host, key, secondHost, mode);
+    const code = { insns, facts, page, links: !segmented && secondHost === 0 };
+    const block = this.#add(code, host, key, secondHost, mode);
     this.decoded++;
+    return block;
+  }
+
+  /** An instruction of more than 15 bytes, or one that ends beyond the limit of CS. */
+  #tooLong(): undefined {
+    this.#core.raise(EXC_GP, 0);
+  }
+
+  #add(code: BlockCode, host: number, key: number, secondHost: number, mode: DecodeMode): Block {
+    const { insns, page } = code;
+    const replaced = this.#blocks.get(key);
+    if (replaced !== undefined) {
+      this.#unlist(replaced);
+      this.#forget(replaced);
+    }
+    const records = recordsOf(code);
+    let range = this.#arena.take(key, records);
+    if (range === undefined || this.#modules.slots.free < insns.length) {
+      this.reset();
+      range = this.#arena.take(key, records);
+      assert(range !== undefined, "an empty arena has room for a block");
+    }
+    const groups = groupsOf(insns, code.facts);
+    const slots = this.#modules.handlersOf(groups, () => this.#ahead(insns, page, mode));
+    const end = layOut(this.#core.s.view, range.start, code, groups, slots);
+    const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
+    const length = last.poff + last.length - first.poff;
+    const { start } = range;
+    const block = { key, host, length, secondHost, start, end, range, mode, slot: 0, samples: 0, window: 0 };
     this.#blocks.set(key, block);
-    this.#byStart.set(block.start, block);
-    this.#watch(block, pageStart);
+    this.#byStart.set(start, block);
+    this.#watch(block, page);
     if (secondHost !== 0) this.#watch(block, secondHost);
     return block;
   }
@@ -300,111 +286,34 @@ export class BlockCache {
       this.#core.mmu.onCodePageWatched(page);
     }
   }
-
-  #layOut(
-    insns: readonly Instruction[],
-    facts: readonly Facts[],
-    host: number,
-    key: number,
-    secondHost: number,
-    mode: DecodeMode,
-  ): Block {
-    const records = insns.length + 4;
-    if (this.#free + records * RECORD_BYTES > ARENA_BASE + ARENA_BYTES) this.reset();
-    const start = this.#free;
-    const { view } = this.#core.s;
-    let at = start;
-    const first = insns[0] as Instruction;
-    insns.forEach((insn, i) => {
-      this.#put(at, 0, insn.poff, insn.length, i + 1);
-      view.setUint16(at + record.at.reg, insn.reg, true);
-      view.setUint16(at + record.at.rm, insn.rm, true);
-      view.setUint16(at + record.at.base, insn.base, true);
-      view.setUint16(at + record.at.index, insn.index, true);
-      view.setInt32(at + record.at.disp, insn.disp, true);
-      view.setUint8(at + record.at.scale, insn.scale);
-      view.setUint16(at + record.at.segment, insn.segment, true);
-      view.setInt32(at + record.at.imm, insn.immLow, true);
-      view.setInt32(at + record.at.imm + 4, insn.immHigh, true);
-      at += RECORD_BYTES;
-    });
-    this.#chooseHandlers(insns, facts, start, host, mode);
-    const last = insns[insns.length - 1] as Instruction;
-    const lastRecord = at - RECORD_BYTES;
-    const end = last.poff + last.length;
-    const crossing = secondHost !== 0;
-    if (!(facts[facts.length - 1] as Facts).ends) {
-      // Right behind STI or MOV SS no interrupt is taken, so the block's end must not look for one.
-      this.#put(at, shadowed(insns) ? H_SHADOW : H_GOTO, 0, 0, insns.length);
-      view.setBigInt64(at + record.at.imm, BigInt(end), true);
-      at += RECORD_BYTES;
-    } else if (isDirectBranch(last)) {
-      at = this.#stub(at, lastRecord + RECORD_TAKEN, BigInt(end) + immediate(last), crossing);
-      at = this.#stub(at, lastRecord + RECORD_FALL, BigInt(end), crossing);
+  #listPage(page: number, list: Block[]): void {
+    if (list.length > 0) this.#pages.set(page, list);
+    else {
+      this.#pages.delete(page);
+      this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
     }
-    this.#free = at;
-    const length = last.poff + last.length - first.poff;
-    return { key, host, length, secondHost, start, end: at, mode, samples: 0, window: 0 };
   }
-
-  #put(at: number, handler: number, poff: number, length: number, count: number): void {
-    const { view } = this.#core.s;
-    view.setUint32(at + record.at.handler, handler, true);
-    view.setUint16(at + record.at.poff, poff, true);
-    view.setUint8(at + record.at.length, length);
-    view.setUint8(at + record.at.count, count);
-  }
-
-  /**
-   * One handler per instruction, but a producer of flags and the conditional branch behind it share one. Handlers
-   * compute all flags: who computes only the live ones is the function of a hot block (cpu/translate/compile.ts).
-   */
-  #chooseHandlers(
-    insns: readonly Instruction[],
-    facts: readonly Facts[],
-    at: number,
-    host: number,
-    mode: DecodeMode,
-  ): void {
-    const { view } = this.#core.s;
-    const groups = groupsOf(insns, facts);
-    const slots = this.#modules.handlers(groups, () => this.#ahead(insns, host, mode));
-    let i = 0;
-    groups.forEach((group, n) => {
-      view.setUint32(at + i * RECORD_BYTES + record.at.handler, slots[n] as number, true);
-      for (let k = 1; k < group.length; k++) {
-        view.setUint32(at + (i + k) * RECORD_BYTES + record.at.handler, H_COVERED, true);
-      }
-      i += group.length;
-    });
+  /** Takes the block out of the lists of its pages, that of `but` excepted. */
+  #unlist(block: Block, but = -1): void {
+    for (const page of [block.host - (block.host & PAGE_MASK), block.secondHost]) {
+      const list = page === but || page === 0 ? undefined : this.#pages.get(page);
+      if (list !== undefined) this.#listPage(page, list.filter((b) => b !== block));
+    }
   }
 
   /** What stands behind a block, as far as it decodes within the page. */
-  #ahead(insns: readonly Instruction[], host: number, mode: DecodeMode): readonly (readonly Instruction[])[] {
+  #ahead(insns: readonly Instruction[], page: number, mode: DecodeMode): readonly (readonly Instruction[])[] {
     const { bytes } = this.#core.memory;
     const last = insns[insns.length - 1] as Instruction;
-    const limit = host - (host & PAGE_MASK) + PAGE_SIZE;
+    const limit = page + PAGE_SIZE;
     const found: Instruction[] = [];
-    for (
-      let at = host - (host & PAGE_MASK) + last.poff + last.length;
-      at < limit && found.length < LOOK_AHEAD;
-    ) {
+    for (let at = page + last.poff + last.length; at < limit && found.length < LOOK_AHEAD;) {
       const insn = this.#decoder.decode(bytes, at, limit, at & PAGE_MASK, mode);
       if (insn === undefined || insn.row === UNDEFINED_OPCODE) break;
       found.push(insn);
       at += insn.length;
     }
     return groupsOf(found, found.map((insn) => this.#modules.factsOf(insn)));
-  }
-
-  /** Writes a branch stub for page offset `target` and points the link field at it. */
-  #stub(at: number, linkField: number, target: bigint, crossing: boolean): number {
-    const { view } = this.#core.s;
-    const local = !crossing && target >= 0n && target < BigInt(PAGE_SIZE);
-    this.#put(at, local ? H_LINK : H_GOTO, local ? Number(target) : 0, 0, 0);
-    view.setBigInt64(at + record.at.imm, local ? BigInt(linkField) : target, true);
-    view.setUint32(linkField, at, true);
-    return at + RECORD_BYTES;
   }
 
   /** A link stub was reached: finds its target and patches the branch. 0: S.rip is set, find it the long way. */
@@ -415,11 +324,15 @@ export class BlockCache {
     const generation = this.#generation;
     const field = view.getUint32(stub + record.at.imm, true);
     const handler = view.getUint32(stub + record.at.handler, true);
+    const page = view.getUint32(stub + record.at.disp, true);
     const target = this.lookup();
     if (target === 0) return 0;
     const block = this.#byStart.get(target);
     assert(block !== undefined, "a block starts at the record found");
-    if (generation !== this.#generation) return target;
+    // Linked is what stands in the same page for whoever comes this way: mappings and segments may change.
+    const links = block.mode.codeBits === 64 || block.mode.flat;
+    if (generation !== this.#generation || target === stub || !links) return target;
+    if (block.host - (block.host & PAGE_MASK) !== page) return target;
     if (handler === H_RELINK && block.secondHost === 0) {
       view.setUint32(stub + record.at.handler, H_FORWARD, true);
       view.setUint32(stub + record.at.imm, target, true);
@@ -435,16 +348,18 @@ export class BlockCache {
     return target;
   }
 
-  /** Every block. */
-  allBlocks(): Iterable<Block> {
-    return this.#byStart.values();
-  }
   /** The block whose first record is `start`. */
   blockAt(start: number): Block | undefined {
     return this.#byStart.get(start);
   }
 
-  /** Decodes the instructions of a block again, for the JIT and for dumps. */
+  /** Gives the block the function in `slot`, which it owns from now on. */
+  install(block: Block, slot: number): void {
+    block.slot = slot;
+    this.view.setUint32(block.start + record.at.handler, slot, true);
+  }
+
+  /** Decodes the instructions of a block again, for the compiler and for dumps. */
   instructionsOf(block: Block): Instruction[] {
     const insns: Instruction[] = [];
     const limit = block.host + block.length;
@@ -461,75 +376,58 @@ export class BlockCache {
   #written(page: number, from: number, to: number): void {
     const list = this.#pages.get(page);
     if (list === undefined) return;
+    const hits: Block[] = [];
     const kept = list.filter((block) => {
       const start = block.host - page;
       const hit = block.secondHost === page || (start < to && start + block.length > from);
-      if (hit) this.#forget(block);
+      if (hit) hits.push(block);
       return !hit;
     });
-    if (kept.length > 0) this.#pages.set(page, kept);
-    else {
-      this.#pages.delete(page);
-      this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
+    if (hits.length === 0) return;
+    this.#listPage(page, kept);
+    for (const block of hits) {
+      this.#unlist(block, page);
+      this.#forget(block);
     }
   }
 
+  /** The block is gone, but for the lists of its pages; whoever reaches one of its records comes back. */
   #forget(block: Block): void {
     this.invalidated++;
-    if (this.#blocks.get(block.key) === block) this.#blocks.delete(block.key);
+    this.#blocks.delete(block.key);
     this.#byStart.delete(block.start);
+    this.#arena.leave(block.key, block.range);
+    this.#giveSlot(block);
     const { view } = this.#core.s;
     for (let at = block.start; at < block.end; at += RECORD_BYTES) {
       const handler = view.getUint32(at + record.at.handler, true);
       // GOTO is about no code of its own; a stale LINK would patch a record that is dead.
-      if (handler !== H_GOTO && handler !== H_SHADOW) view.setUint32(at + record.at.handler, H_STALE, true);
+      if (handler === H_GOTO || handler === H_GOTO_SEGMENTED || handler === H_SHADOW) continue;
+      view.setUint32(at + record.at.handler, H_STALE, true);
     }
-    view.setUint32(block.start + record.at.handler, block.secondHost === 0 ? H_RELINK : H_STALE, true);
+    if (block.secondHost !== 0) return;
+    view.setUint32(block.start + record.at.handler, H_RELINK, true);
+    view.setUint32(block.start + record.at.disp, block.host - (block.host & PAGE_MASK), true);
+  }
+  #giveSlot(block: Block): void {
+    if (block.slot !== 0) this.#modules.slots.give(block.slot);
+    block.slot = 0;
   }
 
-  /** Forgets everything; the arena starts afresh. Called when it is full. */
+  /** Forgets everything; the arena starts afresh, and the handlers too when the table is nearly full. */
   reset(): void {
     this.resets++;
     this.#generation++;
     for (const page of this.#pages.keys()) this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
+    for (const block of this.#byStart.values()) this.#giveSlot(block);
     this.#blocks.clear();
     this.#byStart.clear();
     this.#pages.clear();
-    this.#free = ARENA_BASE;
-    this.clearJumpCache();
+    this.#arena.reset();
+    this.#jumps.clear();
+    const { slots } = this.#modules;
+    if (this.#modules.starved || slots.free < Math.max(MAX_INSTRUCTIONS, slots.size / 4)) {
+      this.#modules.dropHandlers();
+    }
   }
-}
-
-/** Does the last of these instructions keep interrupts off the next one? The second of a kind in a row does not. */
-function shadowed(insns: readonly Instruction[]): boolean {
-  const before = insns[insns.length - 2]?.row.options.shadow,
-    now = insns[insns.length - 1]?.row.options.shadow;
-  return now !== undefined && now !== before;
-}
-
-/** A producer of flags and the conditional branch behind it make a group, every other instruction one of its own. */
-function groupsOf(insns: readonly Instruction[], facts: readonly Facts[]): Instruction[][] {
-  const groups: Instruction[][] = [];
-  for (let i = 0; i < insns.length;) {
-    const fact = facts[i] as Facts, next = facts[i + 1];
-    const fused = next !== undefined && fact.flagsWritten !== 0 && !fact.stores && !fact.ends &&
-      next.flagsRead !== 0 && isDirectBranch(insns[i + 1] as Instruction);
-    groups.push(insns.slice(i, fused ? i + 2 : i + 1));
-    i += fused ? 2 : 1;
-  }
-  return groups;
-}
-
-function codeTlbAt(linearLo: number): number {
-  return CODE_TLB_BASE + ((linearLo >>> 12) & ((1 << CODE_TLB_BITS) - 1)) * codeTlbEntry.size;
-}
-
-function immediate(insn: Instruction): bigint {
-  return (BigInt(insn.immHigh) << 32n) | BigInt(insn.immLow >>> 0);
-}
-
-/** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/general/control.ts. */
-function isDirectBranch(insn: Instruction): boolean {
-  const kind = insn.row.immediates[0];
-  return (kind === "cb" || kind === "cz") && !(insn.form.osize === 16 && insn.form.codeBits === 32);
 }

@@ -20,10 +20,10 @@ export interface Op {
   readonly lane: boolean;
 }
 
-const T: Record<string, ValueType> = { i: "i32", l: "i64", f: "f32", d: "f64", v: "v128" };
+const T = { i: "i32", l: "i64", f: "f32", d: "f64", v: "v128" } as const;
 
 /** "first opcode; signature; names in opcode order, _ for a hole". */
-const SCALAR: readonly (readonly [number, string, string])[] = [
+const SCALAR = [
   [0x45, "i:i", "i32.eqz"],
   [
     0x46,
@@ -68,16 +68,16 @@ const SCALAR: readonly (readonly [number, string, string])[] = [
   [0xbf, "l:d", "f64.reinterpret_i64"],
   [0xc0, "i:i", "i32.extend8_s i32.extend16_s"],
   [0xc2, "l:l", "i64.extend8_s i64.extend16_s i64.extend32_s"],
-];
-const SATURATING: readonly (readonly [number, string, string])[] = [
+] as const;
+const SATURATING = [
   [0, "f:i", "i32.trunc_sat_f32_s i32.trunc_sat_f32_u"],
   [2, "d:i", "i32.trunc_sat_f64_s i32.trunc_sat_f64_u"],
   [4, "f:l", "i64.trunc_sat_f32_s i64.trunc_sat_f32_u"],
   [6, "d:l", "i64.trunc_sat_f64_s i64.trunc_sat_f64_u"],
-];
+] as const;
 const INTEGER_COMPARE = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u";
 const FLOAT_COMPARE = "eq ne lt gt le ge";
-const VECTOR: readonly (readonly [number, string, string, string?])[] = [
+const VECTOR = [
   [14, "vv:v", "swizzle", "i8x16"],
   [15, "i:v", "i8x16.splat i16x8.splat i32x4.splat"],
   [18, "l:v", "i64x2.splat"],
@@ -147,7 +147,41 @@ const VECTOR: readonly (readonly [number, string, string, string?])[] = [
   [250, "v:v", "f32x4.convert_i32x4_s f32x4.convert_i32x4_u"],
   [252, "v:v", "i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero"],
   [254, "v:v", "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u"],
-];
+] as const;
+
+// The tables' names and signatures as types
+
+type Letter = keyof typeof T;
+type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S;
+type Types<S extends string> = S extends `${infer First extends Letter}${infer Rest}`
+  ? [(typeof T)[First], ...Types<Rest>]
+  : [];
+type Entry = (typeof SCALAR)[number] | (typeof SATURATING)[number] | (typeof VECTOR)[number];
+type NamesOf<E> = E extends readonly [number, string, infer N extends string, infer Shape extends string]
+  ? `${Shape}.${Exclude<Words<N>, "_">}`
+  : E extends readonly [number, string, infer N extends string] ? Exclude<Words<N>, "_">
+  : never;
+type SignatureOf<E> = E extends
+  readonly [number, `${infer P}:${infer R extends Letter}${infer Lane}`, ...unknown[]]
+  ? { readonly params: Types<P>; readonly result: (typeof T)[R]; readonly lane: Lane }
+  : never;
+type Signatures = { readonly [E in Entry as NamesOf<E>]: SignatureOf<E> };
+type NamesWith<Lane extends string> = {
+  [N in keyof Signatures]: Signatures[N] extends { readonly lane: Lane } ? N : never;
+}[keyof Signatures];
+
+/** Names of operations without immediates. */
+export type OpName = NamesWith<"">;
+/** Names of operations with a lane index. */
+export type LaneName = NamesWith<"#">;
+/** Types of the operands. */
+export type OpArguments<N extends OpName> = Signatures[N]["params"];
+/** Type of the result. */
+export type OpResult<N extends OpName> = Signatures[N]["result"];
+/** Types of the operands. */
+export type LaneArguments<N extends LaneName> = Signatures[N]["params"];
+/** Type of the result. */
+export type LaneResult<N extends LaneName> = Signatures[N]["result"];
 
 /** Unsigned LEB128. */
 export function leb(value: number): number[] {
@@ -160,8 +194,8 @@ export function leb(value: number): number[] {
   return out;
 }
 
-function build(): Map<string, Op> {
-  const ops = new Map<string, Op>();
+function build(): Map<OpName | LaneName, Op> {
+  const ops = new Map<OpName | LaneName, Op>();
   const add = (prefix: number[], encode: boolean) =>
   (
     [first, signature, names, shape]: readonly [number, string, string, string?],
@@ -169,10 +203,10 @@ function build(): Map<string, Op> {
     const [params = "", rest = ""] = signature.split(":");
     names.split(" ").forEach((name, i) => {
       if (name === "_") return;
-      ops.set(shape === undefined ? name : `${shape}.${name}`, {
+      ops.set((shape === undefined ? name : `${shape}.${name}`) as OpName | LaneName, {
         bytes: [...prefix, ...(encode ? leb(first + i) : [first + i])],
-        params: [...params].map((c) => T[c] as ValueType),
-        result: T[rest[0] as string] as ValueType,
+        params: [...params].map((c) => T[c as Letter]),
+        result: T[rest[0] as Letter],
         lane: rest.endsWith("#"),
       });
     });
@@ -184,4 +218,4 @@ function build(): Map<string, Op> {
 }
 
 /** Every instruction of the tables above, by its name in the specification's text format. */
-export const OPS: ReadonlyMap<string, Op> = build();
+export const OPS: ReadonlyMap<OpName | LaneName, Op> = build();

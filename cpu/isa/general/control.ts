@@ -66,24 +66,33 @@ row("LOOP rel8", "e2 cb", "f", loop(undefined));
 
 const ends = { ends: true };
 const far = (name: "far_jmp" | "far_call") => (e: Emit, w: Width) =>
-  e.microcode(name, [e.i32(w / 8), e.imm2(), e.zeroExtend(w, 64, e.imm(w))], ends);
+  e.microcode(
+    name,
+    { opBytes: e.i32(w / 8), selector: e.imm2(), offset: e.zeroExtend(w, 64, e.imm(w)) },
+    ends,
+  );
 const farMemory = (name: "far_jmp" | "far_call") => (e: Emit, w: Width) => {
   const address = e.address();
   const offset = e.load(w, address), selector = e.load(16, e.offsetBy(address, w / 8));
-  e.microcode(name, [e.i32(w / 8), selector, e.zeroExtend(w, 64, offset)], ends);
+  e.microcode(name, { opBytes: e.i32(w / 8), selector, offset: e.zeroExtend(w, 64, offset) }, ends);
 };
 row("CALL ptr16:32", "no64 9a far", "v", far("far_call"));
 row("JMP ptr16:32", "no64 ea far", "v", far("far_jmp"));
 row("CALL m16:32", "ff /3 :mem", "v", farMemory("far_call"));
 row("JMP m16:32", "ff /5 :mem", "v", farMemory("far_jmp"));
-row("RETF", "cb", "v", (e, w) => e.microcode("far_ret", [e.i32(w / 8), e.i32(0)], ends));
-row("RETF imm16", "ca iw", "v", (e, w) => e.microcode("far_ret", [e.i32(w / 8), e.imm(16)], ends));
-row("IRET", "cf", "v", (e, w) => e.microcode("iret", [e.i32(w / 8)], ends));
+row("RETF", "cb", "v", (e, w) => e.microcode("far_ret", { opBytes: e.i32(w / 8), release: e.i32(0) }, ends));
+row(
+  "RETF imm16",
+  "ca iw",
+  "v",
+  (e, w) => e.microcode("far_ret", { opBytes: e.i32(w / 8), release: e.imm(16) }, ends),
+);
+row("IRET", "cf", "v", (e, w) => e.microcode("iret", { opBytes: e.i32(w / 8) }, ends));
 /** LDS and its like: pointer to segment and register. */
 const loadFar = (index: number) => (e: Emit, w: Width) => {
   const address = e.address();
   const offset = e.load(w, address), selector = e.load(16, e.offsetBy(address, w / 8));
-  e.microcode("load_segment", [e.i32(index), selector], { commit: () => e.setReg(w, offset) });
+  e.microcode("load_segment", { index: e.i32(index), selector }, { commit: () => e.setReg(w, offset) });
 };
 row("LES r, m", "no64 c4 /r :mem", "v", loadFar(0));
 row("LDS r, m", "no64 c5 /r :mem", "v", loadFar(3));
@@ -93,10 +102,10 @@ row("LGS r, m", "0fb5 /r :mem", "v", loadFar(5));
 
 // Interrupts and traps
 
-row("INT3", "cc", "v", (e) => e.microcode("int3", [], ends));
-row("INT imm8", "cd ub", "v", (e) => e.microcode("int_n", [e.imm(32)], ends));
-row("INTO", "no64 ce", "v", (e) => e.microcode("into", [], ends));
-row("INT1", "f1", "v", (e) => e.microcode("int1", [], ends));
+row("INT3", "cc", "v", (e) => e.microcode("int3", {}, ends));
+row("INT imm8", "cd ub", "v", (e) => e.microcode("int_n", { vector: e.imm(32) }, ends));
+row("INTO", "no64 ce", "v", (e) => e.microcode("into", {}, ends));
+row("INT1", "f1", "v", (e) => e.microcode("int1", {}, ends));
 row("BOUND r, m", "no64 62 /r :mem", "v", (e, w) => {
   const address = e.address(), index = e.reg(w);
   const lower = e.load(w, address), upper = e.load(w, e.offsetBy(address, w / 8));
@@ -104,7 +113,7 @@ row("BOUND r, m", "no64 62 /r :mem", "v", (e, w) => {
 });
 row("UD1", "0fb9 /r", "v", (e) => e.fault(EXC_UD));
 row("UD2", "0f0b", "v", (e) => e.fault(EXC_UD));
-row("HLT", "f4", "v", (e) => e.microcode("hlt", [], ends));
+row("HLT", "f4", "v", (e) => e.microcode("hlt", {}, ends));
 
 // Nothing
 

@@ -35,7 +35,7 @@ for (let index = 0; index < 6; index++) {
     `MOV Sreg ${index}, r/m`,
     `8e /${index}`,
     "v",
-    (e) => e.microcode("load_segment", [e.i32(index), e.rm(16)]),
+    (e) => e.microcode("load_segment", { index: e.i32(index), selector: e.rm(16) }),
     index === SS ? { reg: "none", shadow: "interrupts and traps" } : { reg: "none" },
   );
 }

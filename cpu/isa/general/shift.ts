@@ -53,7 +53,7 @@ const sar: Shift = (e, w, a, count) => ({
 function rotated(e: Emit, w: Width, a: Value, count: Value, left: boolean): Value {
   if (w >= 32) {
     const n = w === 64 ? e.zeroExtend(32, 64, count) : count;
-    return e.op(`i${w}.${left ? "rotl" : "rotr"}`, a, n);
+    return e.op(`${w === 64 ? "i64" : "i32"}.${left ? "rotl" : "rotr"}`, a, n);
   }
   const n = e.and(32, count, e.i32(w - 1));
   const other = e.op("i32.sub", e.i32(w), n);

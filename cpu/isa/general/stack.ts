@@ -52,7 +52,8 @@ const pushSegment = (index: number) => (e: Emit, w: Width) => {
 };
 const popSegment = (index: number) => (e: Emit, w: Width) => {
   const top = e.peek(w);
-  e.microcode("load_segment", [e.i32(index), e.truncate(w, 16, top.value)], { commit: () => top.drop() });
+  const selector = e.truncate(w, 16, top.value);
+  e.microcode("load_segment", { index: e.i32(index), selector }, { commit: () => top.drop() });
 };
 row("PUSH ES", "no64 06", "q", pushSegment(ES));
 row("PUSH CS", "no64 0e", "q", pushSegment(CS));
@@ -109,7 +110,7 @@ row("POPF", "9d", "q", (e, w) => {
     e.setState32(S.eflags, e.or(32, kept, e.and(32, value, changes)));
     e.setFlagsImage(e.and(32, value, e.i32(ARITHMETIC_FLAGS)));
   }, () => {
-    e.microcode("popf", [e.i32(w / 8), value], { commit: () => top.drop() });
+    e.microcode("popf", { opBytes: e.i32(w / 8), value }, { commit: () => top.drop() });
   });
 });
 

@@ -218,15 +218,13 @@ const scas = (e: Emit, w: Width) =>
     return { a: e.gpr(RAX, w), b };
   });
 
-const ins = (e: Emit, w: Width) =>
-  e.microcode("ins", [e.i32(Math.min(w, 32) / 8), e.i32(e.form.rep === 0 ? 0 : 1), e.i32(e.form.asize / 8)]);
-const outs = (e: Emit, w: Width) =>
-  e.microcode("outs", [
-    e.i32(Math.min(w, 32) / 8),
-    e.i32(e.form.rep === 0 ? 0 : 1),
-    e.i32(e.form.asize / 8),
-    e.sourceSegment(),
-  ]);
+const stringPort = (e: Emit, w: Width) => ({
+  size: e.i32(Math.min(w, 32) / 8),
+  rep: e.i32(e.form.rep === 0 ? 0 : 1),
+  addressBytes: e.i32(e.form.asize / 8),
+});
+const ins = (e: Emit, w: Width) => e.microcode("ins", stringPort(e, w));
+const outs = (e: Emit, w: Width) => e.microcode("outs", { ...stringPort(e, w), segment: e.sourceSegment() });
 
 const plain = { repeats: true };
 const withSource = { repeats: true, implicitSource: true };

@@ -8,6 +8,7 @@
  */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
+import type { MICROCODE, MicrocodeName } from "../../emit/microcode_calls.ts";
 import {
   CR0_MP,
   CR0_PE,
@@ -46,10 +47,12 @@ const nothing = () => {};
 function microcoded(
   text: string,
   encoding: string,
-  name: string,
+  name: {
+    [N in MicrocodeName]: keyof (typeof MICROCODE)[N]["args"] extends never ? N : never;
+  }[MicrocodeName],
   options: { readonly ends?: boolean } = {},
 ): void {
-  row(text, encoding, "v", (e) => e.microcode(name, [], options));
+  row(text, encoding, "v", (e) => e.microcode(name, {}, options));
 }
 
 // Flags
@@ -63,10 +66,10 @@ row("CLI", "fa", "v", (e) => {
   e.if(
     e.eqz(32, e.state32(S.cpl)),
     () => e.setState32(S.eflags, e.and(32, e.state32(S.eflags), e.i32(~FLAG_IF))),
-    () => e.microcode("cli", []),
+    () => e.microcode("cli", {}),
   );
 });
-row("STI", "fb", "v", (e) => e.microcode("sti", []), { shadow: "interrupts" });
+row("STI", "fb", "v", (e) => e.microcode("sti", {}), { shadow: "interrupts" });
 /** AC matters to supervisor accesses only, and only with CR4.SMAP: it selects the TLB table. */
 const setAccess = (allow: boolean) => (e: Emit) => {
   e.faultIf(e.state32(S.cpl), EXC_UD);
@@ -85,13 +88,13 @@ row("STAC", "np 0f01 =cb", "v", setAccess(true));
 
 const input = (port: (e: Emit) => Value) => (e: Emit, w: Width) => {
   const size = w === 64 ? 32 : w;
-  e.microcode("in", [port(e), e.i32(size / 8)], {
+  e.microcode("in", { port: port(e), size: e.i32(size / 8) }, {
     commit: () => e.setGpr(RAX, size, e.microcodeResult(size)),
   });
 };
 const output = (port: (e: Emit) => Value) => (e: Emit, w: Width) => {
   const size = w === 64 ? 32 : w;
-  e.microcode("out", [port(e), e.i32(size / 8), e.gpr(RAX, size)]);
+  e.microcode("out", { port: port(e), size: e.i32(size / 8), value: e.gpr(RAX, size) });
 };
 const fixedPort = (e: Emit) => e.imm(32);
 const portInDx = (e: Emit) => e.gpr(RDX, 16);
@@ -125,7 +128,7 @@ const loadTable = (name: "lgdt" | "lidt") => (e: Emit) => {
   const w = e.form.codeBits === 64 ? 64 : 32;
   let base = e.load(w, e.offsetBy(address, 2));
   if (w === 32 && e.form.osize === 16) base = e.and(32, base, e.i32(0xff_ffff));
-  e.microcode(name, [limit, e.zeroExtend(w, 64, base)]);
+  e.microcode(name, { limit, base: e.zeroExtend(w, 64, base) });
 };
 row("SGDT m", "0f01 /0 :mem", "v", storeTable(S.gdtrLimit, S.gdtrBase));
 row("SIDT m", "0f01 /1 :mem", "v", storeTable(S.idtrLimit, S.idtrBase));
@@ -147,22 +150,22 @@ row("SLDT r/m", "0f00 /0", "v", storeSelector(LDTR));
 row("STR r/m", "0f00 /1", "v", storeSelector(TR));
 row("LLDT r/m16", "0f00 /2", "v", (e) => {
   checkProtected(e);
-  e.microcode("lldt", [e.rm(16)]);
+  e.microcode("lldt", { selector: e.rm(16) });
 });
 row("LTR r/m16", "0f00 /3", "v", (e) => {
   checkProtected(e);
-  e.microcode("ltr", [e.rm(16)]);
+  e.microcode("ltr", { selector: e.rm(16) });
 });
 const verify = (name: "verr" | "verw") => (e: Emit) => {
   checkProtected(e);
-  e.microcode(name, [e.rm(16)]);
+  e.microcode(name, { selector: e.rm(16) });
   e.setFlagsPart(FLAG_ZF, flagAt(e, e.and(32, e.microcodeResult(32, 1), e.i32(1)), FLAG_ZF));
 };
 row("VERR r/m16", "0f00 /4", "v", verify("verr"));
 row("VERW r/m16", "0f00 /5", "v", verify("verw"));
 const inspect = (name: "lar" | "lsl") => (e: Emit, w: Width) => {
   checkProtected(e);
-  e.microcode(name, [e.rm(16), e.i32(w / 8)]);
+  e.microcode(name, { selector: e.rm(16), opBytes: e.i32(w / 8) });
   const ok = e.and(32, e.microcodeResult(32, 1), e.i32(1)), result = e.microcodeResult(w);
   e.if(ok, () => e.setReg(w, result));
   e.setFlagsPart(FLAG_ZF, flagAt(e, ok, FLAG_ZF));
@@ -184,14 +187,14 @@ row("ARPL r/m16, r16", "no64 63 /r", 16, (e) => {
 /** MOV to and from these moves the whole register, whatever the prefixes say. */
 const registerWidth = (e: Emit): 32 | 64 => e.form.codeBits === 64 ? 64 : 32;
 const byNumber = { reg: "none", ignoresMod: true } as const;
-const readRegister = (name: string) => (e: Emit) => {
+const readRegister = (name: "mov_from_cr" | "mov_from_dr") => (e: Emit) => {
   const w = registerWidth(e);
-  e.microcode(name, [e.regNumber()]);
+  e.microcode(name, { index: e.regNumber() });
   e.setRm(w, e.microcodeResult(w));
 };
-const writeRegister = (name: string) => (e: Emit) => {
+const writeRegister = (name: "mov_to_cr" | "mov_to_dr") => (e: Emit) => {
   const w = registerWidth(e);
-  e.microcode(name, [e.regNumber(), e.zeroExtend(w, 64, e.rm(w))], ends);
+  e.microcode(name, { index: e.regNumber(), value: e.zeroExtend(w, 64, e.rm(w)) }, ends);
 };
 row("MOV r, CRn", "0f20 /r", "v", readRegister("mov_from_cr"), byNumber);
 row("MOV CRn, r", "0f22 /r", "v", writeRegister("mov_to_cr"), byNumber);
@@ -203,20 +206,20 @@ row("SMSW r/m", "0f01 /4", "v", (e, w) => {
   if (e.form.isMemory) e.setRm(16, e.truncate(64, 16, cr0));
   else e.setRm(w, e.truncate(64, w, cr0));
 });
-row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", [e.rm(16)], ends));
+row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", { value: e.rm(16) }, ends));
 microcoded("CLTS", "0f06", "clts");
-row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", [e.linear(e.address())], ends));
+row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.linear(e.address()) }, ends));
 row("INVPCID r, m", "66 0f3882 /r :mem", "v", (e) => {
   const w = registerWidth(e);
-  e.microcode("invpcid", [e.zeroExtend(w, 64, e.reg(w)), e.linear(e.address())], ends);
+  e.microcode("invpcid", { type: e.zeroExtend(w, 64, e.reg(w)), linear: e.linear(e.address()) }, ends);
 });
 
 // System calls and MSRs
 
 microcoded("SYSCALL", "0f05", "syscall", ends);
 microcoded("SYSENTER", "0f34", "sysenter", ends);
-row("SYSRET", "0f07", "v", (e) => e.microcode("sysret", [e.i32(e.form.rexW ? 8 : 4)], ends));
-row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", [e.i32(e.form.rexW ? 8 : 4)], ends));
+row("SYSRET", "0f07", "v", (e) => e.microcode("sysret", { opBytes: e.i32(e.form.rexW ? 8 : 4) }, ends));
+row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", { opBytes: e.i32(e.form.rexW ? 8 : 4) }, ends));
 row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
   e.faultIf(e.state32(S.cpl), EXC_GP, 0);
   const base = S.gs + segmentLayout.at.base;
@@ -233,11 +236,12 @@ microcoded("WRMSR", "0f30", "wrmsr", ends);
 for (const [index, name] of [[FS, "FS"], [GS, "GS"]] as const) {
   const read = index - FS, write = read + 2;
   row(`RD${name}BASE r`, `only64 f3 0fae /${read} :reg`, "y", (e, w) => {
-    e.microcode("rd_segbase", [e.i32(index), e.i32(w / 8)]);
+    e.microcode("rd_segbase", { index: e.i32(index), opBytes: e.i32(w / 8) });
     e.setRm(w, e.microcodeResult(w));
   });
   row(`WR${name}BASE r`, `only64 f3 0fae /${write} :reg`, "y", (e, w) => {
-    e.microcode("wr_segbase", [e.i32(index), e.i32(w / 8), e.zeroExtend(w, 64, e.rm(w))]);
+    const value = e.zeroExtend(w, 64, e.rm(w));
+    e.microcode("wr_segbase", { index: e.i32(index), opBytes: e.i32(w / 8), value });
   });
 }
 microcoded("VMCALL", "np 0f01 =c1", "vmcall");
@@ -247,19 +251,19 @@ microcoded("VMMCALL", "0f01 =d9", "vmcall");
 
 microcoded("XGETBV", "np 0f01 =d0", "xgetbv");
 microcoded("XSETBV", "np 0f01 =d1", "xsetbv");
-const image = (name: string) => (e: Emit) =>
-  e.microcode(name, [e.linear(e.address()), e.i32(e.form.rexW ? 1 : 0)]);
+const image = (name: "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xrstor") => (e: Emit) =>
+  e.microcode(name, { linear: e.linear(e.address()), rexW: e.i32(e.form.rexW ? 1 : 0) });
 row("FXSAVE m", "np 0fae /0 :mem", "v", image("fxsave"));
 row("FXRSTOR m", "np 0fae /1 :mem", "v", image("fxrstor"));
 row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"));
 row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"));
 row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"));
 row("LDMXCSR m32", "np 0fae /2 :mem", "v", (e) => {
-  e.microcode("check_sse", []);
-  e.microcode("ldmxcsr", [e.rm(32)]);
+  e.microcode("check_sse", {});
+  e.microcode("ldmxcsr", { value: e.rm(32) });
 });
 row("STMXCSR m32", "np 0fae /3 :mem", "v", (e) => {
-  e.microcode("check_sse", []);
+  e.microcode("check_sse", {});
   e.setRm(32, e.state32(S.mxcsr));
 });
 row("WAIT", "9b", "v", (e) => {

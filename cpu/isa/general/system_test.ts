@@ -195,6 +195,56 @@ Deno.test("SWAPGS exchanges, WRFSBASE sets what FS: addresses use", () => {
   assertEquals(s.get64(S.es + FS * segmentLayout.size), BigInt(DATA_BASE));
 });
 
+Deno.test("UMIP hides descriptor tables, selectors and CR0 from programs", () => {
+  const t = machine(64);
+  const { core } = t.cpu;
+  const asUser = (code: readonly number[], umip: boolean) => {
+    for (const entry of [0x1000, 0x2000, 0x3000, 0x3008]) {
+      const at = t.memory.offsetOf(entry); // the first 4 MiB are for users too
+      t.memory.view.setUint8(at, t.memory.view.getUint8(at) | 4);
+    }
+    core.s.set64(S.cr4, umip ? core.s.get64(S.cr4) | 0x800n : core.s.get64(S.cr4) & ~0x800n);
+    core.setCpl(3);
+    core.updateMode();
+    core.mmu.flush();
+    const vector = run(t, [...code, 0x0f, 0x0b]); // UD2 ends it
+    t.reset();
+    setTables(t);
+    return vector;
+  };
+  const memory = (reg: number) => [0x0f, 0x01, (reg << 3) | 4, 0x25, 0x00, 0x00, 0x30, 0x00];
+  const hidden = [memory(0), memory(1), [0x0f, 0x01, 0xe0], [0x0f, 0x00, 0xc0], [0x0f, 0x00, 0xc8]];
+  for (const code of hidden) {
+    assertEquals(asUser(code, false), EXC_UD, `${code}`);
+    assertEquals(asUser(code, true), EXC_GP, `${code} under UMIP`);
+  }
+  assertEquals(asUser([0x0f, 0x01, 0xf8], false), EXC_GP); // SWAPGS is not for programs at all
+});
+
+Deno.test("ARPL raises the RPL and says so in ZF", () => {
+  const t = machine(32);
+  const arpl = (destination: number, source: number) => {
+    const vector = run(t, [0xb8, destination, 0, 0, 0, 0xb9, source, 0, 0, 0, 0x63, 0xc8]);
+    return [vector, t.cpu.core.s.gpr32(RAX), t.cpu.core.rflags & FLAG_ZF];
+  };
+  assertEquals(arpl(0x10, 0x0b), [-1, 0x13, FLAG_ZF]);
+  assertEquals(arpl(0x13, 0x08), [-1, 0x13, 0]);
+});
+
+Deno.test("WAIT, x87 and MMX are not available under CR0.TS, WAIT only with CR0.MP; MONITOR and MWAIT never", () => {
+  const t = machine(64);
+  const wait = [0x9b], fld1 = [0xd9, 0xe8], emms = [0x0f, 0x77];
+  const under = (bits: bigint, code: readonly number[]) => {
+    t.cpu.core.s.set64(S.cr0, 0x8000_0011n | bits);
+    t.cpu.core.updateMode();
+    return run(t, code);
+  };
+  assertEquals([wait, fld1, emms].map((code) => under(0n, code)), [-1, -1, -1]);
+  assertEquals([wait, fld1, emms].map((code) => under(8n, code)), [-1, 7, 7]);
+  assertEquals([wait, fld1].map((code) => under(10n, code)), [7, 7]);
+  assertEquals([[0x0f, 0x01, 0xc8], [0x0f, 0x01, 0xc9]].map((code) => under(0n, code)), [EXC_UD, EXC_UD]);
+});
+
 Deno.test("MOV to and from control registers uses the whole register and REX.R", () => {
   let tpr = 5;
   const t = machine(64, { readTpr: () => tpr, writeTpr: (v) => void (tpr = v) });

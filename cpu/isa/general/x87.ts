@@ -11,8 +11,8 @@ for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
   const hex = opcode.toString(16);
   row(`x87 ${hex.toUpperCase()}`, `${hex} /r`, "v", (e, w) => {
     const how = e.or(32, e.imm(8), e.i32((opcode << 8) | (w === 16 ? 1 << 16 : 0)));
-    if (!e.form.isMemory) return e.microcode("x87", [how]);
+    if (!e.form.isMemory) return e.microcode("x87", { how });
     const address = e.address();
-    e.microcode("x87_memory", [how, address.offset, e.linear(address)]);
+    e.microcode("x87_memory", { how, offset: address.offset, linear: e.linear(address) });
   }, { reg: "none", rm: "none", passModrm: true });
 }

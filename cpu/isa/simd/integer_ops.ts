@@ -5,6 +5,7 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
+import type { OpArguments, OpName, OpResult } from "../../wasm/opcodes.ts";
 import { binary, sse } from "./sse_patterns.ts";
 
 /** A packed operation: destination, source. */
@@ -43,10 +44,14 @@ export function integerOp(
   if (twin !== "none") defined.push({ name, opcode, f, twin, half });
 }
 
+/** Operations of two vectors. */
+export type VectorOp = {
+  [N in OpName]: OpArguments<N> extends ["v128", "v128"] ? OpResult<N> extends "v128" ? N : never : never;
+}[OpName];
 /** One WebAssembly operation. */
-export const wasm = (name: string): PackedOp => (e, a, b) => e.op(name, a, b);
+export const wasm = (name: VectorOp): PackedOp => (e, a, b) => e.op(name, a, b);
 /** One WebAssembly operation with its operands swapped. */
-export const swapped = (name: string): PackedOp => (e, a, b) => e.op(name, b, a);
+export const swapped = (name: VectorOp): PackedOp => (e, a, b) => e.op(name, b, a);
 
 /** Lanes of `width` bytes taken from {a, b}: the even ones, and the odd ones. */
 export function evenOdd(e: Emit, width: number, a: Value, b: Value): [Value, Value] {
@@ -75,7 +80,7 @@ export type ShiftName = "shl" | "shr_u" | "shr_s";
 
 /** Lanes shifted by the u32 `count`: too large a count gives zero, or all sign bits. */
 export function shiftLanes(e: Emit, width: 16 | 32 | 64, name: ShiftName, a: Value, count: Value): Value {
-  const op = `${SHAPE[width]}.${name}`;
+  const op = `${SHAPE[width]}.${name}` as const;
   const fits = e.ltU(32, count, e.i32(width));
   if (name === "shr_s") return e.op(op, a, e.select(fits, count, e.i32(width - 1)));
   return e.select(fits, e.op(op, a, count), e.v128(0n, 0n));

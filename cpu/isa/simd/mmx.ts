@@ -29,7 +29,7 @@ const EXPONENT = 8;
 
 /** #UD, #NM, #MF. */
 function check(e: Emit): void {
-  if (e.form.fpuTrap) e.microcode("check_mmx", []);
+  if (e.form.fpuTrap) e.microcode("check_mmx", {});
   e.faultIf(e.bit(e.state32(CONTROL_STATUS), ES_BIT), EXC_MF);
 }
 /** The x87 becomes MMX: after the last access that can fault. */

@@ -7,14 +7,14 @@
 import { CRC32C_TABLE } from "./crc32c.ts";
 import { type Emit, RAX, RCX, RDX, type Value, type Width } from "../../emit/emit.ts";
 import { FLAG_CF, FLAG_ZF, XMM_BASE } from "../../state/state.ts";
-import { evenOdd, integerOp, type PackedOp, SHAPE, wasm } from "./integer_ops.ts";
+import { evenOdd, integerOp, type PackedOp, SHAPE, type VectorOp, wasm } from "./integer_ops.ts";
 import { row } from "../row/row.ts";
 import { multiplyEven } from "./sse_integer.ts";
 import { binary, bytes, fromI32, fromI64, iota, source, sse, unary, XMM, zero } from "./sse_patterns.ts";
 
 // SSSE3
 
-const horizontal = (width: number, name: string): PackedOp => (e, a, b) => {
+const horizontal = (width: number, name: VectorOp): PackedOp => (e, a, b) => {
   const [even, odd] = evenOdd(e, width, a, b);
   return e.op(name, even, odd);
 };
@@ -182,20 +182,20 @@ for (const [name, opcode, explicit, mask] of STRING_COMPARES) {
     (e, w) => {
       const b = e.form.isMemory ? e.load128(e.address()) : e.xmmRm(); // need not be aligned
       const a = e.xmmReg();
-      const half = (v: Value, i: number) => e.lane("i64x2.extract_lane", i, v);
+      const half = (v: Value<"v128">, i: number) => e.lane("i64x2.extract_lane", i, v);
       const length = (register: number) =>
         !explicit ? e.i64(0) : w === 64 ? e.gpr(register, 64) : e.signExtend(32, 64, e.gpr(register, 32));
-      const kind = e.i32((explicit ? 1 : 0) | (mask ? 2 : 0));
-      e.microcode("pcmpstr", [
-        e.imm(8),
-        kind,
-        half(a, 0),
-        half(a, 1),
-        half(b, 0),
-        half(b, 1),
-        length(RAX),
-        length(RDX),
-      ]);
+      const how = e.i32((explicit ? 1 : 0) | (mask ? 2 : 0));
+      e.microcode("pcmpstr", {
+        imm: e.imm(8),
+        how,
+        first: half(a, 0),
+        firstHigh: half(a, 1),
+        second: half(b, 0),
+        secondHigh: half(b, 1),
+        firstLength: length(RAX),
+        secondLength: length(RDX),
+      });
       if (mask) {
         e.setState64(XMM_BASE, e.microcodeResult(64, 0));
         e.setState64(XMM_BASE + 8, e.microcodeResult(64, 1));

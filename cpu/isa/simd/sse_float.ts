@@ -29,7 +29,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** dst = a op b, for a packed and a scalar operation of the same name. */
-const arithmetic = (k: Kind, name: string): Semantics =>
+const arithmetic = (k: Kind, name: "add" | "sub" | "mul" | "div"): Semantics =>
   k.packed ? binary((e, a, b) => e.op(`${k.shape}.${name}`, a, b)) : (e) => {
     const b = scalar(e, k.type);
     e.setXmmPart("reg", e.op(`${k.type}.${name}`, e.xmmPart("reg", k.type), b));
@@ -43,6 +43,7 @@ function withoutDenormals(e: Emit, v: Value): Value {
   const tiny = e.op("i32x4.lt_u", magnitude, e.op("i32x4.splat", e.i32(0x0080_0000)));
   return e.op("v128.andnot", v, e.op("v128.andnot", tiny, sign));
 }
+type Comparison = "eq" | "ne" | "lt" | "le";
 /** MIN and MAX return the second operand for NaN and for two zeros. */
 const extremum = (k: Kind, name: "min" | "max"): Semantics =>
   k.packed ? binary((e, a, b) => e.op(`${k.shape}.p${name}`, b, a)) : (e) => {
@@ -82,7 +83,7 @@ for (const k of KINDS) {
       ? (e) => {
         const b = source(e);
         const a = e.xmmReg();
-        const op = (name: string, x = a, y = b) => e.op(`${k.shape}.${name}`, x, y);
+        const op = (name: Comparison, x = a, y = b) => e.op(`${k.shape}.${name}`, x, y);
         const p = predicate(e);
         const low2 = e.and(32, p, e.i32(3));
         const unordered = e.op("v128.or", op("ne", a, a), op("ne", b, b));
@@ -94,7 +95,7 @@ for (const k of KINDS) {
       : (e) => {
         const b = scalar(e, k.type);
         const a = e.xmmPart("reg", k.type);
-        const op = (name: string, x = a, y = b) => e.op(`${k.type}.${name}`, x, y);
+        const op = (name: Comparison, x = a, y = b) => e.op(`${k.type}.${name}`, x, y);
         const p = predicate(e);
         const low2 = e.and(32, p, e.i32(3));
         const unordered = e.or(32, op("ne", a, a), op("ne", b, b));
@@ -126,7 +127,7 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
 // Rounding
 
 /** `v` rounded to an integral value as `mode` (0 nearest, 1 down, 2 up, 3 towards zero) says. */
-export function roundTo(e: Emit, shape: string, v: Value, mode: Value): Value {
+export function roundTo(e: Emit, shape: "f32" | "f64" | "f32x4" | "f64x2", v: Value, mode: Value): Value {
   const result = e.variable(v);
   e.if(mode, () => {
     const directed = e.select(
@@ -162,7 +163,7 @@ for (const [opcode, k] of [["08", KINDS[0]], ["09", KINDS[1]], ["0a", KINDS[2]],
 
 /** Float to i32/i64: out of range and NaN give the "integer indefinite" value. `v` is integral or truncated. */
 export function toInteger(e: Emit, type: "f32" | "f64", w: 32 | 64, v: Value): Value {
-  const constant = (n: number) => {
+  const constant = (n: number): Value<"f32" | "f64"> => {
     if (type === "f32") {
       return e.op("f32.reinterpret_i32", e.i32(new DataView(new Float32Array([n]).buffer).getInt32(0, true)));
     }
@@ -186,7 +187,7 @@ for (const k of KINDS.filter((x) => !x.packed)) {
     `CVTSI2${name} xmm, r/m`,
     `${k.prefix} 0f2a /r`,
     (e, w) => {
-      e.setXmmPart("reg", e.op(`${k.type}.convert_i${w}_s`, e.rm(w)));
+      e.setXmmPart("reg", e.op(`${k.type}.convert_${w === 64 ? "i64" : "i32"}_s`, e.rm(w)));
     },
     { reg: "xmm", rm: "gpr" },
     "y",
@@ -270,7 +271,7 @@ for (const prefix of ["np", "66"] as const) {
 
 // SSE3 horizontal and alternating
 for (const [prefix, shape, width, suffix] of [["66", "f64x2", 8, "PD"], ["f2", "f32x4", 4, "PS"]] as const) {
-  const horizontal = (name: string) =>
+  const horizontal = (name: "add" | "sub") =>
     binary((e, a, b) => {
       const [even, odd] = evenOdd(e, width, a, b);
       return e.op(`${shape}.${name}`, even, odd);
@@ -295,12 +296,9 @@ function laneMask(e: Emit, shape: "i32x4" | "i64x2", imm: Value, from: number): 
   let mask = zero(e);
   for (let i = 0; i < (shape === "i32x4" ? 4 : 2); i++) {
     const ones = e.sub(32, e.i32(0), e.bit(imm, from + i));
-    mask = e.lane(
-      `${shape}.replace_lane`,
-      i,
-      mask,
-      shape === "i32x4" ? ones : e.op("i64.extend_i32_s", ones),
-    );
+    mask = shape === "i32x4"
+      ? e.lane("i32x4.replace_lane", i, mask, ones)
+      : e.lane("i64x2.replace_lane", i, mask, e.op("i64.extend_i32_s", ones));
   }
   return mask;
 }

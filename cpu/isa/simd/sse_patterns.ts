@@ -12,7 +12,7 @@ export const XMM: RowOptions = { reg: "xmm", rm: "xmm" };
 
 /** #UD or #NM when CR0 and CR4 say so; nothing at all when they cannot. */
 export function requireSse(e: Emit): void {
-  if (e.form.fpuTrap) e.microcode("check_sse", []);
+  if (e.form.fpuTrap) e.microcode("check_sse", {});
 }
 
 /** Defines a row of an SSE instruction. */
@@ -57,7 +57,6 @@ export const binary = (f: (e: Emit, a: Value, b: Value) => Value): Semantics => 
 /** xmm = f(xmm/m128). */
 export const unary = (f: (e: Emit, b: Value) => Value): Semantics => (e) => e.setXmmReg(f(e, source(e)));
 /** xmm = one WebAssembly operation of xmm and xmm/m128. */
-export const operation = (name: string): Semantics => binary((e, a, b) => e.op(name, a, b));
 
 /** Sixteen bytes as a constant. */
 export function bytes(e: Emit, values: readonly number[]): Value {

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/** What decoding fixes about an instruction, as far as emission depends on it. @module */
+import type { Form } from "./emit.ts";
+
+/** How a memory operand is addressed; part of a handler's identity. */
+export interface AddressForm {
+  readonly hasIndex: boolean;
+  /** none: base 0 and no limit; base: add the base; checked: base, limit and type by TypeScript. */
+  readonly segment: "none" | "base" | "checked";
+}
+
+/** Everything decoding fixed that emission may depend on. */
+export interface InstructionForm extends Form {
+  readonly addressForm: AddressForm;
+  /** CS, DS, ES and SS are plain 4 GiB segments: how DS:rSI, ES:rDI and the stack are addressed. */
+  readonly flat: boolean;
+}
+
+/** Operands of one instruction. Registers are addresses in the state block, as in the record (cpu/state/record.ts). */
+export interface Operands {
+  readonly form: InstructionForm;
+  /** Offset of the first byte in its physical page. */
+  readonly poff: number;
+  readonly length: number;
+  readonly reg: number;
+  readonly rm: number;
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  readonly disp: number;
+  readonly segment: number;
+  readonly immLow: number;
+  readonly immHigh: number;
+}
+
+/** Fields of the decoded record an instruction reads as numbers. */
+export type Slot =
+  | "reg"
+  | "rm"
+  | "base"
+  | "index"
+  | "segment"
+  | "disp"
+  | "scale"
+  | "poff"
+  | "length"
+  | "count";

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The core module: what all emitted code shares. Dispatch by RIP, lazy flags, links between blocks, ways out.
+ * @module
+ */
+import { PAGE_SHIFT } from "../base/bits.ts";
+import { type Val, WasmBuilder } from "../emit/builder.ts";
+import type { FlagKind, Width } from "../emit/emit.ts";
+import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
+import { type CoreExport, ENVIRONMENT, importSpace, type Sizes } from "../emit/links.ts";
+import {
+  H_FORWARD,
+  H_GOTO,
+  H_GOTO_SEGMENTED,
+  H_LINK,
+  H_RELINK,
+  H_SHADOW,
+  H_STALE,
+  record,
+} from "../state/record.ts";
+import {
+  CODE_TLB_BASE,
+  CODE_TLB_BITS,
+  codeTlbEntry,
+  FLAG_KIND_RAW,
+  JUMP_CACHE_BASE,
+  JUMP_CACHE_BITS,
+  JUMP_CACHE_HASH,
+  jumpCacheEntry,
+  S,
+  segmentLayout,
+} from "../state/state.ts";
+import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
+import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+
+/** The export that runs the record at the given address until something leaves with a status. */
+export const RUN_NAME = "run";
+/** The one import that only the core module has: record of the block a link stub leads to, or 0 with a fault recorded. */
+export const LINK_NAME = "link";
+
+/** The module's bytes. */
+export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const handlerType = importSpace(module, sizes);
+  const nullary = module.type([], ["i32"]);
+  const binary = module.type(["i32", "i32"], ["i32"]);
+  const link = module.importFunction(ENVIRONMENT, LINK_NAME, handlerType);
+
+  const define = (
+    type: number,
+    params: number,
+    fill: (b: WasmBuilder) => void,
+    where: { exportName?: CoreExport | typeof RUN_NAME; tableIndex?: number },
+  ) => {
+    const body = new FunctionBody(params);
+    const b = new WasmBuilder(body);
+    fill(b);
+    b.unreachable();
+    return module.addFunction(type, body, where);
+  };
+  const state64 = (b: WasmBuilder, at: number) => b.loadRaw("i64.load", b.i32(at));
+  const setRip = (b: WasmBuilder, rip: Val) =>
+    b.storeRaw("i64.store", b.i32(S.rip), b.and(64, rip, state64(b, S.codeMask)));
+  const enter = (b: WasmBuilder, rec: Val) =>
+    b.returnCallIndirect(handlerType, [rec], b.loadRaw("i32.load", rec, record.at.handler));
+  const poffOf = (b: WasmBuilder, rec: Val) =>
+    b.zeroExtend(32, 64, b.loadRaw("i32.load16_u", rec, record.at.poff));
+  const spent = (b: WasmBuilder) => b.op("i32.lt_s", b.loadRaw("i32.load", b.i32(S.budget)), b.i32(0));
+
+  // A binary search for the kind: there are 33, and this runs for every INC whose carry comes from elsewhere.
+  const byKind = (b: WasmBuilder, leaf: (number: number) => void) => {
+    const kind = b.loadRaw("i32.load", b.i32(S.flagKind));
+    const search = (from: number, to: number): void => {
+      if (to - from === 1) return leaf(from);
+      const middle = (from + to) >> 1;
+      b.if(b.ltU(32, kind, b.i32(middle)), () => search(from, middle), () => search(middle, to));
+    };
+    search(0, FLAG_KIND_COUNT);
+  };
+  const aux = (b: WasmBuilder) => b.loadRaw("i32.load", b.i32(S.flagAux));
+  const stored = (b: WasmBuilder, known: { kind: FlagKind; w: Width }): FlagSource => {
+    const load = (at: number) => b.loadRaw(known.w === 64 ? "i64.load" : "i32.load", b.i32(at));
+    return { ...known, result: load(S.flagResult), first: load(S.flagFirst), aux: aux(b) };
+  };
+  define(nullary, 0, (b) =>
+    byKind(b, (number) => {
+      const known = flagKindOf(number);
+      if (known === undefined) return b.return(aux(b));
+      const image = imageOf(b, stored(b, known)) as Val;
+      // What was computed once is kept in explicit form.
+      b.storeRaw("i32.store", b.i32(S.flagAux), image);
+      b.storeRaw("i32.store", b.i32(S.flagKind), b.i32(FLAG_KIND_RAW));
+      b.return(image);
+    }), { exportName: "flags" });
+  define(nullary, 0, (b) =>
+    byKind(b, (number) => {
+      const known = flagKindOf(number);
+      if (known === undefined) return b.return(b.bit(aux(b), 0));
+      b.return(carryOf(b, stored(b, known)));
+    }), { exportName: "carry" });
+
+  // Goes to the block at S.rip if the jump cache has it; `segmented`: RIP need not be the linear address.
+  const probe = (segmented: boolean) =>
+    define(nullary, 0, (b) => {
+      const miss = (condition: Val) => b.if(condition, () => b.return(b.i32(DISPATCH)));
+      const rip = state64(b, S.rip);
+      const ripLow = b.op("i32.wrap_i64", rip);
+      let low = ripLow, linear = rip;
+      const isLong = () => b.eq(32, b.loadRaw("i32.load", b.i32(S.codeBits)), b.i32(64));
+      if (segmented) {
+        // Outside 64-bit code linear addresses are base + RIP, cut to 32 bits, and RIP has no upper half.
+        const base = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.base));
+        low = b.add(32, ripLow, b.select(isLong(), b.i32(0), base));
+        linear = b.or(64, b.and(64, rip, b.i64(0xffff_ffff_0000_0000n)), b.zeroExtend(32, 64, low));
+      }
+      const hash = b.op("i32.mul", low, b.i32(JUMP_CACHE_HASH));
+      const index = b.op("i32.shr_u", hash, b.i32(32 - JUMP_CACHE_BITS));
+      const entry = b.op("i32.mul", index, b.i32(jumpCacheEntry.size));
+      const tag = b.xor(64, linear, state64(b, S.modeKey));
+      const cached = b.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
+      miss(b.op("i64.ne", cached, tag));
+      // The block is still there if its page is still mapped where it was.
+      const page = b.op("i32.shr_u", low, b.i32(PAGE_SHIFT));
+      const inTable = b.and(32, page, b.i32((1 << CODE_TLB_BITS) - 1));
+      const code = b.op("i32.mul", inTable, b.i32(codeTlbEntry.size));
+      const pageTag = b.xor(64, b.and(64, linear, b.i64(-4096n)), state64(b, S.modeKey));
+      const mapped = b.loadRaw("i64.load", code, CODE_TLB_BASE + codeTlbEntry.at.tag);
+      miss(b.op("i64.ne", mapped, pageTag));
+      const host = b.add(32, low, b.loadRaw("i32.load", code, CODE_TLB_BASE + codeTlbEntry.at.addend));
+      const expected = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
+      miss(b.op("i32.ne", host, expected));
+      const rec = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
+      if (segmented) {
+        // The whole block lies within the segment.
+        const bytes = b.zeroExtend(32, 64, b.loadRaw("i32.load8_u", rec, record.at.bytes));
+        const end = b.add(64, b.zeroExtend(32, 64, ripLow), bytes);
+        const limit = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.limit));
+        const beyond = b.ltU(64, b.add(64, b.zeroExtend(32, 64, limit), b.i64(1)), end);
+        miss(b.and(32, beyond, b.eqz(32, isLong())));
+      }
+      b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
+      enter(b, rec);
+    }, {});
+  // Near branch to S.rip, the block already charged.
+  const jumpBy = (probe: number, exportName: CoreExport) =>
+    define(nullary, 0, (b) => {
+      b.if(spent(b), () => b.return(b.i32(SLICE_END)));
+      b.returnCall(probe, []);
+    }, { exportName });
+  const probeSegmented = probe(true);
+  const jump = jumpBy(probe(false), "jump");
+  const jumpSegmented = jumpBy(probeSegmented, "jumpSegmented");
+
+  // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
+  define(binary, 2, (b) => {
+    const status = b.parameter(0, "i32");
+    const rec = b.parameter(1, "i32");
+    const left = b.op(
+      "i32.sub",
+      b.loadRaw("i32.load", b.i32(S.budget)),
+      b.loadRaw("i32.load8_u", rec, record.at.count),
+    );
+    b.storeRaw("i32.store", b.i32(S.budget), left);
+    b.if(b.op("i32.ne", status, b.i32(DISPATCH)), () => b.return(status));
+    b.returnCall(jumpSegmented, []); // the mode may be another now
+  }, { exportName: "leave" });
+
+  // The budget ran out before the block at record `rec`, which may be a stub.
+  define(handlerType, 1, (b) => {
+    const rec = b.parameter(0, "i32");
+    const handler = b.loadRaw("i32.load", rec, record.at.handler);
+    const isGoto = b.or(32, b.eq(32, handler, b.i32(H_GOTO)), b.eq(32, handler, b.i32(H_GOTO_SEGMENTED)));
+    const delta = b.select(isGoto, b.loadRaw("i64.load", rec, record.at.imm), poffOf(b, rec));
+    setRip(b, b.add(64, state64(b, S.codeBias), delta));
+    b.return(b.i32(SLICE_END));
+  }, { exportName: "sliceEnd" });
+
+  for (const tableIndex of [H_LINK, H_RELINK]) {
+    define(handlerType, 1, (b) => {
+      const rec = b.call(link, [b.parameter(0, "i32")], "i32") as Val;
+      b.if(rec, () => enter(b, rec));
+      b.return(b.i32(DISPATCH));
+    }, { tableIndex });
+  }
+  define(handlerType, 1, (b) => {
+    enter(b, b.loadRaw("i32.load", b.parameter(0, "i32"), record.at.imm));
+  }, { tableIndex: H_FORWARD });
+
+  const goTo = (end: (b: WasmBuilder) => void) => (b: WasmBuilder) => {
+    const rec = b.parameter(0, "i32");
+    setRip(b, b.add(64, state64(b, S.codeBias), b.loadRaw("i64.load", rec, record.at.imm)));
+    const left = b.op(
+      "i32.sub",
+      b.loadRaw("i32.load", b.i32(S.budget)),
+      b.loadRaw("i32.load8_u", rec, record.at.count),
+    );
+    b.storeRaw("i32.store", b.i32(S.budget), left);
+    end(b);
+  };
+  define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { tableIndex: H_GOTO });
+  define(handlerType, 1, goTo((b) => b.returnCall(jumpSegmented, [])), { tableIndex: H_GOTO_SEGMENTED });
+  const inShadow = (b: WasmBuilder) => {
+    b.if(spent(b), () => b.return(b.i32(SHADOW)));
+    b.returnCall(probeSegmented, []);
+  };
+  define(handlerType, 1, goTo(inShadow), { tableIndex: H_SHADOW });
+
+  define(handlerType, 1, (b) => {
+    setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, b.parameter(0, "i32"))));
+    b.return(b.i32(DISPATCH));
+  }, { tableIndex: H_STALE });
+
+  define(handlerType, 1, (b) => enter(b, b.parameter(0, "i32")), { exportName: RUN_NAME });
+  return module.encode();
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The function table: who needs a slot takes one and gives it back. A free slot holds the handler of stale records, so
+ * that V8 can collect the code it held, and so that whoever still gets there finds the block anew.
+ * @module
+ */
+import { assert } from "../base/assert.ts";
+import { H_FIRST, H_STALE } from "../state/record.ts";
+
+/** Slots of a table: a boot of a Debian guest uses some 5,000. */
+export const TABLE_SIZE = 1 << 16;
+
+/** See the module's description. */
+export class SlotTable {
+  readonly table: WebAssembly.Table;
+  /** Free slots below `#next`. */
+  readonly #free: number[] = [];
+  #next = H_FIRST;
+
+  constructor(readonly size: number) {
+    assert(size > H_FIRST, "a table has slots");
+    this.table = new WebAssembly.Table({ element: "anyfunc", initial: size, maximum: size });
+  }
+
+  /** Slots that can be taken. */
+  get free(): number {
+    return this.size - this.#next + this.#free.length;
+  }
+  /** Slots that are taken. */
+  get used(): number {
+    return this.#next - H_FIRST - this.#free.length;
+  }
+  /** A slot; undefined: there is none. */
+  take(): number | undefined {
+    return this.#free.pop() ?? (this.#next < this.size ? this.#next++ : undefined);
+  }
+  /** Gives a slot back. */
+  give(slot: number): void {
+    this.table.set(slot, this.table.get(H_STALE));
+    this.#free.push(slot);
+  }
+}
