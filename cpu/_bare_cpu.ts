@@ -61,6 +61,7 @@ export class TestCpu {
     options: {
       engine?: EngineName;
       compileAtOnce?: boolean;
+      tableSize?: number;
       ramBytes?: number;
       hooks?: Partial<EngineHooks>;
       tracer?: Tracer;
@@ -71,6 +72,7 @@ export class TestCpu {
       engine: options.engine ?? "interp",
       compileAtOnce: options.compileAtOnce ?? false,
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
+      ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
     });
     this.reset();
   }
