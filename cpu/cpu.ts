@@ -28,7 +28,7 @@ import { RecentCode } from "./recent_code.ts";
 import { readRegisters, writeRegisters } from "./registers_as_data.ts";
 import { loadState, saveState } from "./saved_state.ts";
 import { writeMsr } from "./system/msr.ts";
-import { compileBlocks } from "./translate/compile.ts";
+import { compileBlocks } from "./translate/hot_blocks.ts";
 import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
 import { segmentedAccess } from "./segments/segmentation.ts";
 import { microcode } from "./system/microcode.ts";

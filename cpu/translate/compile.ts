@@ -7,16 +7,12 @@
  * operands as constants.
  * @module
  */
-import type { EngineName } from "../base/engine.ts";
 import type { Instruction } from "../decode/decoder.ts";
 import { type Facts, liveFlags } from "../emit/facts.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import { JitEmit } from "../emit/jit.ts";
 import { type Links, NO_LINKS } from "../emit/links.ts";
 import { FunctionBody } from "../wasm/encoder.ts";
-import type { Block } from "./block.ts";
-import type { BlockCache } from "./block_cache.ts";
-import type { Modules } from "./handler_table.ts";
 
 /** See WasmBuilder.weight: about 3,000 runs make V8 optimize a function. Measured: /init in 0.85 of the time. */
 const WEIGHT = 150;
@@ -57,41 +53,6 @@ export function factsOf(insn: Instruction): Facts {
   emit.begin(insn, 0);
   insn.row.semantics(emit, insn.width);
   return emit.facts;
-}
-
-/** Compiles blocks into one module and installs them in their first records; returns how many. */
-export function compileBlocks(
-  modules: Modules,
-  blocks: BlockCache,
-  hot: readonly Block[],
-  engine: EngineName,
-): number {
-  const open = modules.open();
-  const done: { readonly block: Block; readonly slot: number }[] = [];
-  for (const block of hot) {
-    if (block.samples < 0 || blocks.blockAt(block.start) !== block) continue; // compiled or forgotten meanwhile
-    const insns = block.secondHost === 0 ? blocks.instructionsOf(block) : [];
-    // One instruction is one handler already, unless it can loop on itself.
-    if (insns.length === 0 || (engine === "interp" && insns.length === 1)) {
-      block.samples = -1;
-      continue;
-    }
-    const slot = modules.slots.take();
-    if (slot === undefined) {
-      modules.starved = true;
-      break;
-    }
-    block.samples = -1;
-    const facts = insns.map((insn) => modules.factsOf(insn));
-    const whole = engine === "jit" ? { facts, start: block.start } : { facts };
-    const body = compileFunction(open.links, insns, whole);
-    open.module.addFunction(open.links.handlerType, body, { tableIndex: slot });
-    done.push({ block, slot });
-  }
-  if (done.length === 0) return 0;
-  modules.instantiate(open);
-  for (const { block, slot } of done) blocks.install(block, slot);
-  return done.length;
 }
 
 function branchesToItself(insns: readonly Instruction[]): boolean {
