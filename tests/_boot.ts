@@ -52,7 +52,7 @@ const ALL_THREE = "XENNER-PING sent=3 received=3";
 export const HVM = ["Hypervisor detected: Xen HVM", "xen_netfront", ALL_THREE];
 export const PVH = [
   "Hypervisor detected: Xen HVM",
-  "Booting kernel on Xen PVH",
+  "kernel on Xen PVH", // 5.10 calls it "paravirtualized kernel"
   "xen_netfront",
   ALL_THREE,
 ];
