@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * `deno task guests`: makes the guests of manifest.ts in .cache/guests/, from Debian's packages. Downloads what is
- * not there (or, with --update, what is not the newest); initramfs images are always made anew.
+ * `deno task guests [NAME...] [--update]`: makes the guests of manifest.ts (all, or those named) in .cache/guests/, from
+ * Debian's packages. Downloads what is not there (or, with --update, what is not the newest); initramfs images are always
+ * made anew.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
@@ -151,9 +152,22 @@ async function replaceFile(file: URL, bytes: Uint8Array, mode = 0o644): Promise<
   await Deno.rename(part, file);
 }
 
+/** The guests that `args` name; undefined: all. */
+function namesOf(args: readonly string[]): GuestName[] | undefined {
+  const names = args.filter((arg) => !arg.startsWith("--"));
+  for (const name of names) {
+    if (!(name in GUEST_KERNELS)) {
+      throw new ConfigError(`Cannot make "${name}": there are ${Object.keys(GUEST_KERNELS).join(", ")}`);
+    }
+  }
+  return names.length > 0 ? names as GuestName[] : undefined;
+}
+
 if (import.meta.main) {
   try {
+    const names = namesOf(Deno.args);
     await makeGuests({
+      ...(names && { names }),
       update: Deno.args.includes("--update"),
       progress: (what) => console.error(`guests: ${what}`),
     });
