@@ -129,7 +129,7 @@ export interface Engine {
   readonly vcpu: Vcpu;
   /** HLT was executed and nothing has ended it yet. */
   readonly halted: boolean;
-  /** Instructions retired since it was made; exact between runs. */
+  /** Instructions retired since it was made; exact between runs. One that faults counts, so that time goes on. */
   readonly instructions: number;
   /** Bits of a physical address, as CPUID says. */
   readonly physicalAddressBits: number;

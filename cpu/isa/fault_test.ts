@@ -6,7 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { EXC_PF, FLAG_DF, S } from "../state/state.ts";
-import { TestCpu } from "../_bare_cpu.ts";
+import { ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { isComparable, Random, randomCase } from "./_cases.ts";
 import { SCRATCH_BYTES } from "./_native_runner.ts";
 import { rows } from "./mod.ts";
@@ -18,9 +18,11 @@ const PAGE_TABLE = 0x8000, DIRECTORY_32 = 0x9000;
 const PTE_P = 1, PTE_RW = 2, PTE_PS = 1 << 7;
 const HLT = 0xf4;
 
+type How = typeof ENGINES[number];
+
 /** A CPU with paging on whose page GUARDED is read-only or absent. */
-function guarded(bits: 32 | 64, mapping: "absent" | "read-only"): TestCpu {
-  const t = new TestCpu(bits);
+function guarded(bits: 32 | 64, mapping: "absent" | "read-only", how: How): TestCpu {
+  const t = new TestCpu(bits, how);
   const { view } = t.memory;
   const { s, mmu } = t.cpu.core;
   const at = (gpa: number) => t.memory.offsetOf(gpa);
@@ -61,10 +63,15 @@ function run(t: TestCpu, code: readonly number[], flags = 0x202): number {
 const registers = (t: TestCpu) =>
   Array.from({ length: 16 }, (_, r) => t.cpu.core.s.gpr(r).toString(16)).join(" ");
 
+/** A test for each way to run code. */
+function test(name: string, body: (how: How) => void): void {
+  for (const how of ENGINES) Deno.test(`${name} (${how.name})`, () => body(how));
+}
+
 for (const bits of [64, 32] as const) {
   for (const mapping of ["absent", "read-only"] as const) {
-    Deno.test(`integer instructions of ${bits}-bit code change nothing when a page is ${mapping}`, () => {
-      const t = guarded(bits, mapping);
+    test(`integer instructions of ${bits}-bit code change nothing when a page is ${mapping}`, (how) => {
+      const t = guarded(bits, mapping, how);
       const { core } = t.cpu;
       const random = new Random(1);
       const at = t.memory.offsetOf(GUARDED);
@@ -104,8 +111,8 @@ const REP: readonly (readonly [string, number[], number, number])[] = [
   ["MOVSB longer than a page", [0xf3, 0xa4], 1, 9000],
 ];
 for (const [name, code, size, room] of REP) {
-  Deno.test(`REP ${name} stops at a missing page with the copied part done`, () => {
-    const t = guarded(64, "absent");
+  test(`REP ${name} stops at a missing page with the copied part done`, (how) => {
+    const t = guarded(64, "absent", how);
     const { s } = t.cpu.core;
     const bytes = pattern(room + 64);
     t.write(0x30_0000, bytes);
@@ -122,8 +129,8 @@ for (const [name, code, size, room] of REP) {
   });
 }
 
-Deno.test("REP STOSB downwards stops at a missing page", () => {
-  const t = guarded(64, "absent");
+test("REP STOSB downwards stops at a missing page", (how) => {
+  const t = guarded(64, "absent", how);
   const { s } = t.cpu.core;
   s.setGpr(RAX, 0x5an);
   s.setGpr(RDI, BigInt(GUARDED + 4096 + 99));
@@ -135,8 +142,8 @@ Deno.test("REP STOSB downwards stops at a missing page", () => {
   assertEquals(t.memory.bytes.slice(at, at + 101), Uint8Array.of(...Array(100).fill(0x5a), 0));
 });
 
-Deno.test("REPE CMPSB that faults keeps the flags from before it", () => {
-  const t = guarded(64, "absent");
+test("REPE CMPSB that faults keeps the flags from before it", (how) => {
+  const t = guarded(64, "absent", how);
   const { s } = t.cpu.core;
   s.setGpr(RSI, 0x30_0000n);
   s.setGpr(RDI, BigInt(GUARDED - 100));
@@ -146,8 +153,8 @@ Deno.test("REPE CMPSB that faults keeps the flags from before it", () => {
   assertEquals(t.cpu.core.rflags, 0x202 | 0x891);
 });
 
-Deno.test("POP r/m uses the popped stack pointer in its address, and keeps it when the store faults", () => {
-  const t = guarded(64, "absent");
+test("POP r/m uses the popped stack pointer in its address, and keeps it when the store faults", (how) => {
+  const t = guarded(64, "absent", how);
   const { s } = t.cpu.core;
   t.write(0x30_0000, [1, 2, 3, 4, 5, 6, 7, 8]);
   s.setGpr(RSP, 0x30_0000n);
@@ -162,8 +169,8 @@ Deno.test("POP r/m uses the popped stack pointer in its address, and keeps it wh
 
 /** The fast path of REP MOVS and STOS against one element at a time, on overlapping and distant ranges. */
 for (const distance of [-4097, -300, -8, -1, 0, 1, 3, 8, 64, 300, 5000]) {
-  Deno.test(`REP MOVS by ${distance} bytes copies element by element`, () => {
-    const t = new TestCpu(64);
+  test(`REP MOVS by ${distance} bytes copies element by element`, (how) => {
+    const t = new TestCpu(64, how);
     const { s } = t.cpu.core;
     for (const [size, code] of [[1, [0xf3, 0xa4]], [4, [0xf3, 0xa5]], [8, [0xf3, 0x48, 0xa5]]] as const) {
       const count = 10_000 / size, from = 0x30_2ffd;
@@ -185,8 +192,8 @@ for (const distance of [-4097, -300, -8, -1, 0, 1, 3, 8, 64, 300, 5000]) {
   });
 }
 
-Deno.test("REP STOS fills across pages with any value", () => {
-  const t = new TestCpu(64);
+test("REP STOS fills across pages with any value", (how) => {
+  const t = new TestCpu(64, how);
   const { s } = t.cpu.core;
   for (const value of [0n, 0x0101_0101_0101_0101n, 0x1122_3344_5566_7788n]) {
     for (

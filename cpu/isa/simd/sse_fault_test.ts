@@ -20,7 +20,7 @@ import {
   SS,
   XMM_BASE,
 } from "../../state/state.ts";
-import { CODE_BASE, DATA_BASE, TestCpu } from "../../_bare_cpu.ts";
+import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
 import { X87_STATE } from "../../fpu/x87_state.ts";
 import { Random } from "../_cases.ts";
 import { FX, isVectorRow, vectorCase } from "./_vector_cases.ts";
@@ -33,8 +33,14 @@ const DIRECTORY = 0x3000;
 const HLT = 0xf4;
 const FSW_ZE = 1 << 2, FSW_ES = 1 << 7;
 
-function withHole(): TestCpu {
-  const t = new TestCpu(64);
+type How = typeof ENGINES[number];
+/** A test for each way to run code. */
+function test(name: string, body: (how: How) => void): void {
+  for (const how of ENGINES) Deno.test(`${name} (${how.name})`, () => body(how));
+}
+
+function withHole(how: How): TestCpu {
+  const t = new TestCpu(64, how);
   t.memory.view.setBigUint64(t.memory.offsetOf(DIRECTORY + (ABSENT >> 21) * 8), 0n, true);
   t.cpu.core.mmu.flush();
   return t;
@@ -81,8 +87,8 @@ const chosen = rows.filter((row) => isVectorRow(row, 64));
 const isX87 = (row: Row) => row.text.startsWith("x87");
 const isMmx = (row: Row) => row.options.reg === "mmx" || row.options.rm === "mmx" || row.text === "EMMS";
 
-Deno.test("SSE, MMX and x87 instructions whose operand is not there change nothing", () => {
-  const t = withHole();
+test("SSE, MMX and x87 instructions whose operand is not there change nothing", (how) => {
+  const t = withHole(how);
   const r = new Random(1);
   let faults = 0;
   for (const row of chosen.filter((row) => row.hasModrm && row.modrmForm !== "reg")) {
@@ -111,8 +117,8 @@ Deno.test("SSE, MMX and x87 instructions whose operand is not there change nothi
   assert(faults > 3000, `${faults} faults`);
 });
 
-Deno.test("CR0.EM, CR0.TS and CR4.OSFXSR stop SSE, MMX and x87 instructions before anything happens", () => {
-  const t = withHole();
+test("CR0.EM, CR0.TS and CR4.OSFXSR stop SSE, MMX and x87 instructions before anything happens", (how) => {
+  const t = withHole(how);
   const r = new Random(2);
   for (const row of chosen.filter((row) => !/^CRC32/.test(row.text))) {
     for (
@@ -135,8 +141,8 @@ Deno.test("CR0.EM, CR0.TS and CR4.OSFXSR stop SSE, MMX and x87 instructions befo
   }
 });
 
-Deno.test("a pending x87 exception is reported by MMX and waiting x87 instructions, before their memory", () => {
-  const t = withHole();
+test("a pending x87 exception is reported by MMX and waiting x87 instructions, before their memory", (how) => {
+  const t = withHole(how);
   const r = new Random(3);
   for (const row of chosen.filter((row) => isMmx(row) || isX87(row))) {
     for (let n = 0; n < 20; n++) {
@@ -151,8 +157,8 @@ Deno.test("a pending x87 exception is reported by MMX and waiting x87 instructio
   }
 });
 
-Deno.test("x87 memory operands obey segment limits", () => {
-  const t = new TestCpu(32);
+test("x87 memory operands obey segment limits", (how) => {
+  const t = new TestCpu(32, how);
   const { s } = t.cpu.core;
   for (
     const [segment, code, vector] of [
@@ -172,8 +178,8 @@ Deno.test("x87 memory operands obey segment limits", () => {
   }
 });
 
-Deno.test("FNSTENV stores where the last x87 instruction and its operand were", () => {
-  const t = new TestCpu(64);
+test("FNSTENV stores where the last x87 instruction and its operand were", (how) => {
+  const t = new TestCpu(64, how);
   const at = CODE_BASE + 0x123;
   // FLD dword [300010]; FNSTENV [300040]
   assertEquals(
