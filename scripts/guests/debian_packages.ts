@@ -79,7 +79,13 @@ export class DebianPackages {
       ...["-o", `Dir::State::Status=${own}status`, "-o", "Acquire::Languages=none"],
       ...privateState(own),
     ];
-    await run("apt-get", [...this.#options, "update", "-q", "--error-on=any"], { quiet: true });
+    try {
+      await run("apt-get", [...this.#options, "update", "-q", "--error-on=any"], { quiet: true });
+    } catch (cause) {
+      const said = cause instanceof Error ? cause.message : String(cause);
+      const why = /^.*?\bE: +([^\n]*)/s.exec(said)?.[1] ?? said; // the first of apt's own errors
+      throw new ConfigError(`Cannot get Debian's ${suite} for ${architecture}: ${why}`, "host", { cause });
+    }
     this.#fetched = true;
   }
 
