@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Debian's kernel for clouds, the one of most tests: every way to enter it, to execute it, and to end. @module */
+import { assertEquals } from "@std/assert";
 import { HUB, HVM, NETWORK, PVH, testRows } from "./_boot.ts";
+
+const HALTED = "xenner: the guest halted: HLT with interrupts off, and nothing that could end it\n";
 
 testRows([
   { name: "cloud, HVM", guest: "cloud", options: HUB, run: NETWORK, status: 0, shows: HVM },
@@ -51,5 +54,23 @@ testRows([
     run: { run: ["reboot"] },
     status: 0,
     shows: ["reboot: Restarting system"],
+  },
+  {
+    name: "cloud, HVM, halt",
+    guest: "cloud",
+    options: [],
+    run: { run: ["halt"] },
+    status: 0,
+    shows: ["reboot: System halted"],
+    check: ({ errors }) => assertEquals(errors, HALTED),
+  },
+  {
+    name: "cloud, HVM, poweroff without ACPI",
+    guest: "cloud",
+    options: [],
+    run: { run: ["poweroff"], extra: "acpi=off" },
+    status: 0,
+    shows: ["XENNER-DONE"],
+    check: ({ errors }) => assertEquals(errors, HALTED),
   },
 ]);

@@ -82,6 +82,8 @@ export type GuestStep =
   | "receive"
   | "idle"
   | "crash"
+  | "halt"
+  | "kexec"
   | "reboot"
   | "poweroff";
 
