@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The machine over an engine that is not a CPU: everything outside `cpu/` works through cpu/base/engine.ts alone. What a
+ * reset, an INIT and a snapshot do to the parts.
+ * @module
+ */
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
+import {
+  __HYPERVISOR_console_io,
+  __HYPERVISOR_event_channel_op,
+  __HYPERVISOR_sched_op,
+  __HYPERVISOR_xen_version,
+} from "../../xen/public/xen.ts";
+import { type ScriptEngine, scriptEngine, type Step } from "./_script_engine.ts";
+import { Machine } from "./machine.ts";
+import type { HostClock, MachineOptions } from "./machine_options.ts";
+
+const MiB = 1 << 20;
+const text = (s: string) => new TextEncoder().encode(s);
+const BUFFER = 0x8000;
+const COM1 = 0x3f8, RESET_PORT = 0xcf9, PM1_CNT = 0xb004;
+const POWER_OFF: Step = { out: [PM1_CNT, 1 << 13, 2] };
+/** 8259 with vectors from 0x20 on, IRQ 0 alone; PIT: one shot in 10 ms. */
+const TIMER: Step[] = [
+  ...([[0x20, 0x11], [0x21, 0x20], [0x21, 4], [0x21, 1], [0x21, 0xfe]] as const).map((out) => ({ out })),
+  ...([[0x43, 0x30], [0x40, 0x9c], [0x40, 0x2e]] as const).map((out) => ({ out })),
+];
+const print = (s: string): Step[] => [...text(s)].map((byte) => ({ out: [COM1, byte] }));
+
+class Clock implements HostClock {
+  sleeps = 0;
+  monotonicNs = () => 0;
+  unixSeconds = () => 1_700_000_000;
+  sleep(): Promise<void> {
+    return ++this.sleeps < 100 ? Promise.resolve() : Promise.reject(new Error("the guest sleeps for ever"));
+  }
+  breathe = () => Promise.resolve();
+}
+
+async function scripted(script: readonly Step[], more: Partial<MachineOptions> = {}) {
+  const printed = { serial: "", console: "" };
+  const sink = (name: "serial" | "console") => ({
+    output: (bytes: Uint8Array) => void (printed[name] += new TextDecoder().decode(bytes)),
+  });
+  const machine = await Machine.create({
+    kernel: { name: "script", bytes: tinyGuest(SPIN) },
+    clock: new Clock(),
+    icount: true,
+    memoryBytes: 4 * MiB,
+    type: "hvm",
+    engineFactory: scriptEngine(script),
+    serial: sink("serial"),
+    console: sink("console"),
+    ...more,
+  });
+  return { machine, engine: machine.board.engine as ScriptEngine, printed };
+}
+
+const SCRIPT: readonly Step[] = [
+  ...print("hello"),
+  { store: [BUFFER, text("by hypercall")] },
+  { hypercall: [__HYPERVISOR_console_io, 0, 12, BUFFER], by: "vmcall" },
+  { hypercall: [__HYPERVISOR_xen_version, 0, 0], by: "port" },
+  ...TIMER,
+  "sti",
+  "hlt", // the timer ends it
+  ...print("!"),
+  { hypercall: [__HYPERVISOR_sched_op, 9, 0], by: "port" }, // no such operation
+  POWER_OFF,
+];
+const RESULTS = [0, 0x4_0011, -38];
+
+Deno.test("a machine runs on an engine of another kind: ports, hypercalls, interrupts, power", async () => {
+  const { machine, engine, printed } = await scripted(SCRIPT);
+  assertEquals(await machine.run(), { reason: "poweroff" });
+  assertEquals(printed, { serial: "hello!", console: "by hypercall" });
+  assertEquals([engine.state.results, engine.state.vectors], [RESULTS, [0x20]]);
+  assertEquals(machine.stats().counters.steps, SCRIPT.length);
+  assertEquals(machine.registers().rcx, 0n);
+  machine.close();
+});
+
+Deno.test("a machine on another engine is saved at every step, and each goes on to the same end", async () => {
+  const whole = await scripted(SCRIPT);
+  await whole.machine.run();
+  const end = whole.machine.board.clock.nowNs();
+  for (let steps = 0; steps < SCRIPT.length; steps++) {
+    const first = await scripted(SCRIPT);
+    first.engine.run(steps);
+    const snapshot = structuredClone(first.machine.save());
+    const second = await scripted(SCRIPT);
+    second.machine.restore(snapshot);
+    assertEquals(await second.machine.run(), { reason: "poweroff" }, `after ${steps}`);
+    assertEquals([second.engine.state.results, second.engine.state.vectors], [RESULTS, [0x20]]);
+    assertEquals(second.machine.board.clock.nowNs(), end);
+    first.machine.close();
+    second.machine.close();
+  }
+  whole.machine.close();
+});
+
+Deno.test("a system reset happens in place: RAM and time stay, chips, Xen and CPU are as new, the kernel is loaded", async () => {
+  const KEPT = 0x20_0000;
+  const script: readonly Step[] = [
+    { store: [KEPT, text("kept")] },
+    { store: [0x10_0000, text("overwritten")] }, // where the kernel was
+    { out: [0x80, 0x55] },
+    { out: [COM1 + 7, 0x77] }, // scratch
+    ...TIMER,
+    { store: [BUFFER, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)] },
+    { hypercall: [__HYPERVISOR_event_channel_op, 6, BUFFER], by: "port" }, // EVTCHNOP_alloc_unbound
+    { out: [RESET_PORT, 0x06] },
+  ];
+  const { machine, engine } = await scripted(script);
+  const { board } = machine;
+  const fresh = board.save();
+  const parts = [board.memory, board.memory.memory, board.engine, board.xen.store, ...board.chips.list];
+  const states: number[] = [];
+  // stopped before the first step of the second boot
+  const reset = board.reset.bind(board);
+  board.reset = () => {
+    states.push(board.bus.readPort(0x80, 1), board.bus.readPort(COM1 + 7, 1));
+    machine.stop();
+    return reset();
+  };
+  assertEquals(await machine.run(), { reason: "stopped" });
+  assertEquals(states, [0x55, 0x77]);
+  assertEquals([board.bus.readPort(0x80, 1), board.bus.readPort(COM1 + 7, 1)], [0, 0]);
+  assertEquals(machine.tracer.counters.get("machine.resets"), 1);
+  assertEquals([...board.chips.list].every((chip, i) => chip === parts[4 + i]), true);
+  assertEquals([board.memory, board.memory.memory, board.engine, board.xen.store], parts.slice(0, 4));
+  assertEquals(machine.readMemory(KEPT, 4), text("kept"));
+  assertEquals(machine.readMemory(0x10_0000, 2), Uint8Array.from(SPIN));
+  assertEquals(engine.state.at, 0);
+  assert(board.clock.nowNs() > 0 && board.time.tscAt(board.clock.nowNs()) === 0n);
+  // chips are as after the first power-on
+  const again = board.save();
+  for (const name of Object.keys(fresh.chips)) {
+    if (["pit", "pm", "rtc", "interrupts"].includes(name)) continue; // they remember the time
+    assertEquals(again.chips[name], fresh.chips[name], name);
+  }
+  assertEquals([...again.xen.store.tree.nodes.keys()], [...fresh.xen.store.tree.nodes.keys()]);
+  assertEquals(again.xen.platform.events.status, fresh.xen.platform.events.status);
+  machine.close();
+});
+
+Deno.test("INIT resets the CPU and its local APIC, and leaves the other chips and Xen alone", async () => {
+  const script: readonly Step[] = [
+    { out: [0x80, 0x55] },
+    ...TIMER,
+    { store: [BUFFER, new Uint8Array(8)] },
+    { hypercall: [__HYPERVISOR_event_channel_op, 6, BUFFER], by: "port" },
+    "sti",
+  ];
+  const { machine, engine } = await scripted(script);
+  engine.run(script.length);
+  const before = machine.board.save();
+  machine.board.init();
+  const after = machine.board.save();
+  assertEquals([engine.state.at, engine.state.rflags], [0, 2]);
+  const { interrupts: irqBefore, ...chipsBefore } = before.chips as Record<string, Record<string, unknown>>;
+  const { interrupts: irqAfter, ...chipsAfter } = after.chips as Record<string, Record<string, unknown>>;
+  assertEquals(chipsAfter, chipsBefore);
+  assertEquals([irqAfter?.pic, irqAfter?.ioapic], [irqBefore?.pic, irqBefore?.ioapic]);
+  assertNotEquals(irqAfter?.lapic, irqBefore?.lapic);
+  assertEquals([after.xen, after.ram, after.time], [before.xen, before.ram, before.time]);
+  machine.close();
+});
