@@ -27,6 +27,7 @@ import { PHYSICAL_BITS } from "./mmu/mmu.ts";
 import { RecentCode } from "./recent_code.ts";
 import { readRegisters, writeRegisters } from "./registers_as_data.ts";
 import { loadState, saveState } from "./saved_state.ts";
+import { StoreBoundary } from "./store_boundary.ts";
 import { writeMsr } from "./system/msr.ts";
 import { compileBlocks } from "./translate/hot_blocks.ts";
 import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
@@ -35,7 +36,7 @@ import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
-import { H_FIRST, H_STALE, record, RECORD_BYTES } from "./state/record.ts";
+import { record } from "./state/record.ts";
 import { FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
 import {
   DISPATCH,
@@ -72,15 +73,6 @@ const DR6_BS = 1 << 14;
 
 /** What a shadow keeps off the next instruction; what ended a run of many instructions is not known. */
 type Shadow = RowOptions["shadow"] | "unknown";
-
-/** A record that stands for a stale one for a moment, and what is needed to restore it. */
-interface Left {
-  readonly block: Block;
-  readonly next: number;
-  readonly handler: number;
-  /** Instructions of the block that are done by then. */
-  readonly count: number;
-}
 
 /** Choices made when the CPU is built; those that are not EngineOptions are for tests but for `engine`. */
 export interface CpuOptions extends EngineOptions {
@@ -130,6 +122,7 @@ export class Cpu implements Engine {
   /** Samples taken. */
   #looks = 0;
   readonly #recent = new RecentCode();
+  readonly #boundary: StoreBoundary;
   /** Record that left with FAULT. */
   #faultRecord = 0;
   readonly #u32: Uint32Array;
@@ -159,7 +152,7 @@ export class Cpu implements Engine {
       slowStore: (rec, size) => {
         this.slowAccesses++;
         const status = at(rec, mem.slowStore(rec, size));
-        if (status === NEXT && (this.#i32[S.budget >> 2] as number) < 0) this.#leaveBehind(rec);
+        if (status === NEXT && (this.#i32[S.budget >> 2] as number) < 0) this.#boundary.setBehind(rec);
         return status;
       },
       slowUpdate: (rec, size) => (this.slowAccesses++, at(rec, mem.slowUpdate(rec, size))),
@@ -189,6 +182,7 @@ export class Cpu implements Engine {
       },
     }, options.tableSize);
     this.blocks = new BlockCache(core, this.modules);
+    this.#boundary = new StoreBoundary(core, this.blocks);
     this.engine = options.engine ?? "interp";
     this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
@@ -362,7 +356,10 @@ export class Cpu implements Engine {
       else {
         core.stepTrapCancelled = this.#stackSwitched = false;
         status = this.modules.run(rec) as Status;
-        if (this.#left !== undefined) this.#restoreLeft(status);
+        if (this.#boundary.isSet) {
+          const done = this.#boundary.restore();
+          if (status === DISPATCH) i32[budgetAt]! -= done;
+        }
         if (status === FAULT) {
           // The faulting instruction counts, too: time by instruction count must not stand still in a loop of faults.
           i32[budgetAt]! -= core.memory.bytes[this.#faultRecord + record.at.count] as number;
@@ -460,33 +457,6 @@ export class Cpu implements Engine {
     const block = this.blocks.blockAt(rec);
     return block === undefined ? {} : this.blocks.instructionsOf(block).at(-1)?.row.options ?? {};
   }
-
-  /**
-   * A store to a device has made an interrupt due: the instruction of `rec`, in the midst of a block, is the last one
-   * before it. Until then the next record counts as one whose code has changed, which every way of running code heeds.
-   */
-  #leaveBehind(rec: number): void {
-    if (this.#left !== undefined || !this.core.interruptDue) return;
-    const { view, bytes } = this.core.memory;
-    const count = bytes[rec + record.at.count] as number;
-    const block = this.blocks.blockAt(rec - (count - 1) * RECORD_BYTES);
-    const next = rec + RECORD_BYTES;
-    if (block === undefined || next >= block.end) return;
-    const handler = view.getUint32(next + record.at.handler, true);
-    if (handler < H_FIRST) return; // the block ends here
-    view.setUint32(next + record.at.handler, H_STALE, true);
-    this.#left = { block, next, handler, count };
-  }
-  #restoreLeft(status: Status): void {
-    const { block, next, handler, count } = this.#left as Left;
-    this.#left = undefined;
-    // Unless the block was written to, and all its records are stale.
-    if (this.blocks.blockAt(block.start) === block) {
-      this.core.memory.view.setUint32(next + record.at.handler, handler, true);
-    }
-    if (status === DISPATCH) this.#i32[S.budget >> 2]! -= count;
-  }
-  #left: Left | undefined;
 
   /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */
   #profile(rec: number): void {
