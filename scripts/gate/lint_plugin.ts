@@ -38,7 +38,6 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "cpu/isa/general/",
       "cpu/isa/",
       "cpu/decode/",
-      "cpu/emit/jit.ts", // a back end for decoded instructions
       "cpu/translate/",
       "cpu/",
     ],

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What the comparison with iced-x86 (tests/decoder_iced_test.ts) does not look at: the ends of pages and
+ * instructions, and what the decoder hands to emission. SDM Vol. 2A §2.1, §2.3.
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { S, segmentLayout } from "../state/state.ts";
+import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCODE } from "./decoder.ts";
+
+const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false };
+const FLAT32: DecodeMode = { codeBits: 32, stackBits: 32, flat: true, fpuTrap: false };
+const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true };
+const decoder = new Decoder();
+
+function decode(code: readonly number[], mode = LONG, limit = code.length): Instruction | undefined {
+  return decoder.decode(Uint8Array.from(code), 0, limit, 0x100, mode);
+}
+
+Deno.test("an instruction needs all of its bytes, wherever it is cut off", () => {
+  const whole = [0x66, 0x48, 0x81, 0x84, 0x8b, 0x10, 0, 0, 0, 1, 2, 3, 4]; // add qword [rbx+rcx*4+16], imm32
+  for (let limit = 0; limit < whole.length; limit++) assertEquals(decode(whole, LONG, limit), undefined);
+  assertEquals(decode(whole)?.length, whole.length);
+});
+
+Deno.test("fifteen bytes are an instruction, sixteen are not", () => {
+  const nop = (prefixes: number) => [...Array(prefixes).fill(0x66), 0x90, 0x90];
+  assertEquals(decode(nop(14))?.length, MAX_LENGTH);
+  assertEquals(decode(nop(15)), undefined);
+});
+
+Deno.test("a REX prefix counts only right before the opcode", () => {
+  assertEquals(decode([0x48, 0x89, 0xc8])?.width, 64);
+  assertEquals(decode([0x48, 0x66, 0x89, 0xc8])?.width, 16);
+  assertEquals(decode([0x40, 0x88, 0xe0])?.reg, S.gpr + 4 * 8); // SPL
+  assertEquals(decode([0x88, 0xe0])?.reg, S.gpr + 1); // AH
+});
+
+Deno.test("LOCK is for instructions that change memory", () => {
+  assertEquals(decode([0xf0, 0x01, 0x03])?.row === UNDEFINED_OPCODE, false);
+  assertEquals(decode([0xf0, 0x01, 0xc3])?.row, UNDEFINED_OPCODE);
+  assertEquals(decode([0xf0, 0x8b, 0x03])?.row, UNDEFINED_OPCODE);
+});
+
+Deno.test("segments: none where they are flat, the base of FS and GS, else checked", () => {
+  const how = (code: readonly number[], mode: DecodeMode) => {
+    const insn = decode(code, mode);
+    return [insn?.form.addressForm.segment, ((insn?.segment ?? 0) - S.es) / segmentLayout.size];
+  };
+  const CS = 1, SS = 2, DS = 3, FS = 4;
+  assertEquals(how([0x8b, 0x03], LONG), ["none", DS]);
+  assertEquals(how([0x2e, 0x8b, 0x03], LONG), ["none", DS]); // ignored in 64-bit code
+  assertEquals(how([0x64, 0x8b, 0x03], LONG), ["base", FS]);
+  assertEquals(how([0x8b, 0x45, 0], FLAT32), ["none", SS]);
+  assertEquals(how([0x64, 0x8b, 0x03], FLAT32), ["checked", FS]);
+  assertEquals(how([0x2e, 0x8b, 0x07], REAL), ["checked", CS]);
+});
+
+Deno.test("RIP-relative operands count from the end of the instruction, also at the far end of a displacement", () => {
+  const near = decode([0x8b, 0x05, 0x10, 0, 0, 0]);
+  assertEquals([near?.base, near?.disp, near?.form.addressForm.hasIndex], [S.codeBias, 0x116, false]);
+  const far = decode([0x8b, 0x05, 0xff, 0xff, 0xff, 0x7f]);
+  assertEquals([far?.base, far?.index], [S.codeBias, S.constant8192]);
+  assertEquals((far?.disp ?? 0) + 8192, 0x7fff_ffff + 0x106);
+});
+
+Deno.test("the same form of the same row has the same key and object, another form another key", () => {
+  const a = decode([0x01, 0x03]), b = decode([0x01, 0x0b]), c = decode([0x48, 0x01, 0x03]);
+  assertEquals([a?.formKey === b?.formKey, a?.form === b?.form], [true, true]);
+  assertEquals(a?.formKey === c?.formKey, false);
+});

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/** Short blocks and the WebAssembly they become, as text. @module */
+import wabt from "npm:wabt@1.0.37";
+import { GPR_NAMES } from "../base/vcpu.ts";
+import { type DecodeMode, Decoder, type Instruction } from "../decode/decoder.ts";
+import { importLinks, type Links } from "../emit/links.ts";
+import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
+import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { groupsOf } from "./block_layout.ts";
+import { compileFunction, factsOf } from "./compile.ts";
+
+const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false };
+const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true };
+
+/** Name, code in hex, mode. */
+const BLOCKS: readonly (readonly [string, string, DecodeMode])[] = [
+  ["mov eax, ebx; add eax, 1; ret", "89d8 83c001 c3", LONG],
+  ["loop: inc eax; cmp eax, ecx; jne loop", "ffc0 39c8 75fa", LONG],
+  ["add rax, [rbx+rcx*8+16]; adc rdx, 0", "48034 4cb10 4883d200", LONG],
+  ["mov [rdi], al; mov ah, bl", "8807 88dc", LONG],
+  ["test eax, eax; sete cl; cmovs rdx, rax", "85c0 0f94c1 480f48d0", LONG],
+  ["push rbp; mov rbp, rsp; pop rbx", "55 4889e5 5b", LONG],
+  ["shl eax, cl; jc +2", "d3e0 7202", LONG],
+  ["rep movsb", "f3a4", LONG],
+  ["cpuid; mov ebx, eax", "0fa2 89c3", LONG],
+  ["paddd xmm0, xmm1; movd eax, xmm0", "660ffec1 660f7ec0", LONG],
+  ["mov eax, fs:[0]; jmp rax", "648b042500000000 ffe0", LONG],
+  ["mov [bx+si], ax; call +3", "8900 e80300", REAL],
+];
+
+function decode(hex: string, mode: DecodeMode): Instruction[] {
+  const code = Uint8Array.from(hex.replaceAll(" ", "").match(/../g) ?? [], (byte) => parseInt(byte, 16));
+  const decoder = new Decoder(), insns: Instruction[] = [];
+  for (let at = 0; at < code.length;) {
+    const insn = decoder.decode(code, at, code.length, 0x100 + at, mode);
+    if (insn === undefined) throw new Error(`${hex} is no code`);
+    insns.push(insn);
+    at += insn.length;
+  }
+  return insns;
+}
+
+const FIELDS = Object.entries(S).sort(([, a], [, b]) => b - a);
+/** What lies at an address in the state block, so that the text does not depend on where that is. */
+function nameOf(at: number): string | undefined {
+  if (at < STATE_BASE || at >= XMM_BASE) return undefined;
+  const [name, start] = FIELDS.find(([, field]) => field <= at) as [string, number];
+  if (name === "gpr") return `offset=${GPR_NAMES[(at - start) >> 3]}${at % 8 === 0 ? "" : `+${at % 8}`}`;
+  return `offset=${name}${at === start ? "" : `+${at - start}`}`;
+}
+
+/** The functions of one module as text; imports are named, everything else is numbered. */
+async function textOf(make: (links: Links) => readonly FunctionBody[]): Promise<string> {
+  const module = new ModuleBuilder();
+  const links = importLinks(module, { memoryPages: 1, tableSize: 1 });
+  for (const body of make(links)) module.addFunction(links.handlerType, body);
+  const tool = await wabt();
+  const parsed = tool.readWasm(module.encode(), { tail_call: true, simd: true, bulk_memory: true });
+  parsed.generateNames();
+  parsed.applyNames();
+  const text = parsed.toText({ foldExprs: false, inlineExport: false });
+  parsed.destroy();
+  return text.slice(text.indexOf("  (func ", text.lastIndexOf("(import "))).replace(/\)\s*$/, "")
+    // Weight (WasmBuilder.weight) says nothing about the code.
+    .replace(/offset=(\d+)/g, (all, at) => nameOf(Number(at)) ?? all)
+    .replace(/( +i32\.const 0\n +i32\.load align=1\n +drop\n)+/g, "      ;; weight\n");
+}
+
+/** All blocks: as handlers, as one handler for engine interp, or as functions of engine jit. */
+export async function goldenText(how: "handlers" | "interp" | "jit"): Promise<string> {
+  let text = "";
+  for (const [name, hex, mode] of BLOCKS) {
+    const insns = decode(hex, mode);
+    const facts = insns.map(factsOf);
+    const functions = await textOf((links) =>
+      how === "handlers"
+        ? groupsOf(insns, facts).map((group) => compileFunction(links, group))
+        : [compileFunction(links, insns, how === "jit" ? { facts, start: 0x100_0000 } : { facts })]
+    );
+    text += `;; ${mode.codeBits} bit: ${name}\n${functions.trimEnd()}\n\n`;
+  }
+  return text;
+}
