@@ -19,7 +19,7 @@ export const STACK_TOP = 0x20_0000;
 export const DATA_BASE = 0x30_0000;
 const PAGE_TABLES = 0x1000;
 /** Tables of {@linkcode TestCpu.handlers}. */
-const GDT = 0x5000, IDT = 0x6000;
+export const GDT = 0x5000, IDT = 0x6000;
 
 /** Hooks of a machine without anything. */
 export function noHooks(overrides: Partial<EngineHooks> = {}): EngineHooks {

@@ -2,7 +2,7 @@
 // Where interrupts are taken: at every instruction boundary where IF allows (SDM Vol. 3A §6.8), but in the shadow of STI,
 // MOV SS and POP SS. And instructions that the machine wants executed again.
 import { assertEquals } from "@std/assert";
-import { CODE_BASE, ENGINES, TestCpu } from "./_bare_cpu.ts";
+import { CODE_BASE, ENGINES, GDT, STACK_TOP, TestCpu } from "./_bare_cpu.ts";
 
 const HANDLER = 0x11_0000, VECTOR = 0x20;
 /** A device whose registers lie here: any write raises its interrupt. */
@@ -148,8 +148,8 @@ for (const options of ENGINES) {
         t.handlers({ [VECTOR]: HANDLER });
         t.write(HANDLER, [HLT]);
         // A segment that is not flat, for changes of mode.
-        t.memory.view.setBigUint64(t.memory.offsetOf(0x5000 + 0x18), 0x00cf_9300_1000_ffffn, true);
-        t.cpu.writeRegisters({ gdtr: { base: 0x5000n, limit: 0x1f }, gprs: { rdi: BigInt(DEVICE) } });
+        t.memory.view.setBigUint64(t.memory.offsetOf(GDT + 0x18), 0x00cf_9300_1000_ffffn, true);
+        t.cpu.writeRegisters({ gdtr: { base: BigInt(GDT), limit: 0x1f }, gprs: { rdi: BigInt(DEVICE) } });
         assertEquals(t.run(code(bits)), "halted");
         const { rip, gprs } = t.cpu.readRegisters();
         if (at === undefined) return assertEquals(rip, BigInt(CODE_BASE + code(bits).length + 1));
@@ -160,6 +160,53 @@ for (const options of ENGINES) {
       });
     }
   }
+
+  Deno.test(`interrupts at boundaries, a task switch that sets IF: ${options.name}`, () => {
+    let waits = true;
+    const t = new TestCpu(32, {
+      ...options,
+      hooks: {
+        interrupts: {
+          get pending() {
+            return waits;
+          },
+          acknowledge: () => (waits = false, VECTOR),
+        },
+      },
+    });
+    t.handlers({ [VECTOR]: HANDLER });
+    t.write(HANDLER, [HLT]);
+    const { view } = t.memory;
+    const at = (gpa: number) => t.memory.offsetOf(gpa);
+    const OLD_TSS = 0x31_0000, NEW_TSS = 0x31_1000, selector = 0x18;
+    // A 32-bit TSS, available; SDM Vol. 3A figure 8-2.
+    view.setUint32(at(GDT + selector), (NEW_TSS & 0xffff) << 16 | 0x67, true);
+    view.setUint32(at(GDT + selector + 4), 0x8900 | NEW_TSS >>> 16, true);
+    for (
+      const [offset, value] of [
+        [0x20, CODE_BASE + 7], // EIP: behind the jump
+        [0x24, 0x202], // EFLAGS
+        [0x38, STACK_TOP - 64], // ESP
+        ...[0x48, 0x50, 0x54, 0x58, 0x5c].map((segment) => [segment, 16] as const),
+        [0x4c, 8], // CS
+      ] as const
+    ) view.setUint32(at(NEW_TSS + offset), value, true);
+    const before = t.cpu.readRegisters().segments;
+    const { gdtr } = t.cpu.readRegisters();
+    // The old TSS is known by its register only: a jump clears its busy bit in the table, so it has an entry, too.
+    view.setUint32(at(GDT + 0x20), (OLD_TSS & 0xffff) << 16 | 0x67, true);
+    view.setUint32(at(GDT + 0x24), 0x8b00 | OLD_TSS >>> 16, true);
+    t.cpu.writeRegisters({
+      gdtr: { ...gdtr, limit: 0x27 },
+      segments: {
+        tr: { ...before.tr, selector: 0x20, base: BigInt(OLD_TSS), limit: 0x67, attributes: 0x8b },
+      },
+    });
+    assertEquals(t.run([0xea, 0, 0, 0, 0, selector, 0, CLI, NOP]), "halted");
+    const { rip, gprs } = t.cpu.readRegisters();
+    assertEquals(rip, BigInt(HANDLER + 1));
+    assertEquals(view.getUint32(at(Number(gprs.rsp)), true), CODE_BASE + 7);
+  });
 
   for (const bits of [32, 64] as const) {
     for (const [what, call] of [["VMCALL", [0x0f, 0x01, 0xc1]], ["OUT", [0xe7, 0xe4]]] as const) {

@@ -150,6 +150,7 @@ export function taskSwitch(
     core.raise(EXC_TS, error);
   }
   core.updateMode();
+  core.checkInterrupts(); // the new task may have IF set
   return loaded ? TASK_DONE : TASK_FAULT_IN_NEW;
 }
 
