@@ -59,8 +59,6 @@ const MTRR_FIXED = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26
 
 /** 8 variable ranges, fixed ranges, write combining. */
 const MTRRCAP = 8n | (1n << 8n) | (1n << 10n);
-/** MTRR_DEF_TYPE bits: fixed ranges on, all on. */
-export const MTRR_FE = 1n << 10n, MTRR_E = 1n << 11n;
 /** Fast strings on, BTS and PEBS unavailable. Linux drops ERMS when fast strings are off. */
 const MISC_ENABLE_DEFAULT = 1n | (1n << 11n) | (1n << 12n);
 const MISC_ENABLE_FIXED = (1n << 11n) | (1n << 12n);
@@ -109,22 +107,6 @@ const ADDRESSES = new Map<number, number>([
 export function resetMsrs(core: CpuCore): void {
   core.s.set64(S.pat, PAT_RESET);
   core.s.set64(S.miscEnable, MISC_ENABLE_DEFAULT);
-}
-
-/** What firmware leaves in the MTRRs: all memory write-back but [holeStart, 4 GiB) and the legacy video area. */
-export function setFirmwareMtrrs(core: CpuCore, holeStart: number): void {
-  const s = core.s, wb = 0x0606_0606_0606_0606n;
-  for (let i = 0; i < 11; i++) s.set64(S.mtrrFixed + i * 8, i === 2 ? 0n : wb);
-  s.set64(S.mtrrDefType, 6n | MTRR_FE | MTRR_E);
-  const physical = 1n << BigInt(PHYSICAL_BITS);
-  let n = 0;
-  for (let at = holeStart; at < 2 ** 32 && n < 8; n++) {
-    let size = 4096;
-    while (at % (size * 2) === 0 && at + size * 2 <= 2 ** 32) size *= 2;
-    s.set64(S.mtrrVariable + n * 16, BigInt(at)); // uncacheable
-    s.set64(S.mtrrVariable + n * 16 + 8, (physical - BigInt(size)) | (1n << 11n));
-    at += size;
-  }
 }
 
 /** Value of an MSR; undefined: #GP(0). */

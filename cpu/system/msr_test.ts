@@ -14,7 +14,6 @@ import {
   IA32_TIME_STAMP_COUNTER,
   IA32_TSC_ADJUST,
   readMsr,
-  setFirmwareMtrrs,
   writeMsr,
 } from "./msr.ts";
 import { S } from "../state/state.ts";
@@ -101,20 +100,6 @@ Deno.test("TSC and TSC_ADJUST move together", () => {
 
 Deno.test("fast strings are on: Linux drops ERMS otherwise", () => {
   assertEquals((readMsr(new TestCore().core, IA32_MISC_ENABLE) ?? 0n) & 1n, 1n);
-});
-
-Deno.test("firmware MTRRs leave an uncacheable hole below 4 GiB", () => {
-  const t = new TestCore();
-  setFirmwareMtrrs(t.core, 0xe000_0000);
-  assertEquals(readMsr(t.core, IA32_MTRR_DEF_TYPE), 0xc06n);
-  assertEquals([readMsr(t.core, 0x200), readMsr(t.core, 0x201)], [0xe000_0000n, 0xe000_0800n]);
-  assertEquals([readMsr(t.core, 0x203), readMsr(t.core, 0x259)], [0n, 0n]);
-  setFirmwareMtrrs(t.core, 0xd000_0000); // 256 MiB + 512 MiB
-  assertEquals([readMsr(t.core, 0x201), readMsr(t.core, 0x202), readMsr(t.core, 0x203)], [
-    0xf000_0800n,
-    0xe000_0000n,
-    0xe000_0800n,
-  ]);
 });
 
 Deno.test("AMD's own MSRs exist for AMD only", () => {

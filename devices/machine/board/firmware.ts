@@ -80,7 +80,10 @@ export function runFirmware({ memory, bus, engine, chips, type }: FirmwareParts)
 }
 
 /** All memory is write-back but [holeStart, 4 GiB) and the legacy video area. An engine without MTRRs does without. */
-function setMtrrs(engine: Engine, holeStart: Gpa): void {
+export function setMtrrs(
+  engine: Pick<Engine, "writeMsr" | "physicalAddressBits">,
+  holeStart: Gpa,
+): void {
   for (const index of MTRR_FIXED) engine.writeMsr(index, index === MTRR_FIX16K_A0000 ? 0n : ALL_WRITE_BACK);
   const physical = 1n << BigInt(engine.physicalAddressBits);
   for (let n = 0, at = holeStart; at < 2 ** 32 && n < VARIABLE_MTRRS; n++) {
