@@ -56,7 +56,7 @@ export const MODE_CODE = 3;
 export const MODE_STACK_WIDE = 1 << 2;
 /** CPL is 3. */
 export const MODE_USER = 1 << 3;
-/** Blocks have one instruction, REP does one iteration: EFLAGS.TF is set, or the shadow of STI or MOV SS is to end. */
+/** Blocks have one instruction: EFLAGS.TF is set, or the shadow of STI or MOV SS is to end. */
 export const MODE_TF = 1 << 4;
 /** Outside 64-bit code: CS, DS, ES or SS is not a plain 4 GiB segment (DS, ES, SS writable). */
 export const MODE_SEGMENTED = 1 << 5;
@@ -74,7 +74,6 @@ export interface FaultRecord {
   resume: boolean;
 }
 
-const SINGLY_AT = S.singly >> 2;
 const TLB_BASE_AT = S.tlbBase >> 2, CODE_BITS_AT = S.codeBits >> 2, CPL_AT = S.cpl >> 2;
 const EFLAGS_AT = S.eflags >> 2, MODE_KEY_HI = (S.modeKey >> 2) + 1, RIP_AT = S.rip >> 2;
 const BIAS_AT = S.codeBias >> 2, STACK_MASK_AT = S.stackMask >> 2, KIND_AT = S.flagKind >> 2;
@@ -133,9 +132,7 @@ export class Registers {
     u32[CODE_MASK_AT] = (mode & MODE_CODE) === 0 ? 0xffff : 0xffff_ffff;
     u32[CODE_MASK_AT + 1] = long ? 0xffff_ffff : 0;
     if (user) mode |= MODE_USER;
-    const singly = (eflags & FLAG_TF) !== 0 || this.oneStep;
-    if (singly) mode |= MODE_TF;
-    u32[SINGLY_AT] = singly ? 1 : 0;
+    if ((eflags & FLAG_TF) !== 0 || this.oneStep) mode |= MODE_TF;
     if ((cr0 & (CR0_EM | CR0_TS)) !== 0 || (cr4 & CR4_OSFXSR) === 0) mode |= MODE_FPU_TRAP;
     let tlb = TLB_MODE_SUPERVISOR;
     const ac = (eflags & FLAG_AC) !== 0;

@@ -39,7 +39,7 @@ const stateFields = {
   codeMask: "u64", // 0xffff, 0xffffffff or all ones: what RIP arithmetic keeps
   modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/jump_cache.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
-  singly: "u32", // 1: REP does one iteration at a time (single-stepping)
+  budgetPad: "u32",
   memAddr: "u64", // slow path: linear address
   memData: ["u64", 8], // slow path: data in or out
   arg: ["u64", 8], // microcode arguments and result (arg[0])

@@ -9,7 +9,7 @@ import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import { SYS_TSS } from "../state/descriptor.ts";
 import { linearAddress } from "../segments/segmentation.ts";
-import { ES, EXC_GP, FLAG_DF, FS, S, segmentLayout, TR } from "../state/state.ts";
+import { ES, EXC_GP, FLAG_DF, FLAG_TF, FS, S, segmentLayout, TR } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT, type Status } from "../state/status.ts";
 
 /** Most iterations of a REP INS or OUTS in one go. */
@@ -111,7 +111,7 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
   if (rep && exhausted(core, bytes)) return NEXT;
   if (!allowed(core, port, size)) return FAULT;
   const delta = (s.get32(S.eflags) & FLAG_DF) !== 0 ? -size : size;
-  const most = s.get32(S.singly) !== 0 ? 1 : MAX_ITERATIONS;
+  const most = (s.get32(S.eflags) & FLAG_TF) !== 0 ? 1 : MAX_ITERATIONS; // a trap after each
   core.retryRequested = false;
   for (let n = 0; n < most; n++) {
     if (!operand(core, segment, index, bytes, size, input)) return FAULT;

@@ -12,7 +12,7 @@
  */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RCX, RDI, RSI } from "../../emit/emit.ts";
-import { ES, FLAG_DF, S } from "../../state/state.ts";
+import { ES, FLAG_DF, FLAG_TF } from "../../state/state.ts";
 import { row } from "../row/row.ts";
 import { eflagsAny, gprWide, nonZero, setGprWide } from "../row/values.ts";
 
@@ -26,7 +26,7 @@ const source = (e: Emit) => e.sourceAddress(gprWide(e, RSI, e.form.asize));
 const destination = (e: Emit) => e.segmentAddress(ES, gprWide(e, RDI, e.form.asize));
 
 /** 1 while single-stepping: a trap follows each iteration. */
-const singly = (e: Emit) => e.state32(S.singly);
+const stepping = (e: Emit) => eflagsAny(e, FLAG_TF);
 
 /** Element size with the sign of DF, as i64. */
 function step(e: Emit, w: Width): Value {
@@ -44,7 +44,7 @@ function advance(e: Emit, index: number, by: Value): void {
 function repeat(e: Emit, iterate: () => Value | undefined, run?: (count: Value) => Value | undefined): void {
   const { asize } = e.form;
   e.if(nonZero(e, asize, e.gpr(RCX, asize)), () => {
-    const turns = e.variable(e.select(singly(e), e.i32(1), e.i32(TURNS))),
+    const turns = e.variable(e.select(stepping(e), e.i32(1), e.i32(TURNS))),
       more = e.variable(e.i32(0)),
       extra = e.variable(e.i32(0));
     e.doWhile(() => {
@@ -118,7 +118,7 @@ function movs(e: Emit, w: Width): void {
     const fromRoom = elementsToPageEnd(e, w, from), toRoom = elementsToPageEnd(e, w, to);
     const room = e.select(e.ltU(32, fromRoom, toRoom), fromRoom, toRoom);
     const hits = e.and(32, nonZero(e, 32, from), nonZero(e, 32, to));
-    const usable = e.and(32, hits, e.and(32, e.eqz(32, eflagsAny(e, FLAG_DF)), e.eqz(32, singly(e))));
+    const usable = e.and(32, hits, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
     const elements = e.select(usable, least(e, room, count), e.i32(0));
     e.if(elements, () => {
       const bytes = e.shl(32, elements, e.k(8, log2(w)));
@@ -155,8 +155,7 @@ function stos(e: Emit, w: Width): void {
   repeat(e, iterate, (count) => {
     const to = e.hostSpan(destination(e), true);
     if (to === undefined) return undefined;
-    const hit = e.and(32, nonZero(e, 32, to), e.eqz(32, singly(e)));
-    const usable = e.and(32, hit, e.eqz(32, eflagsAny(e, FLAG_DF)));
+    const usable = e.and(32, nonZero(e, 32, to), e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
     const elements = e.select(usable, least(e, elementsToPageEnd(e, w, to), count), e.i32(0));
     e.if(elements, () => {
       const bytes = e.shl(32, elements, e.k(8, log2(w)));
