@@ -880,7 +880,11 @@
     i64.ne
     if $I1
       i32.const 0
-      i32.load offset=singly align=1
+      i32.load offset=eflags align=1
+      i32.const 256
+      i32.and
+      i32.const 0
+      i32.ne
       local.set $l1
       i32.const 1
       i32.const 64
@@ -1018,24 +1022,16 @@
         local.set $l6
         i32.const 0
         i32.load offset=eflags align=1
-        i32.const 1024
+        i32.const 1280
         i32.and
         i32.const 0
         i32.ne
         i32.eqz
         local.set $l7
-        i32.const 0
-        i32.load offset=singly align=1
-        i32.eqz
-        local.set $l9
-        local.get $l7
-        local.get $l9
-        i32.and
-        local.set $l9
         local.get $l6
-        local.get $l9
+        local.get $l7
         i32.and
-        local.set $l9
+        local.set $l7
         local.get $l8
         i64.extend_i32_u
         local.tee $l13
@@ -1048,11 +1044,11 @@
         select
         i32.wrap_i64
         i32.const 0
-        local.get $l9
+        local.get $l7
         select
-        local.tee $l9
+        local.tee $l7
         if $I3
-          local.get $l9
+          local.get $l7
           i32.const 0
           i32.shl
           local.set $l8
@@ -1062,12 +1058,12 @@
           local.tee $l6
           i32.const 0
           i32.ne
-          local.set $l7
+          local.set $l9
           local.get $l6
           local.get $l8
           i32.lt_u
           local.set $l6
-          local.get $l7
+          local.get $l9
           local.get $l6
           i32.and
           if $I4
@@ -1075,25 +1071,25 @@
             local.set $l6
             loop $L5
               local.get $l6
-              local.set $l7
+              local.set $l9
               local.get $l5
-              local.get $l7
+              local.get $l9
               i32.add
               local.set $l10
               local.get $l4
-              local.get $l7
+              local.get $l9
               i32.add
               i32.load8_u
               local.set $l11
               local.get $l10
               local.get $l11
               i32.store8
-              local.get $l7
+              local.get $l9
               i32.const 1
               i32.add
-              local.tee $l7
+              local.tee $l9
               local.set $l6
-              local.get $l7
+              local.get $l9
               local.get $l8
               i32.lt_u
               br_if $L5
@@ -1124,9 +1120,9 @@
           local.get $l13
           i64.store offset=rdi align=1
         end
-        local.get $l9
+        local.get $l7
         if $I6
-          local.get $l9
+          local.get $l7
           i64.extend_i32_u
           local.set $l13
           local.get $l12
@@ -1141,7 +1137,7 @@
           i64.ne
           local.set $l2
           local.get $l3
-          local.get $l9
+          local.get $l7
           i32.add
           local.set $l3
         else
@@ -1156,11 +1152,11 @@
           i32.shr_u
           i32.const 32736
           i32.and
-          local.set $l9
+          local.set $l7
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l8
-          local.get $l9
+          local.get $l7
           local.get $l8
           i32.add
           local.set $l8
@@ -1177,11 +1173,11 @@
           if $I7
             local.get $l14
             i32.wrap_i64
-            local.set $l9
+            local.set $l7
             local.get $l8
             i32.load offset=24 align=1
             local.set $l8
-            local.get $l9
+            local.get $l7
             local.get $l8
             i32.add
             i32.load8_u
@@ -1193,9 +1189,9 @@
             i32.const 16777216
             i32.const 1
             call $e.slowLoad
-            local.tee $l9
+            local.tee $l7
             if $I8
-              local.get $l9
+              local.get $l7
               return
             end
             i32.const 0
@@ -1208,11 +1204,11 @@
           i32.shr_u
           i32.const 32736
           i32.and
-          local.set $l9
+          local.set $l7
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l4
-          local.get $l9
+          local.get $l7
           local.get $l4
           i32.add
           local.set $l4
@@ -1229,11 +1225,11 @@
           if $I9
             local.get $l13
             i32.wrap_i64
-            local.set $l9
+            local.set $l7
             local.get $l4
             i32.load offset=24 align=1
             local.set $l4
-            local.get $l9
+            local.get $l7
             local.get $l4
             i32.add
             local.get $l8
