@@ -90,12 +90,10 @@ export interface MicrocodeOptions {
 export type Scalar = "i32" | "i64" | "f32" | "f64";
 
 type OperandsOf<A extends readonly ValueType[]> = { [I in keyof A]: Value<A[I]> };
+type ArgumentsOf<A> = keyof A extends never ? Readonly<Record<string, never>>
+  : { readonly [P in keyof A]: A[P] extends ValueType ? Value<A[P]> : never };
 /** The arguments of a microcode, by name. */
-export type MicrocodeArguments<N extends MicrocodeName> = {
-  readonly [A in keyof (typeof MICROCODE)[N]["args"]]: (typeof MICROCODE)[N]["args"][A] extends infer T
-    ? T extends ValueType ? Value<T> : never
-    : never;
-};
+export type MicrocodeArguments<N extends MicrocodeName> = ArgumentsOf<(typeof MICROCODE)[N]["args"]>;
 
 /** See the module's description. */
 export interface Emit {

@@ -44,6 +44,10 @@ export class Arena {
   get used(): number {
     return this.#free - ARENA_BASE;
   }
+  /** Ranges of blocks that are gone. */
+  get left(): number {
+    return this.#left.size;
+  }
   /** A range for `records` records of the block with `key`; undefined: full. */
   take(key: number, records: number): ArenaRange | undefined {
     const bytes = records * RECORD_BYTES;

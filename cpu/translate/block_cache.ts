@@ -56,6 +56,9 @@ import { JumpCache } from "./jump_cache.ts";
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
 
+/** Most blocks, those whose ranges wait for another one included: a boot of a Debian guest decodes some 70,000. */
+export const MOST_BLOCKS = 1 << 17;
+
 /** Instructions behind a block whose handlers are made along with its own. */
 const LOOK_AHEAD = 48;
 
@@ -258,7 +261,8 @@ export class BlockCache {
     }
     const records = recordsOf(code);
     let range = this.#arena.take(key, records);
-    if (range === undefined || this.#modules.slots.free < insns.length) {
+    const tooMany = this.#byStart.size + this.#arena.left >= MOST_BLOCKS;
+    if (range === undefined || tooMany || this.#modules.slots.free < insns.length) {
       this.reset();
       range = this.#arena.take(key, records);
       assert(range !== undefined, "an empty arena has room for a block");
