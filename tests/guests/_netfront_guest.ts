@@ -33,7 +33,13 @@ import {
   XENMAPSPACE_shared_info,
   XENMEM_add_to_physmap,
 } from "../../xen/public/memory.ts";
-import { sched_poll, SCHEDOP_poll, SCHEDOP_yield } from "../../xen/public/sched.ts";
+import {
+  sched_poll,
+  SCHEDOP_poll,
+  SCHEDOP_shutdown,
+  SCHEDOP_yield,
+  SHUTDOWN_soft_reset,
+} from "../../xen/public/sched.ts";
 import {
   __HYPERVISOR_event_channel_op,
   __HYPERVISOR_memory_op,
@@ -65,6 +71,34 @@ export function netfrontEcho(mode: 32 | 64, frames: number): GuestProgram {
   connect(g, xs);
   echo(g, xs, frames);
   data(g, xs);
+  return g;
+}
+
+/**
+ * Like netfrontEcho, but after `frames` it starts over in the middle of the connection, by SHUTDOWN_soft_reset as kexec
+ * does: `rounds` times "ready", then it powers off.
+ */
+export function netfrontSoftReset(mode: 32 | 64, frames: number, rounds: number): GuestProgram {
+  const g = new GuestProgram(mode);
+  const xs = new XenstoreClient(g, XENSTORE_BUFFERS);
+  connect(g, xs);
+  echoFrames(g, frames);
+  g.aluMemory("add", "round", 1);
+  g.aluMemory("cmp", "round", rounds);
+  g.j("b", "once_more");
+  g.powerOff();
+  g.label("once_more");
+  g.storeValue("shutdown", SHUTDOWN_soft_reset);
+  g.hypercall(__HYPERVISOR_sched_op, [SCHEDOP_shutdown, "shutdown"]);
+  g.expect(0);
+  for (const name of ["rx_cons", "tx_prod", "tx_cons"]) g.storeValue(name, 0);
+  for (const ring of [TX_RING, RX_RING]) {
+    for (const index of [sring.at.req_prod, sring.at.rsp_prod]) g.storeValue(ring + index, 0);
+  }
+  g.jmp("main");
+  data(g, xs);
+  g.variable("round");
+  g.variable("shutdown");
   return g;
 }
 
@@ -140,6 +174,16 @@ function connect(g: GuestProgram, xs: XenstoreClient): void {
 }
 
 function echo(g: GuestProgram, xs: XenstoreClient, frames: number): void {
+  echoFrames(g, frames);
+  xs.write(`${DEVICE}/state`, String(XenbusStateClosing));
+  waitForBackend(g, xs, XenbusStateClosing);
+  xs.write(`${DEVICE}/state`, String(XenbusStateClosed));
+  waitForBackend(g, xs, XenbusStateClosed);
+  g.print("closed\n");
+  g.powerOff();
+}
+
+function echoFrames(g: GuestProgram, frames: number): void {
   g.label("next_frame");
   waitForResponse(g, RX_RING, "rx_cons");
   // EBX: the response; EDI: where the frame is
@@ -214,13 +258,6 @@ function echo(g: GuestProgram, xs: XenstoreClient, frames: number): void {
   g.aluMemory("add", "rx_cons", 1);
   g.aluMemory("cmp", "rx_cons", frames);
   g.j("b", "next_frame");
-
-  xs.write(`${DEVICE}/state`, String(XenbusStateClosing));
-  waitForBackend(g, xs, XenbusStateClosing);
-  xs.write(`${DEVICE}/state`, String(XenbusStateClosed));
-  waitForBackend(g, xs, XenbusStateClosed);
-  g.print("closed\n");
-  g.powerOff();
 }
 
 function data(g: GuestProgram, xs: XenstoreClient): void {
