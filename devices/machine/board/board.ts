@@ -214,6 +214,8 @@ export class Board {
       this.#restoring = false;
       this.time.resume(this.engine.instructions);
     }
+    // the world went on meanwhile; by instruction count there is no world
+    if (!this.options.icount) this.xen.platform.sharedInfo.writeWallclock();
     this.engine.interruptsChanged();
   }
 }
