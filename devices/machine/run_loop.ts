@@ -26,6 +26,8 @@ const ANSWER_INSTRUCTIONS = 16_384;
 const BREATHE_EVERY_NS = 4_000_000;
 /** Longest sleep: a missed wake-up costs no more. */
 const LONGEST_SLEEP_MS = 500;
+/** A run that is stopped from outside ends its slice first, if that takes no more goes of the engine than this. */
+const GOES_AFTER_STOP = 64;
 const FLAG_IF = 1 << 9;
 
 const REASONS: ReadonlyMap<number, ExitInfo> = new Map([
@@ -68,6 +70,9 @@ export class RunLoop {
   #ranNs = 0;
   #answerUntilNs = 0;
   #sliceInstructions = SLICE_INSTRUCTIONS;
+  /** By instruction count: what is left of a slice that the engine has not finished; below 0: nothing is. */
+  #rest = -1;
+  #goesAfterStop = 0;
 
   constructor(board: Board, options: LoopOptions, duties: LoopDuties) {
     this.#board = board;
@@ -101,7 +106,7 @@ export class RunLoop {
 
   /**
    * Ends the run from outside: "stopped". By instruction count at the end of the slice, so that a run that was stopped and
-   * goes on is the same as one that was not.
+   * goes on is the same as one that was not; unless the guest does something that keeps the slice from ending.
    */
   stop(): void {
     this.#stopping = true;
@@ -119,6 +124,7 @@ export class RunLoop {
   restored(): void {
     this.#exit = undefined;
     this.#restart = this.#stopping = false;
+    this.#rest = -1;
   }
 
   /** The guest has sent something: look for the answer soon. Guests spend a millisecond on their way to HLT. */
@@ -136,25 +142,28 @@ export class RunLoop {
     const { xen, chips: { interrupts } } = board;
     const { clock } = this.#options;
     this.running = true;
+    this.#goesAfterStop = 0;
     this.#startedNs = clock.monotonicNs();
     let breathedNs = this.#startedNs;
     try {
-      while (this.#exit === undefined) {
-        board.clock.poll();
-        for (const netback of xen.netbacks) netback.poll();
-        xen.runDeferred();
-        this.#duties.feed();
-        xen.platform.resample();
+      while (this.#exit === undefined || this.#endsSlice()) {
+        if (this.#rest < 0) {
+          board.clock.poll();
+          for (const netback of xen.netbacks) netback.poll();
+          xen.runDeferred();
+          this.#duties.feed();
+          xen.platform.resample();
+        }
         if (!xen.platform.blocked) {
           if (this.#runSlice() === "shutdown") this.#exit ??= { reason: "crash", detail: "triple fault" };
         }
-        xen.runDeferred();
+        if (this.#rest < 0) xen.runDeferred();
         this.#duties.flush();
         if (this.#restart && (this.#exit === undefined || this.#stopping)) {
           this.#restart = false;
           await this.#duties.reboot();
         }
-        if (this.#exit !== undefined) break;
+        if (this.#exit !== undefined) continue;
         if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
           await this.#sleep();
           breathedNs = clock.monotonicNs();
@@ -174,11 +183,32 @@ export class RunLoop {
     return info;
   }
 
+  /** True when the run was stopped within a slice that ought to be ended. */
+  #endsSlice(): boolean {
+    if (!this.#stopping || this.#exit?.reason !== "stopped" || this.#rest < 0) return false;
+    if (this.#goesAfterStop++ < GOES_AFTER_STOP) return true;
+    this.#rest = -1;
+    return false;
+  }
+
+  /**
+   * A slice by instruction count, or what is left of one: the engine comes back early when it had much to do besides
+   * instructions, such as translating, and that depends on what it remembers.
+   */
+  #runCounted(): RunResult {
+    const { engine } = this.#board;
+    const budget = this.#rest < 0 ? SLICE_INSTRUCTIONS : this.#rest;
+    const before = engine.instructions;
+    const result = engine.run(budget);
+    this.#rest = result === "budget" ? budget - (engine.instructions - before) : -1;
+    return result;
+  }
+
   /** One slice. After a long one the next is shorter, unless what comes next must not depend on the host's time. */
   #runSlice(): RunResult {
     const { clock, icount } = this.#options;
     const { engine } = this.#board;
-    if (icount) return engine.run(SLICE_INSTRUCTIONS);
+    if (icount) return this.#runCounted();
     const before = clock.monotonicNs();
     const short = before < this.#answerUntilNs;
     const result = engine.run(
