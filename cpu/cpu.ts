@@ -68,6 +68,12 @@ const COMPILE_WAIT = 64;
  * as long, and a slice that is full of them must end in time.
  */
 const COST_OF_DELIVERY = 50, COST_OF_DECODING = 200, COST_OF_RETRY = 20_000;
+/**
+ * Blocks decoded in one run without cost. Which blocks are known already is not the guest's state: a machine that was
+ * restored decodes them again, and its slices must end where those of the saved one do. No guest needs as many in one
+ * slice but one that keeps rewriting its code.
+ */
+const FREE_DECODINGS = 10_000;
 /** DR6: single step. */
 const DR6_BS = 1 << 14;
 
@@ -114,6 +120,8 @@ export class Cpu implements Engine {
   #sliceBudget = 0;
   #parked = 0;
   #overhead = 0;
+  /** Blocks decoded in this run. */
+  #decodings = 0;
   /** Microcode of the running block has left with SHADOW: MOV SS or POP SS that changed the mode. */
   #stackSwitched = false;
   /** Hot blocks waiting to be compiled, and for how many sampling periods the first has. */
@@ -177,7 +185,7 @@ export class Cpu implements Engine {
       link: (stub) => {
         const { decoded } = this.blocks;
         const target = this.blocks.link(stub);
-        if (this.blocks.decoded !== decoded) this.#charge(COST_OF_DECODING);
+        this.#chargeDecoding(decoded);
         return target;
       },
     }, options.tableSize);
@@ -200,6 +208,11 @@ export class Cpu implements Engine {
   #charge(cost: number): void {
     this.#i32[S.budget >> 2]! -= cost;
     this.#overhead += cost;
+  }
+
+  /** A block was decoded if there were `before` until now. */
+  #chargeDecoding(before: number): void {
+    if (this.blocks.decoded !== before && ++this.#decodings > FREE_DECODINGS) this.#charge(COST_OF_DECODING);
   }
 
   /** Makes running code leave at its next block end. */
@@ -314,7 +327,7 @@ export class Cpu implements Engine {
     const i32 = this.#i32;
     const budgetAt = S.budget >> 2;
     this.#sliceBudget = budget;
-    this.#parked = this.#overhead = 0;
+    this.#parked = this.#overhead = this.#decodings = 0;
     i32[budgetAt] = budget;
     const finish = (result: RunResult): RunResult => {
       this.#retired = this.instructions;
@@ -437,7 +450,7 @@ export class Cpu implements Engine {
   #lookup(): number {
     const { decoded } = this.blocks;
     const rec = this.blocks.lookup();
-    if (this.blocks.decoded !== decoded) this.#charge(COST_OF_DECODING);
+    this.#chargeDecoding(decoded);
     if (this.compileAtOnce && rec !== 0) {
       const block = this.blocks.blockAt(rec);
       if (block !== undefined && block.samples >= 0) {
