@@ -278,3 +278,12 @@ Deno.test({
     assertEquals(await Deno.readTextFile(`${dir}/after`), await Deno.readTextFile(`${dir}/before`));
   },
 });
+
+Deno.test("a guest that halts for good ends with status 0 and one line", async () => {
+  const kernel = await file("halt", tinyGuest([...debugPrint("bye"), 0xfa, 0xf4, 0xeb, 0xfd])); // cli; hlt; jmp back to hlt
+  assertEquals(await outcome("run", "-k", kernel, "--memory", "4M", "--timeout", "60"), {
+    code: 0,
+    out: "bye",
+    err: "xenner: the guest halted: HLT with interrupts off, and nothing that could end it\n",
+  });
+});

@@ -6,10 +6,13 @@
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
+import { EVTCHNSTAT_interdomain } from "../../xen/public/event_channel.ts";
+import { HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_STORE_EVTCHN } from "../../xen/public/hvm/params.ts";
 import {
   __HYPERVISOR_console_io,
   __HYPERVISOR_event_channel_op,
   __HYPERVISOR_sched_op,
+  __HYPERVISOR_vcpu_op,
   __HYPERVISOR_xen_version,
 } from "../../xen/public/xen.ts";
 import { type ScriptEngine, scriptEngine, type Step } from "./_script_engine.ts";
@@ -20,6 +23,8 @@ const MiB = 1 << 20;
 const text = (s: string) => new TextEncoder().encode(s);
 const BUFFER = 0x8000;
 const COM1 = 0x3f8, RESET_PORT = 0xcf9, PM1_CNT = 0xb004;
+/** evtchn_alloc_unbound. */
+const DOMID_SELF_FOR_DOM0 = Uint8Array.of(0xf0, 0x7f, 0, 0, 0, 0, 0, 0);
 const POWER_OFF: Step = { out: [PM1_CNT, 1 << 13, 2] };
 /** 8259 with vectors from 0x20 on, IRQ 0 alone; PIT: one shot in 10 ms. */
 const TIMER: Step[] = [
@@ -108,7 +113,7 @@ Deno.test("a system reset happens in place: RAM and time stay, chips, Xen and CP
     { out: [0x80, 0x55] },
     { out: [COM1 + 7, 0x77] }, // scratch
     ...TIMER,
-    { store: [BUFFER, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)] },
+    { store: [BUFFER, DOMID_SELF_FOR_DOM0] },
     { hypercall: [__HYPERVISOR_event_channel_op, 6, BUFFER], by: "port" }, // EVTCHNOP_alloc_unbound
     { out: [RESET_PORT, 0x06] },
   ];
@@ -117,10 +122,12 @@ Deno.test("a system reset happens in place: RAM and time stay, chips, Xen and CP
   const fresh = board.save();
   const parts = [board.memory, board.memory.memory, board.engine, board.xen.store, ...board.chips.list];
   const states: number[] = [];
+  let portBefore = 0;
   // stopped before the first step of the second boot
   const reset = board.reset.bind(board);
   board.reset = () => {
     states.push(board.bus.readPort(0x80, 1), board.bus.readPort(COM1 + 7, 1));
+    portBefore = new DataView(machine.readMemory(BUFFER, 8).buffer).getUint32(4, true);
     machine.stop();
     return reset();
   };
@@ -133,6 +140,7 @@ Deno.test("a system reset happens in place: RAM and time stay, chips, Xen and CP
   assertEquals(machine.readMemory(KEPT, 4), text("kept"));
   assertEquals(machine.readMemory(0x10_0000, 2), Uint8Array.from(SPIN));
   assertEquals(engine.state.at, 0);
+  assertEquals(portBefore, 3); // the script's, besides store and console
   assert(board.clock.nowNs() > 0 && board.time.tscAt(board.clock.nowNs()) === 0n);
   // chips are as after the first power-on
   const again = board.save();
@@ -149,7 +157,7 @@ Deno.test("INIT resets the CPU and its local APIC, and leaves the other chips an
   const script: readonly Step[] = [
     { out: [0x80, 0x55] },
     ...TIMER,
-    { store: [BUFFER, new Uint8Array(8)] },
+    { store: [BUFFER, DOMID_SELF_FOR_DOM0] },
     { hypercall: [__HYPERVISOR_event_channel_op, 6, BUFFER], by: "port" },
     "sti",
   ];
@@ -165,5 +173,67 @@ Deno.test("INIT resets the CPU and its local APIC, and leaves the other chips an
   assertEquals([irqAfter?.pic, irqAfter?.ioapic], [irqBefore?.pic, irqBefore?.ioapic]);
   assertNotEquals(irqAfter?.lapic, irqBefore?.lapic);
   assertEquals([after.xen, after.ram, after.time], [before.xen, before.ram, before.time]);
+  machine.close();
+});
+
+Deno.test("a soft reset gives back FIFO events and vcpu_info, and binds store and console to new ports, twice", async () => {
+  const CONTROL = 0x9000, ARRAY = 0xa000, VCPU_INFO = 0xb000;
+  const struct = (...words: number[]): Step => ({
+    store: [BUFFER, new Uint8Array(Uint32Array.from(words).buffer)],
+  });
+  const events = (operation: number): Step => ({
+    hypercall: [__HYPERVISOR_event_channel_op, operation, BUFFER],
+    by: "vmcall",
+  });
+  const setUp: readonly Step[] = [
+    struct(VCPU_INFO / 4096, 0, 0x40, 0),
+    { hypercall: [__HYPERVISOR_vcpu_op, 10, 0, BUFFER], by: "vmcall" }, // VCPUOP_register_vcpu_info
+    struct(CONTROL / 4096, 0, 0, 0, 0, 0),
+    events(11), // EVTCHNOP_init_control
+    struct(ARRAY / 4096, 0),
+    events(12), // EVTCHNOP_expand_array
+    struct(0x7ff0, 0), // DOMID_SELF, for dom0
+    events(6), // EVTCHNOP_alloc_unbound
+    { hypercall: [__HYPERVISOR_sched_op, 99, 0], by: "vmcall" }, // no such operation: a mark
+  ];
+  const softReset: readonly Step[] = [
+    struct(5), // SHUTDOWN_soft_reset
+    { hypercall: [__HYPERVISOR_sched_op, 2, BUFFER], by: "vmcall" },
+    // what is there now must not be written any more
+    { store: [VCPU_INFO, new Uint8Array(4096).fill(0x5a)] },
+    { store: [CONTROL, new Uint8Array(8192).fill(0x5a)] },
+  ];
+  const { machine, engine } = await scripted([...setUp, ...softReset, ...setUp, ...softReset]);
+  const { platform, store } = machine.board.xen;
+  for (let round = 0; round < 2; round++) {
+    engine.run(setUp.length);
+    assertEquals(engine.state.results.splice(0), [0, 0, 0, 0, -38]);
+    assertEquals([platform.events.usesFifo, platform.sharedInfo.vcpuInfo === platform.sharedInfo.page], [
+      true,
+      false,
+    ]);
+    store.write("/local/domain/1/data/left", "behind");
+    engine.run(softReset.length);
+    assertEquals(engine.state.results.splice(0), [0]);
+    assertEquals([platform.events.usesFifo, platform.sharedInfo.vcpuInfo === platform.sharedInfo.page], [
+      false,
+      true,
+    ]);
+    const { store: ring, console } = platform;
+    assertEquals([ring.port, console.port], [1, 2]);
+    for (
+      const [param, port] of [[HVM_PARAM_STORE_EVTCHN, ring.port], [HVM_PARAM_CONSOLE_EVTCHN, console.port]]
+    ) {
+      assertEquals(platform.params.get(param as number), BigInt(port as number));
+      assertEquals(platform.events.send(port as number), 0);
+      const status = platform.events.status(port as number);
+      assertEquals(typeof status === "object" && status.status, EVTCHNSTAT_interdomain);
+    }
+    assertEquals(store.read("/local/domain/1/data/left"), undefined);
+    assertEquals(store.read("/local/domain/1/store/port"), "1");
+    machine.sendConsole(text("x")); // an event: nothing of it goes to the old places
+    assert(machine.readMemory(VCPU_INFO, 4096).every((byte) => byte === 0x5a));
+    assert(machine.readMemory(CONTROL, 8192).every((byte) => byte === 0x5a));
+  }
   machine.close();
 });
