@@ -5,6 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { MiB } from "../base/bits.ts";
 import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { MOST_BLOCKS } from "./block_cache.ts";
 import { CS, DS, ES, EXC_GP, FS, GS, S, SS } from "../state/state.ts";
@@ -170,24 +171,26 @@ for (const how of ENGINES) {
     assertEquals(seen, Array(3).fill([1, 1, 0, 0, 3, 3, 9, 9]).flat());
   });
 
-  test("a link is not made across pages that were mapped anew since", () => {
+  test("a link leads into the page of its branch only, whatever is mapped there when it is made", () => {
     const t = new TestCpu(64, how);
-    withPages(t, [0x40_0000, 0x50_0000, 0x60_0000]);
-    // Both pages: a jump to offset 0x80 of the page; there a number and HLT.
-    t.write(0x40_0000, [0xe9, ...le32(0x7b)]);
-    t.write(0x40_0080, [0xb8, ...le32(4), HLT]);
-    t.write(0x50_0000, [0xe9, ...le32(0x7b)]);
-    t.write(0x50_0080, [0xb8, ...le32(5), HLT]);
-    const entry = t.memory.offsetOf(PAGE_TABLE);
+    const code = [
+      ...[0x89, 0x0c, 0x25, ...le32(PAGE_TABLE)], // mov [PTE of this page], ecx
+      ...[0x8b, 0x04, 0x25, ...le32(LINEAR + 4 * MiB)], // its TLB entry is the other page's now
+      ...[0xe9, ...le32(0x80 - 19)], // jmp to offset 0x80
+    ];
+    for (const [frame, value] of [[0x40_0000, 4], [0x50_0000, 5]] as const) {
+      t.write(frame, code);
+      t.write(frame + 0x80, [0xb8, ...le32(value), HLT]);
+    }
     const results: number[] = [];
-    const run = (frame: number, flush: boolean) => {
-      t.memory.view.setBigUint64(entry, BigInt(frame) | 3n, true);
-      if (flush) t.cpu.core.mmu.flush();
+    for (const frame of [0x50_0000, 0x40_0000]) {
+      withPages(t, [0x40_0000]);
+      t.cpu.core.mmu.flush();
+      t.cpu.core.s.setGpr(1, BigInt(frame) | 3n);
       assertEquals(go(t, LINEAR), "halted");
       results.push(t.cpu.core.s.gpr32(0));
-    };
-    for (const frame of [0x40_0000, 0x50_0000, 0x40_0000, 0x50_0000]) run(frame, true);
-    assertEquals(results, [4, 5, 4, 5]);
+    }
+    assertEquals(results, [5, 4]);
   });
 
   test("code remapped by a load of CR3 and by INVLPG", () => {
@@ -231,6 +234,33 @@ for (const how of ENGINES) {
     assertEquals(go(t, 0x10), "halted");
     assertEquals([t.cpu.core.s.gpr32(0) & 0xffff, t.cpu.core.s.gpr32(3) & 0xffff], [5000, 5000]);
     assertEquals(t.cpu.exits.dispatch - before < 20, true, `${t.cpu.exits.dispatch - before} dispatches`);
+  });
+
+  test("32-bit code in a segment whose base is not 0 runs out of the jump cache, and follows its base", () => {
+    const t = new TestCpu(32, how);
+    const { core } = t.cpu;
+    const code = [
+      ...[0xb9, ...le32(5000)], // mov ecx, 5000
+      ...[0x31, 0xc0], // xor eax, eax
+      ...[0xe8, ...le32(0x2000 - 12)], // turn: call 0x2000
+      ...[0xff, 0xc9], // dec ecx
+      ...[0x75, 0xf7], // jnz turn
+      HLT,
+    ];
+    [0x1_0000, 0x3_0000].forEach((base, i) => {
+      t.write(base, code);
+      t.write(base + 0x2000, [0x83, 0xc0, 1 + i, 0xc3]); // add eax, 1 or 2; ret
+    });
+    for (let round = 0; round < 2; round++) {
+      [0x1_0000, 0x3_0000].forEach((base, i) => {
+        core.s.setSegment(CS, { selector: 8, base: BigInt(base), limit: 0xffff, attributes: 0x409b });
+        core.updateMode();
+        const before = t.cpu.exits.dispatch;
+        assertEquals(go(t, 0), "halted");
+        assertEquals(core.s.gpr32(0), 5000 * (1 + i));
+        assertEquals(t.cpu.exits.dispatch - before < 20, true, `${t.cpu.exits.dispatch - before} dispatches`);
+      });
+    }
   });
 
   test("one page of code run with two bases of CS: RIP, wrap and return addresses are those of each", () => {
