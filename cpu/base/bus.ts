@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * What the CPU sees of the machine (a {@linkcode Bus}) and what the bus sees of a device. Devices see offsets,
- * never absolute addresses; `devices/machine/machine.ts` alone maps them.
+ * never absolute addresses; `devices/machine/board/chips.ts` alone maps them.
  * @module
  */
 import type { Gpa } from "./bits.ts";
