@@ -166,8 +166,12 @@ export const codeTlbEntry = layout({ tag: "u64", addend: "u32", pad: "u32" });
 export const ARENA_BASE = Math.ceil((CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS)) / 4096) * 4096;
 /** Bytes for decoded records. */
 export const ARENA_BYTES = 32 * 1024 * 1024;
+/** A byte per record of the arena: for records that are entries of regions, which one. See cpu/emit/region/. */
+const REGION_STATES_BASE = ARENA_BASE + ARENA_BYTES;
+/** The byte of record r is at REGION_STATES + (r >> 5). */
+export const REGION_STATES = REGION_STATES_BASE - ARENA_BASE / 32;
 /** What the CPU reserves at the bottom of the WebAssembly memory. */
-export const CPU_RESERVED_BYTES = ARENA_BASE + ARENA_BYTES;
+export const CPU_RESERVED_BYTES = REGION_STATES_BASE + ARENA_BYTES / 32;
 
 /** Segment register numbers as encoded in ModRM.reg; LDTR and TR follow. */
 export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;

@@ -30,6 +30,8 @@ export interface Block {
   /** Times the profiler saw it in its current window; -1 once it has been compiled, or found not worth it. */
   samples: number;
   window: number;
+  /** Times the profiler saw it at all. */
+  looks: number;
 }
 
 /**

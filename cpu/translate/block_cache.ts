@@ -72,6 +72,11 @@ export class BlockCache {
   invalidated = 0;
   resets = 0;
 
+  /** A block is about to be forgotten: its records still have their handlers. */
+  onForget: (block: Block) => void = () => {};
+  /** All blocks are forgotten. */
+  onReset: () => void = () => {};
+
   readonly #core: CpuCore;
   readonly #modules: Modules;
   readonly #decoder = new Decoder();
@@ -273,7 +278,8 @@ export class BlockCache {
     const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
     const length = last.poff + last.length - first.poff;
     const { start } = range;
-    const block = { key, host, length, secondHost, start, end, range, mode, slot: 0, samples: 0, window: 0 };
+    const profile = { samples: 0, window: 0, looks: 0 };
+    const block = { key, host, length, secondHost, start, end, range, mode, slot: 0, ...profile };
     this.#blocks.set(key, block);
     this.#byStart.set(start, block);
     this.#watch(block, page);
@@ -357,6 +363,12 @@ export class BlockCache {
     return this.#byStart.get(start);
   }
 
+  /** The block of the mode of `like` whose code begins at `host`, if it has run. */
+  find(host: number, like: Block): Block | undefined {
+    const block = this.#blocks.get(like.key - like.host + host);
+    return block?.secondHost === 0 ? block : undefined;
+  }
+
   /** Gives the block the function in `slot`, which it owns from now on. */
   install(block: Block, slot: number): void {
     block.slot = slot;
@@ -397,6 +409,7 @@ export class BlockCache {
 
   /** The block is gone, but for the lists of its pages; whoever reaches one of its records comes back. */
   #forget(block: Block): void {
+    this.onForget(block);
     this.invalidated++;
     this.#blocks.delete(block.key);
     this.#byStart.delete(block.start);
@@ -427,6 +440,7 @@ export class BlockCache {
     this.#blocks.clear();
     this.#byStart.clear();
     this.#pages.clear();
+    this.onReset();
     this.#arena.reset();
     this.#jumps.clear();
     const { slots } = this.#modules;

@@ -46,7 +46,7 @@ export function groupsOf(insns: readonly Instruction[], facts: readonly Facts[])
 }
 
 /** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/general/control.ts. */
-function isDirectBranch(insn: Instruction): boolean {
+export function isDirectBranch(insn: Instruction): boolean {
   const kind = insn.row.immediates[0];
   return (kind === "cb" || kind === "cz") && !(insn.form.osize === 16 && insn.form.codeBits === 32);
 }
@@ -123,6 +123,7 @@ function put(view: DataView, at: number, handler: number, poff: number, length: 
   view.setUint8(at + record.at.count, count);
 }
 
-function immediate(insn: Instruction): bigint {
+/** The immediate as decoded. */
+export function immediate(insn: Instruction): bigint {
   return (BigInt(insn.immHigh) << 32n) | BigInt(insn.immLow >>> 0);
 }

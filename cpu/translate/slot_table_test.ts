@@ -17,7 +17,7 @@ Deno.test("slots are taken once, come back, and end", () => {
 });
 
 Deno.test("a slot that was given back holds no code of its own any more", () => {
-  const t = new TestCpu(64, { engine: "jit", compileAtOnce: true });
+  const t = new TestCpu(64, { engine: "interp", compileAtOnce: true });
   const { slots } = t.cpu.modules;
   const stale = slots.table.get(3);
   t.run([0xff, 0xc0, 0xff, 0xc3]); // inc eax; inc ebx

@@ -23,11 +23,14 @@ export interface StructureSink {
   loop(): Label;
   /** Closes the innermost block or loop. Its end is not reached by falling into it. */
   end(): void;
-  branch(label: Label): void;
+  goTo(label: Label): void;
   /** Branches to labels[state]. */
   branchByState(labels: readonly Label[]): void;
   /** The next branchByState goes to entry number `state`. */
   setState(state: number): void;
+  /** The loop around everything has opened, and is about to close. */
+  opened(): void;
+  closing(top: Label): void;
   /** Code for being at an entry: it can be reached from outside here. */
   enter(node: number): void;
   /**
@@ -40,8 +43,8 @@ export interface StructureSink {
 /** Most nodes of a graph: their code nests, and so does the making of it. */
 export const MAX_NODES = 500;
 
-/** Emits the flow's code. `top`: called with the label of the loop around it, to branch by state from elsewhere. */
-export function structure(flow: Flow, sink: StructureSink, top: (label: Label) => void): void {
+/** Emits the flow's code. */
+export function structure(flow: Flow, sink: StructureSink): void {
   const { graph, root, dominated, isLoopHeader, isMerge } = flow;
   assert(root <= MAX_NODES, "a graph is not too large");
   const stateOf = new Map(flow.entries.map((node, state) => [node, state]));
@@ -54,12 +57,12 @@ export function structure(flow: Flow, sink: StructureSink, top: (label: Label) =
       const state = stateOf.get(to);
       assert(state !== undefined, "the target of an irreducible edge is an entry");
       sink.setState(state);
-      return sink.branch(outermost);
+      return sink.goTo(outermost);
     }
     if (kind === "forward" && !isMerge[to]) return tree(to);
     const label = labels.get(to);
     assert(label !== undefined, "the target of a branch is open");
-    sink.branch(label);
+    sink.goTo(label);
   };
   /** Code of `node` and of all it dominates; nothing runs past its end. */
   const tree = (node: number): void => {
@@ -83,10 +86,11 @@ export function structure(flow: Flow, sink: StructureSink, top: (label: Label) =
   };
 
   const outermost = sink.loop();
-  top(outermost);
+  sink.opened();
   // An entry that nothing else leads to stands behind a block as well: br_table needs a label for each.
   within(dominated[root] as readonly number[], () => {
     sink.branchByState(flow.entries.map((node) => labels.get(node) as Label));
   });
+  sink.closing(outermost);
   sink.end();
 }

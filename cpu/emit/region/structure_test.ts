@@ -64,7 +64,7 @@ class Sink extends WasmBuilder implements StructureSink {
     if (this.#kinds.pop() === "loop") this.body.endLoop();
     else this.body.code.u8(0x0b);
   }
-  branch(label: Label): void {
+  goTo(label: Label): void {
     this.body.code.u8(0x0c);
     this.body.code.u32(this.open + this.depth - 1 - label);
   }
@@ -75,6 +75,8 @@ class Sink extends WasmBuilder implements StructureSink {
   setState(state: number): void {
     this.#set(this.state, this.i32(state));
   }
+  opened(): void {}
+  closing(): void {}
   enter(): void {}
   node(node: number, follow: (edge: number) => void): void {
     const left = this.#get(this.#steps);
@@ -106,7 +108,7 @@ function compile(flow: Flow): (state: number, seed: number, steps: number) => nu
   const type = module.type(["i32", "i32", "i32"], ["i32"]);
   const body = new FunctionBody(3);
   const sink = new Sink(flow, body);
-  structure(flow, sink, () => {});
+  structure(flow, sink);
   sink.unreachable();
   assertEquals(sink.open, 0);
   module.addFunction(type, body, { exportName: "run" });

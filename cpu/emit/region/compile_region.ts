@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Makes one WebAssembly function of a region: orders its nodes, finds which flags are live, and emits each node's
+ * instructions within the structure. A node is a block, or a part of one behind an instruction that always leaves.
+ * @module
+ */
+import { RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../../state/record.ts";
+import { ARITHMETIC_FLAGS, FLAG_CF } from "../../state/state.ts";
+import { FunctionBody } from "../../wasm/encoder.ts";
+import type { Facts } from "../facts.ts";
+import type { Links } from "../links.ts";
+import { analyse, edgeKind, type Flow } from "./graph.ts";
+import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
+import { RegionEmit } from "./region_emit.ts";
+import { structure } from "./structure.ts";
+import { type Described, registersOf, type Summary } from "./summary.ts";
+
+/** A straight run of instructions. */
+export interface RegionNode {
+  /** Address of the first instruction's record. */
+  readonly start: number;
+  /** The handler that stands there without regions. */
+  readonly handler: number;
+  readonly insns: readonly Described[];
+  readonly facts: readonly Facts[];
+  readonly summaries: readonly Summary[];
+  /** Instructions of its block, charged at the block's end. */
+  readonly count: number;
+  /** Nodes the last instruction goes to, taken and not; undefined: it leaves the region, or never goes there. */
+  readonly taken: number | undefined;
+  readonly fall: number | undefined;
+}
+
+/** What came out. */
+export interface CompiledRegion {
+  readonly body: FunctionBody;
+  /** Nodes that can be entered; an entry's state is its place here. */
+  readonly entries: readonly number[];
+}
+
+/** Compiles; `entries`: nodes that must be entries, the first is where the region was found. */
+export function compileRegion(
+  nodes: readonly RegionNode[],
+  entries: readonly number[],
+  at: { readonly slot: number; readonly page: number },
+  links: Links,
+): CompiledRegion {
+  const successors = nodes.map((node) =>
+    node.taken === undefined && node.fall === undefined
+      ? []
+      : [node.taken, node.fall].filter((to) => to !== undefined)
+  );
+  const flow = analyse({ successors, entries }, true);
+  const live = liveOut(flow, nodes.map(flagUse));
+  const needed = longestPaths(flow, nodes.map((node) => leavesAtEnd(node) ? 0 : node.count));
+  let touched = 0, written = 0;
+  for (const node of nodes) {
+    node.insns.forEach((insn, i) => {
+      const registers = registersOf(insn, node.summaries[i] as Summary);
+      touched |= registers.touched;
+      written |= registers.written;
+    });
+  }
+  const body = new FunctionBody(1);
+  const emit = new RegionEmit(body, links, { ...at, touched, written, readsFlags: nodes.some(readsFlags) });
+  const kinds = new Kinds(flow);
+  emit.frame(() =>
+    structure(flow, {
+      block: () => emit.block(),
+      loop: () => emit.loop(),
+      end: () => emit.end(),
+      goTo: (label) => emit.goTo(label),
+      branchByState: (labels) => emit.branchByState(labels),
+      setState: (state) => emit.setState(state),
+      opened: () => emit.openIndirect(),
+      closing: (top) => emit.closeIndirect(top),
+      enter: (at) => {
+        const node = nodes[at] as RegionNode;
+        emit.beginBlock(undefined, node.count);
+        emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number);
+      },
+      node: (at, follow) => {
+        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count);
+        emitNode(emit, nodes[at] as RegionNode, live[at] as number, follow, () => kinds.after(at, emit.kind));
+      },
+    })
+  );
+  return { body, entries: flow.entries };
+}
+
+function emitNode(
+  emit: RegionEmit,
+  node: RegionNode,
+  liveAfter: number,
+  follow: (edge: number) => void,
+  done: () => void,
+): void {
+  const { insns, facts, summaries, start } = node;
+  const flags = liveFlags(facts, liveAfter);
+  const fallEdge = node.taken === undefined ? 0 : 1;
+  const last = insns.length - 1;
+  insns.forEach((insn, i) => {
+    const at = start + i * RECORD_BYTES;
+    const place = { record: at, handler: i === 0 ? node.handler : undefined };
+    if ((summaries[i] as Summary).leaves) return emit.leaveAt(place);
+    const fact = facts[i] as Facts;
+    if (fact.ends) {
+      if (liveAfter !== 0) emit.sync();
+      done();
+      emit.ways = {
+        taken: () => node.taken === undefined ? emit.leaveBy(at, RECORD_TAKEN) : follow(0),
+        fall: () => node.fall === undefined ? emit.leaveBy(at, RECORD_FALL) : follow(fallEdge),
+      };
+    }
+    emit.instruction(insn, place, flags[i] as boolean, fact.flagsMayWrite !== fact.flagsWritten);
+  });
+  if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
+  if (node.fall === undefined) {
+    return emit.leaveAt({ record: start + insns.length * RECORD_BYTES, handler: undefined });
+  }
+  if (liveAfter !== 0) emit.sync();
+  done();
+  emit.charge();
+  follow(fallEdge);
+}
+
+/** The last instruction leaves before it is done. */
+function leavesAtEnd(node: RegionNode): boolean {
+  return node.summaries[node.insns.length - 1]?.leaves === true;
+}
+
+function flagUse(node: RegionNode): BlockUse {
+  let reads = 0, writes = 0;
+  node.facts.forEach((fact, i) => {
+    const leaves = fact.canLeave || (node.summaries[i] as Summary).leaves;
+    reads |= (leaves ? ARITHMETIC_FLAGS : fact.flagsRead) & ~writes;
+    writes |= fact.flagsWritten;
+  });
+  const last = node.facts[node.facts.length - 1] as Facts;
+  const stays = last.ends && node.taken !== undefined && node.fall !== undefined ||
+    !last.ends && node.fall !== undefined;
+  return { reads, writes, leaves: stays ? 0 : ARITHMETIC_FLAGS };
+}
+
+/** Something reads flags, or passes CF on, before they are written. */
+function readsFlags(node: RegionNode): boolean {
+  let written = 0;
+  for (const fact of node.facts) {
+    const passesCarry = (fact.flagsMayWrite & FLAG_CF) === 0 && fact.flagsMayWrite !== 0;
+    if (((fact.flagsRead | (passesCarry ? FLAG_CF : 0)) & ~written) !== 0) return true;
+    written |= fact.flagsWritten;
+  }
+  return false;
+}
+
+/** Which instructions must leave the flags they write, when those in `needed` are needed behind the last. */
+function liveFlags(facts: readonly Facts[], needed: number): boolean[] {
+  const live: boolean[] = [];
+  for (let i = facts.length - 1; i >= 0; i--) {
+    const fact = facts[i] as Facts;
+    live[i] = (fact.flagsMayWrite & needed) !== 0;
+    needed &= ~fact.flagsWritten;
+    needed |= fact.canLeave ? ARITHMETIC_FLAGS : fact.flagsRead;
+  }
+  return live;
+}
+
+/** The kind of flags a node begins with, when all ways to it agree. Ways to a node are emitted before it, loops aside. */
+class Kinds {
+  readonly #after = new Map<number, number | undefined>();
+  readonly #before: readonly (readonly number[])[];
+  readonly #flow: Flow;
+
+  constructor(flow: Flow) {
+    this.#flow = flow;
+    const before: number[][] = Array.from({ length: flow.root }, () => []);
+    for (const from of flow.order) {
+      if (from === flow.root) continue;
+      for (const to of flow.graph.successors[from] as readonly number[]) before[to]!.push(from);
+    }
+    this.#before = before;
+  }
+  after(node: number, kind: number | undefined): void {
+    this.#after.set(node, kind);
+  }
+  before(node: number): number | undefined {
+    if (this.#flow.entries.includes(node)) return undefined;
+    const froms = this.#before[node] as readonly number[];
+    const kind = this.#after.get(froms[0] as number);
+    for (const from of froms) {
+      if (edgeKind(this.#flow, from, node) !== "forward" || this.#after.get(from) !== kind) return undefined;
+    }
+    return kind;
+  }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What the region compiler wants to know of an instruction before it emits it: general registers, and whether a region
+ * can hold it at all. Found by running its description against an emitter whose code is thrown away.
+ * @module
+ */
+import { S } from "../../state/state.ts";
+import { FunctionBody } from "../../wasm/encoder.ts";
+import type { Val } from "../builder.ts";
+import type { Address, Emit, MicrocodeArguments, MicrocodeOptions, Value, Width } from "../emit.ts";
+import type { Operands } from "../form.ts";
+import { InterpreterEmit } from "../interpreter.ts";
+import { NO_LINKS } from "../links.ts";
+import type { MicrocodeName } from "../microcode_calls.ts";
+
+/** A decoded instruction: its operands, and its description. */
+export interface Described extends Operands {
+  readonly width: Width;
+  readonly row: { readonly semantics: (e: Emit, w: Width) => void };
+}
+
+/** Of one form of a row. */
+export interface Summary {
+  /** Every execution leaves the region: microcode, repeated strings, segments with limits. */
+  readonly leaves: boolean;
+  /** Masks of the general registers it names by itself. */
+  readonly reads: number;
+  readonly writes: number;
+  /** It writes its operands reg and rm. */
+  readonly writesReg: boolean;
+  readonly writesRm: boolean;
+}
+
+/** Masks of the general registers an instruction touches and writes. */
+export function registersOf(insn: Described, summary: Summary): { touched: number; written: number } {
+  const reg = maskAt(insn.reg), rm = maskAt(insn.rm);
+  const written = summary.writes | (summary.writesReg ? reg : 0) | (summary.writesRm ? rm : 0);
+  return { touched: summary.reads | written | reg | rm | maskAt(insn.base) | maskAt(insn.index), written };
+}
+
+/** Runs the description. */
+export function summarize(insn: Described): Summary {
+  const probe = new Probe(new FunctionBody(1), NO_LINKS);
+  probe.begin(insn, 0);
+  insn.row.semantics(probe, insn.width);
+  return probe.summary;
+}
+
+class Probe extends InterpreterEmit {
+  readonly summary = { leaves: false, reads: 0, writes: 0, writesReg: false, writesRm: false };
+
+  protected override loadRegister(w: Width, address: Val): Val {
+    if (address.constant !== undefined) this.summary.reads |= maskAt(Number(address.constant));
+    return super.loadRegister(w, address);
+  }
+  protected override storeRegister(w: Width, address: Val, value: Value): void {
+    if (address.constant !== undefined) this.summary.writes |= maskAt(Number(address.constant));
+    super.storeRegister(w, address, value);
+  }
+  override setReg(w: Width, value: Value): void {
+    this.summary.writesReg = true;
+    super.setReg(w, value);
+  }
+  override setRm(w: Width, value: Value): void {
+    if (!this.form.isMemory) this.summary.writesRm = true;
+    super.setRm(w, value);
+  }
+  override updateRm(w: Width, f: (old: Value) => Value): void {
+    if (!this.form.isMemory) this.summary.writesRm = true;
+    super.updateRm(w, f);
+  }
+  override microcode<N extends MicrocodeName>(
+    name: N,
+    args: MicrocodeArguments<N>,
+    options?: MicrocodeOptions,
+  ): void {
+    if (this.depth === 0) this.summary.leaves = true;
+    super.microcode(name, args, options);
+  }
+  override repeat(extra?: Value): void {
+    this.summary.leaves = true;
+    super.repeat(extra);
+  }
+  override fault(vector: number, errorCode?: number): void {
+    if (this.depth === 0) this.summary.leaves = true;
+    super.fault(vector, errorCode);
+  }
+  override linear(address: Address): Value {
+    if ((address as Address & { how?: string }).how === "checked") this.summary.leaves = true;
+    return super.linear(address);
+  }
+  override load(w: Width, address: Address): Value {
+    this.#check(address);
+    return super.load(w, address);
+  }
+  override store(w: Width, address: Address, value: Value): void {
+    this.#check(address);
+    super.store(w, address, value);
+  }
+  override loadForUpdate(w: Width, address: Address): ReturnType<InterpreterEmit["loadForUpdate"]> {
+    this.#check(address);
+    return super.loadForUpdate(w, address);
+  }
+  override load128(address: Address, aligned?: boolean): Value {
+    this.#check(address);
+    return super.load128(address, aligned);
+  }
+  override store128(address: Address, value: Value, aligned?: boolean): void {
+    this.#check(address);
+    super.store128(address, value, aligned);
+  }
+  #check(address: Address): void {
+    if ((address as Address & { how?: string }).how === "checked") this.summary.leaves = true;
+  }
+}
+
+function maskAt(at: number): number {
+  return at >= S.gpr && at < S.gpr + 16 * 8 ? 1 << ((at - S.gpr) >> 3) : 0;
+}

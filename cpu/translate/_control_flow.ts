@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Random programs of many small blocks for comparing engines: branches, calls, computed jumps, loops, code that
+ * changes itself, faults in the middle of blocks, accesses and instructions that cross pages, the same code at two
+ * addresses, mappings that change, interrupts, and slices that end anywhere. 64-bit code at privilege 0.
+ *
+ * What a program does is no use to anybody; that two engines do the same, instruction for instruction, is. Faults and
+ * interrupts have handlers: a fault goes on at the first block with a fresh stack.
+ * @module
+ */
+import type { EngineName } from "../base/engine.ts";
+import { Random } from "../isa/_cases.ts";
+import { S, XMM_BASE } from "../state/state.ts";
+import { TestCpu } from "../_bare_cpu.ts";
+
+/** Linear addresses; frames are the same unless said otherwise. All are mapped by PAGE_TABLE, 4 KiB each. */
+const AREA = 0x40_0000,
+  PAGE_TABLE = 0x8000,
+  DIRECTORY = 0x3000,
+  IDT = 0xa000,
+  GDT = 0xb000,
+  IDT_LIMIT = 0xfff;
+const CODE_PAGES = 4, CODE_ALIAS = 16, HANDLERS = 8, DATA = 32, ABSENT = 34, READ_ONLY = 35, DATA_ALIAS = 36;
+const TABLES_VIEW = 40, JUMP_TABLE = 41, STACK = 48, PAGES = 64;
+const at = (page: number) => AREA + page * 4096;
+const PTE_P = 1, PTE_RW = 2, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
+const VECTOR = 0x40, XMM1 = XMM_BASE + 16;
+
+const RSP = 4, R12 = 12, R13 = 13, R15 = 15;
+/** Registers that programs change at will; R12 holds DATA, R13 JUMP_TABLE, R14 pseudo-random bits, R15 an offset. */
+const FREE = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11];
+const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
+
+/** A program's bytes by page, and where to start. */
+export interface ControlFlowProgram {
+  readonly code: Uint8Array<ArrayBuffer>;
+  readonly jumpTable: readonly number[];
+  readonly registers: readonly bigint[];
+  /** Addresses of its blocks. */
+  readonly blocks: readonly number[];
+}
+
+/** One program being written. */
+class Writer {
+  readonly bytes: number[] = [];
+  readonly blockAt: number[] = [];
+  readonly #targets: { readonly at: number; readonly block: number }[] = [];
+  /** Offsets of 32-bit immediates that other code may overwrite, filled in when all are known. */
+  readonly #immediates: number[] = [];
+  readonly #patches: number[] = [];
+
+  constructor(readonly random: Random, readonly blocks: number) {}
+
+  put(...bytes: number[]): void {
+    this.bytes.push(...bytes);
+  }
+  reg(): number {
+    return FREE[this.random.below(FREE.length)] as number;
+  }
+  /** REX and opcode and ModRM for two registers. */
+  rr(opcode: readonly number[], wide: boolean, reg: number, rm: number): void {
+    this.put(
+      0x40 | (wide ? 8 : 0) | ((reg >> 3) << 2) | (rm >> 3),
+      ...opcode,
+      0xc0 | ((reg & 7) << 3) | (rm & 7),
+    );
+  }
+  /** The same with [R12 + R15 + disp8]. */
+  rm(opcode: readonly number[], wide: boolean, reg: number, disp: number): void {
+    this.put(0x43 | (wide ? 8 : 0) | ((reg >> 3) << 2), ...opcode, 0x44 | ((reg & 7) << 3), 0x3c, disp);
+  }
+  rel32(block: number): void {
+    this.#targets.push({ at: this.bytes.length, block });
+    this.put(0, 0, 0, 0);
+  }
+  /** A block near `here`, or any. */
+  near(here: number): number {
+    const { random } = this;
+    if (random.chance(30)) return random.below(this.blocks);
+    return Math.min(this.blocks - 1, Math.max(0, here + random.below(6) - 2));
+  }
+  #offset(mask: number): void {
+    this.rr([0x89], false, this.reg(), R15); // mov r15d, reg
+    this.put(0x41, 0x81, 0xe7, ...le32(mask)); // and r15d, mask
+  }
+
+  instruction(): void {
+    const { random } = this;
+    const wide = random.chance(50);
+    const a = this.reg(), b = this.reg();
+    const kind = random.below(26);
+    if (kind < 6) return this.rr([random.below(8) * 8 + 1], wide, a, b); // arithmetic
+    if (kind < 8) return this.rr([random.below(8) * 8], wide, a, b); // on bytes
+    if (kind === 8) return this.rr([0xff], wide, random.below(2), a); // inc, dec
+    if (kind === 9) {
+      this.rr([0xc1], wide, [0, 1, 2, 3, 4, 5, 7][random.below(7)] as number, a);
+      return this.put(random.below(40));
+    }
+    if (kind === 10) return this.rr([0xd3], wide, [0, 1, 4, 5, 7][random.below(5)] as number, a); // by CL
+    if (kind === 11) return this.rr([0x0f, 0xaf], wide, a, b); // imul
+    if (kind === 12) return this.rr([0x0f, 0x40 + random.below(16)], wide, a, b); // cmovcc
+    if (kind === 13) return this.rr([0x0f, 0x90 + random.below(16)], false, 0, a); // setcc
+    if (kind === 14) {
+      this.put(0x40 | (a >> 3), 0xb8 | (a & 7));
+      this.#immediates.push(this.bytes.length);
+      return this.put(...le32(random.u32()));
+    }
+    if (kind === 15) {
+      return this.put(...[[0xf8], [0xf9], [0xf5], [0x9f], [0x9e], [0x98]][random.below(6)] as number[]);
+    }
+    if (kind === 16) {
+      return this.put(
+        ...[[0x9c, 0x41, 0x5e], [0xfb], [0xfa], [0x0f, 0xa2], [0x9c, 0x9d]][random.below(5)] as number[],
+      );
+    }
+    if (kind === 17) {
+      // sse: movd xmm1, r; paddd xmm1, xmm1; movd r, xmm1
+      this.put(0x66);
+      this.rr([0x0f, 0x6e], wide, 1, a);
+      this.put(0x66, 0x0f, 0xfe, 0xc9, 0x66);
+      return this.rr([0x0f, 0x7e], wide, 1, b);
+    }
+    if (kind === 18 && random.chance(30)) {
+      // string copy or fill of a few bytes within the data
+      this.put(
+        0x49,
+        0x8d,
+        0xbc,
+        0x24,
+        ...le32(random.below(8200)),
+        0x49,
+        0x8d,
+        0xb4,
+        0x24,
+        ...le32(random.below(8000)),
+      );
+      this.put(0xb9, ...le32(random.below(40)), 0xfc);
+      return this.put(0xf3, [0xa4, 0xaa, 0xa6, 0xae][random.below(4)] as number);
+    }
+    if (kind === 19 && random.chance(15)) return this.rr([0xf7], wide, 6, a); // div: mostly faults
+    if (kind === 20 && random.chance(25)) {
+      // Code changes: an immediate somewhere gets another value.
+      const alias = random.chance(30) ? (CODE_ALIAS << 12) : 0;
+      if (random.chance(50)) this.put(0x40 | (a >> 3 << 2), 0x89, 0x04 | ((a & 7) << 3), 0x25);
+      else this.put(0xc7, 0x04, 0x25);
+      const isImmediate = this.bytes[this.bytes.length - 3] === 0xc7;
+      this.#patches.push(this.bytes.length);
+      this.put(...le32(AREA + alias));
+      return isImmediate ? this.put(...le32(random.u32())) : undefined;
+    }
+    if (kind === 21 && random.chance(12)) {
+      // A mapping changes: of the absent page, of an alias of data, or of an alias of code.
+      const page = [ABSENT, DATA_ALIAS, CODE_ALIAS + random.below(CODE_PAGES)][random.below(3)] as number;
+      const frame = page >= DATA ? DATA + random.below(2) : random.below(CODE_PAGES);
+      const entry = random.chance(25) ? 0 : at(frame) | PTE_USED | PTE_P | (random.chance(70) ? PTE_RW : 0);
+      this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry)); // mov qword [pte], entry
+      if (random.chance(70)) return this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
+      return this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+    }
+    // Memory: mostly within two pages, sometimes beyond.
+    this.#offset(random.chance(90) ? 0x1ff8 : random.chance(50) ? 0x1fff : 0x3fff);
+    const disp = random.below(8) * (random.chance(80) ? 1 : 5);
+    if (kind === 22) return this.rm([random.below(8) * 8 + 1], wide, a, disp); // read and write
+    if (kind === 23) {
+      return this.rm([0x0f, [0xb6, 0xb7, 0xbe, 0xc1][random.below(4)] as number], wide, a, disp);
+    }
+    if (kind === 24) return this.rm([0x89], wide, a, disp);
+    return this.rm([0x03 + random.below(8) * 8], wide, a, disp);
+  }
+
+  block(here: number): void {
+    const { random } = this;
+    this.blockAt[here] = this.bytes.length;
+    for (let n = random.below(7); n > 0; n--) this.instruction();
+    const kind = random.below(100);
+    if (kind < 45) {
+      if (random.chance(70)) this.#toss();
+      this.put(0x0f, 0x80 + random.below(16));
+      this.rel32(this.near(here));
+    } else if (kind < 57) {
+      this.put(0xe9);
+      this.rel32(random.chance(80) ? Math.min(this.blocks - 1, here + 1 + random.below(5)) : this.near(here));
+    } else if (kind < 68) {
+      this.put(0xe8);
+      this.rel32(this.near(here));
+    } else if (kind < 78) this.put(0xc3);
+    else if (kind < 86) {
+      this.#toss();
+      this.put(0x4d, 0x89, 0xf7, 0x49, 0xc1, 0xef, 40); // mov r15, r14; shr r15, 40
+      this.put(0x41, 0x83, 0xe7, 15); // and r15d, 15
+      this.put(0x43, 0xff, random.chance(50) ? 0x64 : 0x54, 0xfd, 0); // jmp or call [r13 + r15 * 8]
+    } else if (kind < 92) {
+      // A short loop inside.
+      this.put(0xb9, ...le32(1 + random.below(60)));
+      const start = this.bytes.length;
+      for (let n = random.below(3); n >= 0; n--) this.#loopBody();
+      this.put(0xe2, start - this.bytes.length - 2);
+    } else if (kind < 96) {
+      this.put(random.chance(50) ? 0x50 : 0x58); // push or pop
+    } // else the block goes on into the next
+    if (random.chance(25)) { for (let n = random.below(60); n > 0; n--) this.put(0x90); }
+  }
+  /** New pseudo-random bits, and flags from some of them. */
+  #toss(): void {
+    const { random } = this;
+    this.put(
+      0x4d,
+      0x69,
+      0xf6,
+      ...le32((random.u32() & 0x7fff_ff00) | 5),
+      0x49,
+      0x81,
+      0xc6,
+      ...le32(random.u32() | 1),
+    );
+    this.put(0x49, 0x0f, 0xba, 0xe6, 20 + random.below(40)); // bt r14, bit
+    if (random.chance(60)) this.put(0x41, 0xf7, 0xc6, ...le32(1 << (8 + random.below(20)))); // test r14d, bit
+  }
+  #loopBody(): void {
+    this.rr(
+      [this.random.below(8) * 8 + 1],
+      this.random.chance(50),
+      this.reg(),
+      [0, 2, 3, 5, 8, 9][this.random.below(6)] as number,
+    );
+  }
+
+  finish(): ControlFlowProgram {
+    const { random } = this;
+    for (const { at, block } of this.#targets) {
+      const to = this.blockAt[block] as number;
+      this.bytes.splice(at, 4, ...le32(to - at - 4));
+    }
+    for (const at of this.#patches) {
+      const immediate = this.#immediates[random.below(Math.max(1, this.#immediates.length))] ??
+        this.bytes.length;
+      const address = (this.bytes[at] as number) | (this.bytes[at + 1] as number) << 8 |
+        (this.bytes[at + 2] as number) << 16 | (this.bytes[at + 3] as number) << 24;
+      this.bytes.splice(at, 4, ...le32(address + immediate));
+    }
+    const jumpTable = Array.from({ length: 16 }, () => {
+      const alias = random.chance(25) ? CODE_ALIAS << 12 : 0;
+      return AREA + alias + (this.blockAt[random.below(this.blocks)] as number);
+    });
+    const registers = Array.from({ length: 16 }, () => random.value());
+    return {
+      code: Uint8Array.from(this.bytes.slice(0, CODE_PAGES * 4096)),
+      jumpTable,
+      registers,
+      blocks: this.blockAt.map((offset) => AREA + offset),
+    };
+  }
+}
+
+/** The program of a seed. */
+export function randomProgram(random: Random): ControlFlowProgram {
+  const blocks = 3 + random.below(60);
+  const writer = new Writer(random, blocks);
+  if (random.chance(40)) { for (let n = random.below(4096); n > 0; n--) writer.put(0x90); // anywhere in a page
+   }
+  for (let block = 0; block < blocks; block++) writer.block(block);
+  writer.put(0xe9);
+  writer.rel32(0);
+  return writer.finish();
+}
+
+/** A CPU that runs one program. */
+export class ControlFlowCpu {
+  readonly t: TestCpu;
+  readonly #interrupts = { pending: false, acknowledge: () => (this.#interrupts.pending = false, VECTOR) };
+
+  constructor(how: { readonly engine: EngineName; readonly compileAtOnce: boolean }) {
+    this.t = new TestCpu(64, { ...how, hooks: { interrupts: this.#interrupts } });
+  }
+
+  load(program: ControlFlowProgram): void {
+    const { t } = this;
+    t.reset();
+    const { memory } = t;
+    const { core } = t.cpu;
+    const set64 = (gpa: number, value: number | bigint) =>
+      memory.view.setBigUint64(memory.offsetOf(gpa), BigInt(value), true);
+    t.write(AREA, new Uint8Array(PAGES * 4096));
+    t.write(AREA, program.code);
+    set64(DIRECTORY + (AREA >> 21) * 8, PAGE_TABLE | PTE_P | PTE_RW | PTE_USED);
+    for (let page = 0; page < 512; page++) {
+      let frame = at(page), rights = PTE_P | PTE_RW;
+      if (page >= CODE_ALIAS && page < CODE_ALIAS + CODE_PAGES) frame = at(page - CODE_ALIAS);
+      if (page === DATA_ALIAS) frame = at(DATA);
+      if (page === TABLES_VIEW) frame = PAGE_TABLE;
+      if (page === READ_ONLY) rights = PTE_P;
+      if (page === ABSENT || page >= PAGES) rights = 0;
+      set64(PAGE_TABLE + page * 8, rights === 0 ? 0 : frame | rights | PTE_USED);
+    }
+    program.jumpTable.forEach((address, i) => set64(at(JUMP_TABLE) + i * 8, address));
+    const stack = at(STACK) + 4096;
+    // Handlers: an error code is dropped, a fault goes on at the first block.
+    const recovery = at(HANDLERS) + 0x100,
+      irq = at(HANDLERS) + 0x80,
+      withCode = at(HANDLERS),
+      without = withCode + 4;
+    t.write(withCode, [0x48, 0x83, 0xc4, 8, 0x48, 0xff, 0x04, 0x25, ...le32(at(HANDLERS) + 0x800)]);
+    t.write(without + 8, [0x48, 0xc7, 0x04, 0x24, ...le32(recovery), 0x48, 0xcf]);
+    t.write(irq, [0x48, 0xff, 0x04, 0x25, ...le32(at(HANDLERS) + 0x808), 0x48, 0xcf]);
+    t.write(recovery, [
+      ...[
+        0x48,
+        0xc7,
+        0xc4,
+        ...le32(stack),
+        0x49,
+        0xc7,
+        0xc4,
+        ...le32(at(DATA)),
+        0x49,
+        0xc7,
+        0xc5,
+        ...le32(at(JUMP_TABLE)),
+      ],
+      ...[0x48, 0xff, 0xc0, 0xe9, ...le32(AREA - (recovery + 21 + 3 + 5))],
+    ]);
+    const gate = (vector: number, offset: number) => {
+      set64(
+        IDT + vector * 16,
+        BigInt(offset & 0xffff) | 8n << 16n | 0x8e00n << 32n | BigInt(offset >>> 16) << 48n,
+      );
+      set64(IDT + vector * 16 + 8, 0);
+    };
+    for (let vector = 0; vector < 32; vector++) {
+      gate(vector, [8, 10, 11, 12, 13, 14, 17].includes(vector) ? withCode : without);
+    }
+    gate(VECTOR, irq);
+    set64(GDT, 0);
+    set64(GDT + 8, 0x00af_9b00_0000_ffffn);
+    set64(GDT + 16, 0x00cf_9300_0000_ffffn);
+    const { s } = core;
+    s.set64(S.idtrBase, BigInt(IDT));
+    s.set32(S.idtrLimit, IDT_LIMIT);
+    s.set64(S.gdtrBase, BigInt(GDT));
+    s.set32(S.gdtrLimit, 0x17);
+    s.set64(S.cr0, 0x8001_0011n);
+    program.registers.forEach((value, r) => s.setGpr(r, value));
+    s.setGpr(RSP, BigInt(stack));
+    s.setGpr(R12, BigInt(at(DATA)));
+    s.setGpr(R13, BigInt(at(JUMP_TABLE)));
+    core.mmu.flush();
+    core.setRflags(0x202);
+    core.updateMode();
+    s.set64(S.rip, BigInt(AREA));
+    t.cpu.exceptions.fill(0);
+    this.#interrupts.pending = false;
+  }
+
+  interrupt(): void {
+    this.#interrupts.pending = true;
+    this.t.cpu.interruptsChanged();
+  }
+
+  /** Goes on elsewhere. */
+  goTo(address: number, bits: bigint): void {
+    const { s } = this.t.cpu.core;
+    s.set64(S.rip, BigInt(address));
+    s.setGpr(14, bits);
+  }
+
+  /** Runs a slice; everything that must not depend on the engine. */
+  run(budget: number): string {
+    const { cpu } = this.t;
+    cpu.halted = false;
+    const end = cpu.run(budget);
+    const { core } = cpu;
+    const gpr = Array.from({ length: 16 }, (_, r) => core.s.gpr(r).toString(16));
+    const xmm1 = core.s.get64(XMM1).toString(16);
+    return `${end} rip ${core.s.get64(S.rip).toString(16)} flags ${core.rflags.toString(16)} ` +
+      `instructions ${cpu.instructions} exceptions ${
+        [...cpu.exceptions].join("")
+      } interrupts ${cpu.interrupts} ` +
+      `gpr ${gpr.join(" ")} xmm1 ${xmm1}`;
+  }
+
+  /** All of the memory a program uses. */
+  memory(): Uint8Array {
+    const start = this.t.memory.offsetOf(AREA);
+    return this.t.memory.bytes.subarray(start, start + PAGES * 4096);
+  }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The regions of one CPU: which blocks make one, and when it goes. A region grows from a hot block along direct
+ * branches and calls, within the block's page, to blocks that have run. Its entries are the hot block, loop headers,
+ * functions that are called, what calls return to, and what stands behind an instruction that always leaves; at their
+ * records the region's function is the handler.
+ *
+ * Writing to the code of any of its blocks ends a region: its entries get their own handlers back. That is all, because
+ * a running region has been left by the time the write happens (cpu/emit/region/region_emit.ts).
+ * @module
+ */
+import type { Instruction } from "../decode/decoder.ts";
+import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
+import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts";
+import { summarize, type Summary } from "../emit/region/summary.ts";
+import type { Facts } from "../emit/facts.ts";
+import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
+import { REGION_STATES } from "../state/state.ts";
+import type { Block } from "./block.ts";
+import type { BlockCache } from "./block_cache.ts";
+import { immediate, isDirectBranch } from "./block_layout.ts";
+import type { Modules } from "./handler_table.ts";
+
+/**
+ * Most nodes and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for
+ * 300 instructions, 35 for 1,400, 150 for 3,500.
+ */
+const MOST_NODES = 120, MOST_INSTRUCTIONS = 1000;
+
+/** A compiled region. */
+interface Region {
+  readonly slot: number;
+  readonly blocks: readonly Block[];
+  readonly entries: readonly number[];
+}
+
+/** What selection knows of a block. */
+interface Member {
+  readonly block: Block;
+  readonly insns: readonly Instruction[];
+  readonly facts: readonly Facts[];
+  readonly summaries: readonly Summary[];
+  readonly taken: Block | undefined;
+  readonly fall: Block | undefined;
+  /** Where it returns to, when it ends with a call. */
+  readonly after: Block | undefined;
+}
+
+/** See the module's description. */
+export class Regions {
+  /** Regions compiled, and ended because their code changed. */
+  compiled = 0;
+  ended = 0;
+  readonly #modules: Modules;
+  readonly #blocks: BlockCache;
+  readonly #regions = new Map<Block, Set<Region>>();
+  readonly #all = new Set<Region>();
+  /** Handlers that region functions stand in for, by record. */
+  readonly #originals = new Map<number, number>();
+  readonly #summaries = new Map<number, Map<number, Summary>>();
+
+  constructor(modules: Modules, blocks: BlockCache) {
+    this.#modules = modules;
+    this.#blocks = blocks;
+    blocks.onForget = (block) => this.#regions.get(block)?.forEach((region) => this.#end(region));
+    blocks.onReset = () => {
+      for (const region of this.#all) modules.slots.give(region.slot);
+      this.#all.clear();
+      this.#regions.clear();
+      this.#originals.clear();
+    };
+  }
+
+  /** Whether some region has the block's code. */
+  has(block: Block): boolean {
+    return this.#regions.has(block);
+  }
+
+  /** Compiles regions around blocks into one module; how many. */
+  compile(hot: readonly Block[]): number {
+    const open = this.#modules.open();
+    const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
+    for (const root of hot) {
+      if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
+      root.samples = -1;
+      if (root.secondHost !== 0 || !root.mode.flat || root.mode.codeBits === 16) continue;
+      const members = this.#select(root);
+      const { nodes, entries } = this.#nodesOf(members);
+      if (entries.length === 0) continue;
+      const slot = this.#modules.slots.take();
+      if (slot === undefined) {
+        this.#modules.starved = true;
+        break;
+      }
+      const compiled = compileRegion(
+        nodes,
+        entries,
+        { slot, page: root.host - (root.host & PAGE_MASK) },
+        open.links,
+      );
+      open.module.addFunction(open.links.handlerType, compiled.body, { tableIndex: slot });
+      const region = {
+        slot,
+        blocks: members.map((m) => m.block),
+        entries: compiled.entries.map((node) => (nodes[node] as RegionNode).start),
+      };
+      made.push({ region, nodes });
+      // Two regions of a batch may share entries: the first has them, so that what it leaves to is known.
+      this.#claim(region);
+    }
+    if (made.length === 0) return 0;
+    this.#modules.instantiate(open);
+    for (const { region } of made) this.#install(region);
+    this.compiled += made.length;
+    return made.length;
+  }
+
+  #claim(region: Region): void {
+    this.#all.add(region);
+    for (const block of region.blocks) {
+      const list = this.#regions.get(block);
+      if (list === undefined) this.#regions.set(block, new Set([region]));
+      else list.add(region);
+    }
+  }
+
+  #install(region: Region): void {
+    const { view } = this.#blocks;
+    region.entries.forEach((at, state) => {
+      if (!this.#originals.has(at)) this.#originals.set(at, this.#handlerOf(at));
+      view.setUint32(at + record.at.handler, region.slot, true);
+      view.setUint8(REGION_STATES + (at >>> 5), state);
+    });
+    for (const block of region.blocks) if (region.entries.includes(block.start)) block.samples = -1;
+  }
+
+  /** The handler of a record without regions. */
+  #handlerOf(at: number): number {
+    return this.#originals.get(at) ?? this.#blocks.view.getUint32(at + record.at.handler, true);
+  }
+
+  #end(region: Region): void {
+    this.ended++;
+    this.#all.delete(region);
+    this.#modules.slots.give(region.slot);
+    const { view } = this.#blocks;
+    for (const at of region.entries) {
+      if (view.getUint32(at + record.at.handler, true) !== region.slot) continue; // another region's now
+      view.setUint32(at + record.at.handler, this.#originals.get(at) as number, true);
+      this.#originals.delete(at);
+    }
+    for (const block of region.blocks) {
+      const list = this.#regions.get(block);
+      list?.delete(region);
+      if (list?.size === 0) {
+        this.#regions.delete(block);
+        block.samples = 0;
+      }
+    }
+  }
+
+  #summaryOf(insn: Instruction): Summary {
+    let byForm = this.#summaries.get(insn.row.id);
+    if (byForm === undefined) this.#summaries.set(insn.row.id, byForm = new Map());
+    let summary = byForm.get(insn.formKey);
+    if (summary === undefined) byForm.set(insn.formKey, summary = summarize(insn));
+    return summary;
+  }
+
+  /** The blocks around `root`, nearest first. */
+  #select(root: Block): Member[] {
+    const members: Member[] = [];
+    const seen = new Set([root]);
+    const queue = [root];
+    let instructions = 0;
+    for (let block = queue.shift(); block !== undefined; block = queue.shift()) {
+      const member = this.#memberOf(block);
+      if (member === undefined) continue;
+      instructions += member.insns.length;
+      if (members.length > 0 && instructions > MOST_INSTRUCTIONS) break;
+      members.push(member);
+      if (members.length === MOST_NODES) break;
+      for (const next of [member.taken, member.fall, member.after]) {
+        if (next === undefined || seen.has(next)) continue;
+        seen.add(next);
+        queue.push(next);
+      }
+    }
+    return members;
+  }
+
+  #memberOf(block: Block): Member | undefined {
+    const insns = this.#blocks.instructionsOf(block);
+    const last = insns[insns.length - 1];
+    if (last === undefined) return undefined;
+    const facts = insns.map((insn) => this.#modules.factsOf(insn));
+    const page = block.host - (block.host & PAGE_MASK);
+    const at = (poff: number) =>
+      poff >= 0 && poff < PAGE_SIZE ? this.#blocks.find(page + poff, block) : undefined;
+    const end = last.poff + last.length;
+    let taken: Block | undefined, fall: Block | undefined, after: Block | undefined;
+    if (!(facts[facts.length - 1] as Facts).ends) {
+      if (last.row.options.shadow === undefined) fall = at(end);
+    } else if (isDirectBranch(last)) {
+      taken = at(end + Number(immediate(last)));
+      if (last.row.text.startsWith("CALL")) after = at(end);
+      else if (!last.row.text.startsWith("JMP")) fall = at(end);
+    } else if (!last.row.text.startsWith("JMP")) after = at(end);
+    const summaries = insns.map((insn) => this.#summaryOf(insn));
+    return { block, insns, facts, summaries, taken, fall, after };
+  }
+
+  /** Blocks cut behind instructions that always leave. */
+  #nodesOf(members: readonly Member[]): { nodes: RegionNode[]; entries: number[] } {
+    const nodes: RegionNode[] = [];
+    const first = new Map<Block, number>();
+    const entries = new Set<number>();
+    const parts = members.map((member) => {
+      first.set(member.block, nodes.length);
+      const cuts = [0];
+      member.summaries.forEach((summary, i) => {
+        const next = i + 1;
+        if (!summary.leaves || next === member.insns.length) return;
+        if (this.#handlerOf(member.block.start + next * RECORD_BYTES) !== H_COVERED) cuts.push(next);
+      });
+      cuts.forEach(() => nodes.push(undefined as unknown as RegionNode));
+      return cuts;
+    });
+    const called: Block[] = [], returned: Block[] = [];
+    members.forEach((member, m) => {
+      const { block, insns, facts, summaries } = member;
+      const cuts = parts[m] as number[];
+      const base = first.get(block) as number;
+      cuts.forEach((from, part) => {
+        const to = cuts[part + 1] ?? insns.length;
+        const isLast = to === insns.length && summaries[to - 1]?.leaves !== true;
+        const start = block.start + from * RECORD_BYTES;
+        nodes[base + part] = {
+          start,
+          handler: this.#handlerOf(start),
+          insns: insns.slice(from, to),
+          facts: facts.slice(from, to),
+          summaries: summaries.slice(from, to),
+          count: insns.length,
+          taken: isLast && member.taken !== undefined ? first.get(member.taken) : undefined,
+          fall: isLast && member.fall !== undefined ? first.get(member.fall) : undefined,
+        };
+        if (m === 0 && part === 0 || part > 0) entries.add(base + part);
+      });
+      if (member.after !== undefined) {
+        returned.push(member.after);
+        if (member.taken !== undefined) called.push(member.taken);
+      }
+    });
+    for (const block of [...called, ...returned]) {
+      const node = first.get(block);
+      if (node !== undefined) entries.add(node);
+    }
+    // Entering for an instruction that leaves at once is a waste.
+    const useful = [...entries].filter((n) => (nodes[n] as RegionNode).summaries[0]?.leaves !== true);
+    return { nodes, entries: useful };
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
+import { assert, assertEquals } from "@std/assert";
+import { CODE_BASE, DATA_BASE, TestCpu } from "../_bare_cpu.ts";
+
+const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
+const RAX = 0;
+
+/** Runs to HLT; slices as a machine has them. */
+function finish(t: TestCpu): void {
+  let end = t.resume(1_000_000);
+  while (end === "budget") end = t.cpu.run(1_000_000);
+  assertEquals(end, "halted");
+}
+
+/** fib(EDI) by the definition, in EAX; a loop, calls and returns. */
+const FIB = [
+  ...[0xe8, 1, 0, 0, 0, 0xf4], // call fib; hlt
+  ...[0x83, 0xff, 2, 0x72, 0x16, 0x57, 0xff, 0xcf], // fib: cmp edi, 2; jb small; push rdi; dec edi
+  ...[0xe8, 0xf3, 0xff, 0xff, 0xff, 0x5f, 0x50], // call fib; pop rdi; push rax
+  ...[0x83, 0xef, 2, 0xe8, 0xe9, 0xff, 0xff, 0xff], // sub edi, 2; call fib
+  ...[0x5a, 0x01, 0xd0, 0xc3, 0x89, 0xf8, 0xc3], // pop rdx; add eax, edx; ret; small: mov eax, edi; ret
+];
+
+Deno.test("recursive calls run as a region, with the result and the instruction count of handlers", () => {
+  const counts = (["interp", "jit"] as const).map((engine) => {
+    const t = new TestCpu(64, { engine });
+    t.write(CODE_BASE, FIB);
+    t.cpu.core.s.setGpr(7, 28n);
+    finish(t);
+    assertEquals(t.cpu.core.s.gpr(RAX), 317811n);
+    assertEquals(t.cpu.regions.compiled > 0, engine === "jit");
+    return t.cpu.instructions;
+  });
+  assertEquals(counts[0], counts[1]);
+});
+
+/**
+ * EAX = sum of an immediate over ECX turns of an outer loop with an inner one of 700,000 turns; each outer turn changes
+ * the immediate to ECX.
+ */
+const CHANGING = [
+  ...[0x31, 0xc0], // xor eax, eax
+  ...[0x89, 0x0c, 0x25, ...le32(CODE_BASE + 15)], // outer: mov [immediate], ecx
+  ...[0xbb, ...le32(700_000)], // mov ebx, 700,000
+  ...[0xb8 + 2, ...le32(0)], // inner: mov edx, immediate
+  ...[0x01, 0xd0, 0xff, 0xcb, 0x75, 0xf5], // add eax, edx; dec ebx; jnz inner
+  ...[0xff, 0xc9, 0x75, 0xe5], // dec ecx; jnz outer
+  0xf4,
+];
+
+Deno.test("a region ends when its code changes, and gives its slot back", () => {
+  const t = new TestCpu(64, { engine: "jit" });
+  const { cpu } = t;
+  const turns = 3;
+  const rounds = Array.from({ length: 3 }, () => {
+    t.write(CODE_BASE, CHANGING);
+    cpu.core.s.setGpr(1, BigInt(turns));
+    finish(t);
+    assertEquals(cpu.core.s.gpr(RAX), BigInt(700_000 * (turns * (turns + 1) / 2) >>> 0));
+    return { used: cpu.modules.slots.used, handlers: cpu.modules.handlers };
+  });
+  assert(cpu.regions.ended > 0, `${cpu.regions.ended} ended`);
+  const [, second, third] = rounds;
+  assert(
+    (third?.used as number) - (second?.used as number) <= 2,
+    `${second?.used} then ${third?.used} slots`,
+  );
+});
+
+Deno.test("a register that only some path of a region changes has its value when the region is left", () => {
+  const t = new TestCpu(64, { engine: "jit" });
+  // loop: test ecx, 1; jz even; inc ebx; jmp next; even: inc r8d; next: mov [DATA], ecx; dec ecx; jnz loop
+  t.write(CODE_BASE, [
+    ...[0xb9, ...le32(300_001), 0xf7, 0xc1, ...le32(1), 0x74, 4, 0xff, 0xc3, 0xeb, 3, 0x41, 0xff, 0xc0],
+    ...[0x89, 0x0c, 0x25, ...le32(DATA_BASE), 0xff, 0xc9, 0x75, 0xe6, 0xf4],
+  ]);
+  finish(t);
+  assertEquals([3, 8].map((r) => t.cpu.core.s.gpr(r)), [150_001n, 150_000n]);
+  assert(t.cpu.regions.compiled > 0);
+});
