@@ -60,14 +60,8 @@ export { Responder, type ResponderOptions } from "./net/ends/responder.ts";
 export type { Direction, PacketEvent } from "./net/ends/observed_end.ts";
 export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
-export {
-  createMachine,
-  type CreateOptions,
-  type FileSource,
-  hubByName,
-  type NetCommon,
-  type NetSpec,
-} from "./devices/machine/create_machine.ts";
+export { createMachine, hubByName } from "./devices/machine/create_machine.ts";
+export type { CreateOptions, FileSource, NetCommon, NetSpec } from "./devices/machine/create_options.ts";
 
 if (import.meta.main) {
   const { main } = await import("./scripts/cli/cli.ts");

@@ -4,6 +4,7 @@
  * @module
  */
 import { assert } from "./base/assert.ts";
+import { hex } from "./base/bits.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import { MICROCODE_NAMES } from "./emit/microcode_calls.ts";
 import type { Block } from "./translate/block.ts";
@@ -38,7 +39,8 @@ import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
 import { record } from "./state/record.ts";
-import { FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
+import type { FaultRecord } from "./state/registers.ts";
+import { EXC_PF, FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
 import {
   DISPATCH,
   FAULT,
@@ -517,15 +519,20 @@ export class Cpu implements Engine {
   #deliver(): Status {
     const { core } = this;
     this.#charge(COST_OF_DELIVERY);
-    const { vector, errorCode } = core.fault;
+    const { vector } = core.fault;
     this.exceptions[vector & 31]!++;
     if (core.tracer.on("exception")) {
-      const rip = core.rip.toString(16);
-      core.tracer.log(
-        "exception",
-        `vector ${vector} error ${errorCode} rip ${rip} cr2 ${core.s.get64(S.cr2).toString(16)}`,
-      );
+      core.tracer.log("exception", describeFault(core.fault, core.rip));
     }
     return deliverFault(core);
   }
+}
+
+/** `vector 14 error 0x2 rip 0x… cr2 0x…`: CR2 is what a page fault is about to put there. */
+function describeFault({ vector, errorCode, addressLo, addressHi }: FaultRecord, rip: bigint): string {
+  const words = [`vector ${vector}`];
+  if (errorCode >= 0) words.push(`error ${hex(errorCode)}`);
+  words.push(`rip ${hex(rip)}`);
+  if (vector === EXC_PF) words.push(`cr2 ${hex((BigInt(addressHi >>> 0) << 32n) | BigInt(addressLo >>> 0))}`);
+  return words.join(" ");
 }

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hasProgram } from "../scripts/host/processes.ts";
 import { faultLoopGuest } from "./guests/_fault_loop_guest.ts";
-import { debugPrint, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
+import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
 
 const MOD = new URL("../mod.ts", import.meta.url).pathname;
 const dir = await Deno.makeTempDir({ prefix: "xenner-cli-" });
@@ -18,6 +18,7 @@ const crash = await file("crash", tinyGuest([...debugPrint("hi"), ...TRIPLE_FAUL
 const spin = await file("spin", tinyGuest([...debugPrint("spinning"), ...SPIN]));
 const faults = await file("faults", faultLoopGuest());
 const yes = await file("yes", tinyGuest(YES_ON_SERIAL));
+const echo = await file("echo", tinyGuest([...debugPrint("ready"), ...SERIAL_TO_DEBUG]));
 const empty = await file("empty", "");
 const noKernel = await file("text", "no kernel\n");
 const noNote = await file("no-note", tinyGuest(SPIN).map((byte, i) => i >= 0x208 && i < 0x20c ? 0 : byte));
@@ -205,6 +206,19 @@ Deno.test("--timeout is status 124; --stats=json is a line of its own; consoles 
   assert(JSON.parse(second ?? "").instructions > 1000);
 });
 
+Deno.test("--trace-file has the traces, with guest time; stderr is left to others", async () => {
+  const trace = `${dir}/trace`;
+  const { code, err } = await outcome(
+    ...["run", "-k", crash, "--trace=exception,cpu", "--trace-file", trace, "--stats=json"],
+  );
+  assertEquals(code, 1);
+  const lines = (await Deno.readTextFile(trace)).trim().split("\n");
+  assertMatch(lines[0] ?? "", /^\[ +0\.\d{6}\] exception: vector 6 rip 0x100008$/);
+  assertMatch(lines.at(-1) ?? "", /cpu: triple fault/);
+  assert(!/exception:/.test(err), err);
+  assert(JSON.parse(err.trim().split("\n").at(-1) ?? "").instructions > 0);
+});
+
 for (const engine of ["interp", "jit"]) {
   Deno.test(`--timeout ends a guest that does nothing but fault: ${engine}`, async () => {
     const { code, out, err } = await outcome("run", "-k", faults, "--engine", engine, "--timeout", "0.5");
@@ -286,4 +300,56 @@ Deno.test("a guest that halts for good ends with status 0 and one line", async (
     out: "bye",
     err: "xenner: the guest halted: HLT with interrupts off, and nothing that could end it\n",
   });
+});
+
+Deno.test({
+  name: `typing follows Ctrl-A c, not what was printed last${
+    withScript ? "" : " (skipped: needs script(1))"
+  }`,
+  ignore: !withScript,
+  async fn() {
+    const inner = `${Deno.execPath()} run -A ${MOD} run -k ${echo} --append console=hvc0`;
+    const child = new Deno.Command("script", {
+      args: ["-q", "-c", inner, "/dev/null"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+      env: { SHELL: "/bin/sh" },
+    }).spawn();
+    const typing = child.stdin.getWriter();
+    const type = (text: string) => typing.write(new TextEncoder().encode(text));
+    /** What to type once the screen shows something. */
+    const steps: [string, string][] = [
+      ["ready", "A\x01c"], // A is for the Xen console, where nobody reads
+      ["ttyS0", "B"],
+      ["B", "\x01cC\x01cD"],
+      ["D", "\x01x"],
+    ];
+    let screen = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      screen += text;
+      while (steps[0] !== undefined && screen.includes(steps[0][0])) await type(steps.shift()?.[1] ?? "");
+    }
+    await typing.close().catch(() => {});
+    await child.status;
+    assertEquals(steps.length, 0, screen);
+    assertMatch(screen, /typing goes to the serial port \(ttyS0\)/);
+    assertMatch(screen, /typing goes to the Xen console \(hvc0\)/);
+    assertEquals(screen.replaceAll(/\r+\nxenner: [^\n]*\n/g, ""), "readyBD");
+  },
+});
+
+Deno.test("deno bundle makes one file that runs", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--output", `${dir}/xenner.js`, MOD],
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  const run = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", "xenner.js", "run", "-k", crash],
+    cwd: dir,
+    stdin: "null",
+  }).output();
+  const err = new TextDecoder().decode(run.stderr);
+  assertEquals([run.code, new TextDecoder().decode(run.stdout)], [1, "hi"], err);
+  assertMatch(err, /the guest crashed: triple fault/);
 });

@@ -5,6 +5,7 @@
  * Left out: virtual-8086 interrupt redirection.
  * @module
  */
+import { hex } from "../base/bits.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
@@ -83,7 +84,10 @@ function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
       core.s.set32(S.cr2 + 4, fault.addressHi);
     }
     if (core.tracer.on("cpu")) {
-      core.tracer.log("cpu", `event ${vector} kind ${kind} error ${fault.errorCode}`);
+      core.tracer.log(
+        "cpu",
+        `event ${vector} kind ${kind}${fault.errorCode < 0 ? "" : ` error ${hex(fault.errorCode)}`}`,
+      );
     }
     if (deliver(core, vector, kind, fault.errorCode, fault.resume)) return DISPATCH;
     const first = kind === FAULT_EVENT ? classOf(vector) : BENIGN;

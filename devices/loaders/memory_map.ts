@@ -46,8 +46,10 @@ export const MAX_RAM_BYTES = 3 * GiB;
 /** Checks a RAM size from the user; returns it. */
 export function checkRamBytes(ramBytes: number): number {
   if (!(ramBytes >= MIN_RAM_BYTES && ramBytes <= MAX_RAM_BYTES && ramBytes % PAGE_SIZE === 0)) {
+    const meant = Number.isInteger(ramBytes) && ramBytes >= 2 && ramBytes <= MAX_RAM_BYTES / MiB;
     throw new ConfigError(
-      `Cannot give the guest ${ramBytes} bytes of RAM: it takes 2 MiB to 3 GiB, in whole pages`,
+      `Cannot give the guest ${ramBytes} bytes of RAM: it takes 2 MiB to 3 GiB, in whole pages` +
+        (meant ? `; for MiB write ${ramBytes}M` : ""),
     );
   }
   return ramBytes;

@@ -4,7 +4,7 @@
  * run_loop.ts; host time and host devices come in through the options.
  * @module
  */
-import { assert } from "../../cpu/base/assert.ts";
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { type Gpa, MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { engineFactory } from "../../cpu/engines.ts";
@@ -22,7 +22,13 @@ import { type ConsoleName, Consoles } from "./consoles.ts";
 import { Listeners, type MachineEvents } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
 import * as inspect from "./inspect.ts";
-import type { ExitInfo, MachineOptions, MachineStats, MachineType } from "./machine_options.ts";
+import {
+  type ExitInfo,
+  type MachineOptions,
+  type MachineStats,
+  type MachineType,
+  startOf,
+} from "./machine_options.ts";
 import { RunLoop } from "./run_loop.ts";
 import { checkSnapshot, type MachineSnapshot, makeSnapshot, type SnapshotKind } from "./snapshot.ts";
 
@@ -69,6 +75,7 @@ export class Machine {
       tracer: this.tracer,
       host: clock,
       icount,
+      startsAt: startOf(options),
       nets: watches.map((end, i) => {
         const { mac, queues = 1 } = options.nets?.[i] ?? {};
         return { end, mac: formatMac(mac ?? Uint8Array.of(0x00, 0x16, 0x3e, 0, 0, i + 1)), queues };
@@ -121,7 +128,7 @@ export class Machine {
 
   /** Runs until the guest ends or stop() is called. */
   async run(): Promise<ExitInfo> {
-    assert(!this.#loop.running && !this.#closed, "a machine runs once at a time, until it is closed");
+    this.#mustRest("run");
     let info: ExitInfo;
     try {
       info = await this.#loop.run();
@@ -130,6 +137,12 @@ export class Machine {
     }
     this.#listeners.emit("shutdown", info);
     return info;
+  }
+
+  /** Throws ConfigError unless the machine is there and does not run. */
+  #mustRest(what: string): void {
+    if (this.#closed) throw new ConfigError(`Cannot ${what} the machine: it is closed`);
+    if (this.#loop.running) throw new ConfigError(`Cannot ${what} the machine: it is running`);
   }
 
   /** Ends a running machine at the next instruction boundary; run() resolves to "stopped". */
@@ -166,7 +179,7 @@ export class Machine {
   }
   /** The whole machine as a plain record, which structured cloning takes. Not while it runs: stop it first. */
   save(): MachineSnapshot {
-    assert(!this.#loop.running && !this.#closed, "a machine is saved while it does not run");
+    this.#mustRest("save");
     const board = this.board.save();
     return makeSnapshot(this.#kind, {
       instructions: this.#instructionsBefore + this.board.engine.instructions,
@@ -176,7 +189,7 @@ export class Machine {
   }
   /** Becomes the machine that was saved; it was made with the same options. Throws ConfigError when it cannot. */
   restore(snapshot: MachineSnapshot): void {
-    assert(!this.#loop.running && !this.#closed, "a machine is restored while it does not run");
+    this.#mustRest("restore");
     checkSnapshot(snapshot, this.#kind);
     this.board.restore(snapshot.board as BoardState);
     this.#consoles.restore(snapshot.serialInput);
@@ -227,6 +240,11 @@ export class Machine {
   }
 
   // Looking inside
+
+  /** Guest time: nanoseconds since power-on. */
+  get guestNs(): number {
+    return this.board.clock.nowNs();
+  }
 
   /** Copies guest physical memory; throws RangeError where there is none. */
   readMemory(gpa: number, length: number): Uint8Array {

@@ -63,6 +63,8 @@ export interface MachineOptions {
   readonly engineFactory?: EngineFactory;
   /** Time follows the instruction count: a run is the same every time. */
   readonly icount?: boolean;
+  /** The date at power-on, or "host": the host's clock. Default: the host's clock; with icount 2026-01-01 00:00 UTC. */
+  readonly rtc?: Date | "host";
   /** How many hypercall pages the guest is told to load. */
   readonly hypercallPages?: 1 | 2;
   /** Xen version the guest sees; default 4.17. */
@@ -76,6 +78,9 @@ export interface MachineOptions {
   /** Called by Machine.close, at its end: for what was made for this machine only. */
   readonly onClose?: () => void;
 }
+
+/** The date at power-on of machines whose time follows the instruction count. */
+export const ICOUNT_DATE: Date = new Date(Date.UTC(2026, 0, 1));
 
 /** How a run ended. "halted": the CPU waits with interrupts off, as systems do that cannot switch the power off. */
 export type ExitReason = "poweroff" | "halted" | "reboot" | "crash" | "suspend" | "stopped";
@@ -98,4 +103,12 @@ export interface MachineStats {
   readonly mips: number;
   /** By name: exits, exceptions, hypercalls, interrupts, network and device counters. */
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** UNIX seconds at power-on; undefined: the host's clock says, also later. */
+export function startOf(
+  { rtc, icount }: { readonly rtc?: Date | "host"; readonly icount?: boolean },
+): number | undefined {
+  const date = rtc ?? (icount === true ? ICOUNT_DATE : "host");
+  return date === "host" ? undefined : date.getTime() / 1000;
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import { setImmediate } from "node:timers";
+import { mayUseLibc } from "./libc.ts";
 import { waitReadable, Waker } from "./wait.ts";
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
@@ -27,7 +28,7 @@ export class SystemClock {
 
   /** Resolves after `ms`, when `wake` resolves, or when one of `fds` is readable. */
   async sleep(ms: number, wake: Promise<void>, fds: readonly number[]): Promise<void> {
-    this.#canPoll ??= canPoll();
+    this.#canPoll ??= mayUseLibc();
     if (!this.#canPoll) return await sleepByTimer(ms, wake);
     const waker = this.#waker ??= new Waker();
     const state = { asleep: true };
@@ -50,10 +51,6 @@ export class SystemClock {
     this.#waker?.close();
     this.#waker = undefined;
   }
-}
-
-function canPoll(): boolean {
-  return Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
 function sleepByTimer(ms: number, wake: Promise<void>): Promise<void> {

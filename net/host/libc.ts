@@ -20,6 +20,9 @@ const symbols = {
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   ppoll: { parameters: ["buffer", "u64", "buffer", "pointer"], result: "i32", nonblocking: true },
+  // addresses and plain memory, without the right to use any pointer that Deno.UnsafePointer asks for
+  address_of: { name: "memmove", parameters: ["buffer", "buffer", "usize"], result: "usize" },
+  copy_from: { name: "memmove", parameters: ["buffer", "pointer", "usize"], result: "void" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
@@ -35,6 +38,31 @@ export interface Libc {
 
 let loaded: Libc | undefined;
 
+/** Where the C library is: by name for those who may load anything, else where a permission for one file can name it. */
+function names(): string[] {
+  const { arch } = Deno.build;
+  const musl = `libc.musl-${arch}.so.1`;
+  const folders = [
+    `/lib/${arch}-linux-gnu`,
+    "/lib64",
+    "/usr/lib64",
+    `/usr/lib/${arch}-linux-gnu`,
+    "/usr/lib",
+  ];
+  return ["libc.so.6", musl, ...folders.map((folder) => `${folder}/libc.so.6`), `/lib/${musl}`];
+}
+
+/** True when loading it is allowed; asks nobody. */
+export function mayUseLibc(): boolean {
+  return Deno.build.os === "linux" && names().some((path) => mayLoad(path));
+}
+
+function mayLoad(path: string): boolean {
+  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return true;
+  // of a bare name Deno thinks that it is a file of the working directory
+  return path.startsWith("/") && Deno.permissions.querySync({ name: "ffi", path }).state === "granted";
+}
+
 /** Loads the C library once. Throws ConfigError where there is none or no right to use it. */
 export function libc(): Libc {
   if (loaded !== undefined) return loaded;
@@ -42,23 +70,33 @@ export function libc(): Libc {
     throw new ConfigError(`Cannot use TAP devices on ${Deno.build.os}: they need Linux`, "host");
   }
   let failure: unknown;
-  for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
+  const allowed = names().filter((path) => mayLoad(path));
+  for (const name of allowed) {
     try {
       const call = Deno.dlopen(name, symbols).symbols;
-      const where = call.__errno_location();
-      if (where === null) throw new Error("__errno_location returned NULL");
-      const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4));
-      return loaded = { call, errno: () => errno[0] as number };
+      return loaded = { call, errno: errnoReader(call) };
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) {
-        throw new ConfigError("Cannot load the C library: run with --allow-ffi", "host", { cause: error });
-      }
       failure ??= error;
     }
   }
+  if (allowed.length === 0) throw new ConfigError("Cannot load the C library: run with --allow-ffi", "host");
   throw new ConfigError("Cannot load the C library: neither glibc nor musl was found", "host", {
     cause: failure,
   });
+}
+
+function errnoReader(call: Libc["call"]): () => number {
+  const where = call.__errno_location();
+  if (where === null) throw new Error("__errno_location returned NULL");
+  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") {
+    const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4));
+    return () => errno[0] as number;
+  }
+  const errno = new Int32Array(1);
+  return () => {
+    call.copy_from(errno, where, 4n);
+    return errno[0] as number;
+  };
 }
 
 /** errno values, with their messages. */
@@ -112,7 +150,8 @@ function baseAddress(buffer: ArrayBufferLike): number {
   if (buffer === lastBuffer) return lastBase;
   let base = bases.get(buffer);
   if (base === undefined) {
-    base = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(buffer as ArrayBuffer))));
+    const bytes = new Uint8Array(buffer as ArrayBuffer);
+    base = Number(libc().call.address_of(bytes, bytes, 0n));
     bases.set(buffer, base);
   }
   lastBuffer = buffer;

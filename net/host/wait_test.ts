@@ -62,3 +62,31 @@ test("two waits at once end each by its own waker", async () => {
     b.close();
   }
 });
+
+const libc = able
+  ? /\S*\/libc\.so\.6|\S*\/libc\.musl\S*/.exec(Deno.readTextFileSync("/proc/self/maps"))?.[0]
+  : undefined;
+
+test("the permission for the C library alone suffices", async () => {
+  const source = `
+    import { Waker, waitReadable } from ${JSON.stringify(new URL("./wait.ts", import.meta.url).href)};
+    import { libc } from ${JSON.stringify(new URL("./libc.ts", import.meta.url).href)};
+    const waker = new Waker();
+    waker.wake();
+    console.log((await waitReadable([waker.fd], 1000)).length);
+    waker.clear();
+    console.log((await waitReadable([waker.fd], 1)).length);
+    waker.close();
+    console.log(libc().call.close(-1), libc().errno());
+  `;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-read",
+      `--allow-ffi=${libc}`,
+      `data:application/typescript,${encodeURIComponent(source)}`,
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "1\n0\n-1 9\n", new TextDecoder().decode(stderr));
+});

@@ -4,11 +4,11 @@
 const CTRL_A = 0x01;
 
 /** What the user asked for. */
-export type EscapeAction = "quit" | "help";
+export type EscapeAction = "quit" | "help" | "switch";
 
 /** What Ctrl-A h prints. */
 export const ESCAPE_HELP =
-  "\r\nCtrl-A h       this help\r\nCtrl-A x       quit\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n";
+  "\r\nCtrl-A h       this help\r\nCtrl-A x       quit\r\nCtrl-A c       type at the other console\r\nCtrl-A Ctrl-A  send Ctrl-A\r\n";
 
 /** Splits typed bytes into those for the guest and those for us; a sequence may span calls. */
 export class EscapeKeys {
@@ -34,6 +34,10 @@ export class EscapeKeys {
         case 0x58:
           actions.push("quit");
           return { data: Uint8Array.from(data), actions };
+        case 0x63: // c
+        case 0x43:
+          actions.push("switch");
+          break;
         case 0x68: // h
         case 0x3f: // ?
           actions.push("help");

@@ -21,6 +21,7 @@ const CASES: readonly (readonly [string, string[], [string, string[]]])[] = [
   ["Ctrl-A x quits", ["\x01x"], ["", ["quit"]]],
   ["what follows Ctrl-A x is nobody's", ["a\x01xb"], ["a", ["quit"]]],
   ["Ctrl-A h helps, and typing goes on", ["a\x01hb"], ["ab", ["help"]]],
+  ["Ctrl-A c switches consoles", ["a\x01cb\x01C"], ["ab", ["switch", "switch"]]],
   ["Ctrl-A Ctrl-A and Ctrl-A a send Ctrl-A", ["\x01\x01x\x01ax"], ["\x01x\x01x", []]],
   ["Ctrl-A and its key may come apart", ["\x01", "x"], ["", ["quit"]]],
   ["unknown keys after Ctrl-A are dropped", ["\x01zq"], ["q", []]],

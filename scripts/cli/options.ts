@@ -57,12 +57,16 @@ export interface RunChoices {
   readonly console: ConsoleTarget;
   readonly engine: "interp" | "jit";
   readonly icount: boolean;
+  /** The date at power-on; absent: the default of the machine. */
+  readonly rtc?: Date | "host";
   readonly hypercallPages: 1 | 2;
   readonly xenVersion: string;
   readonly reboot: boolean;
   readonly timeoutSeconds?: number;
   readonly stats?: "text" | "json";
   readonly trace: readonly string[];
+  /** Where traces go; absent: stderr. */
+  readonly traceFile?: string;
 }
 
 /** What the command line means: run a machine, or print something and end. */
@@ -112,8 +116,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 function runCommand(done: (choices: RunChoices) => void) {
   return new Command("run")
     .description("boots a kernel")
-    .requiredOption("-k, --kernel <file>", "bzImage or ELF file to boot")
-    .option("-i, --initrd <file>", "initramfs")
+    .requiredOption("-k, --kernel <file>", "bzImage or ELF file to boot", filled)
+    .option("-i, --initrd <file>", "initramfs", filled)
     .option("-a, --append <string>", "kernel command line", "")
     .option("-m, --memory <size>", "RAM; K, M and G are understood", memory, 512 * 2 ** 20)
     .addOption(
@@ -128,13 +132,18 @@ function runCommand(done: (choices: RunChoices) => void) {
       "network interface, repeatable: tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N",
       net,
     )
-    .option("--pcap <file>", "capture every network interface as pcapng")
+    .option("--pcap <file>", "capture every network interface as pcapng", filled)
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
     .addOption(
       new Option("--engine <engine>", "jit is experimental").choices(["interp", "jit"]).default("interp"),
     )
     .option("--icount", "time follows the instruction count: runs repeat exactly", false)
+    .option(
+      "--rtc <date>",
+      "date at power-on, like 2026-01-31T12:00:00Z, or host (default: host; 2026-01-01 with --icount)",
+      rtc,
+    )
     .addOption(
       new Option("--hypercall-pages <n>", "hypercall pages the guest is told to load").choices(["1", "2"])
         .default("1"),
@@ -150,12 +159,19 @@ function runCommand(done: (choices: RunChoices) => void) {
       `trace to stderr, separated by commas: all, ${TRACE_CATEGORIES.join(", ")}`,
       trace,
     )
+    .option("--trace-file <file>", "where traces go instead of stderr", filled)
     .addHelpText(
       "after",
       "\nExit status: 0 the guest powered off, 1 it crashed, 2 bad usage or input, 3 a host resource is missing," +
         "\n             124 timeout, 128+N ended by signal N. Ctrl-A x quits, Ctrl-A h helps.",
     )
     .action((o) => {
+      if (o.pcap !== undefined && o.net === undefined) {
+        throw new ConfigError("Cannot capture with --pcap: there is no network interface, add --net");
+      }
+      if (o.traceFile !== undefined && o.trace === undefined) {
+        throw new ConfigError("Cannot fill --trace-file: nothing is traced, add --trace=CATEGORY");
+      }
       done({
         kernel: o.kernel,
         append: o.append,
@@ -171,6 +187,8 @@ function runCommand(done: (choices: RunChoices) => void) {
         trace: o.trace ?? [],
         ...(o.initrd !== undefined && { initrd: o.initrd }),
         ...(o.type !== undefined && { type: o.type }),
+        ...(o.rtc !== undefined && { rtc: o.rtc }),
+        ...(o.traceFile !== undefined && { traceFile: o.traceFile }),
         ...(o.pcap !== undefined && { pcap: o.pcap }),
         ...(o.timeout !== undefined && { timeoutSeconds: o.timeout }),
         ...(o.stats !== undefined && { stats: o.stats === "json" ? "json" : "text" }),
@@ -180,6 +198,24 @@ function runCommand(done: (choices: RunChoices) => void) {
 
 function memory(text: string): number {
   return checkRamBytes(parseSize(text));
+}
+
+function filled(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It is the path of a file.");
+  return text;
+}
+
+function rtc(text: string): Date | "host" {
+  if (text === "host") return text;
+  // a time without a zone would depend on where the host stands
+  const date = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z)?$/.test(text) ? new Date(text) : new Date(NaN);
+  const year = date.getUTCFullYear();
+  if (!(year >= 1970 && year < 2100)) {
+    throw new InvalidArgumentError(
+      "It is host, or UTC like 2026-01-31 or 2026-01-31T12:00:00Z, 1970 to 2099.",
+    );
+  }
+  return date;
 }
 
 function target(text: string): ConsoleTarget {
@@ -244,7 +280,7 @@ function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
     choice = { ...common, kind, ...(ifname !== undefined && { ifname }) };
   } else if (kind === "hub" && name !== undefined && name !== "") {
     const responder = take("responder");
-    choice = { ...common, kind, name, responder: responder !== undefined };
+    choice = { ...common, kind, name, responder: responder !== undefined && onOff("responder", responder) };
   } else if (kind === "none" && name === undefined) {
     choice = { ...common, kind };
   } else {
@@ -253,6 +289,14 @@ function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
   const [unknown] = options.keys();
   if (unknown !== undefined) throw new InvalidArgumentError(`${kind} has no option "${unknown}".`);
   return [...before, choice];
+}
+
+/** A switch: "on" when nothing is said. */
+function onOff(name: string, value: string): boolean {
+  if (value !== "" && value !== "on" && value !== "off") {
+    throw new InvalidArgumentError(`${name} is on or off.`);
+  }
+  return value !== "off";
 }
 
 function splitOnce(text: string): [string, string | undefined] {

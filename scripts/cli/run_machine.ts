@@ -6,7 +6,8 @@
  */
 import { Tracer } from "../../cpu/base/trace.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
-import { createMachine, hubByName, type NetSpec } from "../../devices/machine/create_machine.ts";
+import { createMachine, hubByName } from "../../devices/machine/create_machine.ts";
+import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
 import { crashReport } from "./crash_report.ts";
@@ -51,10 +52,11 @@ class Session {
   readonly #tracer = new Tracer();
   readonly #cleanups: (() => void)[] = [];
   #machine: Machine | undefined;
+  #traceFile: ((bytes: Uint8Array) => void) | undefined;
   #debug: ((bytes: Uint8Array) => void) | undefined;
   /** Set when something other than the guest ends the run. */
   #status: number | undefined;
-  /** Where typed bytes go: the console on stdio that printed last. */
+  /** Where typed bytes go: a console on stdio, as the user says with Ctrl-A c. */
   #typingAt: "serial" | "console" | undefined;
 
   constructor(choices: RunChoices) {
@@ -63,10 +65,9 @@ class Session {
 
   async run(): Promise<number> {
     const choices = this.#choices;
-    this.#tracer.configure((category, message) => this.#note(`${category}: ${message}`), choices.trace);
+    this.#tracer.configure((category, message) => this.#trace(category, message), choices.trace);
     this.#handleSignals();
-    if (choices.console === "stdio") this.#typingAt = "console";
-    else if (choices.serial === "stdio") this.#typingAt = "serial";
+    this.#typingAt = firstConsole(choices);
     const machine = await this.#create();
     this.#machine = machine;
     // port 0xe9, which Linux's earlyprintk=xen uses, shows where the serial port does
@@ -81,6 +82,7 @@ class Session {
       const terminal = new Terminal({
         send: (bytes) => this.#type(bytes),
         quit: () => this.#end(0),
+        switchConsole: () => this.#switchConsole(),
         print: (text) => this.#out.push(new TextEncoder().encode(text)),
       });
       this.#cleanups.push(() => terminal.restore());
@@ -141,6 +143,9 @@ class Session {
     const captures: (((block: Uint8Array) => void) | undefined)[] = [];
     for (const i of choices.nets.keys()) captures.push(await this.#capture(i));
     const nets = choices.nets.map((net, i) => this.#net(net, captures[i]));
+    if (choices.traceFile !== undefined) {
+      this.#traceFile = await this.#files.open(choices.traceFile, "trace file");
+    }
     return await createMachine({
       kernel: choices.kernel,
       append: choices.append,
@@ -154,6 +159,7 @@ class Session {
       nets,
       ...(choices.initrd !== undefined && { initrd: choices.initrd }),
       ...(choices.type !== undefined && { type: choices.type }),
+      ...(choices.rtc !== undefined && { rtc: choices.rtc }),
       ...(serial && { serial }),
       ...(console && { console }),
     });
@@ -164,12 +170,7 @@ class Session {
     target: ConsoleTarget,
   ): Promise<((bytes: Uint8Array) => void) | undefined> {
     if (target === "none") return undefined;
-    if (target === "stdio") {
-      return (bytes) => {
-        this.#typingAt = which;
-        this.#out.push(bytes);
-      };
-    }
+    if (target === "stdio") return (bytes) => this.#out.push(bytes);
     return await this.#files.open(target.file, `${which} file`);
   }
 
@@ -204,6 +205,15 @@ class Session {
     if (machine === undefined) return 0;
     if (this.#typingAt === "console") return machine.sendConsole(bytes);
     return machine.sendSerial(bytes);
+  }
+
+  /** Typing goes to the other console, if that is on stdio too; says where it goes now. */
+  #switchConsole(): string {
+    const { serial, console } = this.#choices;
+    if (serial === "stdio" && console === "stdio") {
+      this.#typingAt = this.#typingAt === "console" ? "serial" : "console";
+    }
+    return this.#typingAt === "console" ? "the Xen console (hvc0)" : "the serial port (ttyS0)";
   }
 
   /** Ends the run for a reason that is not the guest's. The first one counts. */
@@ -256,12 +266,27 @@ class Session {
     clearTimeout(timer);
   }
 
+  /** Warnings are for the user; traces have the guest's time, and perhaps a file of their own. */
+  #trace(category: string, message: string): void {
+    if (category === "warning") return this.#note(`${category}: ${message}`);
+    const seconds = (this.#machine?.guestNs ?? 0) / 1e9;
+    const line = `[${seconds.toFixed(6).padStart(12)}] ${category}: ${message}\n`;
+    if (this.#traceFile === undefined) this.#print(line);
+    else this.#traceFile(new TextEncoder().encode(line));
+  }
   #note(line: string): void {
     this.#print(`xenner: ${line}\n`);
   }
   #print(text: string): void {
     this.#err.push(new TextEncoder().encode(text));
   }
+}
+
+/** Where typing goes at first: to the console that the kernel command line names last, as /dev/console does. */
+function firstConsole({ serial, console, append }: RunChoices): "serial" | "console" | undefined {
+  const named = [...append.matchAll(/(?:^|\s)"?console=(hvc0|ttyS0)\b/g)].at(-1)?.[1];
+  if (serial === "stdio" && (console !== "stdio" || named === "ttyS0")) return "serial";
+  return console === "stdio" ? "console" : undefined;
 }
 
 function statusOf(info: ExitInfo): number {

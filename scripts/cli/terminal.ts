@@ -18,6 +18,8 @@ export interface TerminalWires {
   /** Types at the guest; returns how many bytes it took. */
   send(bytes: Uint8Array): number;
   quit(): void;
+  /** Typing goes to the next console; returns its name. */
+  switchConsole(): string;
   /** Prints on the terminal. */
   print(text: string): void;
 }
@@ -67,9 +69,12 @@ export class Terminal {
       if (count === null || this.#closed) return;
       const bytes = buffer.slice(0, count);
       if (this.#interactive) {
-        const { data, actions } = this.#keys.feed(bytes);
-        this.#queue(data);
-        for (const action of actions) this.#act(action);
+        for (let at = 0; at < bytes.length && !this.#closed; at++) { // one by one: keys act where they stand
+          const { data, actions } = this.#keys.feed(bytes.subarray(at, at + 1));
+          if (data.length > 0) this.#queue(data);
+          for (const action of actions) this.#act(action);
+          if (actions.includes("quit")) break; // what follows is nobody's
+        }
       } else {
         this.#queue(bytes);
         while (this.#waiting.length > 0 && !this.#closed) {
@@ -80,8 +85,15 @@ export class Terminal {
   }
 
   #act(action: EscapeAction): void {
-    if (action === "quit") this.#wires.quit();
-    else this.#wires.print(ESCAPE_HELP);
+    switch (action) {
+      case "quit":
+        return this.#wires.quit();
+      case "help":
+        return this.#wires.print(ESCAPE_HELP);
+      case "switch":
+        this.#waiting = new Uint8Array(0); // it was not for the other one
+        return this.#wires.print(`\r\nxenner: typing goes to ${this.#wires.switchConsole()}\r\n`);
+    }
   }
 
   #queue(bytes: Uint8Array): void {

@@ -6,6 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import { reason } from "../../devices/loaders/host_file.ts";
 import { extractVmlinux } from "../../devices/loaders/decompress.ts";
 import { writeCpio } from "./cpio.ts";
 import { DebianPackages, exists, type Suite } from "./debian_packages.ts";
@@ -39,7 +40,14 @@ export async function makeGuests(options: GuestOptions = {}): Promise<void> {
   const names = options.names ?? (Object.keys(GUEST_KERNELS) as GuestName[]);
   const progress = options.progress ?? (() => {});
   const update = options.update === true;
-  await Deno.mkdir(GUEST_CACHE, { recursive: true });
+  try {
+    await Deno.mkdir(GUEST_CACHE, { recursive: true });
+    await Deno.remove(await Deno.makeTempFile({ dir: GUEST_CACHE.pathname }));
+  } catch (cause) {
+    throw new ConfigError(`Cannot make guests in ${GUEST_CACHE.pathname}: ${reason(cause)}`, "host", {
+      cause,
+    });
+  }
   for (const name of names) {
     const kernel: GuestKernel = GUEST_KERNELS[name];
     const packages = new DebianPackages(PACKAGE_CACHE, kernel.suite);

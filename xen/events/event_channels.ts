@@ -9,6 +9,7 @@
  */
 import { type Gfn, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
+import type { Tracer } from "../../cpu/base/trace.ts";
 import { BACKEND_DOMID, type BackendPort, type EventAccess } from "../backend/host.ts";
 import { type EventAbi, TwoLevelEvents } from "./event_2l.ts";
 import { FifoEvents, type FifoState } from "./event_fifo.ts";
@@ -55,6 +56,13 @@ export interface EventChannelsState {
   readonly nextDom0Port: number;
 }
 
+const STATUS_NAMES: ReadonlyMap<number, string> = new Map([
+  [EVTCHNSTAT_unbound, "unbound"],
+  [EVTCHNSTAT_interdomain, "interdomain"],
+  [EVTCHNSTAT_virq, "virq"],
+  [EVTCHNSTAT_ipi, "ipi"],
+]);
+
 class Dom0Port implements BackendPort {
   /** The guest's port, 0 when the guest closed it or we did. */
   guestPort: number;
@@ -85,10 +93,12 @@ export class EventChannels implements EventAccess {
   readonly #detail = new Uint32Array(MAX_PORTS);
   readonly #peers: (Dom0Port | undefined)[] = new Array(MAX_PORTS).fill(undefined);
   readonly #virqPort = new Uint16Array(NR_VIRQS);
+  readonly #tracer: Tracer | undefined;
   #nextDom0Port = 1;
 
-  constructor(memory: GuestMemory, shared: SharedInfo, upcall: Upcall, domid: number) {
+  constructor(memory: GuestMemory, shared: SharedInfo, upcall: Upcall, domid: number, tracer?: Tracer) {
     this.#memory = memory;
+    this.#tracer = tracer;
     this.#upcall = upcall;
     this.domid = domid;
     this.#twoLevel = new TwoLevelEvents(memory, shared, upcall);
@@ -112,7 +122,11 @@ export class EventChannels implements EventAccess {
 
   /** Makes a port's event pending and delivers it unless masked. */
   setPending(port: number): void {
-    if (this.#abi.setPending(port)) this.onPending(port);
+    const rose = this.#abi.setPending(port);
+    if (this.#tracer?.on("evtchn")) {
+      this.#tracer.log("evtchn", `port ${port} ${rose ? "pending" : "pending already"}`);
+    }
+    if (rose) this.onPending(port);
   }
 
   /** Raises a virtual interrupt, if the guest has bound it. */
@@ -122,6 +136,7 @@ export class EventChannels implements EventAccess {
   }
 
   send(port: number): number {
+    if (this.#tracer?.on("evtchn")) this.#tracer.log("evtchn", `port ${port} sent`);
     switch (this.#status[port]) {
       case EVTCHNSTAT_interdomain: {
         const peer = this.#peers[port];
@@ -209,6 +224,7 @@ export class EventChannels implements EventAccess {
     this.#peers[port] = undefined;
     this.#status[port] = EVTCHNSTAT_closed;
     this.#abi.clearPending(port);
+    if (this.#tracer?.on("evtchn")) this.#tracer.log("evtchn", `port ${port} closed`);
     return 0;
   }
 
@@ -334,6 +350,9 @@ export class EventChannels implements EventAccess {
       this.#remoteDomid[port] = 0;
       this.#detail[port] = 0;
       this.#abi.initialise(port);
+      if (this.#tracer?.on("evtchn")) {
+        this.#tracer.log("evtchn", `port ${port} bound, ${STATUS_NAMES.get(status)}`);
+      }
       return port;
     }
     return -XEN_ENOSPC;

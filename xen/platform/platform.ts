@@ -182,7 +182,7 @@ export class XenPlatform {
       injectVector: (vector) => wires.injectVector(vector),
       interruptsChanged: () => wires.interruptsChanged(),
     });
-    this.events = new EventChannels(memory, this.sharedInfo, this.upcall, domid);
+    this.events = new EventChannels(memory, this.sharedInfo, this.upcall, domid, options.tracer);
     this.grants = new GrantTable(memory, this.physmap, domid);
     this.scheduler = new Scheduler(clock, vcpu);
     this.timers = new XenTimers(

@@ -46,6 +46,8 @@ export interface BoardOptions {
   readonly host: HostClock;
   /** Time follows the instruction count. */
   readonly icount: boolean;
+  /** UNIX seconds at which guest time is 0; absent: as the host's clock says. */
+  readonly startsAt?: number | undefined;
   readonly nets: readonly NetOptions[];
   readonly events: BoardEvents;
 }
@@ -74,7 +76,7 @@ export class Board {
   constructor(readonly options: BoardOptions) {
     const { tracer, events, host } = options;
     const memory = this.memory = new GuestMemory(options.memoryBytes, options.engine.reservedBytes);
-    const time = this.time = new GuestTime(host, options.icount);
+    const time = this.time = new GuestTime(host, options.icount, options.startsAt);
     const clock = this.clock = new TimerQueue(() => time.nowNs(this.#instructions()));
     const bus = this.bus = new SystemBus(tracer);
     const chips = this.chips = makeChips({
@@ -90,7 +92,7 @@ export class Board {
       nmi: () => this.engine.requestNmi(),
       tscToNs: (tsc) => time.nsOfTsc(tsc - this.engine.tscOffset),
       physicalAddressBits: () => this.engine.physicalAddressBits,
-      wallclock: () => host.unixSeconds(),
+      wallclock: () => time.unixSeconds(clock),
       powerOff: () => events.powerOff(),
       reset: () => events.reset(),
       serial: (byte) => events.serial(byte),
@@ -103,7 +105,7 @@ export class Board {
       vcpu: engine.vcpu,
       clock,
       tracer,
-      wallclock: () => host.unixSeconds(),
+      wallclock: () => time.unixSeconds(clock),
       xenVersion: options.xenVersion,
       hypercallPages: options.hypercallPages,
       nets: options.nets,

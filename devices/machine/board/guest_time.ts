@@ -22,11 +22,14 @@ export class GuestTime {
   /** By instruction count: nanoseconds that passed without instructions. */
   #skippedNs = 0;
   #tscZeroNs = 0;
+  /** UNIX seconds at guest time 0; undefined: the host knows the date. */
+  readonly #startsAt: number | undefined;
   /** While set, time stands still. */
   #frozenNs: number | undefined;
 
-  constructor(host: HostClock, icount: boolean) {
+  constructor(host: HostClock, icount: boolean, startsAt?: number) {
     this.#host = host;
+    this.#startsAt = startsAt;
     this.#icount = icount;
     this.#epochNs = host.monotonicNs();
   }
@@ -36,6 +39,12 @@ export class GuestTime {
     if (this.#frozenNs !== undefined) return this.#frozenNs;
     if (this.#icount) return Math.floor(instructions) + this.#skippedNs;
     return Math.floor(this.#host.monotonicNs() - this.#epochNs);
+  }
+
+  /** The date, in seconds since 1970: the host's, or one that moves with guest time alone. */
+  unixSeconds(clock: { nowNs(): number }): number {
+    if (this.#startsAt === undefined) return this.#host.unixSeconds();
+    return this.#startsAt + clock.nowNs() / 1e9;
   }
 
   /** The TSC at guest time `nowNs`: it counts nanoseconds, see TSC_HZ. */

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Looks at the options of createMachine before anything is made of them: they come from programs that no type checker has
+ * seen, or from their users. Whatever is wrong is one line that names the option, the value and what fits.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { parseSize } from "../../cpu/base/sizes.ts";
+import { Tracer } from "../../cpu/base/trace.ts";
+import { Hub } from "../../net/ends/hub.ts";
+import { parseMac } from "../../net/frames/addresses.ts";
+import { checkRamBytes } from "../loaders/memory_map.ts";
+import type { CreateOptions, NetSpec } from "./create_options.ts";
+
+/** What would fit, when `value` does not. Some throw ConfigErrors that say more. */
+type Check = (value: unknown) => string | undefined;
+type Fields = Readonly<Record<string, unknown>>;
+/** Checks for everything that an object may have. */
+type Checks<T> = Readonly<Record<keyof Required<T>, Check>>;
+type KeysOfUnion<T> = T extends unknown ? keyof T : never;
+
+/** Queues of an interface at most, as Xen's tools allow. */
+export const MAX_NET_QUEUES = 8;
+
+const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+const unless = (fits: boolean, what: string) => fits ? undefined : what;
+const oneOf = (...choices: readonly unknown[]): Check => (value) =>
+  unless(choices.includes(value), choices.map((choice) => show(choice)).join(" or "));
+const boolean = oneOf(true, false);
+const callback: Check = (value) => unless(typeof value === "function", "a function");
+const whole = (least: number, most: number): Check => (value) =>
+  unless(
+    Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
+    `a whole number, ${least} to ${most}`,
+  );
+const withMethods = (what: string, ...names: readonly string[]): Check => (value) =>
+  unless(
+    isObject(value) && names.every((name) => typeof value[name] === "function"),
+    `${what} (with ${names.join(", ")})`,
+  );
+
+const file: Check = (value) => {
+  if (typeof value === "string") {
+    return unless(value !== "" && !value.includes("\0"), "a path that is not empty");
+  }
+  if (value instanceof Uint8Array || value instanceof URL) return undefined;
+  const named = isObject(value) && typeof value.name === "string" && value.bytes instanceof Uint8Array;
+  return unless(named, "a path, a URL, bytes, or { name, bytes }");
+};
+const memory: Check = (value) => {
+  if (typeof value !== "number" && typeof value !== "string") return 'bytes, or like "512M"';
+  checkRamBytes(typeof value === "string" ? parseSize(value) : value);
+  return undefined;
+};
+const append: Check = (value) =>
+  unless(typeof value === "string" && !value.includes("\0"), "a string without NUL");
+const date: Check = (value) =>
+  unless(
+    value === "host" || (value instanceof Date && value.getTime() >= 0 && value.getUTCFullYear() < 2100),
+    'a Date from 1970 to 2099, or "host"',
+  );
+const mac: Check = (value) => {
+  const bytes = typeof value === "string" ? parseMac(value) : undefined;
+  return unless(
+    bytes !== undefined && ((bytes[0] as number) & 1) === 0,
+    'the MAC address of an interface, like "00:16:3e:00:00:01"',
+  );
+};
+
+const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
+  mac,
+  queues: whole(1, MAX_NET_QUEUES),
+  capture: callback,
+  tap: (value) =>
+    unless(
+      isObject(value) && Object.keys(value).every((key) => key === "ifname") &&
+        (value.ifname === undefined || (typeof value.ifname === "string" && value.ifname !== "")),
+      '{} or { ifname: "tap0" }',
+    ),
+  hub: (value) =>
+    unless(value instanceof Hub || (typeof value === "string" && value !== ""), "a Hub or the name of one"),
+  end: withMethods("a NetEnd", "send", "attach", "receiverChanged", "poll", "pollFd", "close"),
+  none: oneOf(true),
+};
+/** What an interface is connected to: one of these. */
+const NET_ENDS = ["tap", "hub", "end", "none"];
+
+const nets: Check = (value) => {
+  if (!Array.isArray(value)) return "an array";
+  for (const [i, spec] of value.entries()) {
+    if (spec === "none") continue;
+    const name = `nets[${i}]`;
+    if (!isObject(spec)) throw wrong(name, spec, '"none" or an object');
+    checkFields(NET, spec, name);
+    const ends = NET_ENDS.filter((end) => spec[end] !== undefined);
+    if (ends.length !== 1) {
+      throw new ConfigError(
+        `Cannot use ${name}: it has ${ends.join(" and ") || "no end"}, give it one of ${NET_ENDS.join(", ")}`,
+      );
+    }
+  }
+  return undefined;
+};
+
+const CREATE: Checks<CreateOptions> = {
+  kernel: file,
+  initrd: file,
+  append,
+  memory,
+  type: oneOf("hvm", "pvh"),
+  nets,
+  serial: callback,
+  console: callback,
+  engine: oneOf("interp", "jit"),
+  icount: boolean,
+  rtc: date,
+  hypercallPages: oneOf(1, 2),
+  xenVersion: (value) => unless(typeof value === "string" && /^\d{1,4}\.\d{1,4}$/.test(value), 'like "4.17"'),
+  noReboot: boolean,
+  tracer: (value) => unless(value instanceof Tracer, "a Tracer"),
+  clock: withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe"),
+};
+
+/** Throws ConfigError for the first of `options` that cannot work. */
+export function checkCreateOptions(options: CreateOptions): void {
+  if (!isObject(options)) throw wrong("the options", options, "an object");
+  if (options.kernel === undefined) {
+    throw new ConfigError("Cannot make a machine: the option kernel is missing");
+  }
+  checkFields(CREATE, options);
+}
+
+/** `of`: what has the fields, for messages. */
+function checkFields<T>(checks: Checks<T>, fields: Fields, of?: string): void {
+  for (const [key, value] of Object.entries(fields)) {
+    const name = of === undefined ? key : `${of}.${key}`;
+    if (!Object.hasOwn(checks, key)) {
+      throw new ConfigError(`Cannot use the option ${name}: there are ${Object.keys(checks).join(", ")}`);
+    }
+    const fits = value === undefined ? undefined : checks[key as keyof T](value);
+    if (fits !== undefined) throw wrong(name, value, fits);
+  }
+}
+
+function wrong(name: string, value: unknown, fits: string): ConfigError {
+  return new ConfigError(`Cannot use ${show(value)} as ${name}: it is ${fits}`);
+}
+
+/** A value as messages have it: short, on one line. */
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? value.slice(0, 40) + "…" : value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n`;
+  if (Array.isArray(value)) return "an array";
+  if (isObject(value)) return value instanceof Date ? "that date" : "an object";
+  return String(value);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/** Wrong options of createMachine: every one is a ConfigError in one line, and nothing has been opened. @module */
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { createMachine, hubByName } from "../../mod.ts";
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
+
+const kernel = tinyGuest(SPIN);
+const net = (spec: unknown) => ({ nets: [spec] });
+const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegExp])[] = [
+  [{ kernel: undefined }, /the option kernel is missing/],
+  [{ kernel: "" }, /as kernel: it is a path that is not empty/],
+  [{ kernel: "a\0b" }, /as kernel: it is a path/],
+  [{ kernel: 5 }, /Cannot use 5 as kernel: it is a path, a URL, bytes/],
+  [{ kernel: [1, 2] }, /Cannot use an array as kernel/],
+  [{ kernel: { name: "k" } }, /as kernel: it is a path/],
+  [{ kernel: new Uint8Array() }, /kernel.*it is empty/],
+  [{ kernel: Uint8Array.of(1, 2, 3) }, /neither a bzImage nor an ELF file/],
+  [{ kernel: "/nowhere/vmlinuz" }, /Cannot read kernel "\/nowhere\/vmlinuz": no such file/],
+  [{ kernel: "file:///nowhere/vmlinuz" }, /Cannot read kernel "\/nowhere\/vmlinuz": no such file/],
+  [{ kernel: new URL("ftp://localhost/k") }, /Cannot read kernel "ftp:\/\/localhost\/k": /],
+  [{ initrd: 7 }, /Cannot use 7 as initrd/],
+  [{ initrd: new Uint8Array() }, /initrd.*it is empty/],
+  [{ kernal: "x" }, /Cannot use the option kernal: there are kernel, /],
+  [{ append: 5 }, /Cannot use 5 as append: it is a string/],
+  [{ append: "a\0b" }, /as append: it is a string without NUL/],
+  [{ append: null }, /Cannot use null as append/],
+  [{ memory: 512 }, /2 MiB to 3 GiB, in whole pages; for MiB write 512M/],
+  [{ memory: "512" }, /for MiB write 512M/],
+  [{ memory: NaN }, /Cannot give the guest NaN bytes/],
+  [{ memory: -4096 }, /Cannot give the guest -4096 bytes/],
+  [{ memory: "lots" }, /"lots" as a size/],
+  [{ memory: Infinity }, /Cannot give the guest Infinity bytes/],
+  [{ memory: null }, /Cannot use null as memory: it is bytes, or like "512M"/],
+  [{ memory: 5000000n }, /Cannot use 5000000n as memory/],
+  [{ type: "pv" }, /Cannot use "pv" as type: it is "hvm" or "pvh"/],
+  [{ engine: "fast" }, /Cannot use "fast" as engine: it is "interp" or "jit"/],
+  [{ hypercallPages: 7 }, /Cannot use 7 as hypercallPages: it is 1 or 2/],
+  [{ hypercallPages: "1" }, /Cannot use "1" as hypercallPages/],
+  [{ xenVersion: "four" }, /Cannot use "four" as xenVersion: it is like "4.17"/],
+  [{ xenVersion: 4.17 }, /Cannot use 4.17 as xenVersion/],
+  [{ icount: "yes" }, /Cannot use "yes" as icount: it is true or false/],
+  [{ noReboot: 1 }, /Cannot use 1 as noReboot/],
+  [{ rtc: "2026-01-01" }, /as rtc: it is a Date from 1970 to 2099, or "host"/],
+  [{ rtc: new Date(NaN) }, /Cannot use that date as rtc/],
+  [{ serial: "stdio" }, /Cannot use "stdio" as serial: it is a function/],
+  [{ console: {} }, /Cannot use an object as console: it is a function/],
+  [{ tracer: {} }, /as tracer: it is a Tracer/],
+  [{ clock: { monotonicNs: () => 0 } }, /as clock: it is a HostClock \(with monotonicNs, unixSeconds/],
+  [{ nets: "tap0" }, /Cannot use "tap0" as nets: it is an array/],
+  [net("tap0"), /Cannot use "tap0" as nets\[0\]: it is "none" or an object/],
+  [net(null), /Cannot use null as nets\[0\]/],
+  [net({}), /Cannot use nets\[0\]: it has no end, give it one of tap, hub/],
+  [net({ tap: {}, hub: "a" }), /it has tap and hub, give it one/],
+  [net({ bridge: "br0" }), /Cannot use the option nets\[0\]\.bridge: there are mac, /],
+  [net({ tap: "tap0" }), /Cannot use "tap0" as nets\[0\]\.tap: it is {} or { ifname: "tap0" }/],
+  [net({ tap: { name: "tap0" } }), /as nets\[0\]\.tap/],
+  [net({ hub: "" }), /as nets\[0\]\.hub: it is a Hub or the name of one/],
+  [net({ end: { send: () => true } }), /as nets\[0\]\.end: it is a NetEnd \(with send, /],
+  [net({ none: false }), /as nets\[0\]\.none: it is true/],
+  [net({ none: true, mac: "01:00:5e:00:00:01" }), /as nets\[0\]\.mac: it is the MAC address/],
+  [net({ none: true, mac: 5 }), /as nets\[0\]\.mac/],
+  [net({ none: true, queues: NaN }), /Cannot use NaN as nets\[0\]\.queues: it is a whole number, 1 to 8/],
+  [net({ none: true, queues: 0 }), /Cannot use 0 as nets\[0\]\.queues/],
+  [net({ none: true, queues: 1e9 }), /as nets\[0\]\.queues/],
+  [net({ none: true, capture: "file" }), /Cannot use "file" as nets\[0\]\.capture: it is a function/],
+];
+for (const [options, message] of WRONG) {
+  const text = JSON.stringify(options, (_, value) => typeof value === "bigint" ? `${value}n` : value) ?? "";
+  Deno.test(`createMachine refuses ${text.slice(0, 70)} ${message}`, async () => {
+    const all = { kernel, memory: "4M", ...options };
+    const error = await assertRejects(
+      () => createMachine(all as Parameters<typeof createMachine>[0]),
+      ConfigError,
+    );
+    assertMatch(error.message, message);
+    assertMatch(error.message, /^[^\n]{1,300}$/);
+  });
+}
+
+Deno.test("createMachine refuses options that are none at all", async () => {
+  for (const options of [undefined, null, "vmlinuz", 5]) {
+    await assertRejects(
+      () => createMachine(options as never),
+      ConfigError,
+      "as the options: it is an object",
+    );
+  }
+});
+
+Deno.test("options that are undefined count as absent", async () => {
+  const all = { kernel, memory: "4M", type: undefined, nets: undefined, initrd: undefined, rtc: undefined };
+  const machine = await createMachine(all as unknown as Parameters<typeof createMachine>[0]);
+  assertEquals(machine.type, "pvh");
+  machine.close();
+});
+
+Deno.test("nothing is connected when a later interface is wrong", async () => {
+  const hub = hubByName("check options");
+  let frames = 0;
+  const end = { ...hub.port(), close: () => frames++ };
+  await assertRejects(
+    () => createMachine({ kernel, nets: [{ end }, { none: true, queues: 9 }] } as never),
+    ConfigError,
+  );
+  assertEquals(frames, 0);
+});
+
+Deno.test("a machine that runs, or is closed, refuses to run, save and restore", async () => {
+  const machine = await createMachine({ kernel, memory: "4M" });
+  const run = machine.run();
+  await assertRejects(() => machine.run(), ConfigError, "Cannot run the machine: it is running");
+  machine.stop();
+  assertEquals((await run).reason, "stopped");
+  machine.close();
+  await assertRejects(() => machine.run(), ConfigError, "Cannot run the machine: it is closed");
+  await assertRejects(async () => await machine.save(), ConfigError, "Cannot save the machine: it is closed");
+});

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+/** What createMachine takes: files, sizes, network interfaces as people name them. @module */
+import type { Tracer } from "../../cpu/base/trace.ts";
+import type { NetEnd } from "../../net/ends/end.ts";
+import type { Hub } from "../../net/ends/hub.ts";
+import type { NamedFile } from "../loaders/named_file.ts";
+import type { HostClock, MachineType } from "./machine_options.ts";
+
+/** A file's content, or where to read it. */
+export type FileSource = Uint8Array | NamedFile | string | URL;
+
+/** What every network interface may have. */
+export interface NetCommon {
+  /** "00:16:3e:00:00:01"; chosen when absent. */
+  readonly mac?: string;
+  /** Most queues offered to the guest; default 1. */
+  readonly queues?: number;
+  /** Gets a pcapng file of everything that passes, block by block. */
+  readonly capture?: (block: Uint8Array<ArrayBuffer>) => void;
+}
+
+/** One network interface of the guest: what it is connected to. */
+export type NetSpec =
+  | "none"
+  | (NetCommon & { readonly tap: { readonly ifname?: string } })
+  | (NetCommon & { readonly hub: Hub | string })
+  | (NetCommon & { readonly end: NetEnd })
+  | (NetCommon & { readonly none: true });
+
+/** Everything {@linkcode createMachine} wants; only the kernel is needed. */
+export interface CreateOptions {
+  /** A bzImage or an ELF file. */
+  readonly kernel: FileSource;
+  /** An initramfs. */
+  readonly initrd?: FileSource;
+  /** Kernel command line. */
+  readonly append?: string;
+  /** RAM in bytes, or like "512M"; default 512 MiB. */
+  readonly memory?: number | string;
+  /** hvm: a PC; pvh: Xen's PVH platform. Default: hvm for a bzImage, pvh for an ELF file. */
+  readonly type?: MachineType;
+  /** Network interfaces, in the order of the guest's devices. */
+  readonly nets?: readonly NetSpec[];
+  /** Gets what the guest writes to its first serial port. Copy bytes you keep. */
+  readonly serial?: (bytes: Uint8Array) => void;
+  /** Gets what the guest writes to its Xen console. Copy bytes you keep. */
+  readonly console?: (bytes: Uint8Array) => void;
+  /** "interp" (default) or "jit" (experimental). */
+  readonly engine?: "interp" | "jit";
+  /** Time follows the instruction count: a run without input is the same every time. */
+  readonly icount?: boolean;
+  /** The date at power-on, or "host": the host's clock. Default: the host's clock; with icount 2026-01-01 00:00 UTC. */
+  readonly rtc?: Date | "host";
+  /** How many hypercall pages the guest is told to load; default 1. */
+  readonly hypercallPages?: 1 | 2;
+  /** Xen version the guest sees; default "4.17". */
+  readonly xenVersion?: string;
+  /** A guest's reboot ends the run. */
+  readonly noReboot?: boolean;
+  /** For counters, warnings and traces. */
+  readonly tracer?: Tracer;
+  /** Instead of the host's clocks; closing it is left to you. */
+  readonly clock?: HostClock;
+}
