@@ -7,6 +7,7 @@
 import type { CpuVendor, EngineHooks, EngineOptions } from "../base/engine.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
 import { Tracer } from "../base/trace.ts";
+import { SseUnit } from "../fpu/sse/sse_unit.ts";
 import { X87 } from "../fpu/x87.ts";
 import { LinearMemory } from "../mmu/linear_memory.ts";
 import { Mmu } from "../mmu/mmu.ts";
@@ -44,6 +45,8 @@ export class CpuCore extends Registers {
   };
   /** Its memory operands, up to 108 bytes, lie in memData and behind it in arg, whose values have been read by then. */
   readonly x87: X87;
+  /** SSE floating point that emitted code does not do itself. */
+  readonly sse: SseUnit = new SseUnit();
   /** A page of the WebAssembly memory for copies. */
   readonly scratchPage: number;
   readonly tracer: Tracer;

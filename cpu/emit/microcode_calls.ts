@@ -19,6 +19,8 @@ export interface MicrocodeCall {
   readonly args: Readonly<Record<string, ArgumentType>>;
   readonly reads: readonly Register[];
   readonly writes: readonly Register[];
+  /** Touches no memory of the guest and does not stop the block unless it faults. */
+  readonly quiet?: boolean;
 }
 
 /** Everything. */
@@ -123,6 +125,13 @@ export const MICROCODE = {
   /** how: see cpu/fpu/x87_unit.ts */
   x87: touching({ how: "i32" }, ["flags", "rax", "x87"], ["flags", "rax", "x87"]),
   x87_memory: touching({ how: "i32", offset: "i64", linear: "i64" }, ["x87"], ["x87"]),
+  /** how: see cpu/fpu/sse/sse_unit.ts; the result is in XMM ModRM.reg, or it is a result */
+  sse_float: { ...touching({ how: "i32" }, ["sse", "x87"], ["sse"]), quiet: true },
+  /** low, high: the second operand instead of ModRM.rm */
+  sse_float_value: {
+    ...touching({ how: "i32", low: "i64", high: "i64" }, ["sse", "x87"], ["sse"]),
+    quiet: true,
+  },
   /** how: 1 explicit lengths, 2 mask as result; see cpu/system/pcmpstr.ts; results: index or mask (2), flags image */
   pcmpstr: pure({
     imm: "i32",

@@ -636,10 +636,13 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     args: MicrocodeArguments<N>,
     options: MicrocodeOptions = {},
   ): void {
-    const { args: types, reads, writes } = MICROCODE[name] as MicrocodeCall;
+    const { args: types, reads, writes, quiet } = MICROCODE[name] as MicrocodeCall;
     this.facts.canLeave = true;
-    this.facts.stores = true;
-    this.facts.calls = true;
+    if (quiet) this.#storePending();
+    else {
+      this.facts.stores = true;
+      this.facts.calls = true;
+    }
     if (reads.includes("flags")) this.#reads(ARITHMETIC_FLAGS);
     Object.keys(types).forEach((argument, i) => {
       const value = (args as Readonly<Record<string, Value>>)[argument] as Value;

@@ -2,7 +2,7 @@
 /** Runs on a TestCpu what _native_runner.ts runs on the host; for tests. @module */
 import { S } from "../state/state.ts";
 import type { TestCpu } from "../_bare_cpu.ts";
-import { type NativeCase, type NativeResult, SCRATCH_BYTES } from "./_native_runner.ts";
+import { type NativeCase, type NativeResult, SCRATCH_BYTES, XM } from "./_native_runner.ts";
 
 const HLT = 0xf4;
 
@@ -26,11 +26,17 @@ export function runHere(
   const end = cpu.run(budget);
   // Without an IDT an exception is a shutdown, and the counters tell which it was.
   const vector = end === "halted" ? -1 : cpu.exceptions.findIndex((n) => n > 0);
+  const gpr = one.gpr.map((_, r) => core.s.gpr(r)), flags = core.rflags;
+  if (vector === XM && t.bits === 64) { // FXSAVE64 [scratch]
+    t.write(code, [0x48, 0x0f, 0xae, 0x04, 0x25, ...new Uint8Array(Uint32Array.of(scratch).buffer), HLT]);
+    core.s.set64(S.rip, BigInt(code));
+    cpu.run(budget);
+  }
   const at = memory.offsetOf(scratch);
   return {
     vector,
-    gpr: one.gpr.map((_, r) => core.s.gpr(r)),
-    flags: core.rflags,
+    gpr,
+    flags,
     memory: memory.bytes.slice(at, at + SCRATCH_BYTES),
   };
 }

@@ -13,7 +13,10 @@ export interface NativeCase {
   readonly flags: number;
   readonly memory: Uint8Array;
 }
-/** What came of it. `vector`: the exception raised, or -1; then registers mean nothing. */
+/**
+ * What came of it. `vector`: the exception raised, or -1; after an exception registers mean nothing. After #XM of a
+ * 64-bit case they do, and memory holds the FXSAVE image of that moment.
+ */
 export interface NativeResult {
   readonly vector: number;
   readonly gpr: readonly bigint[];
@@ -21,6 +24,10 @@ export interface NativeResult {
   readonly memory: Uint8Array;
 }
 
+/** The vector of a SIMD floating-point exception. */
+export const XM = 19;
+/** Bytes of an FXSAVE image that mean something to the processor. */
+const FX_STATE_BYTES = 464;
 /** Bytes of scratch memory per case. */
 export const SCRATCH_BYTES = 512;
 /** Most instruction bytes in a case. */
@@ -102,6 +109,11 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   if (long) w.put("8b 8a", 200); // mov ecx, uc.trapno
   else w.put("8b 4a 44");
   w.put("ff c1", "89 c6", "c1 e6 08", "89 8e", outputs + BLOCK_TRAP); // its block.trap = trapno + 1
+  if (long) {
+    // After #XM the state counts: the FXSAVE image in uc.fpstate, without the part that belongs to software.
+    w.put("83 f9", "14", "75 17"); // cmp ecx, 20; jne
+    w.put("c1 e6 01", "8d be", scratch, "48 8b b2", 224, "b9", FX_STATE_BYTES / 4, "f3 a5");
+  }
   w.put("ff c0", `c1 e0 0${SLOT_BITS}`, "05", SLOTS); // next case
   if (long) w.put("48 89 82", 168);
   else w.put("89 42 4c");
@@ -213,12 +225,15 @@ export async function runNative(
   if (typeof output === "string") throw new Error(`the native program failed: ${output}`);
   const { scratch, outputs } = regions(cases.length);
   const view = new DataView(output.buffer, output.byteOffset);
-  return cases.map((_, i) => {
+  return cases.map((one, i) => {
     const at = outputs - scratch + i * BLOCK_BYTES;
+    const vector = view.getUint32(at + BLOCK_TRAP, true) - 1;
     return {
-      vector: view.getUint32(at + BLOCK_TRAP, true) - 1,
-      gpr: Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
-      flags: view.getUint32(at + BLOCK_FLAGS, true),
+      vector,
+      gpr: vector === XM
+        ? one.gpr
+        : Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
+      flags: vector === XM ? one.flags : view.getUint32(at + BLOCK_FLAGS, true),
       memory: output.slice(i * SCRATCH_BYTES, (i + 1) * SCRATCH_BYTES),
     };
   });

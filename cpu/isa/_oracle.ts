@@ -16,6 +16,7 @@ import {
   runNative,
   SCRATCH_BYTES,
   scratchAddress,
+  XM,
 } from "./_native_runner.ts";
 import { Random } from "./_cases.ts";
 import type { Row } from "./row/row.ts";
@@ -61,6 +62,11 @@ export function makeCases(
   );
 }
 
+/** After an exception nothing but its vector counts, but after #XM everything does. */
+function hasState(vector: number): boolean {
+  return vector === -1 || vector === XM;
+}
+
 const PACKED = { vector: 0, flags: 1, gpr: 5, memory: 5 + 16 * 8, size: 5 + 16 * 8 + SCRATCH_BYTES };
 
 /** Results, differences from the inputs only: they are nearly all zero then. */
@@ -69,7 +75,7 @@ export function packResults(cases: readonly NativeCase[], results: readonly Nati
   cases.forEach((one, i) => {
     const at = i * PACKED.size, { vector, flags, gpr, memory } = results[i] as NativeResult;
     bytes[at] = vector + 1;
-    if (vector >= 0) return;
+    if (!hasState(vector)) return;
     view.setUint32(at + PACKED.flags, flags ^ one.flags, true);
     for (let r = 0; r < 16; r++) {
       view.setBigUint64(at + PACKED.gpr + r * 8, (gpr[r] ?? 0n) ^ (one.gpr[r] ?? 0n), true);
@@ -130,9 +136,9 @@ async function withRecorded(
   }
 }
 
-/** Equal in every bit; after an exception nothing but its vector counts. */
-function isSame(a: NativeResult, b: NativeResult): boolean {
-  if (a.vector !== b.vector || a.vector >= 0) return a.vector === b.vector;
+/** Equal in every bit that counts. */
+export function isSame(a: NativeResult, b: NativeResult): boolean {
+  if (a.vector !== b.vector || !hasState(a.vector)) return a.vector === b.vector;
   return a.flags === b.flags && a.gpr.every((value, r) => value === b.gpr[r]) &&
     a.memory.every((byte, n) => byte === b.memory[n]);
 }

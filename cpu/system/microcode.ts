@@ -47,6 +47,7 @@ import {
   S,
   segmentLayout,
 } from "../state/state.ts";
+import { sseFloatMicrocode } from "./sse_float.ts";
 import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SLICE_END, type Status } from "../state/status.ts";
 
@@ -194,5 +195,6 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_sse: checkSse,
   ...x87Microcode,
+  ...sseFloatMicrocode,
   pcmpstr,
 };

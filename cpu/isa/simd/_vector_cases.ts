@@ -12,7 +12,7 @@ import type { Row } from "../row/row.ts";
 /** Offsets in the FXSAVE image, SDM Vol. 1 table 10-2. */
 export const FX = { fcw: 0, fsw: 2, ftw: 4, mxcsr: 24, st: 32, xmm: 160, available: 464 } as const;
 const ALWAYS = 0x202, ARITHMETIC = 0x8d5;
-const MXCSR_DEFAULT = 0x1f80;
+const MXCSR_DEFAULT = 0x1f80, MXCSR_PE = 0x20;
 
 /** True for rows this module makes cases for. */
 export function isVectorRow(row: Row, bits: 32 | 64): boolean {
@@ -20,8 +20,15 @@ export function isVectorRow(row: Row, bits: 32 | 64): boolean {
   const classes = [row.options.reg, row.options.rm];
   return classes.includes("xmm") || classes.includes("mmx") || /^(CRC32|EMMS|x87) ?/.test(row.text);
 }
-/** MXCSR.RC matters, and is obeyed. */
-const obeysRounding = (row: Row) => /^(CVTT?(PS|PD|SS|SD)2(SI|DQ|PI)|ROUND)/.test(row.text);
+/** MXCSR: as after power-on, as a program that computes has it, or anything; 32-bit cases keep all masks. */
+function randomMxcsr(random: Random, bits: 32 | 64): number {
+  if (random.chance(15)) return MXCSR_DEFAULT;
+  if (random.chance(20)) return MXCSR_DEFAULT | MXCSR_PE;
+  const masks = bits === 64 && random.chance(50) ? random.u32() & MXCSR_DEFAULT : MXCSR_DEFAULT;
+  const flags = random.chance(50) ? 0 : random.u32() & 0x3f;
+  const daz = random.chance(30) ? 1 << 6 : 0, ftz = random.chance(30) ? 1 << 15 : 0;
+  return masks | flags | daz | ftz | (random.below(4) << 13);
+}
 
 /** x87: addresses in the environment differ; transcendental functions differ between processors in the last bit. */
 const NOT_COMPARED = /FNSTENV|FLDENV|alias|^F(2XM1|YL2X|PTAN|PATAN|SIN|COS)/;
@@ -102,6 +109,77 @@ const FILLS: readonly Fill[] = [
       view.setFloat64(at + i, (Number(random.u64()) - 2 ** 63) / 2 ** random.below(70), true);
     }
   },
+  (random, view, at) => { // anything from the smallest denormal to infinity; few bits, so that results are exact, or halfway
+    for (let i = 0; i < 16; i += 4) {
+      const exponent = [
+        0,
+        1,
+        2,
+        126,
+        127,
+        128,
+        150,
+        253,
+        254,
+        255,
+        random.below(256),
+      ][random.below(11)] as number;
+      const fraction = random.chance(50)
+        ? (random.below(4) << 21) | random.below(3)
+        : random.u32() & 0x7f_ffff;
+      view.setUint32(at + i, ((random.below(2) << 31) | (exponent << 23) | fraction) >>> 0, true);
+    }
+  },
+  (random, view, at) => {
+    for (let i = 0; i < 16; i += 8) {
+      const exponent = [
+        0,
+        1,
+        2,
+        896,
+        897,
+        1022,
+        1023,
+        1024,
+        1054,
+        1086,
+        1150,
+        2045,
+        2046,
+        2047,
+        random.below(2048),
+      ];
+      const high = (random.below(2) << 31) | ((exponent[random.below(exponent.length)] as number) << 20);
+      const few = random.chance(50);
+      view.setUint32(
+        at + i + 4,
+        (high | (few ? random.below(4) << 18 : random.u32() & 0xf_ffff)) >>> 0,
+        true,
+      );
+      view.setUint32(at + i, few ? (random.below(3) << 29) | random.below(3) : random.u32(), true);
+    }
+  },
+  (random, view, at) => { // products and quotients around the ends of the range
+    for (let i = 0; i < 16; i += 4) {
+      const exponent = 64 - 13 + random.below(26) + (random.chance(50) ? 128 - 2 : 0);
+      view.setUint32(
+        at + i,
+        ((random.below(2) << 31) | (exponent << 23) | (random.u32() & 0x7f_ffff)) >>> 0,
+        true,
+      );
+    }
+  },
+  (random, view, at) => {
+    for (let i = 0; i < 16; i += 8) {
+      const exponent = 512 - 28 + random.below(56) + (random.chance(50) ? 1024 - 2 : 0);
+      view.setUint32(
+        at + i + 4,
+        ((random.below(2) << 31) | (exponent << 20) | (random.u32() & 0xf_ffff)) >>> 0,
+        true,
+      );
+      view.setUint32(at + i, random.u32(), true);
+    }
+  },
   (random, view, at) => { // extremes of every lane width
     const edge = [0, 1, 2, 0x7f, 0x80, 0x81, 0xff];
     for (let i = 0; i < 16; i++) view.setUint8(at + i, edge[random.below(edge.length)] as number);
@@ -142,8 +220,7 @@ export function vectorCase(row: Row, random: Random, place: VectorPlace): Native
   view.setUint16(FX.fcw, 0x37f, true);
   view.setUint16(FX.fsw, random.below(8) << 11, true);
   view.setUint8(FX.ftw, x87 && random.chance(80) ? 0xff : random.u32());
-  const rounding = obeysRounding(row) ? random.below(4) : 0;
-  view.setUint32(FX.mxcsr, MXCSR_DEFAULT | (rounding << 13), true);
+  view.setUint32(FX.mxcsr, randomMxcsr(random, bits), true);
   const style = random.below(FILLS.length);
   const fill = (at: number) => {
     (FILLS[random.chance(70) ? style : random.below(FILLS.length)] as Fill)(random, view, at);

@@ -12,11 +12,11 @@ import { FSW_ES, FSW_TOP_SHIFT, X87_STATE } from "../../fpu/x87_state.ts";
 import { integerOps, shiftLanes } from "./integer_ops.ts";
 import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.ts";
 import { extractLane, insertLane, laneOf, wordIndexes } from "./sse_shuffle.ts";
-import { mxcsrMode, roundTo, toInteger } from "./sse_float.ts";
+import { slow } from "./ordinary.ts";
 import { IMMEDIATE_SHIFTS } from "./sse_integer.ts";
 import "./sse4.ts";
 import "./sse_move.ts";
-import { atMost, fromI64, iota, requireSse, source as source128, zero } from "./sse_patterns.ts";
+import { atMost, fromI64, iota, requireSse, source as source128 } from "./sse_patterns.ts";
 
 const MM: RowOptions = { reg: "mmx", rm: "mmx" };
 /** FCW and FSW as one u32; FTW in the low byte of the next. */
@@ -193,37 +193,27 @@ const fromIntegers = (text: string, encoding: string, finish: (e: Emit, v: Value
   row(text, encoding, 64, (e) => {
     if (!e.form.isMemory) check(e);
     requireSse(e);
-    const value = fromI64(e, source(e));
-    if (!e.form.isMemory) enter(e);
+    const value = source(e);
+    if (!e.form.isMemory) enter(e); // see toIntegers
     finish(e, value);
   }, TO_XMM);
 fromIntegers("CVTPI2PS xmm, mm/m64", "np 0f2a /r", (e, v) => {
-  e.setXmmPart("reg", half(e, e.op("f32x4.convert_i32x4_s", v), 0));
+  slow(e, { operation: "from_i32", type: "f32", lanes: "mmx", value: v });
 });
 fromIntegers("CVTPI2PD xmm, mm/m64", "66 0f2a /r", (e, v) => {
-  e.setXmmReg(e.op("f64x2.convert_low_i32x4_s", v));
+  e.setXmmReg(e.op("f64x2.convert_low_i32x4_s", fromI64(e, v)));
 });
 
-/** Two floats to two i32; `rounding`: mode for roundTo. */
-function toIntegers(e: Emit, type: "f32" | "f64", v: Value, rounding: Value | undefined): Value {
-  const shape = type === "f32" ? "f32x4" : "f64x2";
-  const rounded = rounding === undefined ? v : roundTo(e, shape, v, rounding);
-  const lane = (i: number) => toInteger(e, type, 32, e.lane(`${shape}.extract_lane`, i, rounded));
-  const first = e.lane("i32x4.replace_lane", 0, zero(e), lane(0));
-  return half(e, e.lane("i32x4.replace_lane", 1, first, lane(1)), 0);
-}
 for (const [name, opcode] of [["CVTT", "2c"], ["CVT", "2d"]] as const) {
-  const rounding = (e: Emit) => name === "CVT" ? mxcsrMode(e) : undefined;
-  mmx(`${name}PS2PI mm, xmm/m64`, `np 0f${opcode} /r`, (e) => {
-    requireSse(e);
-    const b = e.form.isMemory ? fromI64(e, e.load(64, e.address())) : e.xmmRm();
-    enter(e);
-    set(e, "reg", toIntegers(e, "f32", b, rounding(e)));
-  }, TO_MM);
-  mmx(`${name}PD2PI mm, xmm/m128`, `66 0f${opcode} /r`, (e) => {
-    requireSse(e);
-    const b = source128(e);
-    enter(e);
-    set(e, "reg", toIntegers(e, "f64", b, rounding(e)));
-  }, TO_MM);
+  const operation = name === "CVTT" ? "truncate_i32" : "to_i32";
+  const toIntegers = (text: string, encoding: string, type: "f32" | "f64") =>
+    mmx(text, encoding, (e) => {
+      requireSse(e);
+      const b = !e.form.isMemory ? undefined : type === "f32" ? e.load(64, e.address()) : source128(e);
+      enter(e); // real processors do so even when #XM follows
+      slow(e, { operation, type, lanes: "mmx", value: b });
+      set(e, "reg", e.microcodeResult(64));
+    }, TO_MM);
+  toIntegers(`${name}PS2PI mm, xmm/m64`, `np 0f${opcode} /r`, "f32");
+  toIntegers(`${name}PD2PI mm, xmm/m128`, `66 0f${opcode} /r`, "f64");
 }

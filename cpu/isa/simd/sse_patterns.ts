@@ -56,7 +56,6 @@ export const binary = (f: (e: Emit, a: Value, b: Value) => Value): Semantics => 
 };
 /** xmm = f(xmm/m128). */
 export const unary = (f: (e: Emit, b: Value) => Value): Semantics => (e) => e.setXmmReg(f(e, source(e)));
-/** xmm = one WebAssembly operation of xmm and xmm/m128. */
 
 /** Sixteen bytes as a constant. */
 export function bytes(e: Emit, values: readonly number[]): Value {
@@ -86,4 +85,15 @@ export function fromI32(e: Emit, value: Value): Value {
 /** min(a, limit) of u32. */
 export function atMost(e: Emit, a: Value, limit: number): Value {
   return e.select(e.ltU(32, a, e.i32(limit)), a, e.i32(limit));
+}
+/** A mask with lane i all ones when bit `from` + i of `imm` is set. */
+export function laneMask(e: Emit, shape: "i32x4" | "i64x2", imm: Value, from: number): Value {
+  let mask = zero(e);
+  for (let i = 0; i < (shape === "i32x4" ? 4 : 2); i++) {
+    const ones = e.sub(32, e.i32(0), e.bit(imm, from + i));
+    mask = shape === "i32x4"
+      ? e.lane("i32x4.replace_lane", i, mask, ones)
+      : e.lane("i64x2.replace_lane", i, mask, e.op("i64.extend_i32_s", ones));
+  }
+  return mask;
 }

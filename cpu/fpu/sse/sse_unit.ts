@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+/**
+ * SSE floating-point instructions done with {@linkcode soft_float}: what emitted code leaves because flags, rounding
+ * or operands are not ordinary. Rules: SDM Vol. 2; several lanes' exceptions: Vol. 1 §11.5.3, §11.5.4 (flags of all
+ * lanes, those found before there are results first).
+ * @module
+ */
+import {
+  add,
+  compare,
+  convert,
+  divide,
+  DOUBLE,
+  EQUAL,
+  extremum,
+  type Format,
+  fromInteger,
+  GREATER,
+  LESS,
+  multiply,
+  roundToIntegral,
+  SINGLE,
+  squareRoot,
+  toInteger,
+  UNORDERED,
+} from "./soft_float.ts";
+import { RC_ZERO, SseEnv } from "./mxcsr.ts";
+
+/** What an instruction does, apart from the type and number of its lanes. */
+export const SSE_OPERATIONS = [
+  "add",
+  "sub",
+  "mul",
+  "div",
+  "min",
+  "max",
+  "sqrt",
+  "cmp",
+  "comi",
+  "ucomi",
+  "round",
+  "addsub",
+  "hadd",
+  "hsub",
+  "dp",
+  /** To the other format. */
+  "convert",
+  /** To and from integers of 32 and 64 bits; "truncate" whatever the rounding mode. */
+  "to_i32",
+  "truncate_i32",
+  "to_i64",
+  "truncate_i64",
+  "from_i32",
+  "from_i64",
+] as const;
+/** See {@linkcode SSE_OPERATIONS}. */
+export type SseOperation = typeof SSE_OPERATIONS[number];
+/** Which lanes: the lowest, all, or the two of an MM register. */
+export type SseLanes = "scalar" | "packed" | "mmx";
+const LANES: readonly SseLanes[] = ["scalar", "packed", "mmx"];
+
+const DOUBLE_BIT = 1 << 6, LANES_SHIFT = 7;
+
+/** An operation as emitted code names it. */
+export function sseCode(operation: SseOperation, type: "f32" | "f64", lanes: SseLanes): number {
+  return SSE_OPERATIONS.indexOf(operation) | (type === "f64" ? DOUBLE_BIT : 0) |
+    (LANES.indexOf(lanes) << LANES_SHIFT);
+}
+/** The opposite of {@linkcode sseCode}. */
+function decode(code: number): { operation: SseOperation; double: boolean; lanes: SseLanes } {
+  return {
+    operation: SSE_OPERATIONS[code & 0x3f] as SseOperation,
+    double: (code & DOUBLE_BIT) !== 0,
+    lanes: LANES[(code >> LANES_SHIFT) & 3] as SseLanes,
+  };
+}
+/** Whether the result is the XMM register of ModRM.reg, and not a number for a general or MM register or the flags. */
+export function writesXmm(code: number): boolean {
+  const { operation, lanes } = decode(code);
+  if (operation === "comi" || operation === "ucomi") return false;
+  return lanes === "packed" || !/^(to|truncate)_/.test(operation);
+}
+
+const PREDICATES: readonly ((order: number) => boolean)[] = [
+  (order) => order === EQUAL,
+  (order) => order === LESS,
+  (order) => order === LESS || order === EQUAL,
+  (order) => order === UNORDERED,
+];
+/** EFLAGS after a comparison, by its result. */
+const COMPARED: Readonly<Record<number, number>> = {
+  [LESS]: 1,
+  [EQUAL]: 0x40,
+  [GREATER]: 0,
+  [UNORDERED]: 0x45,
+};
+
+/** Where an instruction's operands are. */
+export interface SseOperands {
+  readonly view: DataView;
+  /** The first operand, which the result replaces. */
+  readonly first: number;
+  readonly second: number;
+  readonly imm: number;
+}
+
+/** See the module's description. */
+export class SseUnit {
+  readonly #env = new SseEnv();
+  /** The result: the whole XMM register, or a number in the low half. */
+  readonly result: DataView = new DataView(new ArrayBuffer(16));
+  /** Exceptions of the last instruction. */
+  get raised(): number {
+    return this.#env.settled;
+  }
+
+  /** Executes an operation; false when an exception is not masked: there is no result then. */
+  execute(code: number, mxcsr: number, operands: SseOperands): boolean {
+    const { operation, double, lanes } = decode(code);
+    const { view, first, second, imm } = operands;
+    const env = this.#env, out = this.result;
+    const f = double ? DOUBLE : SINGLE, bytes = f.bits / 8;
+    env.begin(mxcsr);
+    out.setBigUint64(0, view.getBigUint64(first, true), true);
+    out.setBigUint64(8, view.getBigUint64(first + 8, true), true);
+    const count = lanes === "scalar" ? 1 : lanes === "mmx" ? 2 : 16 / bytes;
+    const a = (i: number) => get(f, view, first + i * bytes);
+    const b = (i: number) => get(f, view, second + i * bytes);
+    const each = (g: (i: number) => bigint) => {
+      for (let i = 0; i < count; i++) set(f, out, i * bytes, g(i));
+    };
+    switch (operation) {
+      case "add":
+      case "sub":
+        each((i) => add(f, env, a(i), b(i), operation === "sub"));
+        break;
+      case "addsub":
+        each((i) => add(f, env, a(i), b(i), (i & 1) === 0));
+        break;
+      case "mul":
+        each((i) => multiply(f, env, a(i), b(i)));
+        break;
+      case "div":
+        each((i) => divide(f, env, a(i), b(i)));
+        break;
+      case "min":
+      case "max":
+        each((i) => extremum(f, env, a(i), b(i), operation === "min" ? LESS : GREATER));
+        break;
+      case "sqrt":
+        each((i) => squareRoot(f, env, b(i)));
+        break;
+      case "cmp":
+        each((i) => {
+          const order = compare(f, env, a(i), b(i), (imm & 3) === 1 || (imm & 3) === 2);
+          const holds = (PREDICATES[imm & 3] as (order: number) => boolean)(order) !== ((imm & 4) !== 0);
+          return holds ? f.sign | (f.sign - 1n) : 0n;
+        });
+        break;
+      case "comi":
+      case "ucomi":
+        out.setBigUint64(
+          0,
+          BigInt(COMPARED[compare(f, env, a(0), b(0), operation === "comi")] as number),
+          true,
+        );
+        break;
+      case "round":
+        if ((imm & 4) === 0) env.rounding = imm & 3;
+        each((i) => roundToIntegral(f, env, b(i), (imm & 8) !== 0));
+        break;
+      case "hadd":
+      case "hsub":
+        each((i) => {
+          const half = count / 2, from = i < half ? a : b, at = 2 * (i % half);
+          return add(f, env, from(at), from(at + 1), operation === "hsub");
+        });
+        break;
+      case "dp":
+        return this.#dotProduct(f, count, a, b, imm);
+      case "convert":
+        this.#convert(f, lanes, b);
+        break;
+      case "from_i32":
+      case "from_i64":
+        each((i) => {
+          const n = operation === "from_i64"
+            ? view.getBigInt64(second, true)
+            : BigInt(view.getInt32(second + 4 * i, true));
+          return fromInteger(f, env, n);
+        });
+        break;
+      default: {
+        if (operation.startsWith("truncate")) env.rounding = RC_ZERO;
+        const bits = operation.endsWith("64") ? 64 : 32;
+        out.setBigUint64(0, 0n, true);
+        if (lanes === "packed") out.setBigUint64(8, 0n, true);
+        for (let i = 0; i < count; i++) {
+          const n = toInteger(f, env, b(i), bits);
+          if (bits === 64) out.setBigUint64(0, n, true);
+          else out.setUint32(4 * i, Number(n), true);
+        }
+      }
+    }
+    return env.endStep();
+  }
+
+  #convert(f: Format, lanes: SseLanes, b: (i: number) => bigint): void {
+    const out = this.result, to = f === DOUBLE ? SINGLE : DOUBLE;
+    if (lanes === "scalar") return set(to, out, 0, convert(f, to, this.#env, b(0)));
+    const results = [0, 1].map((i) => convert(f, to, this.#env, b(i)));
+    out.setBigUint64(8, 0n, true);
+    results.forEach((value, i) => set(to, out, i * to.bits / 8, value));
+  }
+
+  /** imm8 7:4 says which products count, 3:0 which lanes get the sum. Each step's exceptions come before the next. */
+  #dotProduct(
+    f: Format,
+    count: number,
+    a: (i: number) => bigint,
+    b: (i: number) => bigint,
+    imm: number,
+  ): boolean {
+    const env = this.#env;
+    let sums: bigint[] = [];
+    for (let i = 0; i < count; i++) {
+      sums.push((imm >> (4 + i) & 1) !== 0 ? multiply(f, env, a(i), b(i)) : 0n);
+    }
+    while (sums.length > 1) {
+      if (!env.endStep()) return false;
+      const next: bigint[] = [];
+      for (let i = 0; i < sums.length; i += 2) {
+        next.push(add(f, env, sums[i] as bigint, sums[i + 1] as bigint, false));
+      }
+      sums = next;
+    }
+    for (let i = 0; i < count; i++) {
+      set(f, this.result, i * f.bits / 8, (imm >> i & 1) !== 0 ? sums[0] as bigint : 0n);
+    }
+    return env.endStep();
+  }
+}
+
+function get(f: Format, view: DataView, at: number): bigint {
+  return f === DOUBLE ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
+}
+function set(f: Format, view: DataView, at: number, value: bigint): void {
+  if (f === DOUBLE) view.setBigUint64(at, value, true);
+  else view.setUint32(at, Number(value), true);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Ordinary floating point is left to WebAssembly: when an inexact result would change nothing (MXCSR.PE is set and
+ * masked), rounding is to nearest, and operands and result are normal numbers or zeros, nothing can be raised and the
+ * host's result is the guest's. Everything else is microcode: cpu/fpu/sse. DAZ and FTZ concern only what is not ordinary.
+ * @module
+ */
+import type { Emit, Value } from "../../emit/emit.ts";
+import { sseCode, type SseLanes, type SseOperation } from "../../fpu/sse/sse_unit.ts";
+import { MXCSR_DAZ, MXCSR_MASKS, MXCSR_RC_SHIFT, PE } from "../../fpu/sse/mxcsr.ts";
+import { S } from "../../state/state.ts";
+import { zero } from "./sse_patterns.ts";
+
+/** Type of a scalar, and of lanes. */
+export type FloatType = "f32" | "f64";
+/** All lanes. */
+export type Shape = "f32x4" | "f64x2";
+
+const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
+const ROUNDING = 3 << MXCSR_RC_SHIFT;
+const MIN_NORMAL = { f32: 0x0080_0000n, f64: 0x0010_0000_0000_0000n } as const;
+const INFINITY_BITS = { f32: 0x7f80_0000n, f64: 0x7ff0_0000_0000_0000n } as const;
+
+function mxcsrIs(e: Emit, mask: number, value: number): Value {
+  return e.eq(32, e.and(32, e.state32(S.mxcsr), e.i32(mask)), e.i32(value));
+}
+/** An inexact result raises nothing new, and rounding is to nearest. */
+export function roundsQuietly(e: Emit): Value {
+  return mxcsrIs(e, PRECISION_KNOWN | ROUNDING, PRECISION_KNOWN);
+}
+/** An inexact result raises nothing new. */
+export function inexactIsQuiet(e: Emit): Value {
+  return mxcsrIs(e, PRECISION_KNOWN, PRECISION_KNOWN);
+}
+/** Denormal operands count. */
+export function denormalsCount(e: Emit): Value {
+  return mxcsrIs(e, MXCSR_DAZ, 0);
+}
+
+// Scalars: the encoding without its sign, times two
+
+const width = (type: FloatType) => type === "f32" ? 32 : 64;
+function doubled(e: Emit, type: FloatType, v: Value): Value {
+  const bits = type === "f32" ? e.op("i32.reinterpret_f32", v) : e.op("i64.reinterpret_f64", v);
+  return e.shl(width(type), bits, e.k(8, 1));
+}
+/** v is no denormal. */
+export function isNotDenormal(e: Emit, type: FloatType, v: Value): Value {
+  const w = width(type);
+  const less = e.sub(w, doubled(e, type, v), e.k(w, 1)); // zero becomes the largest
+  return e.eqz(32, e.ltU(w, less, e.k(w, 2n * MIN_NORMAL[type] - 1n)));
+}
+/** v is finite, and larger in magnitude than the smallest normal number (which may have been tiny before rounding). */
+export function isNormal(e: Emit, type: FloatType, v: Value): Value {
+  const w = width(type), from = 2n * MIN_NORMAL[type] + 1n;
+  return e.ltU(w, e.sub(w, doubled(e, type, v), e.k(w, from)), e.k(w, 2n * INFINITY_BITS[type] - from));
+}
+/** v is a zero. */
+export function isZero(e: Emit, type: FloatType, v: Value): Value {
+  return e.eqz(width(type), doubled(e, type, v));
+}
+
+// Packed: masks
+
+function splat(e: Emit, shape: Shape, bits: Readonly<Record<FloatType, bigint>>): Value {
+  return shape === "f32x4"
+    ? e.op("i32x4.splat", e.i32(Number(bits.f32)))
+    : e.op("i64x2.splat", e.i64(bits.f64));
+}
+/** Lanes that are no denormals and no NaNs. */
+export function lanesNotDenormal(e: Emit, shape: Shape, v: Value): Value {
+  const large = e.op(`${shape}.ge`, e.op(`${shape}.abs`, v), splat(e, shape, MIN_NORMAL));
+  return e.op("v128.or", large, lanesZero(e, shape, v));
+}
+/** Lanes that isNormal holds for. */
+export function lanesNormal(e: Emit, shape: Shape, v: Value): Value {
+  const magnitude = e.op(`${shape}.abs`, v);
+  return e.op(
+    "v128.and",
+    e.op(`${shape}.gt`, magnitude, splat(e, shape, MIN_NORMAL)),
+    e.op(`${shape}.lt`, magnitude, splat(e, shape, INFINITY_BITS)),
+  );
+}
+/** Lanes that are zeros. */
+export function lanesZero(e: Emit, shape: Shape, v: Value): Value {
+  return e.op(`${shape}.eq`, v, zero(e));
+}
+/** Every lane of every mask is set. */
+export function all(e: Emit, shape: Shape, ...masks: readonly Value[]): Value {
+  const mask = masks.reduce((a, b) => e.op("v128.and", a, b));
+  return e.op(shape === "f32x4" ? "i32x4.all_true" : "i64x2.all_true", mask);
+}
+/** All of these. */
+export function every(e: Emit, ...conditions: readonly Value[]): Value {
+  return conditions.reduce((a, b) => e.and(32, a, b));
+}
+
+// Microcode
+
+/** What microcode is to do. */
+export interface Slow {
+  readonly operation: SseOperation;
+  readonly type: FloatType;
+  readonly lanes: SseLanes;
+  /** The second operand when it is not ModRM.rm as a register: scalar, integer or v128. */
+  readonly value?: Value | undefined;
+}
+function asI64(e: Emit, v: Value): Value {
+  if (v.type === "i64") return v;
+  if (v.type === "f64") return e.op("i64.reinterpret_f64", v);
+  return e.zeroExtend(32, 64, v.type === "f32" ? e.op("i32.reinterpret_f32", v) : v);
+}
+/** Has microcode do it; into XMM ModRM.reg, or see Emit.microcodeResult. */
+export function slow(e: Emit, { operation, type, lanes, value }: Slow): void {
+  const how = e.i32(sseCode(operation, type, lanes));
+  if (value === undefined) return e.microcode("sse_float", { how });
+  const [low, high] = value.type === "v128"
+    ? [0, 1].map((i) => e.lane("i64x2.extract_lane", i, value))
+    : [asI64(e, value), e.i64(0)];
+  e.microcode("sse_float_value", { how, low: low as Value<"i64">, high: high as Value<"i64"> });
+}
+/** The second operand for microcode: nothing when it is a register. */
+export function memoryOperand(e: Emit, value: Value): Value | undefined {
+  return e.form.isMemory ? value : undefined;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+/**
+ * SSE to SSE4.1 rounding and conversion. SDM Vol. 2; exceptions: ./ordinary.ts. What is exact raises nothing and knows
+ * no rounding, so it need not find MXCSR.PE set.
+ * @module
+ */
+import type { Emit, Value } from "../../emit/emit.ts";
+import {
+  all,
+  denormalsCount,
+  every,
+  type FloatType,
+  inexactIsQuiet,
+  isNormal,
+  isNotDenormal,
+  isZero,
+  lanesNormal,
+  lanesNotDenormal,
+  lanesZero,
+  memoryOperand,
+  roundsQuietly,
+  type Shape,
+  slow,
+} from "./ordinary.ts";
+import { guarded, KINDS } from "./sse_float.ts";
+import { scalar, source, source64, sse } from "./sse_patterns.ts";
+import { S } from "../../state/state.ts";
+import { MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
+
+/** `v` rounded to an integral value as `mode` (0 nearest, 1 down, 2 up, 3 towards zero) says. */
+function roundTo(e: Emit, shape: FloatType | Shape, v: Value, mode: Value): Value {
+  const result = e.variable(v);
+  e.if(mode, () => {
+    const directed = e.select(
+      e.eq(32, mode, e.i32(1)),
+      e.op(`${shape}.floor`, v),
+      e.select(e.eq(32, mode, e.i32(2)), e.op(`${shape}.ceil`, v), e.op(`${shape}.trunc`, v)),
+    );
+    e.set(result, directed);
+  }, () => e.set(result, e.op(`${shape}.nearest`, v)));
+  return e.get(result);
+}
+/** ROUNDxx: imm8 bit 2 selects MXCSR.RC, else bits 1:0. */
+function immediateMode(e: Emit): Value {
+  const imm = e.imm(8);
+  const rc = e.op("i32.shr_u", e.state32(S.mxcsr), e.i32(MXCSR_RC_SHIFT));
+  return e.and(32, e.select(e.bit(imm, 2), rc, imm), e.i32(3));
+}
+for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
+  const k = KINDS[i as 0 | 1 | 2 | 3];
+  const shape = k.packed ? k.shape : k.type;
+  sse(
+    `ROUND${k.suffix} xmm, xmm/m, imm8`,
+    `66 0f3a${opcode} /r ub`,
+    guarded(k, "round", (e, _, b) => roundTo(e, shape, b, immediateMode(e)), (e, _, b, r) => {
+      const same = (x: Value, y: Value) => {
+        const equal = e.op(`${shape}.eq`, x, y);
+        return k.packed ? all(e, k.shape, equal) : equal;
+      };
+      const quiet = e.or(32, e.bit(e.imm(8), 3), inexactIsQuiet(e));
+      return e.or(32, same(r, b), every(e, same(b, b), denormalsCount(e), quiet));
+    }),
+  );
+}
+
+// Floats to integers. Out of range and NaN give the "integer indefinite" value, and are not ordinary.
+
+/** What of an integral `v` fits into a signed integer of `w` bits. */
+function fits(e: Emit, type: FloatType, w: 32 | 64, v: Value): Value {
+  const constant = (n: number): Value<"f32" | "f64"> => {
+    if (type === "f32") {
+      return e.op("f32.reinterpret_i32", e.i32(new DataView(new Float32Array([n]).buffer).getInt32(0, true)));
+    }
+    return e.op(
+      "f64.reinterpret_i64",
+      e.i64(new DataView(new Float64Array([n]).buffer).getBigInt64(0, true)),
+    );
+  };
+  const limit = 2 ** (w - 1);
+  return e.and(32, e.op(`${type}.ge`, v, constant(-limit)), e.op(`${type}.lt`, v, constant(limit)));
+}
+for (const k of KINDS.filter((x) => !x.packed)) {
+  const { type, suffix } = k;
+  for (const [name, opcode, rounding] of [["CVTT", "2c", "trunc"], ["CVT", "2d", "nearest"]] as const) {
+    sse(
+      `${name}${suffix}2SI r, xmm/m`,
+      `${k.prefix} 0f${opcode} /r`,
+      (e, size) => {
+        const w = size as 32 | 64;
+        const b = scalar(e, type);
+        const integral = e.op(`${type}.${rounding}`, b);
+        const quiet = rounding === "trunc" ? inexactIsQuiet(e) : roundsQuietly(e);
+        const ok = e.and(32, fits(e, type, w, integral), e.or(32, quiet, e.op(`${type}.eq`, integral, b)));
+        const result = e.variable(e.k(w, 0));
+        e.if(ok, () => e.set(result, e.op(`i${w}.trunc_sat_${type}_s`, integral)), () => {
+          const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
+          slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });
+          e.set(result, e.microcodeResult(w));
+        });
+        e.setReg(w, e.get(result));
+      },
+      { reg: "gpr", rm: "xmm" },
+      "y",
+    );
+  }
+}
+for (
+  const [name, type, encoding, rounding] of [
+    ["CVTPS2DQ", "f32", "66 0f5b", "nearest"],
+    ["CVTTPS2DQ", "f32", "f3 0f5b", "trunc"],
+    ["CVTPD2DQ", "f64", "f2 0fe6", "nearest"],
+    ["CVTTPD2DQ", "f64", "66 0fe6", "trunc"],
+  ] as const
+) {
+  const shape = type === "f32" ? "f32x4" : "f64x2";
+  const splat = (e: Emit, n: number): Value =>
+    type === "f32"
+      ? e.op("f32x4.splat", e.op("f32.convert_i32_s", e.i32(n)))
+      : e.op("f64x2.splat", e.op("f64.convert_i32_s", e.i32(n)));
+  sse(`${name} xmm, xmm/m128`, `${encoding} /r`, (e) => {
+    const b = source(e);
+    const integral = e.op(`${shape}.${rounding}`, b);
+    const least = splat(e, -0x8000_0000);
+    const fit = e.op(
+      "v128.and",
+      e.op(`${shape}.ge`, integral, least),
+      e.op(`${shape}.lt`, integral, e.op(`${shape}.neg`, least)),
+    );
+    const quiet = rounding === "trunc" ? inexactIsQuiet(e) : roundsQuietly(e);
+    const exact = all(e, shape, e.op(`${shape}.eq`, integral, b));
+    e.if(
+      e.and(32, all(e, shape, fit), e.or(32, quiet, exact)),
+      () =>
+        e.setXmmReg(
+          e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral),
+        ),
+      () => {
+        const operation = rounding === "trunc" ? "truncate_i32" : "to_i32";
+        slow(e, { operation, type, lanes: "packed", value: memoryOperand(e, b) });
+      },
+    );
+  });
+}
+
+// Integers to floats
+
+for (const k of KINDS.filter((x) => !x.packed)) {
+  const { type } = k;
+  sse(
+    `CVTSI2${k.suffix} xmm, r/m`,
+    `${k.prefix} 0f2a /r`,
+    (e, size) => {
+      const w = size as 32 | 64;
+      const n = e.rm(w);
+      const converted = e.op(`${type}.convert_i${w}_s`, n);
+      if (type === "f64" && w === 32) return e.setXmmPart("reg", converted);
+      // Up to 2^precision every integer has a float.
+      const bound = 1n << (type === "f32" ? 24n : 53n);
+      const exact = e.ltU(w, e.add(w, n, e.k(w, bound)), e.k(w, 2n * bound));
+      e.if(
+        e.or(32, exact, roundsQuietly(e)),
+        () => e.setXmmPart("reg", converted),
+        () => slow(e, { operation: `from_i${w}`, type, lanes: "scalar", value: n }),
+      );
+    },
+    { reg: "xmm", rm: "gpr" },
+    "y",
+  );
+}
+sse("CVTDQ2PS xmm, xmm/m128", "np 0f5b /r", (e) => {
+  const b = source(e);
+  e.if(
+    roundsQuietly(e),
+    () => e.setXmmReg(e.op("f32x4.convert_i32x4_s", b)),
+    () => slow(e, { operation: "from_i32", type: "f32", lanes: "packed", value: memoryOperand(e, b) }),
+  );
+});
+sse(
+  "CVTDQ2PD xmm, xmm/m64",
+  "f3 0fe6 /r",
+  (e) => e.setXmmReg(e.op("f64x2.convert_low_i32x4_s", source64(e))),
+);
+
+// Between the formats
+
+sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
+  const b = source64(e);
+  const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
+  e.if(
+    all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice)),
+    () => e.setXmmReg(e.op("f64x2.promote_low_f32x4", b)),
+    () => slow(e, { operation: "convert", type: "f32", lanes: "packed", value: memoryOperand(e, b) }),
+  );
+});
+sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
+  const b = source(e);
+  const result = e.op("f32x4.demote_f64x2_zero", b);
+  // The upper lanes are zeros without being ordinary results: look at the lower ones twice.
+  const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], result, result);
+  const zeros = lanesZero(e, "f64x2", b);
+  const fromZero = e.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11], zeros, zeros);
+  const ordinary = e.op("v128.or", lanesNormal(e, "f32x4", twice), fromZero);
+  e.if(
+    e.and(32, roundsQuietly(e), all(e, "f32x4", ordinary)),
+    () => e.setXmmReg(result),
+    () => slow(e, { operation: "convert", type: "f64", lanes: "packed", value: memoryOperand(e, b) }),
+  );
+});
+sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
+  const b = scalar(e, "f32");
+  e.if(
+    e.and(32, e.op("f32.eq", b, b), isNotDenormal(e, "f32", b)),
+    () => e.setXmmPart("reg", e.op("f64.promote_f32", b)),
+    () => slow(e, { operation: "convert", type: "f32", lanes: "scalar", value: memoryOperand(e, b) }),
+  );
+});
+sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
+  const b = scalar(e, "f64");
+  const result = e.op("f32.demote_f64", b);
+  e.if(
+    e.and(32, roundsQuietly(e), e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b))),
+    () => e.setXmmPart("reg", result),
+    () => slow(e, { operation: "convert", type: "f64", lanes: "scalar", value: memoryOperand(e, b) }),
+  );
+});

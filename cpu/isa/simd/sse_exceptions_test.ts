@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/** What the host's CPU cannot be asked about SSE exceptions: delivery, CR4.OSXMMEXCPT, and how the fast path is left. @module */
+import { assertEquals } from "@std/assert";
+import { CODE_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
+import { CR4_OSXMMEXCPT, EXC_UD, EXC_XM, S, XMM_BASE } from "../../state/state.ts";
+
+const HANDLER = CODE_BASE + 0x1000;
+/** divsd xmm0, xmm1 behind a NOP. */
+const DIVIDE = [0x90, 0xf2, 0x0f, 0x5e, 0xc1];
+const ZM_CLEAR = 0x1f80 & ~(1 << 9), ZE = 1 << 2, PE = 1 << 5;
+
+function prepare(t: TestCpu, a: number, b: number, mxcsr: number): void {
+  t.reset();
+  const view = t.memory.view;
+  view.setFloat64(XMM_BASE, a, true);
+  view.setFloat64(XMM_BASE + 16, b, true);
+  t.cpu.core.s.set32(S.mxcsr, mxcsr);
+}
+const xmm0 = (t: TestCpu) => t.memory.view.getFloat64(XMM_BASE, true);
+
+for (const how of ENGINES) {
+  for (const [vector, name] of [[EXC_XM, "#XM"], [EXC_UD, "#UD without CR4.OSXMMEXCPT"]] as const) {
+    Deno.test(`an unmasked division by zero is ${name}, at the instruction, and leaves the destination (${how.name})`, () => {
+      const t = new TestCpu(64, how);
+      prepare(t, 3, 0, ZM_CLEAR);
+      const { s } = t.cpu.core;
+      if (vector === EXC_UD) s.set64(S.cr4, s.get64(S.cr4) & ~BigInt(CR4_OSXMMEXCPT));
+      t.handlers({ [vector]: HANDLER });
+      t.write(HANDLER, [0x58, 0xf4]); // pop rax; hlt
+      t.run(DIVIDE);
+      assertEquals(s.gpr(0), BigInt(CODE_BASE + 1), "saved RIP");
+      assertEquals(xmm0(t), 3);
+      assertEquals(s.get32(S.mxcsr), ZM_CLEAR | ZE);
+    });
+  }
+
+  Deno.test(`ordinary arithmetic leaves emitted code once, to set PE (${how.name})`, () => {
+    const t = new TestCpu(64, how);
+    prepare(t, 1, 3, 0x1f80);
+    const { sse } = t.cpu.core;
+    const execute = sse.execute.bind(sse);
+    let calls = 0;
+    sse.execute = (code, mxcsr, operands) => {
+      calls++;
+      return execute(code, mxcsr, operands);
+    };
+    // mov ecx, 1000; loop: divsd xmm0, xmm1; mulsd xmm0, xmm1; addsd xmm0, xmm1; subsd xmm0, xmm1;
+    // sqrtsd xmm2, xmm0; comisd xmm0, xmm1; cvtsd2ss xmm3, xmm0; loop
+    const body = [
+      ...[0xf2, 0x0f, 0x5e, 0xc1],
+      ...[0xf2, 0x0f, 0x59, 0xc1],
+      ...[0xf2, 0x0f, 0x58, 0xc1],
+      ...[0xf2, 0x0f, 0x5c, 0xc1],
+      ...[0xf2, 0x0f, 0x51, 0xd0],
+      ...[0x66, 0x0f, 0x2f, 0xc1],
+      ...[0xf2, 0x0f, 0x5a, 0xd8],
+      ...[0x66, 0x0f, 0x59, 0xe5], // mulpd xmm4, xmm5: zeros
+      ...[0x0f, 0x58, 0xf3], // addps xmm6, xmm3
+    ];
+    t.run([0xb9, 0xe8, 3, 0, 0, ...body, 0xff, 0xc9, 0x75, 0x100 - body.length - 4]);
+    assertEquals(t.cpu.core.s.gpr(1), 0n, "the loop ended");
+    assertEquals(calls, 1);
+    assertEquals(t.cpu.core.s.get32(S.mxcsr), 0x1f80 | PE);
+  });
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/**
+ * `deno task fuzz [--seconds=N] [--seed=N] [--rows=REGEXP]`: random cases of the SSE, MMX and x87 rows on the host's
+ * CPU and on every engine, until time is up. Says what differs, and how to have it again.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { ENGINES, TestCpu } from "../../cpu/_bare_cpu.ts";
+import { Random } from "../../cpu/isa/_cases.ts";
+import { runHere } from "../../cpu/isa/_emulated_runner.ts";
+import { codeAddress, runNative, scratchAddress, whyNotNative } from "../../cpu/isa/_native_runner.ts";
+import { isSame } from "../../cpu/isa/_oracle.ts";
+import { rows } from "../../cpu/isa/mod.ts";
+import { isVectorRow, vectorCase } from "../../cpu/isa/simd/_vector_cases.ts";
+import { vectorSuite } from "../../cpu/isa/simd/_vector_suite.ts";
+
+/** Cases in one program: what they differ in is told from the round's seed alone. */
+const CASES = 1000;
+
+/** A number given as an option. */
+function number(name: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name}=${text}: give a whole number`);
+  return Number(text);
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "60" },
+      seed: { type: "string", default: "1" },
+      rows: { type: "string", default: "" },
+    },
+  });
+  const bits = 64;
+  const reason = await whyNotNative(bits);
+  if (reason !== "") throw new Error(reason);
+  const wanted = new RegExp(values.rows);
+  const groups = vectorSuite(bits).groups, suite = vectorSuite(bits);
+  const candidates = rows.filter((row) => isVectorRow(row, bits))
+    .map((row, i) => ({ row, group: groups[i] as typeof groups[number] }))
+    .filter(({ row }) => wanted.test(row.text));
+  if (candidates.length === 0) throw new Error(`--rows=${values.rows}: no row's text is like that`);
+  const machines = ENGINES.map((how) => ({ name: how.name, cpu: new TestCpu(bits, how) }));
+  const end = performance.now() + number("seconds", values.seconds) * 1000;
+  const differences = new Map<string, number>();
+  let seed = number("seed", values.seed), count = 0;
+  for (; performance.now() < end; seed++) {
+    const random = new Random(seed);
+    const cases = Array.from({ length: CASES }, (_, i) => {
+      const chosen = candidates[random.below(candidates.length)] as typeof candidates[number];
+      return { ...chosen, one: vectorCase(chosen.row, random, { bits, scratch: scratchAddress(CASES, i) }) };
+    });
+    const native = await runNative(bits, cases.map(({ one }) => one));
+    for (const [i, { row, group, one }] of cases.entries()) {
+      const judge = group.settle(one, native[i] as typeof native[number]);
+      for (const { name, cpu } of machines) {
+        count++;
+        const here = runHere(cpu, one, codeAddress(bits, i), scratchAddress(CASES, i), 100_000);
+        const ours = group.settle(one, here, judge);
+        if (isSame(ours, judge)) continue;
+        const seen = (differences.get(row.text) ?? 0) + 1;
+        differences.set(row.text, seen);
+        if (seen > 3) continue;
+        console.log(`${row.text} (${name}; --seed=${seed}, case ${i}): ${hex(one.code)}`);
+        const before = suite.show({ vector: -1, gpr: one.gpr, flags: one.flags, memory: one.memory });
+        const theirs = suite.show(judge), is = suite.show(ours);
+        for (const key of new Set([...Object.keys(theirs), ...Object.keys(is)])) {
+          if (theirs[key] === is[key]) continue;
+          console.log(`  ${key}: ${is[key]}, the host ${theirs[key]}, before ${before[key]}`);
+        }
+        const inputs = Object.entries(before).filter(([key]) => /^xmm|mxcsr|memory/.test(key));
+        if (seen === 1) console.log("  " + inputs.map(([key, value]) => `${key}=${value}`).join(" "));
+      }
+    }
+  }
+  for (const [text, seen] of differences) console.log(`${seen} × ${text}`);
+  console.log(`${count} runs, seeds ${values.seed} to ${seed - 1}, ${differences.size} rows differ`);
+  return differences.size === 0 ? 0 : 1;
+}
+function hex(bytes: Iterable<number>): string {
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(" ");
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await main();
+  } catch (error) {
+    console.error((error as Error).message);
+    Deno.exitCode = 2;
+  }
+}
