@@ -293,10 +293,10 @@ Deno.test({
   },
 });
 
-Deno.test("a guest that halts for good ends with status 0 and one line", async () => {
+Deno.test("a guest that halts for good ends with status 7 and one line", async () => {
   const kernel = await file("halt", tinyGuest([...debugPrint("bye"), 0xfa, 0xf4, 0xeb, 0xfd])); // cli; hlt; jmp back to hlt
   assertEquals(await outcome("run", "-k", kernel, "--memory", "4M", "--timeout", "60"), {
-    code: 0,
+    code: 7,
     out: "bye",
     err: "xenner: the guest halted: HLT with interrupts off, and nothing that could end it\n",
   });
@@ -353,3 +353,94 @@ Deno.test("deno bundle makes one file that runs", async () => {
   assertEquals([run.code, new TextDecoder().decode(run.stdout)], [1, "hi"], err);
   assertMatch(err, /the guest crashed: triple fault/);
 });
+
+/** mov dx,port; mov al,value; out dx,al */
+const outByte = (port: number, value: number) => [0x66, 0xba, port & 0xff, port >> 8, 0xb0, value, 0xee];
+const PANIC_LINE = "[    1.000000] Kernel panic - not syncing: ";
+const RESET = outByte(0xcf9, 6);
+/** Prints `text` on the debug port, then goes on with `code`: mov esi,text; lodsb; test al,al; jz end; out 0xe9,al; jmp. */
+function prints(text: string, code: readonly number[]): number[] {
+  const loop = [0xac, 0x84, 0xc0, 0x74, 0x04, 0xe6, 0xe9, 0xeb, 0xf7];
+  const at = 0x10_0000 + 5 + loop.length + code.length;
+  return [
+    0xbe,
+    ...[0, 8, 16, 24].map((n) => (at >>> n) & 0xff),
+    ...loop,
+    ...code,
+    ...new TextEncoder().encode(text),
+    0,
+  ];
+}
+const ENDS: readonly (readonly [
+  what: string,
+  code: readonly number[],
+  options: string[],
+  status: number,
+  says: RegExp,
+])[] = [
+  [
+    "a panic that reboots",
+    prints(PANIC_LINE + "bad\n", RESET),
+    [],
+    4,
+    /the guest panicked: bad\n/,
+  ],
+  [
+    "a panic that reboots, --no-reboot",
+    prints(PANIC_LINE + "bad\n", RESET),
+    ["--no-reboot"],
+    4,
+    /panicked: bad/,
+  ],
+  ["a panic that spins", prints(PANIC_LINE + "bad\n", SPIN), [], 4, /panicked: bad/],
+  ["a panic that halts", prints(PANIC_LINE + "x\n", [0xfa, 0xf4]), [], 4, /panicked: x/],
+  ["a panic that faults", prints(PANIC_LINE + "x\n", TRIPLE_FAULT), [], 4, /panicked: x/],
+  ["pvpanic", [...outByte(0x505, 1), ...SPIN], [], 4, /panicked: the guest says so \(pvpanic\)/],
+  [
+    "a panic that is ignored",
+    prints(PANIC_LINE + "x\n", RESET),
+    ["--panic", "ignore", "--no-reboot"],
+    0,
+    /^$/,
+  ],
+  [
+    "pvpanic that is ignored",
+    [...outByte(0x505, 1), ...RESET],
+    ["--panic", "ignore", "--no-reboot"],
+    0,
+    /^$/,
+  ],
+  [
+    "--fail-on",
+    prints("ok\nBUG: it\n", SPIN),
+    ["--fail-on", "^BUG:"],
+    5,
+    /--fail-on matches: BUG: it\n/,
+  ],
+  [
+    "an init that fails",
+    prints(`${PANIC_LINE}Attempted to kill init! exitcode=0x00000300\n`, RESET),
+    [],
+    6,
+    /the guest has ended: init exited with status 3\n/,
+  ],
+  [
+    "an init that succeeds",
+    prints(`${PANIC_LINE}Attempted to kill init! exitcode=0x00000000\n`, RESET),
+    [],
+    0,
+    /init exited with status 0\n/,
+  ],
+  ["a loop of reboots", RESET, [], 8, /does nothing but reboot: 11 reboots, none later than/],
+  ["a shorter one", RESET, ["--max-reboots", "2"], 8, /does nothing but reboot: 3 reboots/],
+  ["one reboot", RESET, ["--no-reboot"], 0, /^$/],
+];
+for (const [what, code, options, status, says] of ENDS) {
+  Deno.test(`${what} ends with status ${status} and at most one line`, async () => {
+    const kernel = await file("end", tinyGuest(code));
+    const result = await outcome("run", "-k", kernel, "--memory", "4M", "--timeout", "60", ...options);
+    assertEquals(result.code, status, result.err);
+    assertMatch(result.err, says);
+    assertMatch(result.err, /^(xenner: [^\n]+\n)?$/);
+  });
+}

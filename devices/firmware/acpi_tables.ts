@@ -42,6 +42,8 @@ export interface AcpiOptions {
    * knows the platform when it was not started at its PVH entry, but by GRUB.
    */
   readonly rtc: boolean;
+  /** Port of the pvpanic device, if there is one. */
+  readonly pvpanicPort?: number | undefined;
 }
 
 const HEADER = layout({
@@ -209,6 +211,14 @@ function dsdt(o: AcpiOptions): Uint8Array {
       aml.name("_UID", aml.int(1)),
       aml.name("_STA", aml.int(0xf)),
       aml.name("_CRS", aml.resources(aml.io(o.com1.port, 8), aml.irqNoFlags(o.com1.irq))),
+    ));
+  }
+  if (o.pvpanicPort !== undefined) {
+    isa.push(aml.device(
+      "PEVT",
+      aml.name("_HID", aml.string("QEMU0001")),
+      aml.name("_CRS", aml.resources(aml.io(o.pvpanicPort, 1))),
+      aml.name("_STA", aml.int(0xf)),
     ));
   }
   const pci0 = aml.device(

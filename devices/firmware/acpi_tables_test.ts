@@ -71,6 +71,20 @@ Deno.test("the FADT and the DSDT tell of a CMOS clock where there is one, and sa
   }
 });
 
+Deno.test("the DSDT tells of pvpanic as QEMU0001 with its port, where there is one", () => {
+  const port = [0x47, 0x01, 0x05, 0x05, 0x05, 0x05, 0x01, 0x01]; // IO descriptor, Decode16, 0x505, 1 byte
+  for (const pvpanicPort of [0x505, undefined]) {
+    const dsdt = buildAcpiTables({ ...OPTIONS, pvpanicPort }).tables.get("DSDT")?.bytes ?? new Uint8Array();
+    const hid = [0x0d, ...new TextEncoder().encode("QEMU0001\0")];
+    for (const wanted of [hid, port]) {
+      assertEquals(
+        dsdt.some((_, i) => wanted.every((byte, k) => dsdt[i + k] === byte)),
+        pvpanicPort !== undefined,
+      );
+    }
+  }
+});
+
 Deno.test("AML primitives encode as ACPI 6.4 chapter 20 says", () => {
   const cases: [aml.Aml, number[]][] = [
     [aml.int(0), [0x00]],

@@ -117,6 +117,9 @@ const CREATE: Checks<CreateOptions> = {
   hypercallPages: oneOf(1, 2),
   xenVersion: (value) => unless(typeof value === "string" && /^\d{1,4}\.\d{1,4}$/.test(value), 'like "4.17"'),
   noReboot: boolean,
+  panic: oneOf("end", "ignore"),
+  failOn: (value) => unless(value instanceof RegExp, "a regular expression"),
+  maxReboots: whole(0, Number.MAX_SAFE_INTEGER),
   tracer: (value) => unless(value instanceof Tracer, "a Tracer"),
   clock: withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe"),
 };

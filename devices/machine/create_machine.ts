@@ -69,6 +69,9 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       ...(options.rtc !== undefined && { rtc: options.rtc }),
       ...(options.hypercallPages && { hypercallPages: options.hypercallPages }),
       ...(xenVersion && { xenVersion }),
+      ...(options.panic !== undefined && { panic: options.panic }),
+      ...(options.failOn !== undefined && { failOn: options.failOn }),
+      ...(options.maxReboots !== undefined && { maxReboots: options.maxReboots }),
       ...(options.noReboot !== undefined && { noReboot: options.noReboot }),
     });
   } catch (error) {

@@ -57,6 +57,12 @@ export interface CreateOptions {
   readonly xenVersion?: string;
   /** A guest's reboot ends the run. */
   readonly noReboot?: boolean;
+  /** "end" (default): a panic that the guest shows ends the run, with "panic" or "init". "ignore": it does not. */
+  readonly panic?: "end" | "ignore";
+  /** A line on a console that matches ends the run with "fail-on", one second later. */
+  readonly failOn?: RegExp;
+  /** More reboots than this, each within a minute, end the run with "reboot-loop". Default: no limit. */
+  readonly maxReboots?: number;
   /** For counters, warnings and traces. */
   readonly tracer?: Tracer;
   /** Instead of the host's clocks; closing it is left to you. */

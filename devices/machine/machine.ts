@@ -18,6 +18,7 @@ import { unpackKernel } from "../loaders/decompress.ts";
 import { loadKernel } from "../loaders/kernel.ts";
 import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import { Board, type BoardState } from "./board/board.ts";
+import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
 import { Listeners, type MachineEvents } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
@@ -53,6 +54,8 @@ export class Machine {
   readonly #options: MachineOptions;
   readonly #loop: RunLoop;
   readonly #consoles: Consoles;
+  readonly #consoleWatch: ConsoleWatch;
+  readonly #watchPanics: boolean;
   readonly #listeners = new Listeners(() => this.#watch());
   readonly #watches: readonly PacketWatch[];
   #closed = false;
@@ -62,8 +65,13 @@ export class Machine {
   private constructor(options: MachineOptions, type: MachineType) {
     this.#options = options;
     this.type = type;
-    const { clock, icount = false, noReboot = false } = options;
+    const { clock, icount = false, noReboot = false, maxReboots = Infinity } = options;
     this.tracer = options.tracer ?? new Tracer();
+    this.#watchPanics = options.panic !== "ignore";
+    this.#consoleWatch = new ConsoleWatch(options.failOn, this.#watchPanics, (sighting) => {
+      if (sighting === "over") this.#loop.finishSuspect();
+      else this.#loop.suspect(sighting);
+    });
     const consoles = this.#consoles = new Consoles((bytes, which) => this.#print(bytes, which));
     const watches = this.#watches = (options.nets ?? []).map(({ end }, i) => new PacketWatch(end, i));
     const board = this.board = new Board({
@@ -88,9 +96,11 @@ export class Machine {
         console: (bytes) => this.#print(bytes, "console"),
         netNotified: () => this.#loop.expectAnswer(),
         debugConsole: (byte) => consoles.debug(byte),
+        panicked: () => this.#panicked(),
+        crashLoaded: () => this.#loop.suspect(undefined),
       },
     });
-    this.#loop = new RunLoop(board, { clock, icount, noReboot }, {
+    this.#loop = new RunLoop(board, { clock, icount, noReboot, maxReboots }, {
       feed: () => consoles.feed(board.chips.uart),
       flush: () => consoles.flush(),
       reboot: () => this.#reboot(),
@@ -203,6 +213,15 @@ export class Machine {
     if (which === "serial") this.#options.serial?.output(bytes);
     else if (which === "console") this.#options.console?.output(bytes);
     this.#listeners.emit("console", bytes, which);
+    this.#consoleWatch.feed(bytes, which);
+  }
+  /** By the pvpanic device: what the console said is the better reason, and has been said before. */
+  #panicked(): void {
+    this.tracer.counters.add("machine.panics");
+    if (!this.#watchPanics) return;
+    this.#consoles.flush();
+    this.#loop.suspect({ reason: "panic", detail: "the guest says so (pvpanic)" });
+    this.#loop.finishSuspect();
   }
   /** Types at the first 16550; returns how many bytes were accepted: 64 KiB may wait for the guest. */
   sendSerial(bytes: Uint8Array): number {

@@ -71,6 +71,12 @@ export interface MachineOptions {
   readonly xenVersion?: { readonly major: number; readonly minor: number };
   /** A guest's reboot ends the run with reason "reboot" instead of restarting. */
   readonly noReboot?: boolean;
+  /** "end" (default): a panic that the guest shows ends the run, with "panic" or "init". "ignore": it does not. */
+  readonly panic?: "end" | "ignore";
+  /** A line on a console that matches ends the run with "fail-on", one second later. */
+  readonly failOn?: RegExp;
+  /** More reboots than this, each within a minute, end the run with "reboot-loop". Default: no limit. */
+  readonly maxReboots?: number;
   /** For counters, warnings and traces. */
   readonly tracer?: Tracer;
   /** The host's clocks. */
@@ -83,14 +89,30 @@ export interface MachineOptions {
 export const ICOUNT_DATE: Date = new Date(Date.UTC(2026, 0, 1));
 
 /** How a run ended. "halted": the CPU waits with interrupts off, as systems do that cannot switch the power off. */
-export type ExitReason = "poweroff" | "halted" | "reboot" | "crash" | "suspend" | "stopped";
+export type ExitReason =
+  | "poweroff"
+  | "halted"
+  | "reboot"
+  | "crash"
+  | "suspend"
+  | "stopped"
+  /** The guest's kernel said that it panicked: by pvpanic, or on a console. */
+  | "panic"
+  /** The guest's first program has ended, which ends a Linux. */
+  | "init"
+  /** A line matched `failOn`. */
+  | "fail-on"
+  /** It did nothing but reboot. */
+  | "reboot-loop";
 
 /** What Machine.run resolves to. */
 export interface ExitInfo {
   /** Why. */
   readonly reason: ExitReason;
-  /** For a crash, and for "halted": what happened, one line. */
+  /** What happened, one line, where there is more to say. */
   readonly detail?: string;
+  /** For "init": its exit status, or 128 and the number of the signal that killed it. */
+  readonly status?: number;
 }
 
 /** Counters of a machine, for --stats. */

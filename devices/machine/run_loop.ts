@@ -4,6 +4,7 @@
  * and sleeps when the guest does. Knows when a run is over, and why.
  * @module
  */
+import type { Timer } from "../../cpu/base/clock.ts";
 import type { RunResult } from "../../cpu/base/engine.ts";
 import {
   SHUTDOWN_crash,
@@ -28,6 +29,10 @@ const BREATHE_EVERY_NS = 4_000_000;
 const LONGEST_SLEEP_MS = 500;
 /** A run that is stopped from outside ends its slice first, if that takes no more goes of the engine than this. */
 const GOES_AFTER_STOP = 64;
+/** Guest time that a guest which has failed may go on printing. */
+const LAST_WORDS_NS = 1_000_000_000;
+/** A system that runs longer is not in a loop of reboots. */
+const QUICK_REBOOT_NS = 60_000_000_000;
 const FLAG_IF = 1 << 9;
 
 const REASONS: ReadonlyMap<number, ExitInfo> = new Map([
@@ -53,6 +58,8 @@ export interface LoopOptions {
   readonly icount: boolean;
   /** A reset ends the run. */
   readonly noReboot: boolean;
+  /** So many quick reboots are no loop. */
+  readonly maxReboots: number;
 }
 
 /** See the module's description. */
@@ -69,6 +76,9 @@ export class RunLoop {
   #startedNs = 0;
   #ranNs = 0;
   #answerUntilNs = 0;
+  #suspicion: { readonly info: ExitInfo; readonly timer: Timer } | undefined;
+  #quickReboots = 0;
+  #rebootedNs = 0;
   #sliceInstructions = SLICE_INSTRUCTIONS;
   /** By instruction count: what is left of a slice that the engine has not finished; below 0: nothing is. */
   #rest = -1;
@@ -91,9 +101,46 @@ export class RunLoop {
     this.#board.engine.requestStop();
   }
 
+  /**
+   * The guest seems to have failed: however the run ends, that is why. It ends after a moment for the guest's last words.
+   * The first suspicion counts; undefined: it is none after all.
+   */
+  suspect(info: ExitInfo | undefined): void {
+    if (info === undefined) {
+      this.#suspicion?.timer.cancel();
+      this.#suspicion = undefined;
+      return;
+    }
+    if (this.#suspicion !== undefined) return;
+    const { clock } = this.#board;
+    const timer = clock.at(clock.nowNs() + LAST_WORDS_NS, () => this.finish(info));
+    this.#suspicion = { info, timer };
+  }
+  /** The last words have been said. */
+  finishSuspect(): void {
+    if (this.#suspicion !== undefined) this.finish(this.#suspicion.info);
+  }
+
+  /** What the guest printed is known now: what ends the run, or restarts the guest, is what it is suspected of. */
+  #blame(): void {
+    if (this.#suspicion === undefined || this.#stopping) return;
+    if (this.#exit === undefined && !this.#restart) return;
+    this.#exit = this.#suspicion.info;
+    this.#restart = false;
+  }
+
   /** The guest wants a system reset. */
   reset(): void {
     if (this.#options.noReboot) return this.finish({ reason: "reboot" });
+    const now = this.#board.clock.nowNs();
+    this.#quickReboots = now - this.#rebootedNs < QUICK_REBOOT_NS ? this.#quickReboots + 1 : 1;
+    this.#rebootedNs = now;
+    if (this.#quickReboots > this.#options.maxReboots) {
+      return this.finish({
+        reason: "reboot-loop",
+        detail: `${this.#quickReboots} reboots, none later than a minute after the one before`,
+      });
+    }
     this.#restart = true;
     this.#board.engine.requestStop();
   }
@@ -122,6 +169,7 @@ export class RunLoop {
 
   /** Another state was loaded into the board. */
   restored(): void {
+    this.suspect(undefined);
     this.#exit = undefined;
     this.#restart = this.#stopping = false;
     this.#rest = -1;
@@ -155,10 +203,11 @@ export class RunLoop {
           xen.platform.resample();
         }
         if (!xen.platform.blocked) {
-          if (this.#runSlice() === "shutdown") this.#exit ??= { reason: "crash", detail: "triple fault" };
+          if (this.#runSlice() === "shutdown") this.finish({ reason: "crash", detail: "triple fault" });
         }
         if (this.#rest < 0) xen.runDeferred();
         this.#duties.flush();
+        this.#blame();
         if (this.#restart && (this.#exit === undefined || this.#stopping)) {
           this.#restart = false;
           await this.#duties.reboot();
@@ -177,6 +226,7 @@ export class RunLoop {
       this.running = false;
       this.#duties.flush();
     }
+    this.#blame();
     const info = this.#exit;
     if (this.#stopping) this.#exit = undefined;
     this.#stopping = false;
@@ -241,8 +291,10 @@ export class RunLoop {
   async #sleep(): Promise<void> {
     const { board, clock: host, icount } = { board: this.#board, ...this.#options };
     if (this.#haltedForGood()) {
-      this.#exit = { reason: "halted", detail: "HLT with interrupts off, and nothing that could end it" };
-      return;
+      return this.finish({
+        reason: "halted",
+        detail: "HLT with interrupts off, and nothing that could end it",
+      });
     }
     const next = board.clock.nextDeadlineNs();
     const now = board.clock.nowNs();

@@ -62,6 +62,9 @@ export interface RunChoices {
   readonly hypercallPages: 1 | 2;
   readonly xenVersion: string;
   readonly reboot: boolean;
+  readonly maxReboots: number;
+  readonly panic: "end" | "ignore";
+  readonly failOn?: RegExp;
   readonly timeoutSeconds?: number;
   readonly stats?: "text" | "json";
   readonly trace: readonly string[];
@@ -150,6 +153,17 @@ function runCommand(done: (choices: RunChoices) => void) {
     )
     .option("--xen-version <major.minor>", "Xen version the guest sees", xenVersion, "4.17")
     .option("--no-reboot", "a reboot of the guest ends the run")
+    .option(
+      "--max-reboots <n>",
+      "more reboots in a row, each within a minute, end the run with status 8",
+      reboots,
+      10,
+    )
+    .addOption(
+      new Option("--panic <what>", "a panic of the guest ends the run with status 4, or does not")
+        .choices(["end", "ignore"]).default("end"),
+    )
+    .option("--fail-on <regex>", "a line on a console that matches ends the run with status 5", regex)
     .option("--timeout <seconds>", "end with status 124 after this time", timeout)
     .addOption(
       new Option("--stats [format]", "print counters at the end").choices(["text", "json"]).preset("text"),
@@ -163,7 +177,9 @@ function runCommand(done: (choices: RunChoices) => void) {
     .addHelpText(
       "after",
       "\nExit status: 0 the guest powered off, 1 it crashed, 2 bad usage or input, 3 a host resource is missing," +
-        "\n             124 timeout, 128+N ended by signal N. Ctrl-A x quits, Ctrl-A h helps.",
+        "\n             4 the guest panicked, 5 --fail-on matched, 6 init exited with another status than 0," +
+        "\n             7 the guest halted, 8 it did nothing but reboot, 124 timeout, 128+N ended by signal N." +
+        "\nCtrl-A x quits, Ctrl-A h helps.",
     )
     .action((o) => {
       if (o.pcap !== undefined && o.net === undefined) {
@@ -184,9 +200,12 @@ function runCommand(done: (choices: RunChoices) => void) {
         hypercallPages: o.hypercallPages === "2" ? 2 : 1,
         xenVersion: o.xenVersion,
         reboot: o.reboot,
+        maxReboots: o.maxReboots,
+        panic: o.panic === "ignore" ? "ignore" : "end",
         trace: o.trace ?? [],
         ...(o.initrd !== undefined && { initrd: o.initrd }),
         ...(o.type !== undefined && { type: o.type }),
+        ...(o.failOn !== undefined && { failOn: o.failOn }),
         ...(o.rtc !== undefined && { rtc: o.rtc }),
         ...(o.traceFile !== undefined && { traceFile: o.traceFile }),
         ...(o.pcap !== undefined && { pcap: o.pcap }),
@@ -203,6 +222,22 @@ function memory(text: string): number {
 function filled(text: string): string {
   if (text === "") throw new InvalidArgumentError("It is the path of a file.");
   return text;
+}
+
+function reboots(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number.");
+  return Number(text);
+}
+
+/** Several --fail-on are alternatives. */
+function regex(text: string, before?: RegExp): RegExp {
+  if (text === "") throw new InvalidArgumentError("It would match every line.");
+  try {
+    new RegExp(text);
+    return new RegExp(before === undefined ? text : `${before.source}|${text}`);
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+  }
 }
 
 function rtc(text: string): Date | "host" {

@@ -32,6 +32,8 @@ Deno.test("the command line has the documented defaults", () => {
     hypercallPages: 1,
     xenVersion: "4.17",
     reboot: true,
+    maxReboots: 10,
+    panic: "end",
     trace: [],
   });
 });
@@ -41,7 +43,7 @@ Deno.test("every option arrives", () => {
     "--initrd i --append console=hvc0\\x20x --memory 1G --type pvh --net tap,ifname=t0,mac=00:16:3e:00:00:05 " +
     "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine jit --icount " +
     "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore " +
-    "--rtc 2026-01-31T12:00:00Z --trace-file t";
+    "--rtc 2026-01-31T12:00:00Z --trace-file t --max-reboots 3 --panic ignore --fail-on BUG: --fail-on Oops";
   assertEquals(run(...args.split(" ").map((arg) => arg.replace("\\x20", " "))), {
     kernel: "k",
     initrd: "i",
@@ -61,6 +63,9 @@ Deno.test("every option arrives", () => {
     hypercallPages: 2,
     xenVersion: "4.19",
     reboot: false,
+    maxReboots: 3,
+    panic: "ignore",
+    failOn: /BUG:|Oops/,
     timeoutSeconds: 1.5,
     stats: "json",
     trace: ["net", "xenstore"],
@@ -125,6 +130,11 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x --timeout 5m", /number of seconds/],
   ["run -k x --timeout 0", /number of seconds/],
   ["run -k x --timeout 1.2.3", /number of seconds/],
+  ["run -k x --max-reboots -1", /whole number/],
+  ["run -k x --max-reboots few", /whole number/],
+  ["run -k x --panic stop", /Allowed choices are end, ignore/],
+  ["run -k x --fail-on (", /Invalid regular expression/],
+  ["run -k x --fail-on=", /It would match every line/],
   ["run -k x --icount=yes", /--icount/],
   ["run -k x --reboot", /unknown option '--reboot'/],
   ["run -k x --serial=", /stdio, none or file:PATH/],

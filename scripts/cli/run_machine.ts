@@ -14,6 +14,7 @@ import { crashReport } from "./crash_report.ts";
 import type { ConsoleTarget, NetChoice, RunChoices } from "./options.ts";
 import { OutputFiles } from "./output_files.ts";
 import { OutputQueue } from "./output_queue.ts";
+import { outcomeOf } from "./outcome.ts";
 import { formatStats, statsJson } from "./stats.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -100,14 +101,14 @@ class Session {
     if (this.#out.dropped > 0) {
       this.#note(`${this.#out.dropped} bytes of output were dropped: the reader is too slow`);
     }
-    if (ended === undefined && info.reason === "halted") this.#note(`the guest halted: ${info.detail}`);
-    if (ended === undefined && info.reason === "crash") {
-      this.#note(`the guest crashed: ${info.detail ?? "it does not say why"}`);
-      this.#print(await crashReport(machine));
+    if (ended === undefined) {
+      const { why, report } = outcomeOf(info);
+      if (why !== undefined) this.#note(why);
+      if (report) this.#print(await crashReport(machine));
     }
     if (choices.stats !== undefined) this.#printStats(machine, choices.stats);
     await this.#flush(this.#err);
-    return ended ?? statusOf(info);
+    return ended ?? outcomeOf(info).status;
   }
 
   #printStats(machine: Machine, format: "text" | "json"): void {
@@ -155,10 +156,13 @@ class Session {
       hypercallPages: choices.hypercallPages,
       xenVersion: choices.xenVersion,
       noReboot: !choices.reboot,
+      maxReboots: choices.maxReboots,
+      panic: choices.panic,
       tracer: this.#tracer,
       nets,
       ...(choices.initrd !== undefined && { initrd: choices.initrd }),
       ...(choices.type !== undefined && { type: choices.type }),
+      ...(choices.failOn !== undefined && { failOn: choices.failOn }),
       ...(choices.rtc !== undefined && { rtc: choices.rtc }),
       ...(serial && { serial }),
       ...(console && { console }),
@@ -287,8 +291,4 @@ function firstConsole({ serial, console, append }: RunChoices): "serial" | "cons
   const named = [...append.matchAll(/(?:^|\s)"?console=(hvc0|ttyS0)\b/g)].at(-1)?.[1];
   if (serial === "stdio" && (console !== "stdio" || named === "ttyS0")) return "serial";
   return console === "stdio" ? "console" : undefined;
-}
-
-function statusOf(info: ExitInfo): number {
-  return info.reason === "crash" ? 1 : 0;
 }

@@ -24,6 +24,7 @@ export const PORTS = {
   debug: 0xe9,
   com1: 0x3f8,
   elcr: 0x4d0,
+  pvpanic: 0x505,
   pci: 0xcf8,
   reset: 0xcf9,
   pmBlock: 0xb000,

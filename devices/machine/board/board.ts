@@ -31,6 +31,9 @@ export interface BoardEvents {
   /** Bytes are valid during the call. */
   console(bytes: Uint8Array): void;
   debugConsole(byte: number): void;
+  /** By the pvpanic device. */
+  panicked(): void;
+  crashLoaded(): void;
   /** The guest notified a network backend, which has done its work: an answer may come at once. */
   netNotified(): void;
 }
@@ -97,6 +100,8 @@ export class Board {
       reset: () => events.reset(),
       serial: (byte) => events.serial(byte),
       debugConsole: (byte) => events.debugConsole(byte),
+      panicked: () => events.panicked(),
+      crashLoaded: () => events.crashLoaded(),
     });
     const engine = this.engine = options.engine.create(memory, this.#hooks(), { tracer, crystalHz: TSC_HZ });
     const { interrupts } = chips;

@@ -15,6 +15,7 @@ import { I8042 } from "../../legacy/i8042.ts";
 import { I8254 } from "../../legacy/i8254.ts";
 import { Mc146818 } from "../../legacy/mc146818.ts";
 import { Port61 } from "../../legacy/port61.ts";
+import { Pvpanic } from "../../legacy/pvpanic.ts";
 import { Uart16550 } from "../../legacy/uart16550.ts";
 import { I440fx } from "../../pci/i440fx.ts";
 import { PciBus, type PciMapper, windowBytes } from "../../pci/pci.ts";
@@ -53,6 +54,9 @@ export interface ChipWires {
   reset(): void;
   serial(byte: number): void;
   debugConsole(byte: number): void;
+  /** The guest's kernel says that it has panicked, or that its crash kernel takes over. */
+  panicked(): void;
+  crashLoaded(): void;
 }
 
 /** See the module's description. */
@@ -105,6 +109,11 @@ export function makeChips(wires: ChipWires): Chips {
   bus.addPorts(PORTS.com1, uart);
   const debug = new DebugConsole("debug", { send: (byte) => wires.debugConsole(byte) });
   bus.addPorts(PORTS.debug, debug);
+  const pvpanic = new Pvpanic("pvpanic", {
+    panicked: () => wires.panicked(),
+    crashLoaded: () => wires.crashLoaded(),
+  });
+  bus.addPorts(PORTS.pvpanic, pvpanic);
   const post = new PostCode("post");
   bus.addPorts(PORTS.post, post);
   const port92 = new SystemControlA("port92", { reset });
@@ -145,7 +154,20 @@ export function makeChips(wires: ChipWires): Chips {
   pci.add(PCI_SLOTS.host, 0, host);
   pci.add(PCI_SLOTS.isa, 0, piix3);
   pci.add(PCI_SLOTS.isa, PM_FUNCTION, pm);
-  const list: Device<unknown>[] = [pit, port61, rtc, uart, debug, post, port92, keyboard, host, piix3, pm];
+  const list: Device<unknown>[] = [
+    pit,
+    port61,
+    rtc,
+    uart,
+    debug,
+    pvpanic,
+    post,
+    port92,
+    keyboard,
+    host,
+    piix3,
+    pm,
+  ];
   if (wires.type === "hvm") {
     const ports = new XenPlatformPorts(tracer, { unplug: () => {} });
     bus.addPorts(PORTS.xenPlatform, ports);

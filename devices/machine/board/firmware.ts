@@ -72,6 +72,7 @@ export function runFirmware({ memory, bus, engine, chips, type }: FirmwareParts)
     pirqIsa: PIRQ_ISA,
     pciMemory: PCI_MEMORY,
     com1: { port: PORTS.com1, irq: IRQS.com1 },
+    pvpanicPort: PORTS.pvpanic,
     i8042: false,
     rtc: type !== "pvh", // not told of on Xen's PVH platform, which has none
   });
