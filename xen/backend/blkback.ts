@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
- * Block backend over a {@linkcode BlockStore}. Rules: Xen public/io/blkif.h. Reads, writes, flush, discard,
- * indirect segments, rings of several pages, 32- and 64-bit frontends.
+ * Block backend over a {@linkcode BlockStore}. Rules: Xen public/io/blkif.h. Reads, writes, flush, write barriers,
+ * discard, indirect segments, several rings of several pages each, 32- and 64-bit frontends, sectors of 512 and 4096
+ * bytes, a size that grows.
  *
  * A request is copied out of the ring, checked, and answered with BLKIF_RSP_ERROR when it asks for what cannot
  * be; only an impossible ring index closes the device. Data passes through a buffer of ours, because the store may
@@ -10,8 +11,7 @@
  * (an option, off by default) makes the guest copy each page itself, which costs an emulated guest more than
  * granting it.
  *
- * Not done: several queues, BLKIF_OP_WRITE_BARRIER (not announced, answered with BLKIF_RSP_EOPNOTSUPP), sectors
- * of other than 512 bytes, secure discard, resizing.
+ * Not done: secure discard. There is no request for writing zeros in this protocol.
  * @module
  */
 import type { Tracer } from "../../cpu/base/trace.ts";
@@ -21,8 +21,9 @@ import {
   type BlkbackConnectionState,
   type BlkbackDevice,
   type BlockRingAddress,
+  MAX_QUEUES,
   MAX_RING_PAGE_ORDER,
-  readAddress,
+  readAddresses,
 } from "./blkback_connection.ts";
 import { type BlockRequest, MAX_INDIRECT_SEGMENTS, SECTOR } from "./blkback_request.ts";
 import { BlockWork, saveRequest } from "./blkback_work.ts";
@@ -52,6 +53,10 @@ export interface BlkbackOptions {
   readonly tracer?: Tracer;
   /** Runs `fn` soon, but not now: how a full ring is gone on with. Default: a microtask. */
   readonly defer?: (fn: () => void) => void;
+  /** The guest has sent an event, inside its hypercall: runs `pump` at once (the default) or soon. */
+  readonly event?: (pump: () => void) => void;
+  /** A request that had to wait for the store is answered. */
+  readonly finished?: () => void;
 }
 
 /** Number of a virtual device "xvdN" or "xvdNp", as docs/man/xen-vbd-interface.7 assigns them. */
@@ -70,7 +75,8 @@ export function virtualDevice(name: string): number | undefined {
 /** What a snapshot keeps of a disk's backend. */
 export interface BlkbackState {
   readonly xenbus: XenbusBackendState;
-  readonly connection: BlkbackConnectionState | null;
+  /** One per ring; none without a frontend. */
+  readonly connections: readonly BlkbackConnectionState[];
   /** Requests of earlier connections that the store has not finished. */
   readonly draining: readonly BlockRequest[];
 }
@@ -78,7 +84,8 @@ export interface BlkbackState {
 /** The backend of one virtual disk. */
 export class Blkback implements BackendDriver {
   readonly xenbus: XenbusBackend;
-  #connection: BlkbackConnection | undefined;
+  /** One per ring. */
+  #connections: BlkbackConnection[] = [];
   /** What the store still does for connections that were closed; while it does, the present one waits. */
   readonly #draining = new Set<BlockWork>();
   readonly #device: BlkbackDevice;
@@ -116,31 +123,51 @@ export class Blkback implements BackendDriver {
       : { "feature-discard": 1, "discard-granularity": SECTOR, "discard-alignment": 0, "discard-secure": 0 };
     return {
       "feature-flush-cache": 1,
-      "feature-barrier": 0,
+      "feature-barrier": 1,
       "feature-persistent": persistentGrants === true ? 1 : 0,
       "feature-max-indirect-segments": MAX_INDIRECT_SEGMENTS,
       "max-ring-page-order": MAX_RING_PAGE_ORDER,
+      "multi-queue-max-queues": MAX_QUEUES,
       ...discard,
     };
   }
 
   connect(frontend: Frontend): Nodes {
     const { store } = this.options;
-    this.#open(readAddress(frontend));
+    const { sectorBytes = SECTOR } = store;
+    this.#open(readAddresses(frontend));
     return {
-      sectors: Math.floor(store.sizeBytes / SECTOR),
-      "sector-size": SECTOR,
-      "physical-sector-size": SECTOR,
+      sectors: this.#sectors(), // of 512 bytes, whatever sector-size says
+      "sector-size": sectorBytes,
+      "physical-sector-size": sectorBytes,
       info: store.readonly ? VDISK_READONLY : 0,
     };
   }
 
   disconnect(): void {
-    const connection = this.#connection;
-    this.#connection = undefined;
-    if (connection === undefined) return;
-    connection.close();
-    if (connection.work.count > 0) this.#draining.add(connection.work);
+    for (const connection of this.#connections.splice(0)) {
+      connection.close();
+      if (connection.work.count > 0) this.#draining.add(connection.work);
+    }
+  }
+
+  /** The store has grown: tells the guest, as xen-blkback does. */
+  resized(): void {
+    if (this.#connections.length === 0) return;
+    this.xenbus.publish({ sectors: this.#sectors() });
+    this.xenbus.publish({ state: this.xenbus.state }); // the frontend looks when this node changes
+  }
+
+  #sectors(): number {
+    return Math.floor(this.options.store.sizeBytes / SECTOR);
+  }
+
+  /** Requests the store works on, for whomever. */
+  get underWay(): number {
+    let count = 0;
+    for (const { work } of this.#connections) count += work.count;
+    for (const work of this.#draining) count += work.count;
+    return count;
   }
 
   /** Lets go of the frontend and offers the disk anew; see {@linkcode XenbusBackend.reset}. */
@@ -152,7 +179,7 @@ export class Blkback implements BackendDriver {
   save(): BlkbackState {
     return {
       xenbus: this.xenbus.save(),
-      connection: this.#connection?.save() ?? null,
+      connections: this.#connections.flatMap((connection) => connection.save() ?? []),
       draining: [...this.#draining].flatMap((work) => work.save()),
     };
   }
@@ -169,13 +196,17 @@ export class Blkback implements BackendDriver {
       }
       if (work.count > 0) this.#draining.add(work);
     }
-    const { connection } = state;
-    if (connection !== null) this.xenbus.guard(() => this.#open(connection.address, connection));
+    const { connections } = state;
+    if (connections.length === 0) return;
+    this.xenbus.guard(() => this.#open(connections.map(({ address }) => address), connections));
   }
 
-  #open(address: BlockRingAddress, state?: BlkbackConnectionState): void {
-    this.#connection = new BlkbackConnection(this.#device, this.#makeWork(), address);
-    this.#connection.open(state);
+  #open(addresses: readonly BlockRingAddress[], states?: readonly BlkbackConnectionState[]): void {
+    addresses.forEach((address, i) => {
+      const connection = new BlkbackConnection(this.#device, this.#makeWork(), address);
+      this.#connections.push(connection); // before it is open: what it took is given back when it fails
+      connection.open(states?.[i]);
+    });
   }
 
   #makeWork(): BlockWork {
@@ -189,16 +220,30 @@ export class Blkback implements BackendDriver {
   /** The store has finished with something of an earlier connection: the present one may begin. */
   #drained(): void {
     for (const work of this.#draining) if (work.count === 0) this.#draining.delete(work);
-    if (this.#draining.size === 0) this.xenbus.guard(() => this.#connection?.pump());
+    if (this.#draining.size === 0) this.#pumpAll();
+    this.options.finished?.();
+  }
+
+  #pumpAll(): void {
+    this.xenbus.guard(() => {
+      for (const connection of [...this.#connections]) connection.pump();
+    });
+  }
+
+  /** A barrier of one ring waits for the requests of all. */
+  #finished(): void {
+    if (this.#connections.length > 1) this.#pumpAll();
+    this.options.finished?.();
   }
 
   #makeDevice(): BlkbackDevice {
     const {
       host,
       xenbus,
-      options: { tracer, maxBytesUnderWay = MAX_BYTES_UNDER_WAY, defer = queueMicrotask },
+      options: { tracer, maxBytesUnderWay = MAX_BYTES_UNDER_WAY, defer = queueMicrotask, event = now },
     } = this;
     const isDraining = () => this.#draining.size > 0;
+    const underWay = () => this.#connections.reduce((sum, { work }) => sum + work.count, 0);
     return {
       host,
       tracer,
@@ -206,9 +251,18 @@ export class Blkback implements BackendDriver {
       get draining() {
         return isDraining();
       },
+      get underWay() {
+        return underWay();
+      },
       guard: (fn) => xenbus.guard(fn),
       defer,
+      event,
+      finished: () => this.#finished(),
       drained: () => this.#drained(),
     };
   }
+}
+
+function now(pump: () => void): void {
+  pump();
 }

@@ -8,6 +8,7 @@ import { MiB, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import {
   BLKIF_OP_READ,
+  BLKIF_OP_WRITE_BARRIER,
   BLKIF_RSP_ERROR,
   BLKIF_RSP_OKAY,
   type BlkifLayouts,
@@ -22,6 +23,9 @@ import { type Frontend, FrontendError } from "./xenbus.ts";
 
 /** log2 of the most pages a ring may have. */
 export const MAX_RING_PAGE_ORDER = 4;
+
+/** Most rings of one disk. */
+export const MAX_QUEUES = 4;
 
 /** What one event of the guest's may move: its ring may ask for 512 MiB. */
 const TURN_BYTES = 4 * MiB;
@@ -50,10 +54,16 @@ export interface BlkbackDevice {
   readonly maxBytesUnderWay: number;
   /** True while requests of earlier connections are under way. */
   readonly draining: boolean;
+  /** Requests of this connection and its sisters that are under way. */
+  readonly underWay: number;
+  /** Runs `pump`, at once or soon: the guest has sent something. */
+  event(pump: () => void): void;
   /** Runs an event handler: a FrontendError closes the device. */
   guard(fn: () => void): void;
   /** Runs `fn` soon, but not now. */
   defer(fn: () => void): void;
+  /** The store has finished with a request that had to wait, and it is answered. */
+  finished(): void;
   /** The store has finished with a request of a connection that was closed. */
   drained(): void;
 }
@@ -68,10 +78,15 @@ export class BlkbackConnection {
   #later = false;
   /** Requests of a snapshot that the store has not been given again yet. */
   #again: BlockRequest[] = [];
+  /** A write barrier: waits for all that is under way, and everything behind it waits for it. */
+  #barrier: BlockRequest | undefined;
+  #barrierRuns = false;
   readonly #request: Uint8Array<ArrayBuffer>;
   readonly #requestView: DataView<ArrayBuffer>;
   readonly #response: Uint8Array<ArrayBuffer>;
   readonly #responseView: DataView<ArrayBuffer>;
+
+  readonly #pumpOnEvent = () => this.#guardedPump();
 
   /** Nothing is mapped before {@linkcode open}. */
   constructor(readonly device: BlkbackDevice, readonly work: BlockWork, readonly address: BlockRingAddress) {
@@ -93,7 +108,7 @@ export class BlkbackConnection {
       }
       this.#pages.push(page);
     });
-    const port = events.bindInterdomain(eventChannel, () => this.#guardedPump());
+    const port = events.bindInterdomain(eventChannel, () => this.device.event(this.#pumpOnEvent));
     if (port === undefined) throw new FrontendError(`Event channel ${eventChannel} cannot be bound`);
     this.#port = port;
     this.#ring = new BackRing(this.#pages, this.#layouts.entryBytes);
@@ -108,6 +123,7 @@ export class BlkbackConnection {
   close(): void {
     this.#ring = undefined;
     this.#again = [];
+    this.#barrier = undefined;
     this.#port?.close();
     this.#port = undefined;
     for (const page of this.#pages.splice(0)) page.unmap();
@@ -119,7 +135,11 @@ export class BlkbackConnection {
     return {
       address: structuredClone(this.address),
       ring: this.#ring.save(),
-      requests: [...this.work.save(), ...this.#again.map(saveRequest)],
+      requests: [
+        ...this.work.save(),
+        ...this.#again.map(saveRequest),
+        ...(this.#barrier === undefined ? [] : [saveRequest(this.#barrier)]),
+      ],
     };
   }
 
@@ -130,7 +150,7 @@ export class BlkbackConnection {
     this.#pumping = true;
     let left = TURN_BYTES;
     try {
-      for (const request of this.#again.splice(0)) this.#submit(request);
+      for (const request of this.#again.splice(0)) this.#begin(request);
       do {
         while (left > 0 && this.#hasRoom() && ring.unconsumedRequests() > 0) {
           ring.copyRequest(this.#request);
@@ -145,7 +165,18 @@ export class BlkbackConnection {
   }
 
   #hasRoom(): boolean {
-    return this.work.bytes < this.device.maxBytesUnderWay;
+    return this.#passBarrier() && this.work.bytes < this.device.maxBytesUnderWay;
+  }
+
+  /** False while a barrier waits, or is under way. */
+  #passBarrier(): boolean {
+    const barrier = this.#barrier;
+    if (barrier === undefined) return !this.#barrierRuns;
+    if (this.device.underWay > 0) return false;
+    this.#barrier = undefined;
+    this.#barrierRuns = true;
+    this.#submit(barrier);
+    return !this.#barrierRuns;
   }
 
   #guardedPump(): void {
@@ -167,7 +198,7 @@ export class BlkbackConnection {
     const { host: { grants }, tracer } = this.device;
     const request = parseRequest(this.#requestView, this.#layouts, this.work.store, grants);
     if (!("status" in request)) {
-      this.#submit(request);
+      this.#begin(request);
       return request.length;
     }
     tracer?.counters.add("blkback.refused");
@@ -175,15 +206,23 @@ export class BlkbackConnection {
     return 0;
   }
 
+  #begin(request: BlockRequest): void {
+    if (request.operation === BLKIF_OP_WRITE_BARRIER) this.#barrier = request;
+    else this.#submit(request);
+  }
+
   #submit(request: BlockRequest): void {
     this.work.submit(request, (status, later) => {
+      if (request.operation === BLKIF_OP_WRITE_BARRIER) this.#barrierRuns = false;
       if (this.#ring !== undefined) { // else the frontend has gone
         const copied = status !== BLKIF_RSP_OKAY || request.operation !== BLKIF_OP_READ ||
           copySegments(this.device.host.grants, request, true);
         const result = copied ? status : BLKIF_RSP_ERROR;
         this.device.tracer?.counters.add(result === BLKIF_RSP_OKAY ? "blkback.done" : "blkback.refused");
         this.#answer(request, result);
-        if (later) this.#guardedPump();
+        if (!later) return;
+        this.#guardedPump();
+        this.device.finished();
       } else if (later) this.device.drained();
     });
   }
@@ -200,18 +239,25 @@ export class BlkbackConnection {
   }
 }
 
-/** Reads where the ring is; a frontend that does not tell is in error. */
-export function readAddress(frontend: Frontend): BlockRingAddress {
+/** Reads where the rings are, one per queue; a frontend that does not tell is in error. */
+export function readAddresses(frontend: Frontend): BlockRingAddress[] {
+  const queues = frontend.readU32("multi-queue-num-queues") ?? 1;
+  if (queues === 0 || queues > MAX_QUEUES) throw new FrontendError(`${queues} queues cannot be served`);
+  if (queues === 1) return [readAddress(frontend, "")];
+  return Array.from({ length: queues }, (_, i) => readAddress(frontend, `queue-${i}/`));
+}
+
+function readAddress(frontend: Frontend, queue: string): BlockRingAddress {
   const order = frontend.readU32("ring-page-order") ?? 0;
   if (order > MAX_RING_PAGE_ORDER) throw new FrontendError(`Ring of 2^${order} pages is too large`);
   const ringRefs = Array.from(
     { length: 1 << order },
-    (_, i) => frontend.requireU32(order === 0 ? "ring-ref" : `ring-ref${i}`),
+    (_, i) => frontend.requireU32(queue + (order === 0 ? "ring-ref" : `ring-ref${i}`)),
   );
   return {
     protocol: frontend.read("protocol") ?? "",
     ringRefs,
-    eventChannel: frontend.requireU32("event-channel"),
+    eventChannel: frontend.requireU32(`${queue}event-channel`),
   };
 }
 

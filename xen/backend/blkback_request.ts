@@ -12,6 +12,7 @@ import {
   BLKIF_OP_INDIRECT,
   BLKIF_OP_READ,
   BLKIF_OP_WRITE,
+  BLKIF_OP_WRITE_BARRIER,
   blkif_request_segment,
   BLKIF_RSP_EOPNOTSUPP,
   BLKIF_RSP_ERROR,
@@ -20,7 +21,7 @@ import {
 import type { BlockStore } from "./block_store.ts";
 import type { GrantAccess } from "./host.ts";
 
-/** Bytes of a sector, the only size there is. */
+/** Bytes of a sector as the protocol counts them, whatever the disk's own are. */
 export const SECTOR = 512;
 /** Segments in an indirect request, as Linux offers. */
 export const MAX_INDIRECT_SEGMENTS = 256;
@@ -66,10 +67,14 @@ export function parseRequest(
   const refuse = (status: number): Refusal => ({ ...id, status });
   const start = u64(view, at.sector_number) * SECTOR; // at the same place in all kinds of requests
   const mayChange = !store.readonly;
+  const unit = store.sectorBytes ?? SECTOR;
+  const isOnDisk = (length: number) =>
+    start + length <= store.sizeBytes && start % unit === 0 && length % unit === 0;
   switch (operation) {
     case BLKIF_OP_READ:
     case BLKIF_OP_WRITE:
       break;
+    case BLKIF_OP_WRITE_BARRIER:
     case BLKIF_OP_FLUSH_DISKCACHE:
       if (isIndirect) return refuse(BLKIF_RSP_ERROR);
       break;
@@ -77,7 +82,7 @@ export function parseRequest(
       if (isIndirect) return refuse(BLKIF_RSP_ERROR);
       if (store.discard === undefined) return refuse(BLKIF_RSP_EOPNOTSUPP);
       const length = u64(view, layouts.blkif_request_discard.at.nr_sectors) * SECTOR;
-      if (!mayChange || !(start + length <= store.sizeBytes)) return refuse(BLKIF_RSP_ERROR);
+      if (!mayChange || !isOnDisk(length)) return refuse(BLKIF_RSP_ERROR);
       return { ...id, start, length, segments: NO_SEGMENTS, data: NO_DATA };
     }
     default:
@@ -87,8 +92,9 @@ export function parseRequest(
   if (segments === undefined) return refuse(BLKIF_RSP_ERROR);
   let length = 0;
   for (let i = 2; i < segments.length; i += 3) length += segments[i] as number;
-  if (length === 0 && operation !== BLKIF_OP_FLUSH_DISKCACHE) return refuse(BLKIF_RSP_ERROR);
-  if (length > 0 && !(start + length <= store.sizeBytes)) return refuse(BLKIF_RSP_ERROR);
+  const mayBeEmpty = operation === BLKIF_OP_FLUSH_DISKCACHE || operation === BLKIF_OP_WRITE_BARRIER;
+  if (length === 0 && !mayBeEmpty) return refuse(BLKIF_RSP_ERROR);
+  if (length > 0 && !isOnDisk(length)) return refuse(BLKIF_RSP_ERROR);
   if (operation !== BLKIF_OP_READ && length > 0 && !mayChange) return refuse(BLKIF_RSP_ERROR);
   const request: BlockRequest = { ...id, start, length, segments, data: new Uint8Array(length) };
   const fetched = operation === BLKIF_OP_READ || copySegments(grants, request, false);
@@ -119,12 +125,21 @@ export function perform(store: BlockStore, request: BlockRequest): void | Promis
       return store.write(start, data);
     case BLKIF_OP_DISCARD:
       return store.discard?.(start, length);
+    case BLKIF_OP_WRITE_BARRIER: // nothing else is under way
+      return barrier(store, request);
     default: { // a flush, which may carry data to write after it
       const flushed = store.flush();
       if (length === 0) return flushed;
       return flushed === undefined ? store.write(start, data) : flushed.then(() => store.write(start, data));
     }
   }
+}
+
+async function barrier(store: BlockStore, { start, length, data }: BlockRequest): Promise<void> {
+  await store.flush();
+  if (length === 0) return;
+  await store.write(start, data);
+  await store.flush();
 }
 
 function directSegments(view: DataView, layouts: BlkifLayouts): Uint32Array | undefined {

@@ -3,12 +3,16 @@
 
 /**
  * A disk's bytes. Offsets and lengths are multiples of 512 and inside the disk. A method may do its work before it
- * returns, or return a promise; one that fails throws or rejects, and the guest gets an I/O error.
+ * returns, or return a promise; one that fails throws or rejects, and the guest gets an I/O error. Several may be under
+ * way at a time, in no order among themselves, but never two that touch the same bytes if one of them writes.
  */
 export interface BlockStore {
+  /** May grow while the disk is in use; see {@linkcode Blkback.resized}. */
   readonly sizeBytes: number;
   /** True: the guest is told so, and no write reaches the store. */
   readonly readonly: boolean;
+  /** The unit that guests are told to use, 512 (default) or 4096. */
+  readonly sectorBytes?: 512 | 4096;
   /** Fills all of `into`. */
   read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void>;
   write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void>;
@@ -16,6 +20,10 @@ export interface BlockStore {
   flush(): void | Promise<void>;
   /** The range's contents do not matter any more. Absent: not offered to the guest. */
   discard?(offset: number, length: number): void | Promise<void>;
+  /** The range reads as zeros afterwards; without it, zeros are written. */
+  writeZeroes?(offset: number, length: number): void | Promise<void>;
+  /** Lets go of it, after what is under way. Nothing follows. */
+  close?(): void | Promise<void>;
 }
 
 /** A disk in memory; not durable. */

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+/**
+ * A file of the host's that a disk's image lies in. A door to the host: Linux's own calls by FFI, because reading at an
+ * offset, reading only what is in memory already, syncing, punching holes and locking are needed, and Deno's file API has
+ * none of them in one place.
+ *
+ * Reading first asks for what the page cache has (RWF_NOWAIT), which takes some 4 µs and never waits for the device; the
+ * rest, and every write, goes to a thread of the runtime's pool. The CPU's thread never waits.
+ *
+ * Not done: other systems than Linux.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import {
+  cannotUse,
+  describeErrno,
+  DiskError,
+  EACCES,
+  EAGAIN,
+  EDQUOT,
+  EINTR,
+  EINVAL,
+  EIO,
+  ENODEV,
+  ENOSPC,
+  ENOSYS,
+  EOPNOTSUPP,
+  EPERM,
+  EROFS,
+} from "./disk_error.ts";
+
+const symbols = {
+  open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
+  lseek: { name: "lseek64", parameters: ["i32", "i64", "i32"], result: "i64" },
+  ftruncate: { name: "ftruncate64", parameters: ["i32", "i64"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  preadv2: { name: "preadv64v2", parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i32" },
+  // ssize_t, but never more than a chunk: 32 bits hold it and spare a BigInt
+  pread: { name: "pread64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
+  pwrite: { name: "pwrite64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
+  fdatasync: { parameters: ["i32"], result: "i32" },
+  fallocate: { name: "fallocate64", parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  pread_thread: {
+    name: "pread64",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  pwrite_thread: {
+    name: "pwrite64",
+    parameters: ["i32", "buffer", "usize", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  fdatasync_thread: { name: "fdatasync", parameters: ["i32"], result: "i32", nonblocking: true },
+  fallocate_thread: {
+    name: "fallocate64",
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+type Calls = Deno.DynamicLibrary<typeof symbols>["symbols"];
+
+const O_RDONLY = 0;
+const O_RDWR = 2;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const O_TRUNC = 0o1000;
+const O_CLOEXEC = 0o2000000;
+const SEEK_END = 2;
+const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const RWF_NOWAIT = 8;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const FALLOC_FL_ZERO_RANGE = 16;
+
+/** Most bytes of one system call. */
+const CHUNK = 1 << 24;
+/** Bytes that QEMU's file locks use; see lockFor. */
+const QEMU_CONSISTENT_READ = 100;
+const QEMU_NO_WRITERS = 201;
+
+let loaded: { readonly call: Calls; readonly errno: Int32Array } | undefined;
+
+function libc(path: string): { readonly call: Calls; readonly errno: Int32Array } {
+  if (loaded !== undefined) return loaded;
+  if (Deno.build.os !== "linux") {
+    throw cannotUse(path, `disks in files need Linux, this is ${Deno.build.os}`, "host");
+  }
+  try {
+    const call = Deno.dlopen("libc.so.6", symbols).symbols;
+    const where = call.__errno_location();
+    if (where === null) throw new Error("__errno_location returned NULL");
+    return loaded = { call, errno: new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4)) };
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw cannotUse(path, "run with --allow-ffi", "host");
+    throw new ConfigError(`Cannot use disk ${JSON.stringify(path)}: the C library cannot be loaded`, "host", {
+      cause,
+    });
+  }
+}
+
+/** How a file is opened. */
+export interface OpenFile {
+  readonly write: boolean;
+  /** Makes it; "new": fails when it exists. */
+  readonly create?: boolean | "new";
+  /** Gone from its folder as soon as it is open. */
+  readonly temporary?: boolean;
+}
+
+/** See the module's description. */
+export class HostFile {
+  readonly #call: Calls;
+  readonly #errno: Int32Array;
+  readonly #fd: number;
+  /** struct iovec */
+  readonly #iovec = new Uint8Array(16);
+  readonly #iovecWords = new BigUint64Array(this.#iovec.buffer);
+  #nowait = true;
+  #punches = true;
+  #closed = false;
+  /** Calls of other threads that use the descriptor. */
+  #under = 0;
+  /** Tells the same file by another name. */
+  readonly identity: string;
+
+  private constructor(readonly path: string, readonly writable: boolean, fd: number, identity: string) {
+    ({ call: this.#call, errno: this.#errno } = libc(path));
+    this.#fd = fd;
+    this.identity = identity;
+  }
+
+  /** Opens a regular file or a block device, and locks it. Throws {@linkcode ConfigError} in one clear line. */
+  static open(path: string, { write, create = false, temporary = false }: OpenFile): HostFile {
+    if (path.includes("\0")) throw cannotUse(path, "its name has a zero byte");
+    const { call, errno } = libc(path);
+    const before = statOf(path);
+    if (before === undefined && !create) throw cannotUse(path, "no such file");
+    if (before !== undefined && create === "new") throw cannotUse(path, "it exists already");
+    if (before?.isDirectory) throw cannotUse(path, "it is a directory");
+    if (before !== undefined && !before.isFile && before.isBlockDevice !== true) {
+      throw cannotUse(path, "it is neither a file nor a block device");
+    }
+    const flags = (write ? O_RDWR : O_RDONLY) | O_CLOEXEC |
+      (create === false ? 0 : O_CREAT | (create === "new" || temporary ? O_EXCL : O_TRUNC));
+    const name = new TextEncoder().encode(path + "\0");
+    const fd = call.open(name, flags, temporary ? 0o600 : 0o666);
+    if (fd < 0) throw openError(path, errno[0] as number, write);
+    if (temporary) call.unlink(name);
+    const stat = temporary ? undefined : statOf(path);
+    const file = new HostFile(path, write, fd, stat === undefined ? path : `${stat.dev}:${stat.ino}`);
+    const problem = temporary ? undefined : file.#lock();
+    if (problem !== undefined) {
+      file.close();
+      throw problem;
+    }
+    return file;
+  }
+
+  /**
+   * Against a second writer, and a reader beside a writer. Open file description locks, which QEMU takes too: a writer has
+   * all bytes; a reader has those by which QEMU's readers say that they read and want nobody to write.
+   */
+  #lock(): ConfigError | undefined {
+    const whole = [[0, 0]] as const;
+    const some = [[QEMU_CONSISTENT_READ, 1], [QEMU_NO_WRITERS, 1]] as const;
+    for (const [start, length] of this.writable ? whole : some) {
+      const flock = new Uint8Array(32); // short type, whence; long start, len; int pid
+      const view = new DataView(flock.buffer);
+      view.setInt16(0, this.writable ? F_WRLCK : F_RDLCK, true);
+      view.setBigInt64(8, BigInt(start), true);
+      view.setBigInt64(16, BigInt(length), true);
+      if (this.#call.fcntl(this.#fd, F_OFD_SETLK, flock) === 0) continue;
+      const errno = this.#errno[0] as number;
+      if (errno !== EAGAIN && errno !== EACCES) return undefined; // a file system without locks
+      return cannotUse(this.path, "it is in use by another program, or given twice", "host");
+    }
+    return undefined;
+  }
+
+  /** Bytes in it. */
+  get size(): number {
+    const size = Number(this.#call.lseek(this.#fd, 0n, SEEK_END));
+    if (size < 0) throw this.#failure("size");
+    return size;
+  }
+
+  /** Fills `into`; what lies behind the end is zero. */
+  read(at: number, into: Uint8Array<ArrayBuffer>): void | Promise<void> {
+    this.#check();
+    const done = this.#readNow(at, into);
+    if (done < into.length) return this.#readLater(at + done, into.subarray(done));
+  }
+
+  /** Reads what is in memory: how much that was. */
+  #readNow(at: number, into: Uint8Array<ArrayBuffer>): number {
+    if (!this.#nowait) return 0;
+    this.#iovecWords[0] = addressOf(into);
+    this.#iovecWords[1] = BigInt(Math.min(into.length, CHUNK));
+    const n = this.#call.preadv2(this.#fd, this.#iovec, 1, BigInt(at), RWF_NOWAIT);
+    if (n >= 0) return n; // 0 at the end: the thread finds that out too
+    const errno = this.#errno[0] as number;
+    if (errno === EOPNOTSUPP || errno === EINVAL || errno === ENOSYS) this.#nowait = false;
+    return 0;
+  }
+
+  async #readLater(at: number, into: Uint8Array<ArrayBuffer>): Promise<void> {
+    for (let done = 0; done < into.length;) {
+      const part = into.subarray(done, done + CHUNK);
+      let n = await this.#thread(
+        this.#call.pread_thread(this.#fd, part, BigInt(part.length), BigInt(at + done)),
+      );
+      // errno is the other thread's: ask once more on this one
+      if (n < 0) n = this.#call.pread(this.#fd, part, BigInt(part.length), BigInt(at + done));
+      if (n < 0) {
+        if (this.#errno[0] === EINTR) continue;
+        throw this.#failure("read");
+      }
+      if (n === 0) return void into.fill(0, done);
+      done += n;
+    }
+  }
+
+  /** Reads at once, and waits for the device: for metadata when an image is opened. What lies behind the end is zero. */
+  readSync(at: number, into: Uint8Array<ArrayBuffer>): void {
+    this.#check();
+    for (let done = 0; done < into.length;) {
+      const part = into.subarray(done, done + CHUNK);
+      const n = this.#call.pread(this.#fd, part, BigInt(part.length), BigInt(at + done));
+      if (n < 0 && this.#errno[0] !== EINTR) throw this.#failure("read");
+      if (n === 0) return void into.fill(0, done);
+      if (n > 0) done += n;
+    }
+  }
+
+  /** Writes all of `from`. */
+  async write(at: number, from: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#check();
+    for (let done = 0; done < from.length;) {
+      const part = from.subarray(done, done + CHUNK);
+      let n = await this.#thread(
+        this.#call.pwrite_thread(this.#fd, part, BigInt(part.length), BigInt(at + done)),
+      );
+      if (n <= 0) n = this.#call.pwrite(this.#fd, part, BigInt(part.length), BigInt(at + done));
+      if (n > 0) done += n;
+      else if (n === 0 || this.#errno[0] !== EINTR) throw this.#failure("write");
+    }
+  }
+
+  /** Writes into the page cache at once: a few pages of metadata whose order counts. */
+  writeSync(at: number, from: Uint8Array<ArrayBuffer>): void {
+    this.#check();
+    for (let done = 0; done < from.length;) {
+      const part = from.subarray(done, done + CHUNK);
+      const n = this.#call.pwrite(this.#fd, part, BigInt(part.length), BigInt(at + done));
+      if (n > 0) done += n;
+      else if (n === 0 || this.#errno[0] !== EINTR) throw this.#failure("write");
+    }
+  }
+
+  /** fdatasync(2). A failure is final: the kernel reports it once and forgets the pages. */
+  async sync(): Promise<void> {
+    this.#check();
+    if (await this.#thread(this.#call.fdatasync_thread(this.#fd)) !== 0) {
+      throw new DiskError(`Cannot sync "${this.path}": the host lost what was written`, EIO);
+    }
+  }
+
+  /** The range reads as zeros and takes no room; false when the file system cannot do that. */
+  async punch(at: number, length: number): Promise<boolean> {
+    return this.#punches &&
+      (this.#punches = await this.#allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length));
+  }
+
+  /** The range reads as zeros. */
+  async zero(at: number, length: number): Promise<void> {
+    if (await this.#allocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, at, length)) return;
+    const zeros = new Uint8Array(Math.min(length, 1 << 20));
+    for (let done = 0; done < length; done += zeros.length) {
+      await this.write(at + done, zeros.subarray(0, Math.min(zeros.length, length - done)));
+    }
+  }
+
+  async #allocate(mode: number, at: number, length: number): Promise<boolean> {
+    this.#check();
+    if (await this.#thread(this.#call.fallocate_thread(this.#fd, mode, BigInt(at), BigInt(length))) === 0) {
+      return true;
+    }
+    if (this.#call.fallocate(this.#fd, mode, BigInt(at), BigInt(length)) === 0) return true;
+    const errno = this.#errno[0] as number;
+    if ([EOPNOTSUPP, ENOSYS, ENODEV, EINVAL].includes(errno)) return false;
+    throw this.#failure("allocate");
+  }
+
+  /** Makes the file `size` bytes long. */
+  truncate(size: number): void {
+    this.#check();
+    if (this.#call.ftruncate(this.#fd, BigInt(size)) !== 0) throw this.#failure("resize");
+  }
+
+  /** Lets go of it, and of the lock; after what is under way. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#under === 0) this.#call.close(this.#fd);
+  }
+
+  async #thread(call: Promise<number>): Promise<number> {
+    this.#under++;
+    const result = await call;
+    if (--this.#under === 0 && this.#closed) this.#call.close(this.#fd);
+    return result;
+  }
+
+  #check(): void {
+    if (this.#closed) throw new DiskError(`Cannot use "${this.path}": it is closed`);
+  }
+
+  #failure(what: string): DiskError {
+    const errno = this.#errno[0] as number;
+    return new DiskError(`Cannot ${what} "${this.path}": ${describeErrno(errno)}`, errno);
+  }
+}
+
+/** Address of the first byte. A buffer whose address was taken does not move while it lives. */
+function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+}
+
+function openError(path: string, errno: number, write: boolean): ConfigError {
+  const readonly = write && (errno === EACCES || errno === EPERM || errno === EROFS);
+  const why = describeErrno(errno) + (readonly ? "; with ,ro it is opened for reading only" : "");
+  return cannotUse(path, why, errno === ENOSPC || errno === EDQUOT ? "host" : "input");
+}
+
+function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.NotCapable) throw cannotUse(path, "run with --allow-read", "host");
+    if (error instanceof Deno.errors.PermissionDenied) throw cannotUse(path, "permission denied");
+    const message = error instanceof Error ? error.message : String(error);
+    throw cannotUse(path, message.replace(/ \(os error \d+\).*$/s, "").toLowerCase());
+  }
+}
+
+/** Where temporary files go. */
+export function temporaryPath(): string {
+  const folder = Deno.env.get("TMPDIR") ?? "/var/tmp";
+  return `${folder}/xenner-${Deno.pid}-${crypto.randomUUID()}`;
+}

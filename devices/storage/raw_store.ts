@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/** A raw image: the disk's bytes are the file's. @module */
+import type { BlockStore } from "../../xen/backend/block_store.ts";
+import type { HostFile } from "./host_file.ts";
+
+/** What `flush` means: writeback, fdatasync(2); unsafe, nothing. */
+export type CacheMode = "writeback" | "unsafe";
+
+/** See the module's description. */
+export class RawStore implements BlockStore {
+  /** The file's size when it was opened: it does not grow by itself. */
+  sizeBytes: number;
+  readonly readonly: boolean;
+
+  /** Takes `file` over. */
+  constructor(readonly file: HostFile, readonly cache: CacheMode = "writeback") {
+    this.sizeBytes = file.size;
+    this.readonly = !file.writable;
+  }
+
+  read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void> {
+    return this.file.read(offset, into);
+  }
+
+  write(offset: number, from: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.file.write(offset, from);
+  }
+
+  flush(): void | Promise<void> {
+    if (this.cache === "writeback" && !this.readonly) return this.file.sync();
+  }
+
+  async discard(offset: number, length: number): Promise<void> {
+    await this.file.punch(offset, length);
+  }
+
+  async writeZeroes(offset: number, length: number): Promise<void> {
+    if (!await this.file.punch(offset, length)) await this.file.zero(offset, length);
+  }
+
+  close(): void {
+    this.file.close();
+  }
+}
