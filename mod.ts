@@ -37,6 +37,7 @@ export {
 } from "./devices/machine/machine.ts";
 export type {
   ConsoleSink,
+  DiskOptions,
   ExitInfo,
   ExitReason,
   HostClock,
@@ -45,6 +46,10 @@ export type {
   MachineType,
   NetOptions,
 } from "./devices/machine/machine_options.ts";
+export type { BlockStore } from "./xen/backend/block_store.ts";
+export type { DiskCommon, DiskSpec } from "./devices/machine/disks.ts";
+export type { DiskFileOptions, DiskFormat } from "./devices/storage/open_disk.ts";
+export type { CacheMode } from "./devices/storage/raw_store.ts";
 export type { NamedFile } from "./devices/loaders/named_file.ts";
 export {
   type EndState,

@@ -11,6 +11,7 @@ import { Hub } from "../../net/ends/hub.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
 import type { CreateOptions, NetSpec } from "./create_options.ts";
+import { type DiskCommon, type DiskSpec, nameDisks } from "./disks.ts";
 
 /** What would fit, when `value` does not. Some throw ConfigErrors that say more. */
 type Check = (value: unknown) => string | undefined;
@@ -102,6 +103,56 @@ const nets: Check = (value) => {
   return undefined;
 };
 
+const path: Check = (value) =>
+  unless(
+    (typeof value === "string" && value !== "" && !value.includes("\0")) || value instanceof URL,
+    "a path that is not empty, or a file: URL",
+  );
+const store: Check = (value) => {
+  const problem = withMethods("a BlockStore", "read", "write", "flush")(value);
+  if (problem !== undefined) return problem;
+  const { size, sectorBytes = 512 } = value as Fields;
+  const whole = typeof size === "number" && Number.isSafeInteger(size) && size > 0 &&
+    size % Number(sectorBytes) === 0;
+  return unless(
+    (sectorBytes === 512 || sectorBytes === 4096) && whole,
+    "a BlockStore whose size is a multiple of its sectorBytes, 512 or 4096",
+  );
+};
+const DISK: Checks<Record<KeysOfUnion<Extract<DiskSpec, DiskCommon>>, unknown>> = {
+  path,
+  store,
+  vdev: (value) => unless(typeof value === "string" && /^xvd[a-p]$/.test(value), "xvda to xvdp"),
+  format: oneOf("raw", "qcow2"),
+  readonly: boolean,
+  cache: oneOf("writeback", "unsafe"),
+  snapshot: boolean,
+};
+const disks: Check = (value) => {
+  if (!Array.isArray(value)) return "an array";
+  for (const [i, spec] of value.entries()) {
+    const name = `disks[${i}]`;
+    if (!isObject(spec)) {
+      const problem = path(spec);
+      if (problem !== undefined) throw wrong(name, spec, problem);
+    } else if (typeof spec.read === "function") {
+      const problem = store(spec);
+      if (problem !== undefined) throw wrong(name, spec, problem);
+    } else if (!(spec instanceof URL)) {
+      checkFields(DISK, spec, name);
+      if ((spec.path === undefined) === (spec.store === undefined)) {
+        throw new ConfigError(`Cannot use ${name}: give it a path or a store`);
+      }
+      const others = ["format", "readonly", "cache", "snapshot"].filter((key) => spec[key] !== undefined);
+      if (spec.store !== undefined && others.length > 0) {
+        throw new ConfigError(`Cannot use ${name}: a store of yours has no ${others.join(", ")}`);
+      }
+    }
+  }
+  nameDisks(value.map((spec) => isObject(spec) ? spec.vdev as string | undefined : undefined));
+  return undefined;
+};
+
 const CREATE: Checks<CreateOptions> = {
   kernel: file,
   initrd: file,
@@ -109,6 +160,7 @@ const CREATE: Checks<CreateOptions> = {
   memory,
   type: oneOf("hvm", "pvh"),
   nets,
+  disks,
   serial: callback,
   console: callback,
   engine: oneOf("interp", "jit"),

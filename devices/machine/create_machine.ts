@@ -11,8 +11,9 @@ import { readHostFile } from "../loaders/host_file.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import { checkCreateOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
+import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
-import { type ConsoleSink, type NetOptions, startOf } from "./machine_options.ts";
+import { type ConsoleSink, type DiskOptions, type NetOptions, startOf } from "./machine_options.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import { SystemClock } from "../../net/host/host_clock.ts";
@@ -42,6 +43,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
   const kernel = await load(options.kernel, "kernel");
   const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
   const nets: NetOptions[] = [];
+  let disks: readonly DiskOptions[] = [];
   let made: Machine | undefined;
   // by instruction count captures have the guest's time too, and are the same every time
   const captures: CaptureTime = options.icount === true
@@ -52,11 +54,13 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     };
   try {
     for (const spec of options.nets ?? []) nets.push(openNet(spec, captures, tracer));
+    disks = await openDisks(options.disks ?? []);
     return made = await Machine.create({
       kernel,
       clock,
       tracer,
       nets,
+      disks,
       ...(ownClock && { onClose: () => ownClock.close() }),
       ...(initrd && { initrd }),
       ...(memoryBytes !== undefined && { memoryBytes }),
@@ -76,6 +80,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     });
   } catch (error) {
     for (const { end } of nets) end.close();
+    await closeDisks(disks);
     throw error;
   }
 }

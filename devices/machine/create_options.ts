@@ -4,6 +4,7 @@ import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import type { Hub } from "../../net/ends/hub.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
+import type { DiskSpec } from "./disks.ts";
 import type { HostClock, MachineType } from "./machine_options.ts";
 
 /** A file's content, or where to read it. */
@@ -41,6 +42,8 @@ export interface CreateOptions {
   readonly type?: MachineType;
   /** Network interfaces, in the order of the guest's devices. */
   readonly nets?: readonly NetSpec[];
+  /** Disks, xvda first. */
+  readonly disks?: readonly DiskSpec[];
   /** Gets what the guest writes to its first serial port. Copy bytes you keep. */
   readonly serial?: (bytes: Uint8Array) => void;
   /** Gets what the guest writes to its Xen console. Copy bytes you keep. */

@@ -59,6 +59,7 @@ export class Machine {
   readonly #listeners = new Listeners(() => this.#watch());
   readonly #watches: readonly PacketWatch[];
   #closed = false;
+  readonly #released = Promise.withResolvers<void>();
   /** Executed by the engine that a snapshot came from. */
   #instructionsBefore = 0;
 
@@ -88,6 +89,7 @@ export class Machine {
         const { mac, queues = 1 } = options.nets?.[i] ?? {};
         return { end, mac: formatMac(mac ?? Uint8Array.of(0x00, 0x16, 0x3e, 0, 0, i + 1)), queues };
       }),
+      disks: options.disks ?? [],
       events: {
         powerOff: () => this.#loop.finish({ reason: "poweroff" }),
         reset: () => this.#loop.reset(),
@@ -95,6 +97,8 @@ export class Machine {
         serial: (byte) => consoles.serial(byte),
         console: (bytes) => this.#print(bytes, "console"),
         netNotified: () => this.#loop.expectAnswer(),
+        diskNotified: () => this.#loop.diskNotified(),
+        diskAnswered: () => this.#loop.wake(),
         debugConsole: (byte) => consoles.debug(byte),
         panicked: () => this.#panicked(),
         crashLoaded: () => this.#loop.suspect(undefined),
@@ -166,15 +170,20 @@ export class Machine {
     this.#loop.wake();
   }
 
-  /** Lets go of network ends and clock, for good. A machine that runs is stopped first; run() still resolves. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#loop.running) this.stop();
-    else this.#release();
+  /**
+   * Lets go of network ends, disks and clock, for good. A machine that runs is stopped first; run() still resolves. The
+   * result resolves when everything is written to the disks' images.
+   */
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      if (this.#loop.running) this.stop();
+      else this.#release();
+    }
+    return this.#released.promise;
   }
   #release(): void {
-    this.board.xen.close();
+    this.#released.resolve(this.board.xen.close());
     this.#options.onClose?.();
   }
 
@@ -185,6 +194,7 @@ export class Machine {
       type: this.type,
       memoryBytes: this.board.memory.ramBytes,
       nets: this.board.xen.netbacks.length,
+      disks: this.board.xen.blkbacks.length,
     };
   }
   /** The whole machine as a plain record, which structured cloning takes. Not while it runs: stop it first. */

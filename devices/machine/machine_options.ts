@@ -3,6 +3,7 @@
 import type { EngineFactory, EngineName } from "../../cpu/base/engine.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
+import type { BlockStore } from "../../xen/backend/block_store.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 
 /** hvm: a PC with the Xen platform device; pvh: Xen's PVH platform, without most PC devices. */
@@ -22,6 +23,14 @@ export interface NetOptions {
   readonly mac?: Uint8Array;
   /** Most queues offered to the guest; default 1. */
   readonly queues?: number;
+}
+
+/** One disk. */
+export interface DiskOptions {
+  /** What is on it; the machine takes it over and closes it. */
+  readonly store: BlockStore;
+  /** "xvda" and so on, each once. */
+  readonly device: string;
 }
 
 /** The host's clocks, injected: nothing below the command line reads them itself. */
@@ -50,6 +59,8 @@ export interface MachineOptions {
   readonly type?: MachineType;
   /** Network interfaces, in the order of the guest's devices. */
   readonly nets?: readonly NetOptions[];
+  /** Disks. */
+  readonly disks?: readonly DiskOptions[];
   /** The first 16550. */
   readonly serial?: ConsoleSink;
   /** The Xen PV console (and console_io). */

@@ -25,6 +25,8 @@ const ANSWER_NS = 1_000_000;
 const ANSWER_INSTRUCTIONS = 16_384;
 /** Longest time the event loop of the host waits for us. */
 const BREATHE_EVERY_NS = 4_000_000;
+/** The same while a disk works for the guest: the event loop brings its answers. */
+const BREATHE_FOR_DISKS_NS = 200_000;
 /** Longest sleep: a missed wake-up costs no more. */
 const LONGEST_SLEEP_MS = 500;
 /** A run that is stopped from outside ends its slice first, if that takes no more goes of the engine than this. */
@@ -184,11 +186,22 @@ export class RunLoop {
     this.#answerUntilNs = now + ANSWER_NS;
   }
 
+  /**
+   * The guest has asked a disk for something. By the host's time it is served within the hypercall, so that what is in
+   * memory is there at once. By instruction count everything waits for the end of the slice and the guest waits for the
+   * disk: when an answer comes must not depend on the host.
+   */
+  diskNotified(): boolean {
+    if (!this.#options.icount) return true;
+    this.#board.engine.requestStop();
+    return false;
+  }
+
   /** Runs until the guest ends or somebody stops it. */
   async run(): Promise<ExitInfo> {
     const board = this.#board;
     const { xen, chips: { interrupts } } = board;
-    const { clock } = this.#options;
+    const { clock, icount } = this.#options;
     this.running = true;
     this.#goesAfterStop = 0;
     this.#startedNs = clock.monotonicNs();
@@ -198,6 +211,7 @@ export class RunLoop {
         if (this.#rest < 0) {
           board.clock.poll();
           for (const netback of xen.netbacks) netback.poll();
+          if (icount && xen.disksWork) await this.#settleDisks();
           xen.runDeferred();
           this.#duties.feed();
           xen.platform.resample();
@@ -216,7 +230,9 @@ export class RunLoop {
         if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
           await this.#sleep();
           breathedNs = clock.monotonicNs();
-        } else if (clock.monotonicNs() - breathedNs > BREATHE_EVERY_NS) {
+        } else if (
+          clock.monotonicNs() - breathedNs > (xen.disksWork ? BREATHE_FOR_DISKS_NS : BREATHE_EVERY_NS)
+        ) {
           await clock.breathe();
           breathedNs = clock.monotonicNs();
         }
@@ -272,6 +288,15 @@ export class RunLoop {
       this.#sliceInstructions = Math.min(SLICE_INSTRUCTIONS, this.#sliceInstructions << 1);
     }
     return result;
+  }
+
+  /** Serves the disks' rings until nothing is under way. */
+  async #settleDisks(): Promise<void> {
+    const { xen } = this.#board;
+    for (xen.pollDisks(); xen.disksWork && this.#exit === undefined; xen.pollDisks()) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    this.#wake = undefined;
   }
 
   #interruptible(): boolean {

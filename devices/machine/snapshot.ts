@@ -9,7 +9,7 @@ import type { MachineType } from "./machine_options.ts";
 
 const FORMAT = "xenner-machine";
 /** Of the record below with all that is in it. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** See the module's description. */
 export interface MachineSnapshot {
@@ -23,6 +23,8 @@ export interface MachineSnapshot {
   readonly memoryBytes: number;
   /** Number of network interfaces. */
   readonly nets: number;
+  /** Number of disks. What is on them is not in the snapshot. */
+  readonly disks: number;
   /** Instructions executed since the first power-on. */
   readonly instructions: number;
   /** RAM, CPU, chips, Xen: for the program that made it. */
@@ -32,7 +34,7 @@ export interface MachineSnapshot {
 }
 
 /** What a machine and a snapshot must have in common. */
-export type SnapshotKind = Pick<MachineSnapshot, "type" | "memoryBytes" | "nets">;
+export type SnapshotKind = Pick<MachineSnapshot, "type" | "memoryBytes" | "nets" | "disks">;
 
 /** Puts a record together. */
 export function makeSnapshot(
@@ -51,7 +53,7 @@ export function checkSnapshot(snapshot: MachineSnapshot, kind: SnapshotKind): vo
   if (snapshot.version !== VERSION) {
     refuse(`it has version ${snapshot.version}, this program reads ${VERSION}`);
   }
-  for (const name of ["type", "memoryBytes", "nets"] as const) {
+  for (const name of ["type", "memoryBytes", "nets", "disks"] as const) {
     if (snapshot[name] === kind[name]) continue;
     refuse(`it was made with ${name} ${snapshot[name]}, this machine has ${kind[name]}`);
   }

@@ -9,12 +9,12 @@ export type CacheMode = "writeback" | "unsafe";
 /** See the module's description. */
 export class RawStore implements BlockStore {
   /** The file's size when it was opened: it does not grow by itself. */
-  sizeBytes: number;
+  size: number;
   readonly readonly: boolean;
 
   /** Takes `file` over. */
   constructor(readonly file: HostFile, readonly cache: CacheMode = "writeback") {
-    this.sizeBytes = file.size;
+    this.size = file.size;
     this.readonly = !file.writable;
   }
 

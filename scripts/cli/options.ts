@@ -44,6 +44,16 @@ export type NetChoice =
     readonly responder: boolean;
   } | { readonly kind: "none" });
 
+/** One --disk. */
+export interface DiskChoice {
+  readonly path: string;
+  readonly readonly: boolean;
+  readonly format?: "raw" | "qcow2";
+  readonly vdev?: string;
+  readonly cache: "writeback" | "unsafe";
+  readonly snapshot: boolean;
+}
+
 /** What `run` was asked to do. */
 export interface RunChoices {
   readonly kernel: string;
@@ -52,6 +62,7 @@ export interface RunChoices {
   readonly memoryBytes: number;
   readonly type?: "hvm" | "pvh";
   readonly nets: readonly NetChoice[];
+  readonly disks: readonly DiskChoice[];
   readonly pcap?: string;
   readonly serial: ConsoleTarget;
   readonly console: ConsoleTarget;
@@ -135,6 +146,11 @@ function runCommand(done: (choices: RunChoices) => void) {
       "network interface, repeatable: tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N",
       net,
     )
+    .option(
+      "-d, --disk <file>",
+      "disk, repeatable: FILE[,ro][,format=raw|qcow2][,vdev=xvda][,cache=writeback|unsafe][,snapshot]; ,, is a comma",
+      disk,
+    )
     .option("--pcap <file>", "capture every network interface as pcapng", filled)
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
@@ -193,6 +209,7 @@ function runCommand(done: (choices: RunChoices) => void) {
         append: o.append,
         memoryBytes: o.memory,
         nets: o.net ?? [],
+        disks: o.disk ?? [],
         serial: o.serial,
         console: o.console,
         engine: o.engine,
@@ -332,6 +349,49 @@ function onOff(name: string, value: string): boolean {
     throw new InvalidArgumentError(`${name} is on or off.`);
   }
   return value !== "off";
+}
+
+function disk(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
+  // as QEMU has it: a comma in a name is written twice
+  const parts = text.replaceAll(",,", "\0").split(",").map((part) => part.replaceAll("\0", ","));
+  const [path = "", ...words] = parts;
+  if (path === "") throw new InvalidArgumentError("It starts with the name of a file.");
+  const options = new Map<string, string | undefined>();
+  for (const word of words) {
+    const [key, value] = splitOnce(word);
+    if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
+    options.set(key, value);
+  }
+  const flag = (key: string): boolean => {
+    const there = options.has(key);
+    if (options.get(key) !== undefined) throw new InvalidArgumentError(`"${key}" takes no value.`);
+    options.delete(key);
+    return there;
+  };
+  const choice = <T extends string>(key: string, values: readonly T[]): T | undefined => {
+    if (!options.has(key)) return undefined;
+    const value = values.find((one) => one === options.get(key));
+    if (value === undefined) throw new InvalidArgumentError(`${key} is ${values.join(" or ")}.`);
+    options.delete(key);
+    return value;
+  };
+  const format = choice("format", ["raw", "qcow2"]);
+  const vdev = options.get("vdev");
+  if (options.has("vdev") && !/^xvd[a-p]$/.test(vdev ?? "")) {
+    throw new InvalidArgumentError("vdev is xvda to xvdp.");
+  }
+  options.delete("vdev");
+  const found: DiskChoice = {
+    path,
+    readonly: flag("ro"),
+    cache: choice("cache", ["writeback", "unsafe"]) ?? "writeback",
+    snapshot: flag("snapshot"),
+    ...(format !== undefined && { format }),
+    ...(vdev !== undefined && { vdev }),
+  };
+  const [unknown] = options.keys();
+  if (unknown !== undefined) throw new InvalidArgumentError(`a disk has no option "${unknown}".`);
+  return [...before, found];
 }
 
 function splitOnce(text: string): [string, string | undefined] {

@@ -75,7 +75,7 @@ class Session {
     machine.on("console", (bytes, which) => {
       if (which === "debug") this.#debug?.(bytes);
     });
-    this.#cleanups.push(() => machine.close());
+    this.#cleanups.push(() => void machine.close());
     if (this.#status !== undefined) return this.#status;
     this.#files.begin(); // nothing is left to check
     this.#startTimeout();
@@ -96,6 +96,7 @@ class Session {
       await this.#flush(this.#err);
       throw error;
     }
+    await machine.close(); // what the disks hold is on its way to the host
     const ended = this.#status; // settled: whatever fails from here on does not change it
     await this.#flush(this.#out);
     if (this.#out.dropped > 0) {
@@ -137,6 +138,7 @@ class Session {
     this.#cleanups.push(() => this.#files.close());
     await this.#files.avoid(choices.kernel, "the kernel");
     if (choices.initrd !== undefined) await this.#files.avoid(choices.initrd, "the initrd");
+    for (const disk of choices.disks) await this.#files.avoid(disk.path, "a disk");
     for (const [name, path] of STANDARD_FILES) await this.#files.avoid(path, name);
     const serial = await this.#open("serial", choices.serial);
     this.#debug = serial;
@@ -160,6 +162,7 @@ class Session {
       panic: choices.panic,
       tracer: this.#tracer,
       nets,
+      disks: choices.disks,
       ...(choices.initrd !== undefined && { initrd: choices.initrd }),
       ...(choices.type !== undefined && { type: choices.type }),
       ...(choices.failOn !== undefined && { failOn: choices.failOn }),

@@ -9,6 +9,7 @@
 const DOORS = [
   "mod.ts",
   "devices/loaders/host_file.ts",
+  "devices/storage/host_file.ts",
   "net/host/host_clock.ts",
   "net/host/libc.ts",
   "net/host/tap.ts",
@@ -69,12 +70,16 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "devices/firmware/",
       "devices/loaders/compression/",
       "devices/loaders/",
+      "devices/storage/",
     ],
-    also: ["cpu/base/"],
+    also: ["cpu/base/", "xen/backend/block_store.ts"],
   },
   // the rooms that put everything together
   { rooms: ["devices/machine/"], also: ["cpu/base/", "cpu/engines.ts", "xen/", "net/", "devices/"] },
-  { rooms: ["mod.ts"], also: ["cpu/base/", "devices/", "net/", "scripts/cli/cli.ts"] },
+  {
+    rooms: ["mod.ts"],
+    also: ["cpu/base/", "devices/", "net/", "xen/backend/block_store.ts", "scripts/cli/cli.ts"],
+  },
 ];
 
 /** Globals of the host. */

@@ -75,6 +75,7 @@ export function guestFiles(name: GuestName): GuestFiles {
 /** What /init does, one after the other; after the last the machine powers off. */
 export type GuestStep =
   | "shell"
+  | "script"
   | "ping"
   | "get"
   | "put"

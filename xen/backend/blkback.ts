@@ -55,6 +55,8 @@ export interface BlkbackOptions {
   readonly defer?: (fn: () => void) => void;
   /** The guest has sent an event, inside its hypercall: runs `pump` at once (the default) or soon. */
   readonly event?: (pump: () => void) => void;
+  /** Answers come in the order of the requests, and never within the event: see {@linkcode BlockWork}. */
+  readonly ordered?: boolean;
   /** A request that had to wait for the store is answered. */
   readonly finished?: () => void;
 }
@@ -159,7 +161,7 @@ export class Blkback implements BackendDriver {
   }
 
   #sectors(): number {
-    return Math.floor(this.options.store.sizeBytes / SECTOR);
+    return Math.floor(this.options.store.size / SECTOR);
   }
 
   /** Requests the store works on, for whomever. */
@@ -210,10 +212,11 @@ export class Blkback implements BackendDriver {
   }
 
   #makeWork(): BlockWork {
-    const { store, device, tracer } = this.options;
+    const { store, device, tracer, ordered = false } = this.options;
     return new BlockWork(
       store,
-      (error) => tracer?.warnOnce("blkback.io_error", `${device}: ${String(error)}`),
+      (error) => tracer?.warnOnce(`blkback.${device}.io_error`, `${device}: ${reason(error)}`),
+      ordered,
     );
   }
 
@@ -261,6 +264,10 @@ export class Blkback implements BackendDriver {
       drained: () => this.#drained(),
     };
   }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function now(pump: () => void): void {

@@ -69,7 +69,7 @@ export function parseRequest(
   const mayChange = !store.readonly;
   const unit = store.sectorBytes ?? SECTOR;
   const isOnDisk = (length: number) =>
-    start + length <= store.sizeBytes && start % unit === 0 && length % unit === 0;
+    start + length <= store.size && start % unit === 0 && length % unit === 0;
   switch (operation) {
     case BLKIF_OP_READ:
     case BLKIF_OP_WRITE:

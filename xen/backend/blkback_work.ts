@@ -13,8 +13,18 @@ export class BlockWork {
   readonly #requests = new Set<BlockRequest>();
   #bytes = 0;
 
-  /** `failed`: told what the store threw. */
-  constructor(readonly store: BlockStore, readonly failed: (error: unknown) => void) {}
+  /** With `ordered`: when the request that was submitted last is finished. */
+  #last: Promise<void> = Promise.resolve();
+
+  /**
+   * `failed`: told what the store threw. `ordered`: requests are finished one after the other as they were submitted, and
+   * never at once, so that nobody can tell a fast store from a slow one.
+   */
+  constructor(
+    readonly store: BlockStore,
+    readonly failed: (error: unknown) => void,
+    readonly ordered = false,
+  ) {}
 
   /** Requests under way. */
   get count(): number {
@@ -32,20 +42,26 @@ export class BlockWork {
     try {
       pending = perform(this.store, request);
     } catch (error) {
-      this.failed(error);
-      return finish(BLKIF_RSP_ERROR, false);
+      if (this.ordered) pending = Promise.reject(error);
+      else {
+        this.failed(error);
+        return finish(BLKIF_RSP_ERROR, false);
+      }
     }
-    if (pending === undefined) return finish(BLKIF_RSP_OKAY, false);
+    if (pending === undefined && !this.ordered) return finish(BLKIF_RSP_OKAY, false);
     this.#requests.add(request);
     this.#bytes += request.data.length;
-    pending.then(() => BLKIF_RSP_OKAY, (error) => {
+    const before = this.#last;
+    const done = Promise.resolve(pending).then(() => BLKIF_RSP_OKAY, (error) => {
       this.failed(error);
       return BLKIF_RSP_ERROR;
-    }).then((status) => {
+    }).then(async (status) => {
+      if (this.ordered) await before;
       this.#requests.delete(request);
       this.#bytes -= request.data.length;
       finish(status, true);
     });
+    if (this.ordered) this.#last = done;
   }
 
   /** The requests under way, oldest first, for a snapshot. */

@@ -7,10 +7,10 @@
  * way at a time, in no order among themselves, but never two that touch the same bytes if one of them writes.
  */
 export interface BlockStore {
-  /** May grow while the disk is in use; see {@linkcode Blkback.resized}. */
-  readonly sizeBytes: number;
-  /** True: the guest is told so, and no write reaches the store. */
-  readonly readonly: boolean;
+  /** In bytes. May grow while the disk is in use; see {@linkcode Blkback.resized}. */
+  readonly size: number;
+  /** True: the guest is told so, and no write reaches the store. Default: false. */
+  readonly readonly?: boolean;
   /** The unit that guests are told to use, 512 (default) or 4096. */
   readonly sectorBytes?: 512 | 4096;
   /** Fills all of `into`. */
@@ -31,7 +31,7 @@ export class MemoryBlockStore implements BlockStore {
   /** `bytes`: the disk's contents, used in place. Its length is a multiple of 512. */
   constructor(readonly bytes: Uint8Array, readonly readonly = false) {}
 
-  get sizeBytes(): number {
+  get size(): number {
     return this.bytes.length;
   }
 

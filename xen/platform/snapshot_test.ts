@@ -39,7 +39,7 @@ function slowDisk() {
     return new Promise<void>((done) => waiting.push(done));
   };
   const store: BlockStore = {
-    sizeBytes: 1 << 20,
+    size: 1 << 20,
     readonly: false,
     read: (offset, into) => later(`read ${offset} ${into.length}`).then(() => void into.fill(0x77)),
     write: (offset, from) => later(`write ${offset} ${from[0]}`),

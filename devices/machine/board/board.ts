@@ -18,7 +18,7 @@ import { runFirmware } from "./firmware.ts";
 import { GuestTime, type GuestTimeState } from "./guest_time.ts";
 import type { HostClock, MachineType } from "../machine_options.ts";
 import { packRam, type RamState, unpackRam } from "./ram_state.ts";
-import { type NetOptions, XenDomain, type XenDomainState } from "./xen_domain.ts";
+import { type DiskOptions, type NetOptions, XenDomain, type XenDomainState } from "./xen_domain.ts";
 
 /** What a board reports upwards. All of it happens inside the CPU's run or a timer. */
 export interface BoardEvents {
@@ -36,6 +36,10 @@ export interface BoardEvents {
   crashLoaded(): void;
   /** The guest notified a network backend, which has done its work: an answer may come at once. */
   netNotified(): void;
+  /** The guest notified a disk. True: it is served at once. */
+  diskNotified(): boolean;
+  /** A disk has answered outside the CPU's run. */
+  diskAnswered(): void;
 }
 
 /** What a board is built from. */
@@ -52,6 +56,7 @@ export interface BoardOptions {
   /** UNIX seconds at which guest time is 0; absent: as the host's clock says. */
   readonly startsAt?: number | undefined;
   readonly nets: readonly NetOptions[];
+  readonly disks: readonly DiskOptions[];
   readonly events: BoardEvents;
 }
 
@@ -114,8 +119,12 @@ export class Board {
       xenVersion: options.xenVersion,
       hypercallPages: options.hypercallPages,
       nets: options.nets,
+      disks: options.disks,
+      icount: options.icount,
       console: (bytes) => events.console(bytes),
       netNotified: () => events.netNotified(),
+      diskNotified: () => events.diskNotified(),
+      diskAnswered: () => events.diskAnswered(),
       wires: {
         gsi: (gsi, level) =>
           gsi >= 0 && gsi < IOAPIC_PINS ? interrupts.sampled(interrupts.line(gsi), level) : undefined,

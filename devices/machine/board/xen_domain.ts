@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Everything of Xen that one guest has: the platform, xenstore, the PV console and the network backends, bound to each
+ * Everything of Xen that one guest has: the platform, xenstore, the PV console, the network and block backends, bound to each
  * other. They are made once; a reset, of the system or of Xen alone (SHUTDOWN_soft_reset), lets everything go and binds
  * it anew.
  * @module
@@ -12,6 +12,7 @@ import type { Tracer } from "../../../cpu/base/trace.ts";
 import type { Vcpu } from "../../../cpu/base/vcpu.ts";
 import type { NetEnd } from "../../../net/ends/end.ts";
 import { Netback, type NetbackState } from "../../../net/netback/netback.ts";
+import { Blkback, type BlkbackState, type BlockStore } from "../../../xen/backend/blkback.ts";
 import { ConsoleBackend, type ConsoleState } from "../../../xen/backend/console.ts";
 import { BACKEND_DOMID, type BackendHost, type BackendPort } from "../../../xen/backend/host.ts";
 import { XenPlatform, type XenPlatformState, type XenWires } from "../../../xen/platform/platform.ts";
@@ -31,6 +32,13 @@ export interface NetOptions {
   readonly queues: number;
 }
 
+/** One disk of the guest. */
+export interface DiskOptions {
+  readonly store: BlockStore;
+  /** "xvda" and so on. */
+  readonly device: string;
+}
+
 /** What a domain is made of. */
 export interface XenDomainOptions {
   readonly memory: GuestMemory;
@@ -43,10 +51,20 @@ export interface XenDomainOptions {
   readonly xenVersion: { readonly major: number; readonly minor: number };
   readonly hypercallPages: 1 | 2;
   readonly nets: readonly NetOptions[];
+  readonly disks: readonly DiskOptions[];
+  /** Time follows the instruction count. */
+  readonly icount: boolean;
   /** What the guest prints on its PV console; bytes are valid during the call. */
   console(bytes: Uint8Array): void;
   /** The guest notified a network backend, which has done its work: an answer may come at once. */
   netNotified(): void;
+  /**
+   * The guest has sent requests to a disk. True: they are taken up at once; false: by {@linkcode XenDomain.pollDisks},
+   * and the CPU must not go on for long before that.
+   */
+  diskNotified(): boolean;
+  /** A disk has answered outside the CPU's run. */
+  diskAnswered(): void;
 }
 
 /** What a snapshot keeps. */
@@ -58,6 +76,7 @@ export interface XenDomainState {
   /** The guest has not closed these ports. */
   readonly bound: { readonly store: boolean; readonly console: boolean };
   readonly nets: readonly NetbackState[];
+  readonly disks: readonly BlkbackState[];
 }
 
 /** See the module's description. */
@@ -66,10 +85,13 @@ export class XenDomain {
   readonly store: XenstoreServer;
   readonly console: ConsoleBackend;
   readonly netbacks: readonly Netback[];
+  readonly blkbacks: readonly Blkback[];
   readonly domid = DOMID;
   readonly #options: XenDomainOptions;
   /** Work that was put off until the CPU is not running. */
   readonly #deferred: (() => void)[] = [];
+  /** Requests that {@linkcode pollDisks} will take up. */
+  #diskPumps: (() => void)[] = [];
   readonly #ring: XenstoreRing;
   #storePort: BackendPort | undefined;
   #consolePort: BackendPort | undefined;
@@ -112,12 +134,39 @@ export class XenDomain {
     this.netbacks = options.nets.map(({ end, mac, queues }, devid) =>
       new Netback(host, end, { devid, mac, maxQueues: queues, tracer })
     );
+    const diskHost: BackendHost = { ...host, events: this.platform.events };
+    this.blkbacks = options.disks.map(({ store, device }) =>
+      new Blkback(diskHost, {
+        store,
+        device,
+        tracer,
+        defer: (work) => this.#deferred.push(work),
+        event: (pump) => {
+          if (options.diskNotified()) pump();
+          else this.#diskPumps.push(pump);
+        },
+        finished: () => options.diskAnswered(),
+        ordered: options.icount,
+      })
+    );
     const page = this.#page(this.platform.store.page);
     this.#ring = new XenstoreRing(this.store, DOMID, page, () => this.#storePort?.notify());
     this.#bindStore();
     this.#bindConsole();
     this.#populate();
     for (const netback of this.netbacks) netback.start();
+    for (const blkback of this.blkbacks) blkback.start();
+  }
+
+  /** Takes up what disks were asked for. */
+  pollDisks(): void {
+    if (this.#diskPumps.length === 0) return;
+    for (const pump of new Set(this.#diskPumps.splice(0))) pump();
+  }
+
+  /** A disk was asked for something that is not answered yet. */
+  get disksWork(): boolean {
+    return this.#diskPumps.length > 0 || this.blkbacks.some((blkback) => blkback.underWay > 0);
   }
 
   /** Runs what was put off. */
@@ -139,10 +188,13 @@ export class XenDomain {
     this.#bindConsole();
     this.#populate();
     for (const netback of this.netbacks) netback.reset();
+    this.#diskPumps = [];
+    for (const blkback of this.blkbacks) blkback.reset();
   }
 
   /** Between the CPU's runs only. */
   save(): XenDomainState {
+    this.pollDisks();
     this.runDeferred();
     const { platform } = this;
     const bound = (port: number): boolean => {
@@ -157,6 +209,7 @@ export class XenDomain {
       console: this.console.save(),
       bound: { store: bound(platform.store.port), console: bound(platform.console.port) },
       nets: this.netbacks.map((netback) => netback.save()),
+      disks: this.blkbacks.map((blkback) => blkback.save()),
     };
   }
 
@@ -170,13 +223,21 @@ export class XenDomain {
     this.#ring.restore(state.ring);
     this.console.restore(state.console);
     this.netbacks.forEach((netback, i) => netback.restore(state.nets[i] as NetbackState));
+    this.blkbacks.forEach((blkback, i) => blkback.restore(state.disks[i] as BlkbackState));
     this.platform.grants.dropOrphans();
     this.runDeferred();
   }
 
-  /** Lets go of the network ends. */
-  close(): void {
+  /** Lets go of the network ends and the disks; resolves when their images are closed. Never rejects. */
+  async close(): Promise<void> {
     for (const netback of this.netbacks) netback.close();
+    await Promise.all(this.#options.disks.map(async ({ store, device }) => {
+      try {
+        await store.close?.();
+      } catch (error) {
+        this.#options.tracer.warnOnce(`disk.${device}.close`, `${device}: ${reason(error)}`);
+      }
+    }));
   }
 
   #page(offset: number): Uint8Array<ArrayBuffer> {
@@ -208,6 +269,10 @@ export class XenDomain {
       console: { port: ring.port, gfn: ring.gfn },
     });
   }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function uuidBytes(text: string): Uint8Array {

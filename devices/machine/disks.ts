@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/** Makes disks out of what people have: names of files, stores of their own. @module */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { virtualDevice } from "../../xen/backend/blkback.ts";
+import type { BlockStore } from "../../xen/backend/block_store.ts";
+import { type DiskFileOptions, openDisk } from "../storage/open_disk.ts";
+import type { DiskOptions } from "./machine_options.ts";
+
+/** What every disk may have. */
+export interface DiskCommon {
+  /** "xvda" and so on, to "xvdp"; default: the first that is free. */
+  readonly vdev?: string;
+}
+
+/** One disk of the guest: a file, a file with options, a store, a store with a name. */
+export type DiskSpec =
+  | string
+  | URL
+  | BlockStore
+  | (DiskCommon & DiskFileOptions & { readonly path: string | URL })
+  | (DiskCommon & { readonly store: BlockStore });
+
+/** One letter's worth of whole disks: what every kernel's blkfront knows. */
+const MOST_DISKS = 16;
+
+/** Opens all of them, or none. Rejects with {@linkcode ConfigError}. */
+export async function openDisks(specs: readonly DiskSpec[]): Promise<DiskOptions[]> {
+  const names = nameDisks(specs.map((spec) => (isObject(spec) && "vdev" in spec ? spec.vdev : undefined)));
+  const disks: DiskOptions[] = [];
+  try {
+    for (const [i, spec] of specs.entries()) {
+      disks.push({ store: await open(spec), device: names[i] as string });
+    }
+    return disks;
+  } catch (error) {
+    await closeDisks(disks);
+    throw error;
+  }
+}
+
+/** Lets go of them. */
+export async function closeDisks(disks: readonly DiskOptions[]): Promise<void> {
+  for (const { store } of disks) await store.close?.();
+}
+
+/** A name for each disk; throws ConfigError for names that are none, or twice there, and for too many. */
+export function nameDisks(wanted: readonly (string | undefined)[]): string[] {
+  if (wanted.length > MOST_DISKS) {
+    throw new ConfigError(`Cannot attach ${wanted.length} disks: a guest has at most ${MOST_DISKS}`);
+  }
+  const taken = new Set<string>();
+  for (const name of wanted) {
+    if (name === undefined) continue;
+    if (!/^xvd[a-p]$/.test(name) || virtualDevice(name) === undefined) {
+      throw new ConfigError(`Cannot attach a disk as ${JSON.stringify(name)}: it is xvda to xvdp`);
+    }
+    if (taken.has(name)) throw new ConfigError(`Cannot attach two disks as ${name}`);
+    taken.add(name);
+  }
+  return wanted.map((name) => {
+    if (name !== undefined) return name;
+    for (let i = 0;; i++) {
+      const free = `xvd${String.fromCharCode(97 + i)}`;
+      if (taken.has(free)) continue;
+      taken.add(free);
+      return free;
+    }
+  });
+}
+
+function isObject(spec: DiskSpec): spec is Exclude<DiskSpec, string | URL> {
+  return typeof spec === "object" && !(spec instanceof URL);
+}
+
+async function open(spec: DiskSpec): Promise<BlockStore> {
+  if (!isObject(spec)) return await openDisk(pathOf(spec));
+  if ("path" in spec) return await openDisk(pathOf(spec.path), spec);
+  return "store" in spec ? spec.store : spec;
+}
+
+function pathOf(path: string | URL): string {
+  if (typeof path === "string") return path;
+  if (path.protocol === "file:") return decodeURIComponent(path.pathname);
+  throw new ConfigError(`Cannot use disk "${path.href}": it is not in a file; bring a store that fetches it`);
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/** Opens a disk in a file: finds out its format, checks what can be checked, and puts a throw-away layer on top. @module */
+import type { BlockStore } from "../../xen/backend/block_store.ts";
+import { cannotUse, DiskError } from "./disk_error.ts";
+import { HostFile } from "./host_file.ts";
+import { OverlayStore } from "./overlay_store.ts";
+import { type CacheMode, RawStore } from "./raw_store.ts";
+
+/** How the bytes of a disk lie in its file. */
+export type DiskFormat = "raw" | "qcow2";
+
+/** How a disk's file is opened. */
+export interface DiskFileOptions {
+  /** Default: by what the file starts with. */
+  readonly format?: DiskFormat;
+  /** The guest may not write. */
+  readonly readonly?: boolean;
+  /** What the guest's flushes do: writeback (default), fdatasync(2); unsafe, nothing. */
+  readonly cache?: CacheMode;
+  /** What is written is forgotten when the disk is closed; the file stays as it is. */
+  readonly snapshot?: boolean;
+}
+
+/** Formats that are known by their first bytes, and are not ours. */
+const FOREIGN: readonly (readonly [name: string, magic: string, at: number])[] = [
+  ["VMDK", "KDMV", 0],
+  ["VMDK", "# Disk DescriptorFile", 0],
+  ["VHDX", "vhdxfile", 0],
+  ["VHD", "conectix", 0],
+  ["VDI", "\x7f\x10\xda\xbe", 64],
+  ["QED", "QED\0", 0],
+  ["LUKS", "LUKS\xba\xbe", 0],
+  ["Parallels", "WithoutFreeSpace", 0],
+  ["Parallels", "WithouFreSpacExt", 0],
+  ["gzip", "\x1f\x8b\x08", 0],
+  ["xz", "\xfd7zXZ\0", 0],
+  ["zstd", "\x28\xb5\x2f\xfd", 0],
+];
+const QCOW_MAGIC = "QFI\xfb";
+const SECTOR = 512;
+
+/** Opens the disk in the file at `path`. Throws {@linkcode ConfigError} in one clear line. */
+export async function openDisk(path: string, options: DiskFileOptions = {}): Promise<BlockStore> {
+  const { snapshot = false, readonly = false, cache = "writeback" } = options;
+  const file = HostFile.open(path, { write: !snapshot && !readonly });
+  try {
+    const store = await openFormat(file, options.format ?? probe(file), cache);
+    if (!snapshot || readonly) return store;
+    return new OverlayStore(store);
+  } catch (error) {
+    file.close();
+    if (error instanceof DiskError) throw cannotUse(path, error.message, "host");
+    throw error;
+  }
+}
+
+// deno-lint-ignore require-await
+async function openFormat(file: HostFile, format: DiskFormat, cache: CacheMode): Promise<BlockStore> {
+  if (format === "qcow2") throw cannotUse(file.path, "qcow2 is not done yet");
+  const { size } = file;
+  if (size === 0) throw cannotUse(file.path, "it is empty");
+  if (size % SECTOR !== 0) {
+    throw cannotUse(
+      file.path,
+      `its size of ${size} bytes is no multiple of ${SECTOR}: truncate -s %${SECTOR} makes it one`,
+    );
+  }
+  return new RawStore(file, cache);
+}
+
+/** The format by the first bytes: who calls a file of another format raw has to say so. */
+export function probe(file: HostFile): DiskFormat {
+  const head = new Uint8Array(SECTOR);
+  file.readSync(0, head);
+  const text = String.fromCharCode(...head);
+  if (text.startsWith(QCOW_MAGIC)) return "qcow2";
+  const foreign = FOREIGN.find(([, magic, at]) => text.startsWith(magic, at));
+  if (foreign === undefined) return "raw";
+  throw cannotUse(
+    file.path,
+    `it looks like ${foreign[0]}, which is not understood: convert it with qemu-img, or say ,format=raw`,
+  );
+}
