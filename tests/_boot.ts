@@ -100,12 +100,13 @@ function whyNot(reason: URL): string | undefined {
   }
 }
 
-/** Boots `guest`; `inside`: where its TAP is. */
+/** Boots `guest`; `inside`: where its TAP is; `initrd`: another one than its own. */
 export async function boot(
   guest: GuestName,
   run: GuestRun,
   options: readonly string[],
   inside?: TapNamespace,
+  initrd?: string,
 ): Promise<Boot> {
   const { vmlinuz, initramfs } = guestFiles(guest);
   const line = xenner([
@@ -114,7 +115,7 @@ export async function boot(
       "--kernel",
       vmlinuz.pathname,
       "--initrd",
-      initramfs.pathname,
+      initrd ?? initramfs.pathname,
       "--append",
       guestCommandLine(run),
     ],

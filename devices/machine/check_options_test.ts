@@ -6,6 +6,8 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
 
 const kernel = tinyGuest(SPIN);
+const STORE = { size: 512, read() {}, write() {}, flush() {} };
+const disk = (spec: unknown) => ({ disks: [spec] });
 const net = (spec: unknown) => ({ nets: [spec] });
 const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegExp])[] = [
   [{ kernel: undefined }, /the option kernel is missing/],
@@ -60,6 +62,24 @@ const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegE
   [net({ tap: { name: "tap0" } }), /as nets\[0\]\.tap/],
   [net({ hub: "" }), /as nets\[0\]\.hub: it is a Hub or the name of one/],
   [net({ end: { send: () => true } }), /as nets\[0\]\.end: it is a NetEnd \(with send, /],
+  [{ disks: "disk.img" }, /Cannot use "disk.img" as disks: it is an array/],
+  [disk(""), /Cannot use "" as disks\[0\]: it is a path/],
+  [disk(7), /Cannot use 7 as disks\[0\]/],
+  [disk({}), /Cannot use disks\[0\]: give it a path or a store/],
+  [disk({ path: "a", store: STORE }), /give it a path or a store/],
+  [disk({ path: "a", fast: true }), /Cannot use the option disks\[0\]\.fast: there are path, /],
+  [disk({ path: "a", format: "vmdk" }), /as disks\[0\]\.format: it is "raw" or "qcow2"/],
+  [disk({ path: "a", cache: "none" }), /as disks\[0\]\.cache/],
+  [disk({ path: "a", vdev: "sda" }), /as disks\[0\]\.vdev: it is xvda to xvdp/],
+  [disk({ store: STORE, readonly: true }), /a store of yours has no readonly/],
+  [disk({ store: { size: 512 } }), /a BlockStore \(with read, write, flush\)/],
+  [disk({ ...STORE, size: 100 }), /a BlockStore whose size is a multiple/],
+  [disk({ ...STORE, size: NaN }), /a BlockStore whose size/],
+  [disk({ ...STORE, sectorBytes: 1024 }), /a BlockStore whose size/],
+  [{ disks: Array(17).fill("a") }, /Cannot attach 17 disks/],
+  [{ disks: [{ path: "a", vdev: "xvdb" }, { path: "b", vdev: "xvdb" }] }, /two disks as xvdb/],
+  [disk("/nowhere/disk"), /Cannot use disk "\/nowhere\/disk": no such file/],
+  [disk(new URL("https://localhost/disk")), /it is not in a file/],
   [net({ none: false }), /as nets\[0\]\.none: it is true/],
   [net({ none: true, mac: "01:00:5e:00:00:01" }), /as nets\[0\]\.mac: it is the MAC address/],
   [net({ none: true, mac: 5 }), /as nets\[0\]\.mac/],

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/** Debian with a disk: what the guest reads and writes is what is in the image, for the host's own tools too. */
+import { assert, assertEquals } from "@std/assert";
+import { noise, run, withFolder } from "../devices/storage/_images.ts";
+import type { GuestName } from "../scripts/guests/manifest.ts";
+import { boot, missing } from "./_boot.ts";
+import { sha256, writeScriptInitramfs } from "./_script.ts";
+
+const MIB = 1 << 20;
+
+/** Whole disk, a piece written in the middle, whole disk again past the guest's cache. */
+const SUMS = `
+sum() {
+  echo 3 >/proc/sys/vm/drop_caches
+  set -- $(sha256sum /dev/xvda)
+  echo "XENNER-SUM sha256=$1"
+}
+sum
+tr '\\0' x </dev/zero | dd of=/dev/xvda bs=64k seek=7 count=32 iflag=fullblock conv=fsync
+dd if=/dev/zero of=/dev/xvda bs=512 seek=4001 count=3 conv=fsync
+sum
+`;
+
+/** What {@linkcode SUMS} does. */
+function written(before: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const after = before.slice();
+  after.fill(0x78, 7 * 65536, 39 * 65536);
+  after.fill(0, 4001 * 512, 4004 * 512);
+  return after;
+}
+
+const SUM_ROWS: readonly [guest: GuestName, options: readonly string[]][] = [
+  ["cloud", []],
+  ["cloud", ["--type", "pvh"]],
+  ["generic", []],
+  ["pae", []],
+];
+for (const [guest, options] of SUM_ROWS) {
+  const skipped = missing(guest);
+  Deno.test({
+    name: `Debian's disk: guest and host agree about its SHA-256, ${[guest, ...options].join(" ")}${skipped}`,
+    ignore: skipped !== "",
+    fn: () =>
+      withFolder(async (folder) => {
+        const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
+        const before = noise(6 * MIB, 11);
+        await Deno.writeFile(image, before);
+        await writeScriptInitramfs(initrd, guest, SUMS);
+        const booted = await boot(
+          guest,
+          { run: ["script"] },
+          ["--disk", image, ...options],
+          undefined,
+          initrd,
+        );
+        assertEquals(booted.status, 0, booted.errors);
+        const sums = [...booted.output.matchAll(/XENNER-SUM sha256=(\w+)/g)].map(([, sum]) => sum);
+        const after = written(before);
+        assertEquals(sums, [await sha256(before), await sha256(after)], booted.output.slice(-2000));
+        assertEquals(await Deno.readFile(image), after);
+      }),
+  });
+}
+
+/** Mounts, writes files with fsync, reads back one that the host wrote. */
+const EXT4 = `
+mkdir /mnt
+mount -t ext4 /dev/xvda /mnt || echo XENNER-ERROR mount
+echo "XENNER-HOST text=$(cat /mnt/from-host)"
+mkdir /mnt/dir
+for i in 1 2 3 4 5 6 7 8; do
+  seq $i 20000 >/mnt/dir/$i
+  dd if=/mnt/dir/$i of=/mnt/copy$i bs=8k conv=fsync 2>/dev/null
+done
+rm /mnt/copy3
+umount /mnt
+`;
+
+const noExt4 = await (async () => {
+  for (const tool of ["mke2fs", "e2fsck", "debugfs"]) {
+    try {
+      await run(tool, "-V");
+    } catch {
+      return ` (skipped: no ${tool})`;
+    }
+  }
+  return missing("cloud");
+})();
+
+Deno.test({
+  name: `Debian's disk: an ext4 of the host's is written by the guest, and e2fsck and debugfs agree${noExt4}`,
+  ignore: noExt4 !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = `${folder}/disk.img`, initrd = `${folder}/initrd`, root = `${folder}/root`;
+      await Deno.mkdir(root);
+      await Deno.writeTextFile(`${root}/from-host`, "hello");
+      const made = await run("mke2fs", "-q", "-t", "ext4", "-d", root, image, "24M");
+      assertEquals(made.code, 0, made.text);
+      await writeScriptInitramfs(initrd, "cloud", EXT4);
+      const booted = await boot("cloud", { run: ["script"] }, ["--disk", image], undefined, initrd);
+      assertEquals(booted.status, 0, booted.errors);
+      assert(booted.output.includes("XENNER-HOST text=hello"), booted.output.slice(-3000));
+      const checked = await run("e2fsck", "-fn", image);
+      assertEquals(checked.code, 0, checked.text);
+      for (const i of [1, 2, 4, 8]) {
+        const { text } = await run("debugfs", "-R", `cat /copy${i}`, image);
+        const lines = Array.from({ length: 20001 - i }, (_, n) => `${n + i}\n`).join("");
+        assert(text.includes(lines), `copy${i} has ${text.length} bytes`);
+      }
+      const { text } = await run("debugfs", "-R", "stat /copy3", image);
+      assert(/not found/.test(text), text);
+    }),
+});
+
+for (
+  const [what, args, line] of [
+    ["missing", ["--disk", "/no/such/disk"], /Cannot use disk "\/no\/such\/disk": no such file/],
+    ["a directory", ["--disk", "/tmp"], /Cannot use disk "\/tmp": it is a directory/],
+    ["an unknown option", ["--disk", "x,fast"], /no option "fast"/],
+    ["a bad name", ["--disk", "x,vdev=sda"], /vdev is xvda to xvdp/],
+    ["seventeen", Array(17).fill(["--disk", "/dev/null"]).flat(), /at most 16/],
+  ] as const
+) {
+  Deno.test(`a disk that is ${what} ends the command line with status 2 and one line`, async () => {
+    const args_ = ["run", "--kernel", "/etc/hostname", ...args];
+    const { code, text } = await run(
+      Deno.execPath(),
+      "run",
+      "-A",
+      new URL("../mod.ts", import.meta.url).pathname,
+      ...args_,
+    );
+    assertEquals([code, line.test(text), text.trim().split("\n").length], [2, true, 1], text);
+  });
+}
