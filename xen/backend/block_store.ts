@@ -15,6 +15,7 @@ export interface BlockStore {
   readonly sectorBytes?: 512 | 4096;
   /** Fills all of `into`. */
   read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  /** Writes all of `from`, which the caller leaves alone until then. */
   write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void>;
   /** Makes all finished writes durable. */
   flush(): void | Promise<void>;
