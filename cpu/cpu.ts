@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "./base/assert.ts";
-import { hex } from "./base/bits.ts";
+import { hex, PAGE_MASK } from "./base/bits.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
 import { MICROCODE_NAMES } from "./emit/microcode_calls.ts";
 import type { Block } from "./translate/block.ts";
@@ -33,7 +33,7 @@ import { writeMsr } from "./system/msr.ts";
 import { compileBlocks } from "./translate/hot_blocks.ts";
 import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
 import { segmentedAccess } from "./segments/segmentation.ts";
-import { Regions } from "./translate/regions.ts";
+import { type HotBlock, Regions } from "./translate/regions.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
@@ -138,7 +138,7 @@ export class Cpu implements Engine {
   /** Microcode of the running block has left with SHADOW: MOV SS or POP SS that changed the mode. */
   #stackSwitched = false;
   /** Hot blocks waiting to be compiled, and for how many instructions the first has. */
-  readonly #hot: Block[] = [];
+  readonly #hot: HotBlock[] = [];
   #waited = 0;
   /** Instructions to the next sample. */
   #period = SAMPLE_LEAST;
@@ -471,7 +471,7 @@ export class Cpu implements Engine {
     if (this.compileAtOnce && rec !== 0) {
       const block = this.blocks.blockAt(rec);
       if (block !== undefined && block.samples >= 0) {
-        this.#compile([block]);
+        this.#compile([this.#hotBlock(block)]);
       }
     }
     return rec;
@@ -500,7 +500,9 @@ export class Cpu implements Engine {
         block.window = window;
         block.samples = 0;
       }
-      if (++block.samples === (this.regions.has(block) ? MEMBER_SAMPLES : HOT_SAMPLES)) this.#hot.push(block);
+      if (++block.samples === (this.regions.has(block) ? MEMBER_SAMPLES : HOT_SAMPLES)) {
+        this.#hot.push(this.#hotBlock(block));
+      }
     }
     if (this.#hot.length === 0) return;
     this.#waited += passed;
@@ -510,10 +512,15 @@ export class Cpu implements Engine {
     this.#waited = 0;
   }
 
-  #compile(blocks: readonly Block[]): void {
+  /** The block at S.rip. */
+  #hotBlock(block: Block): HotBlock {
+    const { ripLo, ripHi } = this.core;
+    return { block, linear: BigInt(ripHi) << 32n | BigInt((ripLo & ~PAGE_MASK) >>> 0) };
+  }
+  #compile(hot: readonly HotBlock[]): void {
     this.compiled += this.engine === "jit"
-      ? this.regions.compile(blocks)
-      : compileBlocks(this.modules, this.blocks, blocks, this.engine);
+      ? this.regions.compile(hot)
+      : compileBlocks(this.modules, this.blocks, hot.map(({ block }) => block));
   }
 
   #deliver(): Status {

@@ -2,7 +2,7 @@
 /**
  * The part of Emit that both WebAssembly back ends share: registers, memory through the inline TLB check, lazy
  * flags, leaving a block. Where the operand addresses come from (`slot`) and what follows an instruction
- * (`next`) is left to cpu/emit/interpreter.ts and cpu/emit/jit.ts.
+ * (`next`) is left to cpu/emit/interpreter.ts and cpu/emit/region/.
  *
  * An instruction has changed nothing when it leaves with FAULT: descriptions put their last faulting access
  * before their first write, and loadForUpdate/peek/commit exist for those that cannot.

@@ -308,6 +308,14 @@ export class Mmu {
     return this.host === 0 ? -2 : this.host;
   }
 
+  /** Byte offset of a linear address whose code the TLB has, in the mode that runs now; else 0. Never a fault. */
+  lookupCode(lo: number, hi: number): number {
+    const words = this.#words;
+    const e = ((words[TLB_BASE_AT] as number) + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
+    if (words[e + EXEC_TAG] !== ((lo & ~0xfff) >>> 0) || words[e + EXEC_TAG + 1] !== hi) return 0;
+    return (lo + (words[e + ADDEND] as number)) >>> 0;
+  }
+
   /** True when the TLB holds the page, in the mode that runs now, as a global page. */
   isGlobal(lo: number): boolean {
     const words = this.#words;

@@ -363,6 +363,10 @@ export class BlockCache {
     return this.#byStart.get(start);
   }
 
+  /** Byte offset of the page of code at a linear address, when the TLB has it for the mode that runs now; else 0. */
+  codePageAt(linear: bigint): number {
+    return this.#core.mmu.lookupCode(Number(linear & 0xffff_ffffn), Number(linear >> 32n));
+  }
   /** The block of the mode of `like` whose code begins at `host`, if it has run. */
   find(host: number, like: Block): Block | undefined {
     const block = this.#blocks.get(like.key - like.host + host);

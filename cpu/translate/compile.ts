@@ -10,38 +10,29 @@
 import type { Instruction } from "../decode/decoder.ts";
 import { type Facts, liveFlags } from "../emit/facts.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
-import { JitEmit } from "../emit/jit.ts";
 import { type Links, NO_LINKS } from "../emit/links.ts";
 import { FunctionBody } from "../wasm/encoder.ts";
 
 /** See WasmBuilder.weight: about 3,000 runs make V8 optimize a function. Measured: /init in 0.85 of the time. */
 const WEIGHT = 150;
 
-/** What makes a function one of a whole block. */
-export interface WholeBlock {
-  readonly facts: readonly Facts[];
-  /** Address of its first record, when the function is for that block alone: its operands are constants. */
-  readonly start?: number;
-}
-
-/** The function for instructions whose records follow each other. */
+/** The function for instructions whose records follow each other; `facts` of each, when they are a whole block. */
 export function compileFunction(
   links: Links,
   insns: readonly Instruction[],
-  whole?: WholeBlock,
+  facts?: readonly Facts[],
 ): FunctionBody {
   const body = new FunctionBody(1);
-  const start = whole?.start;
-  const emit = start === undefined ? new InterpreterEmit(body, links) : new JitEmit(body, links, start);
-  if (whole !== undefined) {
+  const emit = new InterpreterEmit(body, links);
+  if (facts !== undefined) {
     emit.weight(WEIGHT);
     emit.wholeBlock(branchesToItself(insns));
   }
-  const live = whole && liveFlags(whole.facts);
+  const live = facts && liveFlags(facts);
   insns.forEach((insn, i) => {
-    emit.begin(insn, i, whole?.facts[i], live?.[i]);
+    emit.begin(insn, i, facts?.[i], live?.[i]);
     insn.row.semantics(emit, insn.width);
-    if (whole !== undefined && emit.facts.stores && !emit.facts.ends) emit.checkNext();
+    if (facts !== undefined && emit.facts.stores && !emit.facts.ends) emit.checkNext();
   });
   emit.finish();
   return body;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /** Gives hot blocks functions of their own, several to a module. @module */
-import type { EngineName } from "../base/engine.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
 import { compileFunction } from "./compile.ts";
@@ -11,15 +10,14 @@ export function compileBlocks(
   modules: Modules,
   blocks: BlockCache,
   hot: readonly Block[],
-  engine: EngineName,
 ): number {
   const open = modules.open();
   const done: { readonly block: Block; readonly slot: number }[] = [];
   for (const block of hot) {
     if (block.samples < 0 || blocks.blockAt(block.start) !== block) continue; // compiled or forgotten meanwhile
     const insns = block.secondHost === 0 ? blocks.instructionsOf(block) : [];
-    // One instruction is one handler already, unless it can loop on itself.
-    if (insns.length === 0 || (engine === "interp" && insns.length === 1)) {
+    // One instruction is one handler already.
+    if (insns.length < 2) {
       block.samples = -1;
       continue;
     }
@@ -30,8 +28,7 @@ export function compileBlocks(
     }
     block.samples = -1;
     const facts = insns.map((insn) => modules.factsOf(insn));
-    const whole = engine === "jit" ? { facts, start: block.start } : { facts };
-    const body = compileFunction(open.links, insns, whole);
+    const body = compileFunction(open.links, insns, facts);
     open.module.addFunction(open.links.handlerType, body, { tableIndex: slot });
     done.push({ block, slot });
   }

@@ -11,7 +11,8 @@
  */
 import type { Instruction } from "../decode/decoder.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
-import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts";
+import { compileRegion, type Edge, type RegionNode } from "../emit/region/compile_region.ts";
+import type { Crossing } from "../emit/region/region_emit.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
 import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
@@ -40,10 +41,25 @@ interface Member {
   readonly insns: readonly Instruction[];
   readonly facts: readonly Facts[];
   readonly summaries: readonly Summary[];
-  readonly taken: Block | undefined;
-  readonly fall: Block | undefined;
+  /** Linear address of its page, as the region was found. */
+  readonly linear: bigint;
+  readonly taken: Target | undefined;
+  readonly fall: Target | undefined;
   /** Where it returns to, when it ends with a call. */
-  readonly after: Block | undefined;
+  readonly after: Target | undefined;
+}
+
+/** A block that another one goes to. */
+interface Target {
+  readonly block: Block;
+  readonly linear: bigint;
+  readonly crossing: Crossing | undefined;
+}
+
+/** A hot block, and the linear address of its page. */
+export interface HotBlock {
+  readonly block: Block;
+  readonly linear: bigint;
 }
 
 /** See the module's description. */
@@ -77,14 +93,14 @@ export class Regions {
   }
 
   /** Compiles regions around blocks into one module; how many. */
-  compile(hot: readonly Block[]): number {
+  compile(hot: readonly HotBlock[]): number {
     const open = this.#modules.open();
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
-    for (const root of hot) {
+    for (const { block: root, linear } of hot) {
       if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
       root.samples = -1;
       if (root.secondHost !== 0 || !root.mode.flat || root.mode.codeBits === 16) continue;
-      const members = this.#select(root);
+      const members = this.#select(root, linear);
       const { nodes, entries } = this.#nodesOf(members);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
@@ -92,12 +108,7 @@ export class Regions {
         this.#modules.starved = true;
         break;
       }
-      const compiled = compileRegion(
-        nodes,
-        entries,
-        { slot, page: root.host - (root.host & PAGE_MASK) },
-        open.links,
-      );
+      const compiled = compileRegion(nodes, entries, slot, open.links);
       open.module.addFunction(open.links.handlerType, compiled.body, { tableIndex: slot });
       const region = {
         slot,
@@ -168,37 +179,46 @@ export class Regions {
   }
 
   /** The blocks around `root`, nearest first. */
-  #select(root: Block): Member[] {
+  #select(root: Block, linear: bigint): Member[] {
     const members: Member[] = [];
     const seen = new Set([root]);
-    const queue = [root];
+    const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
     let instructions = 0;
-    for (let block = queue.shift(); block !== undefined; block = queue.shift()) {
-      const member = this.#memberOf(block);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const member = this.#memberOf(next.block, next.linear);
       if (member === undefined) continue;
       instructions += member.insns.length;
       if (members.length > 0 && instructions > MOST_INSTRUCTIONS) break;
       members.push(member);
       if (members.length === MOST_NODES) break;
-      for (const next of [member.taken, member.fall, member.after]) {
-        if (next === undefined || seen.has(next)) continue;
-        seen.add(next);
-        queue.push(next);
+      for (const target of [member.taken, member.fall, member.after]) {
+        if (target === undefined || seen.has(target.block)) continue;
+        seen.add(target.block);
+        queue.push(target);
       }
     }
     return members;
   }
 
-  #memberOf(block: Block): Member | undefined {
+  /** What stands at an offset from the start of a member's page, if it has run and the TLB knows its page. */
+  #target(member: Block, linear: bigint, offset: number): Target | undefined {
+    const distance = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE;
+    const own = member.host - (member.host & PAGE_MASK);
+    const wide = linear + BigInt(distance);
+    const to = member.mode.codeBits === 64 ? BigInt.asUintN(64, wide) : BigInt.asUintN(32, wide);
+    const page = distance === 0 ? own : this.#blocks.codePageAt(to);
+    const block = page === 0 ? undefined : this.#blocks.find(page + offset - distance, member);
+    return block && { block, linear: to, crossing: distance === 0 ? undefined : { distance, page } };
+  }
+
+  #memberOf(block: Block, linear: bigint): Member | undefined {
     const insns = this.#blocks.instructionsOf(block);
     const last = insns[insns.length - 1];
     if (last === undefined) return undefined;
     const facts = insns.map((insn) => this.#modules.factsOf(insn));
-    const page = block.host - (block.host & PAGE_MASK);
-    const at = (poff: number) =>
-      poff >= 0 && poff < PAGE_SIZE ? this.#blocks.find(page + poff, block) : undefined;
+    const at = (offset: number) => this.#target(block, linear, offset);
     const end = last.poff + last.length;
-    let taken: Block | undefined, fall: Block | undefined, after: Block | undefined;
+    let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
     if (!(facts[facts.length - 1] as Facts).ends) {
       if (last.row.options.shadow === undefined) fall = at(end);
     } else if (isDirectBranch(last)) {
@@ -207,7 +227,7 @@ export class Regions {
       else if (!last.row.text.startsWith("JMP")) fall = at(end);
     } else if (!last.row.text.startsWith("JMP")) after = at(end);
     const summaries = insns.map((insn) => this.#summaryOf(insn));
-    return { block, insns, facts, summaries, taken, fall, after };
+    return { block, linear, insns, facts, summaries, taken, fall, after };
   }
 
   /** Blocks cut behind instructions that always leave. */
@@ -226,6 +246,10 @@ export class Regions {
       cuts.forEach(() => nodes.push(undefined as unknown as RegionNode));
       return cuts;
     });
+    const edge = (target: Target | undefined): Edge | undefined => {
+      const to = target && first.get(target.block);
+      return to === undefined ? undefined : { to, crossing: target?.crossing };
+    };
     const called: Block[] = [], returned: Block[] = [];
     members.forEach((member, m) => {
       const { block, insns, facts, summaries } = member;
@@ -242,14 +266,15 @@ export class Regions {
           facts: facts.slice(from, to),
           summaries: summaries.slice(from, to),
           count: insns.length,
-          taken: isLast && member.taken !== undefined ? first.get(member.taken) : undefined,
-          fall: isLast && member.fall !== undefined ? first.get(member.fall) : undefined,
+          taken: isLast ? edge(member.taken) : undefined,
+          fall: isLast ? edge(member.fall) : undefined,
+          page: block.host - (block.host & PAGE_MASK),
         };
         if (m === 0 && part === 0 || part > 0) entries.add(base + part);
       });
       if (member.after !== undefined) {
-        returned.push(member.after);
-        if (member.taken !== undefined) called.push(member.taken);
+        returned.push(member.after.block);
+        if (member.taken !== undefined) called.push(member.taken.block);
       }
     });
     for (const block of [...called, ...returned]) {

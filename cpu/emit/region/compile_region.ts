@@ -11,7 +11,7 @@ import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
-import { RegionEmit } from "./region_emit.ts";
+import { type Crossing, RegionEmit } from "./region_emit.ts";
 import { structure } from "./structure.ts";
 import { type Described, registersOf, type Summary } from "./summary.ts";
 
@@ -27,8 +27,17 @@ export interface RegionNode {
   /** Instructions of its block, charged at the block's end. */
   readonly count: number;
   /** Nodes the last instruction goes to, taken and not; undefined: it leaves the region, or never goes there. */
-  readonly taken: number | undefined;
-  readonly fall: number | undefined;
+  readonly taken: Edge | undefined;
+  readonly fall: Edge | undefined;
+  /** Byte offset of its page in the WebAssembly memory. */
+  readonly page: number;
+}
+
+/** Where a node goes on in the region. */
+export interface Edge {
+  readonly to: number;
+  /** The other node is in another page. */
+  readonly crossing: Crossing | undefined;
 }
 
 /** What came out. */
@@ -42,13 +51,13 @@ export interface CompiledRegion {
 export function compileRegion(
   nodes: readonly RegionNode[],
   entries: readonly number[],
-  at: { readonly slot: number; readonly page: number },
+  slot: number,
   links: Links,
 ): CompiledRegion {
   const successors = nodes.map((node) =>
     node.taken === undefined && node.fall === undefined
       ? []
-      : [node.taken, node.fall].filter((to) => to !== undefined)
+      : [node.taken, node.fall].flatMap((edge) => edge === undefined ? [] : [edge.to])
   );
   const flow = analyse({ successors, entries }, true);
   const live = liveOut(flow, nodes.map(flagUse));
@@ -62,7 +71,7 @@ export function compileRegion(
     });
   }
   const body = new FunctionBody(1);
-  const emit = new RegionEmit(body, links, { ...at, touched, written, readsFlags: nodes.some(readsFlags) });
+  const emit = new RegionEmit(body, links, { slot, touched, written, readsFlags: nodes.some(readsFlags) });
   const kinds = new Kinds(flow);
   emit.frame(() =>
     structure(flow, {
@@ -77,7 +86,7 @@ export function compileRegion(
       enter: (at) => {
         const node = nodes[at] as RegionNode;
         emit.beginBlock(undefined, node.count);
-        emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number);
+        emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number, node.page);
       },
       node: (at, follow) => {
         emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count);
@@ -107,19 +116,22 @@ function emitNode(
     if (fact.ends) {
       if (liveAfter !== 0) emit.sync();
       done();
-      emit.ways = {
-        taken: () => node.taken === undefined ? emit.leaveBy(at, RECORD_TAKEN) : follow(0),
-        fall: () => node.fall === undefined ? emit.leaveBy(at, RECORD_FALL) : follow(fallEdge),
+      const way = (edge: Edge | undefined, number: number, field: number) => () => {
+        const leave = () => emit.leaveBy(at, field);
+        if (edge === undefined) return leave();
+        if (edge.crossing !== undefined) emit.cross(edge.crossing, leave);
+        follow(number);
       };
+      emit.ways = { taken: way(node.taken, 0, RECORD_TAKEN), fall: way(node.fall, fallEdge, RECORD_FALL) };
     }
     emit.instruction(insn, place, flags[i] as boolean, fact.flagsMayWrite !== fact.flagsWritten);
   });
   if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
-  if (node.fall === undefined) {
-    return emit.leaveAt({ record: start + insns.length * RECORD_BYTES, handler: undefined });
-  }
-  if (liveAfter !== 0) emit.sync();
+  const leave = () => emit.leaveAt({ record: start + insns.length * RECORD_BYTES, handler: undefined });
+  if (node.fall === undefined) return leave();
+  if (liveAfter !== 0 || node.fall.crossing !== undefined) emit.sync();
   done();
+  if (node.fall.crossing !== undefined) emit.cross(node.fall.crossing, leave);
   emit.charge();
   follow(fallEdge);
 }
@@ -139,7 +151,8 @@ function flagUse(node: RegionNode): BlockUse {
   const last = node.facts[node.facts.length - 1] as Facts;
   const stays = last.ends && node.taken !== undefined && node.fall !== undefined ||
     !last.ends && node.fall !== undefined;
-  return { reads, writes, leaves: stays ? 0 : ARITHMETIC_FLAGS };
+  const crosses = node.taken?.crossing !== undefined || node.fall?.crossing !== undefined;
+  return { reads, writes, leaves: stays && !crosses ? 0 : ARITHMETIC_FLAGS };
 }
 
 /** Something reads flags, or passes CF on, before they are written. */

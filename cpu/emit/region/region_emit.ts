@@ -81,12 +81,18 @@ export interface Place {
   readonly handler: number | undefined;
 }
 
+/** From one page of code to another. */
+export interface Crossing {
+  /** Between their linear addresses. */
+  readonly distance: number;
+  /** Byte offset of the other page in the WebAssembly memory. */
+  readonly page: number;
+}
+
 /** What holds for the whole region. */
 export interface RegionLayout {
   /** Its function's number in the table. */
   readonly slot: number;
-  /** Byte offset of its page in the WebAssembly memory. */
-  readonly page: number;
   /** Masks of the general registers it touches and changes. */
   readonly touched: number;
   readonly written: number;
@@ -104,6 +110,8 @@ export class RegionEmit extends WasmEmit {
   readonly #registers: readonly (Cell | undefined)[];
   readonly #budget = this.#cell("i32");
   readonly #bias = this.#cell("i64");
+  /** Byte offset of the running code's page in the WebAssembly memory: the page at #bias. */
+  readonly #page = this.#cell("i32");
   readonly #tlb = this.#cell("i32");
   readonly #flagResult = this.#cell("i64");
   readonly #flagFirst = this.#cell("i64");
@@ -181,7 +189,7 @@ export class RegionEmit extends WasmEmit {
    */
   closeIndirect(top: Label): void {
     this.end();
-    const { slot, page } = this.#layout;
+    const { slot } = this.#layout;
     const miss = this.block();
     const missIf = (condition: Value) => {
       this.pushValue(condition);
@@ -196,24 +204,19 @@ export class RegionEmit extends WasmEmit {
     const modeKey = this.state64(S.modeKey);
     const cached = this.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
     missIf(this.op("i64.ne", cached, this.xor(64, rip, modeKey)));
-    const host = this.variable(this.add(32, this.and(32, low, this.i32(PAGE_MASK)), this.i32(page)));
+    const host = this.variable(this.add(32, this.and(32, low, this.i32(PAGE_MASK)), this.#read(this.#page)));
     const ripPage = this.and(64, rip, this.i64(-4096n));
-    // The region's own page is where it was; of others the code TLB knows.
+    // The running code's page is where it was; of others the code TLB knows.
     this.if(this.op("i64.ne", ripPage, this.#read(this.#bias)), () => {
-      const number = this.op("i32.shr_u", low, this.i32(PAGE_SHIFT));
-      const masked = this.and(32, number, this.i32((1 << CODE_TLB_BITS) - 1));
-      const code = this.op("i32.mul", masked, this.i32(codeTlbEntry.size));
-      const mapped = this.loadRaw("i64.load", code, CODE_TLB_BASE + codeTlbEntry.at.tag);
-      missIf(this.op("i64.ne", mapped, this.xor(64, ripPage, modeKey)));
-      const addend = this.loadRaw("i32.load", code, CODE_TLB_BASE + codeTlbEntry.at.addend);
-      this.set(host, this.add(32, low, addend));
+      const mapped = this.#mappedCode(ripPage, low);
+      missIf(mapped.elsewhere);
+      this.set(host, mapped.host);
     });
     const expected = this.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
     missIf(this.op("i32.ne", this.get(host), expected));
     const rec = this.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
     const handler = this.loadRaw("i32.load", rec, record.at.handler);
     this.#write(this.#bias, ripPage);
-    this.storeRaw("i64.store", this.i32(S.codeBias), ripPage);
     this.if(this.eq(32, handler, this.i32(slot)), () => {
       this.#loadState(rec);
       this.goTo(top);
@@ -225,6 +228,31 @@ export class RegionEmit extends WasmEmit {
     this.#spill();
     this.storeRaw("i64.store", this.i32(S.rip), rip);
     this.return(this.i32(DISPATCH));
+  }
+  /** By the code TLB: whether it does not know the linear page, and where its byte at `low` is if it does. */
+  #mappedCode(linearPage: Val, low: Val): { elsewhere: Val; host: Val } {
+    const number = this.op("i32.shr_u", low, this.i32(PAGE_SHIFT));
+    const masked = this.and(32, number, this.i32((1 << CODE_TLB_BITS) - 1));
+    const entry = this.op("i32.mul", masked, this.i32(codeTlbEntry.size));
+    const tag = this.loadRaw("i64.load", entry, CODE_TLB_BASE + codeTlbEntry.at.tag);
+    const elsewhere = this.op("i64.ne", tag, this.xor(64, linearPage, this.state64(S.modeKey)));
+    const addend = this.loadRaw("i32.load", entry, CODE_TLB_BASE + codeTlbEntry.at.addend);
+    return { elsewhere, host: this.add(32, low, addend) };
+  }
+  /**
+   * Goes on in the page `distance` bytes away, when its code is at `page` still; `otherwise` leaves. Nobody changes
+   * mappings while a region runs, but the region may have been entered by another address or after a change.
+   */
+  cross({ distance, page }: Crossing, otherwise: () => void): void {
+    const sum = this.add(64, this.#read(this.#bias), this.i64(distance));
+    const linear = this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn));
+    const { elsewhere, host } = this.#mappedCode(linear, this.op("i32.wrap_i64", linear));
+    this.#unlikely(
+      this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))),
+      () => this.nested(otherwise),
+    );
+    this.#write(this.#bias, linear);
+    this.#write(this.#page, this.i32(page));
   }
   #loadState(rec: Val): void {
     const index = this.op("i32.shr_u", rec, this.i32(5));
@@ -246,6 +274,7 @@ export class RegionEmit extends WasmEmit {
     });
     this.#storeFlags();
     this.setState32(S.budget, this.#read(this.#budget));
+    this.storeRaw("i64.store", this.i32(S.codeBias), this.#read(this.#bias));
   }
 
   // Structure
@@ -297,9 +326,10 @@ export class RegionEmit extends WasmEmit {
     this.#synced = true;
     this.#count = count;
   }
-  /** Leaves for the handlers at `place` when less than `needed` is left of the budget. */
-  checkBudget(place: Place, needed: number): void {
+  /** An entry, in the page at `page`: leaves for the handlers at `place` when less than `needed` is left of the budget. */
+  checkBudget(place: Place, needed: number, page: number): void {
     this.#place = place;
+    this.#write(this.#page, this.i32(page));
     this.#leaveIf(this.op("i32.lt_s", this.#read(this.#budget), this.i32(needed)));
   }
   /** Goes to the instruction at `place`. `mayWrite`: it writes flags on some paths only. */
@@ -345,11 +375,14 @@ export class RegionEmit extends WasmEmit {
     this.goTo(this.#leave);
   }
   #leaveIf(condition: Value): void {
+    this.#unlikely(condition, () => this.#exit());
+  }
+  #unlikely(condition: Value, then: () => void): void {
     this.pushValue(condition);
     this.body.hint(0);
     this.body.code.raw([0x04, 0x40]);
     this.depth++;
-    this.#exit();
+    then();
     this.depth--;
     this.body.code.u8(0x0b);
   }
