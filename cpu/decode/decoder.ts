@@ -321,7 +321,8 @@ export class Decoder {
         index = S.constant8192;
       }
     }
-    if (override >= 0) segmentIndex = override;
+    // 64-bit mode knows FS and GS only: the others are as if not there, and RSP and RBP still mean the stack.
+    if (override >= 0 && (!is64 || override >= FS)) segmentIndex = override;
     const usesSource = isMemory || options.implicitSource === true || found.immediates.includes("mo");
     const segmentKind = !usesSource
       ? "none"

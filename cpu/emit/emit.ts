@@ -61,6 +61,8 @@ export interface Form {
   readonly asize: 16 | 32 | 64;
   readonly codeBits: 16 | 32 | 64;
   readonly stackBits: 16 | 32 | 64;
+  /** CS, DS, ES and SS are plain 4 GiB segments: how DS:rSI, ES:rDI and the stack are addressed. */
+  readonly flat: boolean;
   /** ModRM names memory. */
   readonly isMemory: boolean;
   /** REP/REPE (0xf3), REPNE (0xf2) or none, for instructions where they are not part of the opcode. */

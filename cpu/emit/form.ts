@@ -2,6 +2,14 @@
 /** What decoding fixes about an instruction, as far as emission depends on it. @module */
 import type { Form } from "./emit.ts";
 
+/**
+ * Outside 64-bit code a relative branch of `osize` may have to cut its target to 16 bits, or to look at the limit of CS:
+ * then its target is computed when it is executed.
+ */
+export function isComputedBranch(form: Form, osize: number): boolean {
+  return form.codeBits !== 64 && (osize === 16 || !form.flat);
+}
+
 /** How a memory operand is addressed; part of a handler's identity. */
 export interface AddressForm {
   readonly hasIndex: boolean;
@@ -12,8 +20,6 @@ export interface AddressForm {
 /** Everything decoding fixed that emission may depend on. */
 export interface InstructionForm extends Form {
   readonly addressForm: AddressForm;
-  /** CS, DS, ES and SS are plain 4 GiB segments: how DS:rSI, ES:rDI and the stack are addressed. */
-  readonly flat: boolean;
 }
 
 /** Operands of one instruction. Registers are addresses in the state block, as in the record (cpu/state/record.ts). */

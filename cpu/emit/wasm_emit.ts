@@ -564,12 +564,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
 
   rip(): Value {
     const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, this.slot("poff")));
-    return this.#wrap(this.form.codeBits, rip);
+    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, rip);
   }
   nextRip(): Value {
     const end = this.add(32, this.slot("poff"), this.slot("length"));
     const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, end));
-    return this.#wrap(this.form.codeBits, rip);
+    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, rip);
   }
   /** Charges the block's instructions; the remaining budget. */
   #charge(): Val {

@@ -9,6 +9,7 @@
 import { type Gpa, type Gva, PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Bus } from "../base/bus.ts";
+import { record } from "../state/record.ts";
 import type { Registers } from "../state/registers.ts";
 import { ACCESS_READ, ACCESS_WRITE, isCanonical, type Mmu } from "./mmu.ts";
 import {
@@ -269,6 +270,14 @@ export class LinearMemory {
     this.#u32[DATA_AT + i] = value;
   }
 
+  /**
+   * What a non-canonical operand of the instruction at `rec` raises: #SS if RSP or RBP is its base (Vol. 3A §6.15,
+   * vector 12), whatever override of CS, DS, ES or SS it has.
+   */
+  operandVector(rec: number): number {
+    return this.#view.getUint16(rec + record.at.segment, true) === S.ss ? EXC_SS : EXC_GP;
+  }
+
   // --- called from emitted code ------------------------------------------------------------------------------
 
   /** Length without SIZE_STACK, with the address of outside 64-bit code cut to 32 bits; -1: fault recorded. */
@@ -287,31 +296,31 @@ export class LinearMemory {
   }
 
   /** Loads from S.memAddr into S.memData. */
-  slowLoad(_rec: number, size: number): 0 | typeof FAULT {
+  slowLoad(rec: number, size: number): 0 | typeof FAULT {
     const length = this.#prepare(size);
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
-    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
     if (!this.#translate(lo, hi, length, false, this.#registers.dataMode, vector)) return FAULT;
     this.#loadParts(length);
     return 0;
   }
 
   /** Stores S.memData to S.memAddr. */
-  slowStore(_rec: number, size: number): 0 | typeof FAULT {
+  slowStore(rec: number, size: number): 0 | typeof FAULT {
     const length = this.#prepare(size);
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
-    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
     return this.store(lo, hi, length, this.#registers.dataMode, vector) ? 0 : FAULT;
   }
 
   /** Like slowLoad, with write permission checked: the slowStore of the same range that follows cannot fault. */
-  slowUpdate(_rec: number, size: number): 0 | typeof FAULT {
+  slowUpdate(rec: number, size: number): 0 | typeof FAULT {
     const length = this.#prepare(size);
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
-    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : EXC_GP;
+    const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
     if (!this.#translate(lo, hi, length, true, this.#registers.dataMode, vector)) return FAULT;
     this.#loadParts(length);
     return 0;

@@ -283,14 +283,18 @@ export function loadReturnStack(core: CpuCore, selector: number, d: Descriptor):
   return true;
 }
 
-/** After a return to an outer privilege: data segments it may not use become null. */
+/**
+ * After a return to an outer privilege: data segments it may not use become null. Only the selector does: in 64-bit code
+ * FS and GS keep their bases (Vol. 2B RET: "SegmentSelector := 0, segment selector invalid"; the sources of Bochs and QEMU agree).
+ */
 export function dropInnerSegments(core: CpuCore, cpl: number): void {
   for (let i = ES; i <= GS; i++) {
     if (i !== ES && i !== DS && i !== FS && i !== GS) continue;
     const ar = core.attributes(i);
     if ((ar & SEG_UNUSABLE) !== 0 || dplOf(ar) >= cpl) continue;
     if ((ar & (TYPE_CODE | TYPE_CONFORMING)) === (TYPE_CODE | TYPE_CONFORMING)) continue;
-    setNullSegment(core, i, 0);
+    const { base, limit } = core.s.segment(i);
+    core.s.setSegment(i, { selector: 0, base, limit, attributes: ar | SEG_UNUSABLE });
   }
 }
 

@@ -17,7 +17,7 @@ import {
   USER_CODE64,
   USER_DATA,
 } from "../_test_core.ts";
-import { CS, DS, S, SEG_UNUSABLE, SS } from "../state/state.ts";
+import { CS, DS, FS, GS, S, SEG_UNUSABLE, SS } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
 
 // what, CPL, selector, offset, fault ("" = goes)
@@ -159,4 +159,34 @@ Deno.test("a task jump saves the old task and loads the new one", () => {
   assertEquals([t.run("iret", 4), t.rip], [DISPATCH, 0x1000_0002n]);
   assertEquals([t.gpr(0), t.core.selector(7), t.core.rflags & 0x4000], [0x1111n, 0x40, 0]);
   assertEquals(t.read64(GDT + selector) >> 41n & 1n, 0n);
+});
+
+// The sources of Bochs and QEMU keep the base; the SDM's pseudocode touches the selector only.
+Deno.test("far return to an outer privilege nulls FS and GS of privilege 0, but not their bases", () => {
+  const t = new TestCore().long();
+  const { s } = t.core, kernel = 0xffff_8000_1234_5000n;
+  for (const index of [FS, GS]) {
+    s.setSegment(index, { selector: DATA0, base: kernel, limit: 0xffff_ffff, attributes: 0xc093 });
+  }
+  const sp = RING0_TOP - 32;
+  [0x4444, USER_CODE64, STACK3, USER_DATA].forEach((v, i) => t.write64(sp + i * 8, BigInt(v)));
+  s.setGpr(4, BigInt(sp));
+  assertEquals(t.run("far_ret", 8, 0), DISPATCH);
+  for (const index of [FS, GS]) {
+    const { selector, base, attributes } = s.segment(index);
+    assertEquals([selector, base, attributes & SEG_UNUSABLE], [0, kernel, SEG_UNUSABLE]);
+  }
+});
+
+// SDM Vol. 2B RET: EIP takes what the operand size has, and only limits bound it.
+Deno.test("16-bit code has all of EIP when its segment has 4 GiB", () => {
+  const t = new TestCore().protected32();
+  t.write64(GDT + CODE32, t.read64(GDT + CODE32) & ~(1n << 54n)); // D clear
+  const sp = RING0_TOP - 8;
+  [0x12_3456, CODE32].forEach((v, i) => t.write32(sp + i * 4, v));
+  t.core.s.setGpr(4, BigInt(sp));
+  assertEquals(t.run("far_ret", 4, 0), DISPATCH);
+  assertEquals([t.rip, t.core.codeBits], [0x12_3456n, 16]);
+  assertEquals([t.run("far_jmp", 4, CODE32, 0x65_4321), t.rip], [DISPATCH, 0x65_4321n]);
+  assertEquals([t.run("far_jmp", 2, CODE32, 0x65_4321), t.rip], [DISPATCH, 0x4321n]);
 });

@@ -21,6 +21,7 @@ import {
   withinLimit,
 } from "../state/descriptor.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
+import { isCanonical } from "../mmu/mmu.ts";
 import {
   CS,
   DS,
@@ -216,6 +217,7 @@ export function lldt(core: CpuCore, selector: number): Status {
   const baseHi = core.mem.hi, ar = attributesOf(d);
   if ((ar & 0x1f) !== SYS_LDT) return core.raise(EXC_GP, selectorError(selector));
   if ((ar & SEG_P) === 0) return core.raise(EXC_NP, selectorError(selector));
+  if (!isCanonical(baseHi)) return core.raise(EXC_GP, selectorError(selector));
   core.setSegment(LDTR, selector, baseOf(d), baseHi, limitOf(d), ar);
   return NEXT;
 }
@@ -232,6 +234,7 @@ export function ltr(core: CpuCore, selector: number): Status {
     return core.raise(EXC_GP, selectorError(selector));
   }
   if ((attributesOf(d) & SEG_P) === 0) return core.raise(EXC_NP, selectorError(selector));
+  if (!isCanonical(baseHi)) return core.raise(EXC_GP, selectorError(selector));
   d.hi |= 2 << 8; // busy
   if (!rewriteHigh(core, d)) return FAULT;
   core.setSegment(TR, selector, baseOf(d), baseHi, limitOf(d), attributesOf(d));

@@ -129,7 +129,7 @@ export class Registers {
       u32[STACK_MASK_AT + 1] = 0;
       if (!this.#isFlat()) mode |= MODE_SEGMENTED;
     }
-    u32[CODE_MASK_AT] = (mode & MODE_CODE) === 0 ? 0xffff : 0xffff_ffff;
+    u32[CODE_MASK_AT] = 0xffff_ffff; // also in 16-bit code: near branches with 16-bit operands cut EIP, nothing else does
     u32[CODE_MASK_AT + 1] = long ? 0xffff_ffff : 0;
     if (user) mode |= MODE_USER;
     if ((eflags & FLAG_TF) !== 0 || this.oneStep) mode |= MODE_TF;
@@ -268,7 +268,6 @@ export class Registers {
     this.#hi = 0;
     const bits = u32[CODE_BITS_AT];
     if (bits === 64) this.#hi = ((u32[BIAS_AT + 1] as number) + (sum > 0xffff_ffff ? 1 : 0)) >>> 0;
-    else if (bits === 16) this.#lo = sum & 0xffff;
   }
   #pair(): bigint {
     return (BigInt(this.#hi) << 32n) | BigInt(this.#lo);

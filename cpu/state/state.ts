@@ -36,7 +36,7 @@ const stateFields = {
   tlbBase: "u32", // address of the data TLB for the current access mode, see TLB_MODE_*
   codeBits: "u32", // 16, 32 or 64
   stackMask: "u64", // 0xffff, 0xffffffff or all ones: what RSP arithmetic keeps
-  codeMask: "u64", // 0xffff, 0xffffffff or all ones: what RIP arithmetic keeps
+  codeMask: "u64", // 0xffffffff or all ones: what RIP arithmetic keeps
   modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/jump_cache.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
   budgetPad: "u32",

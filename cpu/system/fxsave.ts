@@ -7,6 +7,7 @@
  */
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import type { CpuCore } from "../core/core.ts";
+import { isCanonical } from "../mmu/mmu.ts";
 import { XSAVE_BYTES } from "./cpuid.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE, EXC_GP, EXC_NM, EXC_UD, S, XMM_BASE } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
@@ -30,9 +31,13 @@ function xmmBytes(core: CpuCore): number {
   return core.codeBits === 64 ? 256 : 128;
 }
 
-/** Linear address (argument 0) aligned to `align`; else #GP(0). The address goes to core.mem.lo/hi. */
-function areaAddress(core: CpuCore, align: number): boolean {
+/** Linear address (argument 0), canonical and aligned to `align`, into core.mem.lo/hi; else #GP(0) or #SS(0). */
+function areaAddress(core: CpuCore, rec: number, align: number): boolean {
   const s = core.s, lo = s.get32(S.arg);
+  if (core.codeBits === 64 && !isCanonical(s.get32(S.arg + 4))) {
+    core.raise(core.mem.operandVector(rec), 0);
+    return false;
+  }
   if ((lo & (align - 1)) !== 0) {
     core.raise(EXC_GP, 0);
     return false;
@@ -72,9 +77,9 @@ function loadSse(core: CpuCore, area: number): void {
 }
 
 /** FXSAVE; `wide`: REX.W. */
-export function fxsave(core: CpuCore, wide: boolean): Status {
+export function fxsave(core: CpuCore, rec: number, wide: boolean): Status {
   if ((core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) return core.raise(EXC_NM);
-  if (!areaAddress(core, 16)) return FAULT;
+  if (!areaAddress(core, rec, 16)) return FAULT;
   const lo = core.mem.lo, hi = core.mem.hi;
   const area = openArea(core, FX_BYTES, true);
   if (area === -1) return FAULT;
@@ -85,9 +90,9 @@ export function fxsave(core: CpuCore, wide: boolean): Status {
 }
 
 /** FXRSTOR; `wide`: REX.W. */
-export function fxrstor(core: CpuCore, wide: boolean): Status {
+export function fxrstor(core: CpuCore, rec: number, wide: boolean): Status {
   if ((core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) return core.raise(EXC_NM);
-  if (!areaAddress(core, 16)) return FAULT;
+  if (!areaAddress(core, rec, 16)) return FAULT;
   const area = openArea(core, FX_BYTES, false);
   if (area === -1) return FAULT;
   const view = core.s.view;
@@ -100,7 +105,7 @@ export function fxrstor(core: CpuCore, wide: boolean): Status {
 }
 
 /** Requested features: XCR0 and EDX:EAX; -1 with a fault recorded. */
-function requested(core: CpuCore): number {
+function requested(core: CpuCore, rec: number): number {
   const s = core.s;
   if ((s.get32(S.cr4) & CR4_OSXSAVE) === 0) {
     core.raise(EXC_UD);
@@ -110,12 +115,12 @@ function requested(core: CpuCore): number {
     core.raise(EXC_NM);
     return -1;
   }
-  return areaAddress(core, 64) ? s.get32(S.xcr0) & s.gpr32(0) : -1;
+  return areaAddress(core, rec, 64) ? s.get32(S.xcr0) & s.gpr32(0) : -1;
 }
 
 /** XSAVE and XSAVEOPT; `wide`: REX.W. Every component counts as in use. */
-export function xsave(core: CpuCore, wide: boolean): Status {
-  const features = requested(core);
+export function xsave(core: CpuCore, rec: number, wide: boolean): Status {
+  const features = requested(core, rec);
   if (features < 0) return FAULT;
   const view = core.s.view, lo = core.mem.lo, hi = core.mem.hi;
   const area = openArea(core, XSAVE_BYTES, true);
@@ -131,8 +136,8 @@ export function xsave(core: CpuCore, wide: boolean): Status {
 }
 
 /** XRSTOR; `wide`: REX.W. */
-export function xrstor(core: CpuCore, wide: boolean): Status {
-  const features = requested(core);
+export function xrstor(core: CpuCore, rec: number, wide: boolean): Status {
+  const features = requested(core, rec);
   if (features < 0) return FAULT;
   const view = core.s.view;
   const area = openArea(core, XSAVE_BYTES, false);

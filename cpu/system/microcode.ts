@@ -187,11 +187,11 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   outs: (core, rec) => portString(core, rec, false),
 
   // FPU and SSE state
-  fxsave: (core) => fxsave(core, core.s.arg32(1) !== 0),
-  fxrstor: (core) => fxrstor(core, core.s.arg32(1) !== 0),
-  xsave: (core) => xsave(core, core.s.arg32(1) !== 0),
-  xsaveopt: (core) => xsave(core, core.s.arg32(1) !== 0),
-  xrstor: (core) => xrstor(core, core.s.arg32(1) !== 0),
+  fxsave: (core, rec) => fxsave(core, rec, core.s.arg32(1) !== 0),
+  fxrstor: (core, rec) => fxrstor(core, rec, core.s.arg32(1) !== 0),
+  xsave: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
+  xsaveopt: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
+  xrstor: (core, rec) => xrstor(core, rec, core.s.arg32(1) !== 0),
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_sse: checkSse,
   ...x87Microcode,

@@ -91,13 +91,13 @@ const AMD_IGNORED = new Set([
 const PLAIN = new Map<number, number>([
   [IA32_SYSENTER_CS, S.sysenterCs],
   [IA32_STAR, S.star],
-  [IA32_CSTAR, S.cstar],
 ]);
 /** MSRs that hold a canonical address. */
 const ADDRESSES = new Map<number, number>([
   [IA32_SYSENTER_ESP, S.sysenterEsp],
   [IA32_SYSENTER_EIP, S.sysenterEip],
   [IA32_LSTAR, S.lstar],
+  [IA32_CSTAR, S.cstar],
   [IA32_FS_BASE, S.es + FS * segmentLayout.size],
   [IA32_GS_BASE, S.es + GS * segmentLayout.size],
   [IA32_KERNEL_GS_BASE, S.kernelGsBase],

@@ -3,6 +3,7 @@
 import { PAGE_SIZE } from "../base/bits.ts";
 import type { Instruction } from "../decode/decoder.ts";
 import type { Facts } from "../emit/facts.ts";
+import { isComputedBranch } from "../emit/form.ts";
 import {
   H_COVERED,
   H_GOTO,
@@ -45,10 +46,10 @@ export function groupsOf(insns: readonly Instruction[], facts: readonly Facts[])
   return groups;
 }
 
-/** Prefix 66 in 32-bit code cuts the target to 16 bits: that is a computed jump, see cpu/isa/general/control.ts. */
+/** Others, whose target is computed and checked: see cpu/isa/general/control.ts. */
 export function isDirectBranch(insn: Instruction): boolean {
   const kind = insn.row.immediates[0];
-  return (kind === "cb" || kind === "cz") && !(insn.form.osize === 16 && insn.form.codeBits === 32);
+  return (kind === "cb" || kind === "cz") && !isComputedBranch(insn.form, insn.form.osize);
 }
 
 /** How many records the block needs. */

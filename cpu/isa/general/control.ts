@@ -6,57 +6,94 @@
  */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RCX } from "../../emit/emit.ts";
-import { EXC_BR, EXC_UD } from "../../state/state.ts";
+import { isComputedBranch } from "../../emit/form.ts";
+import { CS, EXC_BR, EXC_GP, EXC_UD, S, segmentLayout } from "../../state/state.ts";
 import { row } from "../row/row.ts";
-import { nonZero, setStackPointer, stackPointer } from "../row/values.ts";
+import { nonZero, setStackPointer, stackAddress, stackPointer } from "../row/values.ts";
 
 /** A near target as a RIP. */
 const target = (e: Emit, w: Width, value: Value) => e.zeroExtend(w, 64, value);
+const CS_LIMIT = S.es + CS * segmentLayout.size + segmentLayout.at.limit;
+
 /**
- * Prefix 66 in 32-bit code cuts the target to 16 bits. The decoder makes no direct link for that; in 16-bit code
- * all targets are cut anyway.
+ * 1 when a near branch may not go to `to`: it is not canonical, or beyond the limit of CS. The branch itself is what
+ * faults, having changed nothing. Undefined: it may go anywhere.
  */
-const cutsTarget = (e: Emit, w: Width) => w === 16 && e.form.codeBits === 32;
-const cutTarget = (e: Emit) => e.and(64, e.add(64, e.nextRip(), e.imm(64)), e.i64(0xffff));
-
-function branch(e: Emit, w: Width, condition: Value): void {
-  if (cutsTarget(e, w)) e.jump(e.select(condition, cutTarget(e), e.nextRip()));
-  else e.branch(condition);
+function isBadTarget(e: Emit, to: Value): Value | undefined {
+  const { codeBits, flat } = e.form;
+  if (codeBits === 64) {
+    const top = e.op("i64.add", e.op("i64.shr_s", to, e.i64(47)), e.i64(1));
+    return e.op("i64.gt_u", top, e.i64(1));
+  }
+  return flat ? undefined : e.op("i64.lt_u", e.zeroExtend(32, 64, e.state32(CS_LIMIT)), to);
 }
-function jump(e: Emit, w: Width): void {
-  if (cutsTarget(e, w)) e.jump(cutTarget(e));
-  else e.jumpDirect();
+function checkTarget(e: Emit, to: Value): Value {
+  const bad = isBadTarget(e, to);
+  if (bad !== undefined) e.faultIf(bad, EXC_GP, 0);
+  return to;
 }
 
+/** The target of a relative branch where it must be computed: see isComputedBranch. */
+const computedTarget = (e: Emit, w: Width) => {
+  const to = e.add(64, e.nextRip(), e.imm(64));
+  return e.and(64, to, e.i64(w === 16 ? 0xffff : 0xffff_ffff));
+};
+
+/** `commit` is what the branch does besides; it comes behind the last fault. */
+function branch(e: Emit, w: Width, condition: Value, commit: () => void = () => {}): void {
+  if (!isComputedBranch(e.form, w)) {
+    commit();
+    return e.branch(condition);
+  }
+  const to = computedTarget(e, w), bad = isBadTarget(e, to);
+  if (bad !== undefined) e.faultIf(e.and(32, condition, bad), EXC_GP, 0);
+  commit();
+  e.jump(e.select(condition, to, e.nextRip()));
+}
+/** Pushes the next RIP and goes to `to`; a stack that cannot be written to comes first. */
+function call(e: Emit, w: Width, to: Value): void {
+  const bad = isBadTarget(e, to);
+  if (bad !== undefined) {
+    e.if(bad, () => {
+      e.loadForUpdate(w, stackAddress(e, e.sub(64, stackPointer(e), e.i64(w / 8))));
+      e.faultIf(e.i32(1), EXC_GP, 0);
+    });
+  }
+  e.push(w, e.truncate(64, w, e.nextRip()));
+  e.jump(to);
+}
+
+const jump = (e: Emit, w: Width) =>
+  isComputedBranch(e.form, w) ? e.jump(checkTarget(e, computedTarget(e, w))) : e.jumpDirect();
 row("JMP rel8", "eb cb", "f", jump);
 row("JMP rel", "e9 cz", "f", jump);
 row("Jcc rel8", "70+cc cb", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
 row("Jcc rel", "0f80+cc cz", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
-row("JMP r/m", "ff /4", "f", (e, w) => e.jump(target(e, w, e.rm(w))));
+row("JMP r/m", "ff /4", "f", (e, w) => e.jump(checkTarget(e, target(e, w, e.rm(w)))));
 row("CALL rel", "e8 cz", "f", (e, w) => {
+  if (isComputedBranch(e.form, w)) return call(e, w, computedTarget(e, w));
   e.push(w, e.truncate(64, w, e.nextRip()));
-  jump(e, w);
+  e.jumpDirect();
 });
-row("CALL r/m", "ff /2", "f", (e, w) => {
-  const to = e.rm(w);
-  e.push(w, e.truncate(64, w, e.nextRip()));
-  e.jump(target(e, w, to));
-});
-row("RET", "c3", "f", (e, w) => e.jump(target(e, w, e.pop(w))));
-row("RET imm16", "c2 iw", "f", (e, w) => {
-  const to = e.pop(w);
-  setStackPointer(e, e.add(64, stackPointer(e), e.zeroExtend(16, 64, e.imm(16))));
-  e.jump(target(e, w, to));
-});
+row("CALL r/m", "ff /2", "f", (e, w) => call(e, w, target(e, w, e.rm(w))));
+/** `release`: bytes of parameters. */
+const ret = (release: (e: Emit) => Value | undefined) => (e: Emit, w: Width) => {
+  const top = e.peek(w), to = checkTarget(e, target(e, w, top.value)), bytes = release(e);
+  top.drop();
+  if (bytes !== undefined) setStackPointer(e, e.add(64, stackPointer(e), bytes));
+  e.jump(to);
+};
+row("RET", "c3", "f", ret(() => undefined));
+row("RET imm16", "c2 iw", "f", ret((e) => e.zeroExtend(16, 64, e.imm(16))));
 
 row("JCXZ rel8", "e3 cb", "f", (e, w) => branch(e, w, e.eqz(e.form.asize, e.gpr(RCX, e.form.asize))));
 /** `condition`: E (4), NE (5) or none. */
 const loop = (condition: number | undefined) => (e: Emit, w: Width) => {
   const { asize } = e.form;
   const count = e.sub(asize, e.gpr(RCX, asize), e.k(asize, 1));
-  e.setGpr(RCX, asize, count);
-  const goes = nonZero(e, asize, count);
-  branch(e, w, condition === undefined ? goes : e.and(32, goes, e.condition(condition)));
+  const left = nonZero(e, asize, count);
+  const goes = condition === undefined ? left : e.and(32, left, e.condition(condition));
+  branch(e, w, goes, () => e.setGpr(RCX, asize, count));
 };
 row("LOOPNE rel8", "e0 cb", "f", loop(5));
 row("LOOPE rel8", "e1 cb", "f", loop(4));

@@ -118,6 +118,20 @@
       i64.load offset=memData align=1
       local.set $l5
     end
+    local.get $l5
+    i64.const 47
+    i64.shr_s
+    i64.const 1
+    i64.add
+    i64.const 1
+    i64.gt_u
+    if $I2
+      local.get $p0
+      i32.const 13
+      i32.const 0
+      call $e.raise
+      return
+    end
     local.get $l3
     i64.const 8
     i64.add
@@ -1610,7 +1624,20 @@
     local.get $p0
     i32.load16_u offset=10 align=1
     i64.load align=1
-    local.set $l3
+    local.tee $l3
+    i64.const 47
+    i64.shr_s
+    i64.const 1
+    i64.add
+    i64.const 1
+    i64.gt_u
+    if $I0
+      local.get $p0
+      i32.const 13
+      i32.const 0
+      call $e.raise
+      return
+    end
     i32.const 0
     local.get $l3
     i64.store offset=rip align=1
@@ -1749,7 +1776,7 @@
     local.get $l1
     return_call_indirect (type $t0))
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64) (local $l8 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     local.get $p0
     i32.load16_u offset=4 align=1
     local.set $l1
@@ -1759,17 +1786,137 @@
     local.get $l1
     local.get $l2
     i32.add
+    local.set $l3
+    i32.const 0
+    i64.load offset=codeBias align=1
+    local.set $l6
+    local.get $l3
+    i64.extend_i32_u
+    local.set $l7
+    local.get $l6
+    local.get $l7
+    i64.add
+    i64.const 4294967295
+    i64.and
+    local.set $l7
+    local.get $p0
+    i64.load offset=24 align=1
+    local.set $l6
+    local.get $l7
+    local.get $l6
+    i64.add
+    i64.const 65535
+    i64.and
+    local.set $l6
+    i32.const 0
+    i32.load offset=cs+8 align=1
+    i64.extend_i32_u
+    local.get $l6
+    i64.lt_u
+    if $I0
+      i32.const 0
+      i64.load offset=rsp align=1
+      i64.const 65535
+      i64.and
+      i64.const 2
+      i64.sub
+      i64.const 65535
+      i64.and
+      local.set $l7
+      i32.const 0
+      local.get $l7
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4512
+      i32.const 258
+      call $e.segmented
+      local.tee $l3
+      if $I1
+        local.get $l3
+        return
+      end
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.tee $l7
+      i32.wrap_i64
+      i32.const 7
+      i32.shr_u
+      i32.const 32736
+      i32.and
+      local.set $l3
+      i32.const 0
+      i32.load offset=tlbBase align=1
+      local.set $l4
+      local.get $l3
+      local.get $l4
+      i32.add
+      local.set $l4
+      local.get $l7
+      i64.const 1
+      i64.add
+      i64.const -4096
+      i64.and
+      local.set $l8
+      local.get $l4
+      i64.load offset=8 align=1
+      local.set $l9
+      local.get $l8
+      local.get $l9
+      i64.eq
+      local.set $l3
+      i32.const 4336
+      local.set $l5
+      local.get $l3
+      if $I2
+        local.get $l7
+        i32.wrap_i64
+        local.set $l3
+        local.get $l4
+        i32.load offset=24 align=1
+        local.set $l4
+        local.get $l3
+        local.get $l4
+        i32.add
+        local.set $l5
+      else
+        i32.const 0
+        local.get $l7
+        i64.store offset=memAddr align=1
+        local.get $p0
+        i32.const 258
+        call $e.slowUpdate
+        local.tee $l4
+        if $I3
+          local.get $l4
+          return
+        end
+      end
+      local.get $l5
+      i32.load16_u align=1
+      local.set $l5
+      i32.const 1
+      if $I4
+        local.get $p0
+        i32.const 13
+        i32.const 0
+        call $e.raise
+        return
+      end
+    end
+    local.get $l1
+    local.get $l2
+    i32.add
     local.set $l2
     i32.const 0
     i64.load offset=codeBias align=1
-    local.set $l4
+    local.set $l7
     local.get $l2
     i64.extend_i32_u
-    local.set $l5
-    local.get $l4
-    local.get $l5
+    local.set $l9
+    local.get $l7
+    local.get $l9
     i64.add
-    i64.const 65535
+    i64.const 4294967295
     i64.and
     i32.wrap_i64
     i32.const 65535
@@ -1777,27 +1924,27 @@
     local.set $l2
     i32.const 0
     i64.load offset=rsp align=1
-    local.tee $l5
+    local.tee $l9
     i64.const -2
     i64.add
     i64.const 65535
     i64.and
-    local.set $l4
+    local.set $l7
     i32.const 0
-    local.get $l4
+    local.get $l7
     i64.store offset=memAddr align=1
     local.get $p0
     i32.const 4512
     i32.const 258
     call $e.segmented
     local.tee $l1
-    if $I0
+    if $I5
       local.get $l1
       return
     end
     i32.const 0
     i64.load offset=memAddr align=1
-    local.tee $l6
+    local.tee $l8
     i32.wrap_i64
     i32.const 7
     i32.shr_u
@@ -1806,32 +1953,32 @@
     local.set $l1
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l3
+    local.set $l5
     local.get $l1
-    local.get $l3
+    local.get $l5
     i32.add
-    local.set $l3
-    local.get $l6
+    local.set $l5
+    local.get $l8
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l7
-    local.get $l3
+    local.set $l10
+    local.get $l5
     i64.load offset=8 align=1
-    local.set $l8
-    local.get $l7
-    local.get $l8
+    local.set $l11
+    local.get $l10
+    local.get $l11
     i64.eq
-    if $I1
-      local.get $l6
+    if $I6
+      local.get $l8
       i32.wrap_i64
       local.set $l1
-      local.get $l3
+      local.get $l5
       i32.load offset=24 align=1
-      local.set $l3
+      local.set $l5
       local.get $l1
-      local.get $l3
+      local.get $l5
       i32.add
       local.get $l2
       i32.store16 align=1
@@ -1840,54 +1987,42 @@
       local.get $l2
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l6
+      local.get $l8
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 258
       call $e.slowStore
       local.tee $l2
-      if $I2
+      if $I7
         local.get $l2
         return
       end
     end
-    local.get $l5
+    local.get $l9
     i64.const -65536
     i64.and
-    local.get $l4
+    local.get $l7
     i64.or
-    local.set $l4
+    local.set $l7
     i32.const 0
-    local.get $l4
+    local.get $l7
     i64.store offset=rsp align=1
+    i32.const 0
+    local.get $l6
+    i64.store offset=rip align=1
     i32.const 0
     i32.load offset=budget align=1
     local.set $l2
     local.get $p0
     i32.load8_u offset=7
-    local.set $l3
+    local.set $l5
     local.get $l2
-    local.get $l3
+    local.get $l5
     i32.sub
-    local.set $l3
+    local.set $l5
     i32.const 0
-    local.get $l3
+    local.get $l5
     i32.store offset=budget align=1
-    local.get $p0
-    i32.load offset=24 align=1
-    local.set $l2
-    local.get $l3
-    i32.const 0
-    i32.lt_s
-    if $I3
-      local.get $l2
-      return_call $e.sliceEnd
-    end
-    local.get $l2
-    i32.load align=1
-    local.set $l3
-    local.get $l2
-    local.get $l3
-    return_call_indirect (type $t0)
+    return_call $e.jumpSegmented
     unreachable)
 

@@ -105,6 +105,22 @@
       i64.load offset=memData align=1
       local.set $l6
     end
+    local.get $l6
+    i64.const 47
+    i64.shr_s
+    i64.const 1
+    i64.add
+    i64.const 1
+    i64.gt_u
+    if $I3
+      local.get $p0
+      i32.const 64
+      i32.add
+      i32.const 13
+      i32.const 0
+      call $e.raise
+      return
+    end
     local.get $l4
     i64.const 8
     i64.add
@@ -1666,7 +1682,22 @@
     local.get $p0
     i32.load16_u offset=42 align=1
     i64.load align=1
-    local.set $l3
+    local.tee $l3
+    i64.const 47
+    i64.shr_s
+    i64.const 1
+    i64.add
+    i64.const 1
+    i64.gt_u
+    if $I3
+      local.get $p0
+      i32.const 32
+      i32.add
+      i32.const 13
+      i32.const 0
+      call $e.raise
+      return
+    end
     i32.const 0
     local.get $l3
     i64.store offset=rip align=1
@@ -1688,7 +1719,7 @@
 
 ;; 16 bit: mov [bx+si], ax; call +3
   (func $f12 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64) (local $l8 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     i32.const 0
     i32.eqz
     i32.eqz
@@ -1702,40 +1733,40 @@
     local.get $p0
     i32.load16_u offset=12 align=1
     i64.load align=1
-    local.set $l4
+    local.set $l6
     local.get $p0
     i32.load16_u offset=14 align=1
     i64.load align=1
-    local.set $l5
+    local.set $l7
     local.get $p0
     i32.load8_u offset=20
     i64.extend_i32_u
-    local.set $l6
-    local.get $l5
-    local.get $l6
+    local.set $l8
+    local.get $l7
+    local.get $l8
     i64.shl
-    local.set $l6
-    local.get $l4
+    local.set $l8
     local.get $l6
+    local.get $l8
     i64.add
-    local.set $l6
+    local.set $l8
     local.get $p0
     i32.load offset=16 align=1
     i64.extend_i32_s
-    local.set $l4
+    local.set $l6
+    local.get $l8
     local.get $l6
-    local.get $l4
     i64.add
-    local.set $l4
+    local.set $l6
     local.get $p0
     i32.load16_u offset=22 align=1
     local.set $l2
-    local.get $l4
+    local.get $l6
     i64.const 65535
     i64.and
-    local.set $l4
+    local.set $l6
     i32.const 0
-    local.get $l4
+    local.get $l6
     i64.store offset=memAddr align=1
     local.get $p0
     local.get $l2
@@ -1748,7 +1779,7 @@
     end
     i32.const 0
     i64.load offset=memAddr align=1
-    local.tee $l4
+    local.tee $l6
     i32.wrap_i64
     i32.const 7
     i32.shr_u
@@ -1762,20 +1793,20 @@
     local.get $l3
     i32.add
     local.set $l3
-    local.get $l4
+    local.get $l6
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l6
+    local.set $l8
     local.get $l3
     i64.load offset=8 align=1
-    local.set $l5
-    local.get $l6
-    local.get $l5
+    local.set $l7
+    local.get $l8
+    local.get $l7
     i64.eq
     if $I2
-      local.get $l4
+      local.get $l6
       i32.wrap_i64
       local.set $l2
       local.get $l3
@@ -1791,7 +1822,7 @@
       local.get $l1
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l4
+      local.get $l6
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 2
@@ -1819,18 +1850,18 @@
       local.set $l3
       i32.const 0
       i64.load offset=codeBias align=1
-      local.set $l4
+      local.set $l6
       local.get $l3
       i64.extend_i32_u
-      local.set $l5
-      local.get $l4
-      local.get $l5
+      local.set $l7
+      local.get $l6
+      local.get $l7
       i64.add
-      i64.const 65535
+      i64.const 4294967295
       i64.and
-      local.set $l5
+      local.set $l7
       i32.const 0
-      local.get $l5
+      local.get $l7
       i64.store offset=rip align=1
       i32.const 1
       return
@@ -1844,17 +1875,143 @@
     local.get $l3
     local.get $l1
     i32.add
+    local.set $l2
+    i32.const 0
+    i64.load offset=codeBias align=1
+    local.set $l7
+    local.get $l2
+    i64.extend_i32_u
+    local.set $l6
+    local.get $l7
+    local.get $l6
+    i64.add
+    i64.const 4294967295
+    i64.and
+    local.set $l6
+    local.get $p0
+    i64.load offset=56 align=1
+    local.set $l7
+    local.get $l6
+    local.get $l7
+    i64.add
+    i64.const 65535
+    i64.and
+    local.set $l7
+    i32.const 0
+    i32.load offset=cs+8 align=1
+    i64.extend_i32_u
+    local.get $l7
+    i64.lt_u
+    if $I5
+      i32.const 0
+      i64.load offset=rsp align=1
+      i64.const 65535
+      i64.and
+      i64.const 2
+      i64.sub
+      i64.const 65535
+      i64.and
+      local.set $l6
+      i32.const 0
+      local.get $l6
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 32
+      i32.add
+      i32.const 4512
+      i32.const 258
+      call $e.segmented
+      local.tee $l2
+      if $I6
+        local.get $l2
+        return
+      end
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.tee $l6
+      i32.wrap_i64
+      i32.const 7
+      i32.shr_u
+      i32.const 32736
+      i32.and
+      local.set $l2
+      i32.const 0
+      i32.load offset=tlbBase align=1
+      local.set $l4
+      local.get $l2
+      local.get $l4
+      i32.add
+      local.set $l4
+      local.get $l6
+      i64.const 1
+      i64.add
+      i64.const -4096
+      i64.and
+      local.set $l8
+      local.get $l4
+      i64.load offset=8 align=1
+      local.set $l9
+      local.get $l8
+      local.get $l9
+      i64.eq
+      local.set $l2
+      i32.const 4336
+      local.set $l5
+      local.get $l2
+      if $I7
+        local.get $l6
+        i32.wrap_i64
+        local.set $l2
+        local.get $l4
+        i32.load offset=24 align=1
+        local.set $l4
+        local.get $l2
+        local.get $l4
+        i32.add
+        local.set $l5
+      else
+        i32.const 0
+        local.get $l6
+        i64.store offset=memAddr align=1
+        local.get $p0
+        i32.const 32
+        i32.add
+        i32.const 258
+        call $e.slowUpdate
+        local.tee $l4
+        if $I8
+          local.get $l4
+          return
+        end
+      end
+      local.get $l5
+      i32.load16_u align=1
+      local.set $l5
+      i32.const 1
+      if $I9
+        local.get $p0
+        i32.const 32
+        i32.add
+        i32.const 13
+        i32.const 0
+        call $e.raise
+        return
+      end
+    end
+    local.get $l3
+    local.get $l1
+    i32.add
     local.set $l1
     i32.const 0
     i64.load offset=codeBias align=1
-    local.set $l5
+    local.set $l6
     local.get $l1
     i64.extend_i32_u
-    local.set $l4
-    local.get $l5
-    local.get $l4
+    local.set $l9
+    local.get $l6
+    local.get $l9
     i64.add
-    i64.const 65535
+    i64.const 4294967295
     i64.and
     i32.wrap_i64
     i32.const 65535
@@ -1862,14 +2019,14 @@
     local.set $l1
     i32.const 0
     i64.load offset=rsp align=1
-    local.tee $l4
+    local.tee $l9
     i64.const -2
     i64.add
     i64.const 65535
     i64.and
-    local.set $l5
+    local.set $l6
     i32.const 0
-    local.get $l5
+    local.get $l6
     i64.store offset=memAddr align=1
     local.get $p0
     i32.const 32
@@ -1878,13 +2035,13 @@
     i32.const 258
     call $e.segmented
     local.tee $l3
-    if $I5
+    if $I10
       local.get $l3
       return
     end
     i32.const 0
     i64.load offset=memAddr align=1
-    local.tee $l6
+    local.tee $l8
     i32.wrap_i64
     i32.const 7
     i32.shr_u
@@ -1893,32 +2050,32 @@
     local.set $l3
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l2
+    local.set $l5
     local.get $l3
-    local.get $l2
+    local.get $l5
     i32.add
-    local.set $l2
-    local.get $l6
+    local.set $l5
+    local.get $l8
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l7
-    local.get $l2
+    local.set $l10
+    local.get $l5
     i64.load offset=8 align=1
-    local.set $l8
-    local.get $l7
-    local.get $l8
+    local.set $l11
+    local.get $l10
+    local.get $l11
     i64.eq
-    if $I6
-      local.get $l6
+    if $I11
+      local.get $l8
       i32.wrap_i64
       local.set $l3
-      local.get $l2
+      local.get $l5
       i32.load offset=24 align=1
-      local.set $l2
+      local.set $l5
       local.get $l3
-      local.get $l2
+      local.get $l5
       i32.add
       local.get $l1
       i32.store16 align=1
@@ -1927,7 +2084,7 @@
       local.get $l1
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l6
+      local.get $l8
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 32
@@ -1935,50 +2092,36 @@
       i32.const 258
       call $e.slowStore
       local.tee $l1
-      if $I7
+      if $I12
         local.get $l1
         return
       end
     end
-    local.get $l4
+    local.get $l9
     i64.const -65536
     i64.and
-    local.get $l5
+    local.get $l6
     i64.or
-    local.set $l5
+    local.set $l6
     i32.const 0
-    local.get $l5
+    local.get $l6
     i64.store offset=rsp align=1
+    i32.const 0
+    local.get $l7
+    i64.store offset=rip align=1
     i32.const 0
     i32.load offset=budget align=1
     local.set $l1
     local.get $p0
     i32.load8_u offset=39
-    local.set $l2
+    local.set $l5
     local.get $l1
-    local.get $l2
+    local.get $l5
     i32.sub
-    local.set $l2
+    local.set $l5
     i32.const 0
-    local.get $l2
+    local.get $l5
     i32.store offset=budget align=1
-    local.get $p0
-    i32.const 32
-    i32.add
-    i32.load offset=24 align=1
-    local.set $l1
-    local.get $l2
-    i32.const 0
-    i32.lt_s
-    if $I8
-      local.get $l1
-      return_call $e.sliceEnd
-    end
-    local.get $l1
-    i32.load align=1
-    local.set $l2
-    local.get $l1
-    local.get $l2
-    return_call_indirect (type $t0)
+    return_call $e.jumpSegmented
     unreachable)
 

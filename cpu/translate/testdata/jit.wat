@@ -121,7 +121,20 @@
           local.get $l11
           i32.add
           i64.load align=1
-          local.set $l24
+          local.tee $l24
+          i64.const 47
+          i64.shr_s
+          i64.const 1
+          i64.add
+          i64.const 1
+          i64.gt_u
+          if $I6
+            i32.const 16777280
+            local.tee $l7
+            i32.load align=1
+            local.set $l8
+            br $B0
+          end
           local.get $l22
           i64.const 8
           i64.add
@@ -134,7 +147,7 @@
           local.set $l18
           br $B2
         end
-        block $B6
+        block $B7
           local.get $l18
           local.tee $l24
           i32.wrap_i64
@@ -159,7 +172,7 @@
           local.get $l23
           local.get $l22
           i64.ne
-          br_if $B6
+          br_if $B7
           local.get $l11
           i32.const 4095
           i32.and
@@ -179,7 +192,7 @@
           local.get $l22
           local.get $l23
           i64.ne
-          if $I7
+          if $I8
             local.get $l11
             i32.const 12
             i32.shr_u
@@ -209,7 +222,7 @@
             i32.add
             local.set $l12
             local.get $l14
-            br_if $B6
+            br_if $B7
             local.get $l12
             local.set $l13
           end
@@ -219,7 +232,7 @@
           local.get $l13
           local.get $l12
           i32.ne
-          br_if $B6
+          br_if $B7
           local.get $l10
           i32.load offset=196616 align=1
           local.tee $l10
@@ -230,7 +243,7 @@
           local.get $l12
           i32.const 30
           i32.eq
-          if $I8
+          if $I9
             local.get $l10
             i32.const 5
             i32.shr_u
@@ -3315,7 +3328,20 @@
           i32.load align=1
           i64.extend_i32_u
           local.tee $l19
-          local.set $l22
+          local.tee $l22
+          i64.const 47
+          i64.shr_s
+          i64.const 1
+          i64.add
+          i64.const 1
+          i64.gt_u
+          if $I6
+            i32.const 16777248
+            local.tee $l7
+            i32.load align=1
+            local.set $l8
+            br $B0
+          end
           local.get $l1
           i32.const 2
           i32.sub
@@ -3324,7 +3350,7 @@
           local.set $l18
           br $B2
         end
-        block $B6
+        block $B7
           local.get $l18
           local.tee $l22
           i32.wrap_i64
@@ -3349,7 +3375,7 @@
           local.get $l21
           local.get $l23
           i64.ne
-          br_if $B6
+          br_if $B7
           local.get $l11
           i32.const 4095
           i32.and
@@ -3369,7 +3395,7 @@
           local.get $l23
           local.get $l21
           i64.ne
-          if $I7
+          if $I8
             local.get $l11
             i32.const 12
             i32.shr_u
@@ -3399,7 +3425,7 @@
             i32.add
             local.set $l12
             local.get $l14
-            br_if $B6
+            br_if $B7
             local.get $l12
             local.set $l13
           end
@@ -3409,7 +3435,7 @@
           local.get $l13
           local.get $l12
           i32.ne
-          br_if $B6
+          br_if $B7
           local.get $l10
           i32.load offset=196616 align=1
           local.tee $l10
@@ -3420,7 +3446,7 @@
           local.get $l12
           i32.const 30
           i32.eq
-          if $I8
+          if $I9
             local.get $l10
             i32.const 5
             i32.shr_u
