@@ -7,6 +7,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
+import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import { Hub } from "../../net/ends/hub.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
@@ -68,6 +69,20 @@ const mac: Check = (value) => {
   );
 };
 
+const text: Check = (value) => unless(typeof value === "string", "a string");
+const forwards: Check = (value) =>
+  unless(
+    Array.isArray(value) && value.every((rule) => typeof rule === "string"),
+    'an array of strings like "tcp:127.0.0.1:2222-:22"',
+  );
+const USER: Checks<Record<keyof UserNetworkOptions, unknown>> = {
+  net: text,
+  host: text,
+  dns: text,
+  restrict: boolean,
+  hostfwd: forwards,
+  guestfwd: forwards,
+};
 const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
   mac,
   queues: whole(1, MAX_NET_QUEUES),
@@ -80,11 +95,18 @@ const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
     ),
   hub: (value) =>
     unless(value instanceof Hub || (typeof value === "string" && value !== ""), "a Hub or the name of one"),
+  user: (value) => {
+    if (value === true) return undefined;
+    if (!isObject(value)) return 'true or { hostfwd: ["tcp:127.0.0.1:2222-:22"] }';
+    checkFields(USER, value, "user");
+    new UserAddresses(value, () => undefined); // says itself what is wrong
+    return undefined;
+  },
   end: withMethods("a NetEnd", "send", "attach", "receiverChanged", "poll", "pollFd", "close"),
   none: oneOf(true),
 };
 /** What an interface is connected to: one of these. */
-const NET_ENDS = ["tap", "hub", "end", "none"];
+const NET_ENDS = ["tap", "hub", "user", "end", "none"];
 
 const nets: Check = (value) => {
   if (!Array.isArray(value)) return "an array";

@@ -19,6 +19,8 @@ import type { NetEnd } from "../../net/ends/end.ts";
 import { SystemClock } from "../../net/host/host_clock.ts";
 import { Hub } from "../../net/ends/hub.ts";
 import { NoneEnd } from "../../net/ends/none.ts";
+import { UserNetwork } from "../../net/ends/user/user_network.ts";
+import { DenoNetwork } from "../../net/host/deno_network.ts";
 import { PcapngCapture } from "../../net/ends/pcapng.ts";
 import { TapDevice } from "../../net/host/tap.ts";
 
@@ -135,6 +137,9 @@ function openEnd(spec: NetSpec, tracer: Tracer): NetEnd {
   if (spec === "none" || "none" in spec) return new NoneEnd();
   if ("end" in spec) return spec.end;
   if ("hub" in spec) return (typeof spec.hub === "string" ? hubByName(spec.hub) : spec.hub).port();
+  if ("user" in spec) {
+    return new UserNetwork(new DenoNetwork(tracer), { ...(spec.user === true ? {} : spec.user), tracer });
+  }
   const { ifname } = spec.tap;
   return TapDevice.open({ tracer, ...(ifname !== undefined && { name: ifname }) });
 }

@@ -2,6 +2,7 @@
 /** What createMachine takes: files, sizes, network interfaces as people name them. @module */
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
+import type { UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import type { Hub } from "../../net/ends/hub.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { DiskSpec } from "./disks.ts";
@@ -24,6 +25,7 @@ export interface NetCommon {
 export type NetSpec =
   | "none"
   | (NetCommon & { readonly tap: { readonly ifname?: string } })
+  | (NetCommon & { readonly user: true | UserNetworkOptions })
   | (NetCommon & { readonly hub: Hub | string })
   | (NetCommon & { readonly end: NetEnd })
   | (NetCommon & { readonly none: true });

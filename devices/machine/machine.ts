@@ -109,6 +109,7 @@ export class Machine {
       flush: () => consoles.flush(),
       reboot: () => this.#reboot(),
     });
+    for (const end of watches) end.wakeWith(() => this.#loop.wake());
   }
 
   /** Builds the machine and loads the kernel. Rejects with ConfigError for input that cannot work. */

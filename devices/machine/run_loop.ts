@@ -27,6 +27,8 @@ const ANSWER_INSTRUCTIONS = 16_384;
 const BREATHE_EVERY_NS = 4_000_000;
 /** The same while a disk works for the guest: the event loop brings its answers. */
 const BREATHE_FOR_DISKS_NS = 200_000;
+/** The same while a network end waits for something that comes by the event loop. */
+const BREATHE_FOR_SOCKETS_NS = 1_000_000;
 /** Longest sleep: a missed wake-up costs no more. */
 const LONGEST_SLEEP_MS = 500;
 /** A run that is stopped from outside ends its slice first, if that takes no more goes of the engine than this. */
@@ -210,7 +212,7 @@ export class RunLoop {
       while (this.#exit === undefined || this.#endsSlice()) {
         if (this.#rest < 0) {
           board.clock.poll();
-          for (const netback of xen.netbacks) netback.poll();
+          this.#pollEnds();
           if (icount && xen.disksWork) await this.#settleDisks();
           xen.runDeferred();
           this.#duties.feed();
@@ -228,11 +230,10 @@ export class RunLoop {
         }
         if (this.#exit !== undefined) continue;
         if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
+          if (this.#awaiting() && this.#pollEnds() > 0) continue; // an answer from within this turn
           await this.#sleep();
           breathedNs = clock.monotonicNs();
-        } else if (
-          clock.monotonicNs() - breathedNs > (xen.disksWork ? BREATHE_FOR_DISKS_NS : BREATHE_EVERY_NS)
-        ) {
+        } else if (clock.monotonicNs() - breathedNs > this.#breatheEveryNs()) {
           await clock.breathe();
           breathedNs = clock.monotonicNs();
         }
@@ -268,6 +269,25 @@ export class RunLoop {
     const result = engine.run(budget);
     this.#rest = result === "budget" ? budget - (engine.instructions - before) : -1;
     return result;
+  }
+
+  /** How long the event loop may wait. */
+  #breatheEveryNs(): number {
+    if (this.#board.xen.disksWork) return BREATHE_FOR_DISKS_NS;
+    return this.#awaiting() ? BREATHE_FOR_SOCKETS_NS : BREATHE_EVERY_NS;
+  }
+
+  /** A network end waits for something outside. */
+  #awaiting(): boolean {
+    for (const { end } of this.#board.xen.netbacks) if (end.awaiting ?? false) return true;
+    return false;
+  }
+
+  /** Moves what arrived at the network ends; returns how many frames. */
+  #pollEnds(): number {
+    let frames = 0;
+    for (const netback of this.#board.xen.netbacks) frames += netback.poll();
+    return frames;
   }
 
   /** One slice. After a long one the next is shorter, unless what comes next must not depend on the host's time. */
@@ -324,11 +344,14 @@ export class RunLoop {
     const next = board.clock.nextDeadlineNs();
     const now = board.clock.nowNs();
     if (next <= now) return;
-    if (icount && next !== Infinity) return board.time.skip(next - now); // nothing but time moves
+    const paced = icount && this.#awaiting();
+    if (icount && !paced && next !== Infinity) return board.time.skip(next - now); // nothing but time moves
     const ms = Math.min(LONGEST_SLEEP_MS, (next - now) / 1e6);
     const fds = board.xen.netbacks.map((netback) => netback.end.pollFd()).filter((fd) => fd >= 0);
     const wake = new Promise<void>((resolve) => this.#wake = resolve);
+    const before = host.monotonicNs();
     await host.sleep(ms, wake, fds);
     this.#wake = undefined;
+    if (paced) board.time.skip(Math.min(next - now, Math.max(0, Math.round(host.monotonicNs() - before))));
   }
 }

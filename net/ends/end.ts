@@ -60,6 +60,10 @@ export interface NetEnd {
   poll(): number;
   /** File descriptor to sleep on until poll() would find something; -1: none, or no use now (no room). */
   pollFd(): number;
+  /** For ends whose frames come by no descriptor: what to call when poll() would find something. */
+  wakeWith?(wake: () => void): void;
+  /** It waits for something outside: time that a machine makes up (icount) passes no faster than the host's meanwhile. */
+  readonly awaiting?: boolean;
   /** The plain record of a snapshot. An end that keeps no frames has none. */
   save?(): EndState;
   /** Restores what an end, perhaps of another kind, has saved. Call it after `attach`, which drops what waits. */

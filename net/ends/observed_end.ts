@@ -69,6 +69,12 @@ export abstract class ObservedEnd<Seen> implements NetEnd {
   pollFd(): number {
     return this.inner.pollFd();
   }
+  wakeWith(wake: () => void): void {
+    this.inner.wakeWith?.(wake);
+  }
+  get awaiting(): boolean {
+    return this.inner.awaiting ?? false;
+  }
   save(): EndState {
     return this.inner.save?.() ?? { waiting: [] };
   }

@@ -54,6 +54,7 @@ const ND_NA_FLAG_OVERRIDE = 0x2000_0000;
 const ND_OPT_SOURCE_LINKADDR = 1;
 const ND_OPT_TARGET_LINKADDR = 2;
 const ND_OPT_PREFIX_INFORMATION = 3;
+const ND_OPT_RDNSS = 25;
 const ND_OPT_PI_ONLINK_AUTO = 0xc0;
 const IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
@@ -75,6 +76,13 @@ export interface ResponderOptions {
   readonly dns?: string;
   /** Its IPv6 address and prefix length; the prefix is announced. */
   readonly ipv6?: string;
+  /** A name server to announce to IPv6 guests (RFC 8106). */
+  readonly dns6?: string;
+  /**
+   * More addresses to answer for.
+   * @internal
+   */
+  readonly also?: { readonly ipv4: readonly Uint8Array[]; readonly ipv6: readonly Uint8Array[] };
   /** For counters and traces. */
   readonly tracer?: Tracer;
 }
@@ -88,27 +96,40 @@ export class Responder implements FrameReceiver {
    * @internal
    */
   readonly dhcp: DhcpServer;
-  readonly #mac: Uint8Array;
+  /**
+   * Its MAC address.
+   * @internal
+   */
+  readonly mac: Uint8Array;
+  /**
+   * Its address on the link.
+   * @internal
+   */
+  readonly linkLocal: Uint8Array;
   readonly #ipv4: Uint8Array;
   readonly #ipv6: Uint8Array;
-  readonly #linkLocal: Uint8Array;
+  readonly #ours: readonly Uint8Array[];
+  readonly #dns6: Uint8Array | undefined;
   readonly #prefix6: number;
   readonly #tracer: Tracer | undefined;
   readonly #buffer = new Uint8Array(MAX_FRAME_BYTES);
   readonly #nowhere: Uint8Array[] = [];
 
   /** Answers what comes in at `end`, through `end`. */
-  constructor(readonly end: NetEnd, options: ResponderOptions = {}) {
+  constructor(readonly end: Pick<NetEnd, "attach" | "send">, options: ResponderOptions = {}) {
     const macText = options.mac ?? "52:55:0a:00:02:02";
     const mac = parseMac(macText);
     if (mac === undefined) throw new ConfigError(`Cannot use ${JSON.stringify(macText)} as MAC address`);
     const [ipv4, prefix4] = withPrefix(options.ipv4 ?? "10.0.2.2/24", 30);
     const [ipv6, prefix6] = withPrefix(options.ipv6 ?? "fec0::2/64", 128);
-    this.#mac = mac;
+    this.mac = mac;
     this.#ipv4 = parseIpv4(ipv4);
     this.#ipv6 = parseIpv6(ipv6);
     this.#prefix6 = prefix6;
-    this.#linkLocal = parseIpv6("fe80::2");
+    this.#dns6 = options.dns6 === undefined ? undefined : parseIpv6(options.dns6);
+    this.linkLocal = parseIpv6("fe80::2");
+    const { ipv4: more4 = [], ipv6: more6 = [] } = options.also ?? {};
+    this.#ours = [this.#ipv4, ...more4, this.#ipv6, this.linkLocal, ...more6];
     this.#tracer = options.tracer;
     const first = options.firstLease === undefined ? this.#leaseAfter(13) : parseIpv4(options.firstLease);
     const networkBits = prefix4 === 0 ? 0 : -1 << (32 - prefix4);
@@ -151,7 +172,7 @@ export class Responder implements FrameReceiver {
   deliver(frame: Frame): boolean {
     const bytes = frame.bytes(); // a copy: what we look at must not change, and the answer reuses it
     if (bytes.length < ETH_HLEN) return true;
-    const forUs = bytesEqual(bytes, this.#mac) || ((bytes[0] as number) & 1) !== 0;
+    const forUs = bytesEqual(bytes, this.mac) || ((bytes[0] as number) & 1) !== 0;
     if (!forUs) return true;
     switch (be16(bytes, 12)) {
       case ETH_P_ARP:
@@ -167,15 +188,25 @@ export class Responder implements FrameReceiver {
     return true;
   }
 
+  /**
+   * True when `address` is one of its own.
+   * @internal
+   */
+  answersFor(address: Uint8Array): boolean {
+    return this.#ours.some((own) => own.length === address.length && bytesEqual(own, address));
+  }
+
   #arp(bytes: Uint8Array): void {
     const arp = bytes.subarray(ETH_HLEN, ETH_HLEN + ARP_BYTES);
     if (arp.length < ARP_BYTES || be16(arp, 0) !== ARPHRD_ETHER || be16(arp, 2) !== ETH_P_IP) return;
-    if (be16(arp, 4) !== 0x0604 || be16(arp, 6) !== ARPOP_REQUEST || !bytesEqual(arp, this.#ipv4, 24)) return;
+    if (be16(arp, 4) !== 0x0604 || be16(arp, 6) !== ARPOP_REQUEST) return;
+    const wanted = arp.slice(24, 28);
+    if (!this.answersFor(wanted)) return;
     const sender = arp.slice(8, 18);
     putBe16(arp, 6, ARPOP_REPLY);
     arp.set(sender, 18);
-    arp.set(this.#mac, 8);
-    arp.set(this.#ipv4, 14);
+    arp.set(this.mac, 8);
+    arp.set(wanted, 14);
     this.#send(bytes.subarray(0, ETH_HLEN + ARP_BYTES), sender.subarray(0, 6), ETH_P_ARP, "arp");
   }
 
@@ -187,14 +218,16 @@ export class Responder implements FrameReceiver {
     if (headerBytes < IPV4_BYTES || total < headerBytes || total > ip.length) return;
     if ((be16(ip, 6) & 0x3fff) !== 0) return; // a fragment
     const payload = ip.subarray(headerBytes, total);
-    const toUs = bytesEqual(ip, this.#ipv4, 16);
+    const target = ip.slice(16, 20);
     const protocol = ip[9];
-    if (protocol === IPPROTO_ICMP && toUs && payload.length >= 8 && payload[0] === ICMP_ECHO) {
+    if (
+      protocol === IPPROTO_ICMP && this.answersFor(target) && payload.length >= 8 && payload[0] === ICMP_ECHO
+    ) {
       const reply = payload.slice();
       reply[0] = ICMP_ECHOREPLY;
       putBe16(reply, 2, 0);
       storeChecksum(reply, 2, sumBytes(reply));
-      this.#sendIp4(bytes.slice(6, 12), ip.slice(12, 16), IPPROTO_ICMP, reply, "echo");
+      this.#sendIp4(target, bytes.slice(6, 12), ip.slice(12, 16), IPPROTO_ICMP, reply, "echo");
     } else if (protocol === IPPROTO_UDP && payload.length >= UDP_BYTES) {
       const length = be16(payload, 4);
       if (be16(payload, 2) !== DHCP_SERVER_PORT || length < UDP_BYTES || length > payload.length) return;
@@ -202,6 +235,7 @@ export class Responder implements FrameReceiver {
       if (reply === undefined) return;
       const mac = reply.broadcast ? MAC_BROADCAST : bytes.slice(6, 12);
       this.#sendIp4(
+        this.#ipv4,
         mac,
         reply.destination,
         IPPROTO_UDP,
@@ -211,14 +245,21 @@ export class Responder implements FrameReceiver {
     }
   }
 
-  #sendIp4(mac: Uint8Array, to: Uint8Array, protocol: number, payload: Uint8Array, what: string): void {
+  #sendIp4(
+    from: Uint8Array,
+    mac: Uint8Array,
+    to: Uint8Array,
+    protocol: number,
+    payload: Uint8Array,
+    what: string,
+  ): void {
     const out = this.#buffer;
     const ip = out.subarray(ETH_HLEN, ETH_HLEN + IPV4_BYTES + payload.length).fill(0, 0, IPV4_BYTES);
     ip[0] = 0x45;
     putBe16(ip, 2, ip.length);
     ip[8] = HOP_LIMIT;
     ip[9] = protocol;
-    ip.set(this.#ipv4, 12);
+    ip.set(from, 12);
     ip.set(to, 16);
     storeChecksum(ip, 10, sumBytes(ip, 0, IPV4_BYTES));
     ip.set(payload, IPV4_BYTES);
@@ -239,7 +280,7 @@ export class Responder implements FrameReceiver {
     const mac = bytes.slice(6, 12);
     const source = ip.slice(8, 24);
     const target = ip.slice(24, 40);
-    const ours = bytesEqual(target, this.#ipv6) || bytesEqual(target, this.#linkLocal);
+    const ours = this.answersFor(target);
     if (icmp.length < 8) return;
     switch (icmp[0]) {
       case ICMPV6_ECHO_REQUEST: {
@@ -251,22 +292,33 @@ export class Responder implements FrameReceiver {
       }
       case ND_NEIGHBOR_SOLICIT: {
         const wanted = icmp.slice(8, 24);
-        if (!bytesEqual(wanted, this.#ipv6) && !bytesEqual(wanted, this.#linkLocal)) return;
+        if (!this.answersFor(wanted)) return;
         if (ip[7] !== ND_HOP_LIMIT) return;
         const duplicateCheck = isUnspecified(source); // RFC 4862 §5.4: somebody else wants our address; say so to all
-        const advert = neighborAdvert(wanted, this.#mac, !duplicateCheck);
+        const advert = neighborAdvert(wanted, this.mac, !duplicateCheck);
         const to = duplicateCheck ? ALL_NODES : source;
         this.#sendIcmp6(duplicateCheck ? ALL_NODES_MAC : mac, wanted, to, ND_HOP_LIMIT, advert, "neighbor");
         return;
       }
       case ND_ROUTER_SOLICIT: {
         if (ip[7] !== ND_HOP_LIMIT) return;
-        const to = isUnspecified(source) ? ALL_NODES : source;
-        const toMac = isUnspecified(source) ? ALL_NODES_MAC : mac;
-        const advert = routerAdvert(this.#ipv6, this.#prefix6, this.#mac);
-        this.#sendIcmp6(toMac, this.#linkLocal, to, ND_HOP_LIMIT, advert, "router");
+        if (isUnspecified(source)) this.advertise();
+        else this.#sendAdvert(mac, source);
       }
     }
+  }
+
+  /**
+   * Tells everybody that it is their router.
+   * @internal
+   */
+  advertise(): void {
+    this.#sendAdvert(ALL_NODES_MAC, ALL_NODES);
+  }
+
+  #sendAdvert(mac: Uint8Array, to: Uint8Array): void {
+    const advert = routerAdvert(this.#ipv6, this.#prefix6, this.mac, this.#dns6);
+    this.#sendIcmp6(mac, this.linkLocal, to, ND_HOP_LIMIT, advert, "router");
   }
 
   #sendIcmp6(
@@ -294,7 +346,7 @@ export class Responder implements FrameReceiver {
 
   #send(bytes: Uint8Array, mac: Uint8Array, etherType: number, what: string): void {
     bytes.set(mac);
-    bytes.set(this.#mac, 6);
+    bytes.set(this.mac, 6);
     putBe16(bytes, 12, etherType);
     this.#tracer?.counters.add(`net.responder.${what}`);
     this.end.send(frameOf(bytes));
@@ -322,8 +374,13 @@ function neighborAdvert(target: Uint8Array, mac: Uint8Array, solicited: boolean)
   return message;
 }
 
-function routerAdvert(address: Uint8Array, prefixLength: number, mac: Uint8Array): Uint8Array {
-  const message = new Uint8Array(16 + 8 + 32);
+function routerAdvert(
+  address: Uint8Array,
+  prefixLength: number,
+  mac: Uint8Array,
+  dns: Uint8Array | undefined,
+): Uint8Array {
+  const message = new Uint8Array(16 + 8 + 32 + (dns === undefined ? 0 : 24));
   message[0] = ND_ROUTER_ADVERT;
   message[4] = HOP_LIMIT;
   putBe16(message, 6, 1800); // router lifetime in seconds
@@ -340,6 +397,12 @@ function routerAdvert(address: Uint8Array, prefixLength: number, mac: Uint8Array
   prefix.set(address);
   for (let bit = prefixLength; bit < 128; bit++) {
     prefix[bit >>> 3] = (prefix[bit >>> 3] as number) & ~(0x80 >>> (bit & 7));
+  }
+  if (dns !== undefined) {
+    message[56] = ND_OPT_RDNSS;
+    message[57] = 3;
+    putBe32(message, 60, 1800); // lifetime in seconds: the router's
+    message.set(dns, 64);
   }
   return message;
 }

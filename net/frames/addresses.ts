@@ -46,6 +46,21 @@ export function parseIpv6(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Sixteen bytes as "fd00::2": RFC 5952, but for embedded IPv4 addresses. */
+export function formatIpv6(bytes: Uint8Array, at = 0): string {
+  const words = Array.from({ length: 8 }, (_, i) => {
+    return ((bytes[at + 2 * i] as number) << 8) | (bytes[at + 2 * i + 1] as number);
+  });
+  let [start, length] = [0, 1]; // the first of the longest runs of zeros; one zero is none
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (words[i + run] === 0) run++;
+    if (run > length) [start, length] = [i, run];
+  }
+  const text = (part: number[]) => part.map((word) => word.toString(16)).join(":");
+  return length < 2 ? text(words) : `${text(words.slice(0, start))}::${text(words.slice(start + length))}`;
+}
+
 /** True when both have the same bytes from `at` on. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array, at = 0): boolean {
   for (let i = 0; i < b.length; i++) if (a[at + i] !== b[i]) return false;

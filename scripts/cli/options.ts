@@ -9,7 +9,7 @@ import {
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
-import { parseMac } from "../../net/frames/addresses.ts";
+import { net, type NetChoice, splitOnce } from "./net_options.ts";
 
 /** Version that --version prints. */
 export const VERSION = "0.1.0";
@@ -30,19 +30,6 @@ export const TRACE_CATEGORIES = [
 
 /** Where a console of the guest goes. */
 export type ConsoleTarget = "stdio" | "none" | { readonly file: string };
-
-/** One --net. */
-export type NetChoice =
-  & {
-    readonly mac?: string;
-    readonly queues?: number;
-  }
-  & ({ readonly kind: "tap"; readonly ifname?: string } | {
-    readonly kind: "hub";
-    readonly name: string;
-    /** Puts the built-in gateway (ARP, ICMP, DHCP) on the hub. */
-    readonly responder: boolean;
-  } | { readonly kind: "none" });
 
 /** One --disk. */
 export interface DiskChoice {
@@ -143,7 +130,9 @@ function runCommand(done: (choices: RunChoices) => void) {
     )
     .option(
       "-n, --net <end>",
-      "network interface, repeatable: tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N",
+      "network interface, repeatable: user[,hostfwd=tcp:ADDR:PORT-:PORT][,dns=ADDR][,restrict][,net=NET/N] | " +
+        "tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N " +
+        "(default: user; with --icount no interface)",
       net,
     )
     .option(
@@ -198,7 +187,7 @@ function runCommand(done: (choices: RunChoices) => void) {
         "\nCtrl-A x quits, Ctrl-A h helps.",
     )
     .action((o) => {
-      if (o.pcap !== undefined && o.net === undefined) {
+      if (o.pcap !== undefined && o.net === undefined && o.icount) {
         throw new ConfigError("Cannot capture with --pcap: there is no network interface, add --net");
       }
       if (o.traceFile !== undefined && o.trace === undefined) {
@@ -300,57 +289,6 @@ function trace(text: string, before: readonly string[] = []): string[] {
   return [...before, ...(names.includes("all") ? known : names)];
 }
 
-function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
-  const [head = "", ...rest] = text.split(",");
-  const [kind = "", name] = splitOnce(head);
-  const options = new Map<string, string>();
-  for (const part of rest) {
-    const [key, value] = splitOnce(part);
-    if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
-    options.set(key, value ?? "");
-  }
-  const take = (key: string) => {
-    const value = options.get(key);
-    options.delete(key);
-    return value;
-  };
-  const mac = take("mac");
-  const bytes = mac === undefined ? undefined : parseMac(mac);
-  if (mac !== undefined && (bytes === undefined || ((bytes[0] as number) & 1) !== 0)) {
-    throw new InvalidArgumentError(`"${mac}" is no MAC address of an interface.`);
-  }
-  const queues = take("queues");
-  if (queues !== undefined && !/^[1-8]$/.test(queues)) throw new InvalidArgumentError("queues is 1 to 8.");
-  const common = {
-    ...(mac !== undefined && { mac }),
-    ...(queues !== undefined && { queues: Number(queues) }),
-  };
-  let choice: NetChoice;
-  if (kind === "tap" && name === undefined) {
-    const ifname = take("ifname");
-    if (ifname === "") throw new InvalidArgumentError("ifname needs a name.");
-    choice = { ...common, kind, ...(ifname !== undefined && { ifname }) };
-  } else if (kind === "hub" && name !== undefined && name !== "") {
-    const responder = take("responder");
-    choice = { ...common, kind, name, responder: responder !== undefined && onOff("responder", responder) };
-  } else if (kind === "none" && name === undefined) {
-    choice = { ...common, kind };
-  } else {
-    throw new InvalidArgumentError("It is tap,ifname=NAME or hub=NAME or none.");
-  }
-  const [unknown] = options.keys();
-  if (unknown !== undefined) throw new InvalidArgumentError(`${kind} has no option "${unknown}".`);
-  return [...before, choice];
-}
-
-/** A switch: "on" when nothing is said. */
-function onOff(name: string, value: string): boolean {
-  if (value !== "" && value !== "on" && value !== "off") {
-    throw new InvalidArgumentError(`${name} is on or off.`);
-  }
-  return value !== "off";
-}
-
 function disk(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
   // as QEMU has it: a comma in a name is written twice
   const parts = text.replaceAll(",,", "\0").split(",").map((part) => part.replaceAll("\0", ","));
@@ -392,9 +330,4 @@ function disk(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
   const [unknown] = options.keys();
   if (unknown !== undefined) throw new InvalidArgumentError(`a disk has no option "${unknown}".`);
   return [...before, found];
-}
-
-function splitOnce(text: string): [string, string | undefined] {
-  const at = text.indexOf("=");
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }

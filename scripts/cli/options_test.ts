@@ -123,7 +123,7 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x -m 2", /for MiB write 2M/],
   ["run -k x -m 0", /2 MiB to 3 GiB/],
   ["run -k x -m -5M", /"-5M" as a size/],
-  ["run -k x --pcap p", /no network interface, add --net/],
+  ["run -k x --icount --pcap p", /no network interface, add --net/],
   ["run -k x --trace-file t", /nothing is traced, add --trace/],
   ["run -k x --rtc yesterday", /It is host, or UTC like 2026-01-31/],
   ["run -k x --rtc 2026-13-41", /It is host, or UTC/],

@@ -11,7 +11,8 @@ import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
 import { crashReport } from "./crash_report.ts";
-import type { ConsoleTarget, NetChoice, RunChoices } from "./options.ts";
+import type { NetChoice } from "./net_options.ts";
+import type { ConsoleTarget, RunChoices } from "./options.ts";
 import { OutputFiles } from "./output_files.ts";
 import { OutputQueue } from "./output_queue.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -144,8 +145,12 @@ class Session {
     this.#debug = serial;
     const console = await this.#open("console", choices.console);
     const captures: (((block: Uint8Array) => void) | undefined)[] = [];
-    for (const i of choices.nets.keys()) captures.push(await this.#capture(i));
-    const nets = choices.nets.map((net, i) => this.#net(net, captures[i]));
+    // as in QEMU; but by instruction count nothing comes from outside unless it is asked for
+    const chosen: readonly NetChoice[] = choices.nets.length > 0 || choices.icount
+      ? choices.nets
+      : [{ kind: "user", options: {} }];
+    for (const i of chosen.keys()) captures.push(await this.#capture(i));
+    const nets = chosen.map((net, i) => this.#net(net, captures[i]));
     if (choices.traceFile !== undefined) {
       this.#traceFile = await this.#files.open(choices.traceFile, "trace file");
     }
@@ -195,6 +200,8 @@ class Session {
       ...(capture && { capture }),
     };
     switch (choice.kind) {
+      case "user":
+        return { ...common, user: choice.options };
       case "tap":
         return { ...common, tap: choice.ifname === undefined ? {} : { ifname: choice.ifname } };
       case "hub": {

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/** `--net`: what a network interface is connected to, checked and turned into plain data. @module */
+import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
+import { parseMac } from "../../net/frames/addresses.ts";
+
+/** One --net. */
+export type NetChoice =
+  & {
+    readonly mac?: string;
+    readonly queues?: number;
+  }
+  & ({ readonly kind: "user"; readonly options: UserNetworkOptions } | {
+    readonly kind: "tap";
+    readonly ifname?: string;
+  } | {
+    readonly kind: "hub";
+    readonly name: string;
+    /** Puts the built-in gateway (ARP, ICMP, DHCP) on the hub. */
+    readonly responder: boolean;
+  } | { readonly kind: "none" });
+
+/** Adds one --net to those before it. */
+export function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
+  const [head = "", ...rest] = text.split(",");
+  const [kind = "", name] = splitOnce(head);
+  const options = new Map<string, string>();
+  const forwards = { hostfwd: [] as string[], guestfwd: [] as string[] };
+  for (const part of rest) {
+    const [key, value] = splitOnce(part);
+    if (kind === "user" && (key === "hostfwd" || key === "guestfwd")) {
+      forwards[key].push(value ?? "");
+      continue;
+    }
+    if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
+    options.set(key, value ?? "");
+  }
+  const take = (key: string) => {
+    const value = options.get(key);
+    options.delete(key);
+    return value;
+  };
+  const mac = take("mac");
+  const bytes = mac === undefined ? undefined : parseMac(mac);
+  if (mac !== undefined && (bytes === undefined || ((bytes[0] as number) & 1) !== 0)) {
+    throw new InvalidArgumentError(`"${mac}" is no MAC address of an interface.`);
+  }
+  const queues = take("queues");
+  if (queues !== undefined && !/^[1-8]$/.test(queues)) throw new InvalidArgumentError("queues is 1 to 8.");
+  const common = {
+    ...(mac !== undefined && { mac }),
+    ...(queues !== undefined && { queues: Number(queues) }),
+  };
+  let choice: NetChoice;
+  if (kind === "user" && name === undefined) {
+    choice = { ...common, kind, options: userOptions(take, forwards) };
+  } else if (kind === "tap" && name === undefined) {
+    const ifname = take("ifname");
+    if (ifname === "") throw new InvalidArgumentError("ifname needs a name.");
+    choice = { ...common, kind, ...(ifname !== undefined && { ifname }) };
+  } else if (kind === "hub" && name !== undefined && name !== "") {
+    const responder = take("responder");
+    choice = { ...common, kind, name, responder: responder !== undefined && onOff("responder", responder) };
+  } else if (kind === "none" && name === undefined) {
+    choice = { ...common, kind };
+  } else {
+    throw new InvalidArgumentError("It is user or tap,ifname=NAME or hub=NAME or none.");
+  }
+  const [unknown] = options.keys();
+  if (unknown !== undefined) throw new InvalidArgumentError(`${kind} has no option "${unknown}".`);
+  return [...before, choice];
+}
+
+/** A switch: "on" when nothing is said. */
+export function onOff(name: string, value: string): boolean {
+  if (value !== "" && value !== "on" && value !== "off") {
+    throw new InvalidArgumentError(`${name} is on or off.`);
+  }
+  return value !== "off";
+}
+
+/** Options of --net user, checked. */
+function userOptions(
+  take: (key: string) => string | undefined,
+  forwards: { readonly hostfwd: readonly string[]; readonly guestfwd: readonly string[] },
+): UserNetworkOptions {
+  const [net, host, dns, restrict] = [take("net"), take("host"), take("dns"), take("restrict")];
+  const options = {
+    ...(net !== undefined && { net }),
+    ...(host !== undefined && { host }),
+    ...(dns !== undefined && { dns }),
+    ...(restrict !== undefined && { restrict: onOff("restrict", restrict) }),
+    ...(forwards.hostfwd.length > 0 && { hostfwd: forwards.hostfwd }),
+    ...(forwards.guestfwd.length > 0 && { guestfwd: forwards.guestfwd }),
+  };
+  new UserAddresses(options, () => undefined); // refuses what cannot be used
+  return options;
+}
+
+/** What stands before and behind the first "=". */
+export function splitOnce(text: string): [string, string | undefined] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
