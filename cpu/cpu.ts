@@ -38,6 +38,7 @@ import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
+import { DR6_BS } from "./state/breakpoints.ts";
 import { record } from "./state/record.ts";
 import type { FaultRecord } from "./state/registers.ts";
 import { EXC_PF, FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
@@ -86,8 +87,6 @@ const COST_OF_DELIVERY = 50, COST_OF_DECODING = 200, COST_OF_RETRY = 20_000;
  * slice but one that keeps rewriting its code.
  */
 const FREE_DECODINGS = 10_000;
-/** DR6: single step. */
-const DR6_BS = 1 << 14;
 
 /** What a shadow keeps off the next instruction; what ended a run of many instructions is not known. */
 type Shadow = RowOptions["shadow"] | "unknown";
@@ -362,6 +361,7 @@ export class Cpu implements Engine {
           return finish("stopped");
         }
         if (this.#interrupt() === SHUTDOWN) return finish("shutdown");
+        if (core.debugTraps !== 0 && this.#trap(0, false) === SHUTDOWN) return finish("shutdown");
         if (this.halted) return finish("halted");
         const left = (i32[budgetAt] as number) + this.#parked;
         if (left < 0) return finish("budget");
@@ -373,14 +373,17 @@ export class Cpu implements Engine {
         core.oneStep = true;
         core.updateMode();
       }
-      if (stepping || shadow !== undefined) this.#requestExit();
+      const single = stepping || shadow !== undefined || core.armed;
+      if (single) this.#requestExit();
+      if (shadow === "interrupts and traps") core.resumeFlag = true; // no breakpoint there either
       const lo = core.ripLo, hi = core.ripHi;
       this.#recent.add(lo, hi, core.codeBits);
       const rec = this.#lookup();
       if (sample) {
         sample = false;
-        if (rec !== 0 && !stepping && shadow === undefined) this.#profile(rec);
+        if (rec !== 0 && !single) this.#profile(rec);
       }
+      core.resumeFlag = false;
       let status: Status = FAULT;
       if (rec === 0) i32[budgetAt]!--;
       else {
@@ -400,7 +403,6 @@ export class Cpu implements Engine {
         core.oneStep = false;
         core.updateMode();
       }
-      const single = stepping || shadow !== undefined;
       const cast = status === SHADOW ? this.#shadowOf(rec, single) : undefined;
       shadow = cast === shadow ? undefined : cast; // the second of a kind in a row casts none
       boundary = true;
@@ -419,6 +421,7 @@ export class Cpu implements Engine {
           break;
         case FAULT:
           this.exits.fault++;
+          core.debugTraps = 0; // they would come behind an instruction that is not done
           if (this.#deliver() === SHUTDOWN) return finish("shutdown");
           break;
         case HALT:
@@ -433,16 +436,29 @@ export class Cpu implements Engine {
         default:
           assert(false, `status ${status} from emitted code`);
       }
-      if (!stepping || status === FAULT || core.stepTrapCancelled) continue;
+      const stepped = stepping && status !== FAULT && !core.stepTrapCancelled;
+      if (!stepped && core.debugTraps === 0 && !core.armed) continue;
       if (shadow === "interrupts and traps") continue;
-      this.halted = false;
+      const repeating = core.ripLo === lo && core.ripHi === hi && this.#lastOptions(rec).repeats === true;
+      // Breakpoints at a string instruction come before its first iteration only.
+      if (repeating && status !== FAULT) core.resumeFlag = true;
+      if (!stepped && core.debugTraps === 0) continue;
       boundary = true;
       shadow = undefined;
-      core.raiseDebug(DR6_BS, true);
       // Between two iterations the instruction is still to be resumed.
-      core.fault.resume = core.ripLo === lo && core.ripHi === hi && this.#lastOptions(rec).repeats === true;
-      if (this.#deliver() === SHUTDOWN) return finish("shutdown");
+      if (this.#trap(stepped ? DR6_BS : 0, repeating) === SHUTDOWN) return finish("shutdown");
     }
+  }
+
+  /** Delivers #DB for what has come behind the last instruction, and `dr6`. */
+  #trap(dr6: number, resume: boolean): Status {
+    const { core } = this;
+    this.halted = false;
+    core.raiseDebug(dr6 | core.debugTraps, true);
+    core.debugTraps = 0;
+    core.resumeFlag = false;
+    core.fault.resume = resume;
+    return this.#deliver();
   }
 
   /** Takes the most urgent interrupt that is due. */

@@ -9,6 +9,7 @@
 import { type Gpa, type Gva, PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Bus } from "../base/bus.ts";
+import { BREAK_ACCESS, BREAK_WRITE, breakpointsMet } from "../state/breakpoints.ts";
 import { record } from "../state/record.ts";
 import type { Registers } from "../state/registers.ts";
 import { ACCESS_READ, ACCESS_WRITE, isCanonical, type Mmu } from "./mmu.ts";
@@ -64,8 +65,26 @@ export class LinearMemory {
     this.#u32 = registers.u32;
   }
 
-  /** Translates both ends of an access of at most a page. False: fault recorded. */
+  /** Translates an access of at most a page, and looks for breakpoints. False: fault recorded. */
   #translate(lo: number, hi: number, size: number, write: boolean, tlbMode: number, vector: number): boolean {
+    if (!this.#translateEnds(lo, hi, size, write, tlbMode, vector)) return false;
+    const registers = this.#registers;
+    if (registers.armed) {
+      const address = (BigInt(hi) << 32n) | BigInt(lo);
+      registers.debugTraps |= breakpointsMet(this.#u32, write ? BREAK_WRITE : BREAK_ACCESS, address, size);
+    }
+    return true;
+  }
+
+  /** Translates both ends of an access of at most a page. False: fault recorded. */
+  #translateEnds(
+    lo: number,
+    hi: number,
+    size: number,
+    write: boolean,
+    tlbMode: number,
+    vector: number,
+  ): boolean {
     const registers = this.#registers, mmu = this.#mmu;
     const long = registers.longMode;
     const access = write ? ACCESS_WRITE : ACCESS_READ;

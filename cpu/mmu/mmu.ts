@@ -7,6 +7,7 @@
  * @module
  */
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import { breakpointsEnabled } from "../state/breakpoints.ts";
 import type { Registers } from "../state/registers.ts";
 import {
   CR0_PG,
@@ -276,7 +277,8 @@ export class Mmu {
       if ((hi !== 0 ? hi : lo) >>> 31 !== 0) this.#largeHigh = true;
       else this.#largeLow = true;
     }
-    const fast = tlbMode !== TLB_MODE_USER_AC;
+    // Breakpoints are looked for where the fast path does not go.
+    const fast = tlbMode !== TLB_MODE_USER_AC && !breakpointsEnabled(words);
     words[e + READ_TAG] = read && fast ? pageLo : INVALID;
     words[e + READ_TAG + 1] = hi;
     words[e + WRITE_TAG] = write && fast && (this.#registers.memory.attributes(page) & PAGE_HAS_CODE) === 0

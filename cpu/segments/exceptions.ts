@@ -112,7 +112,8 @@ export function deliverFault(core: CpuCore): Status {
 /** Delivers an external interrupt; S.rip is the next instruction. DISPATCH or SHUTDOWN. */
 export function deliverInterrupt(core: CpuCore, vector: number): Status {
   core.raise(vector);
-  core.fault.resume = false;
+  core.fault.resume = core.armed && core.resumeFlag; // what IRET has just popped
+  core.resumeFlag = false;
   return deliverWithEscalation(core, EXTERNAL);
 }
 

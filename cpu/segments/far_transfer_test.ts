@@ -190,3 +190,16 @@ Deno.test("16-bit code has all of EIP when its segment has 4 GiB", () => {
   assertEquals([t.run("far_jmp", 4, CODE32, 0x65_4321), t.rip], [DISPATCH, 0x65_4321n]);
   assertEquals([t.run("far_jmp", 2, CODE32, 0x65_4321), t.rip], [DISPATCH, 0x4321n]);
 });
+
+Deno.test("a task whose TSS has T set traps with DR6.BT; local breakpoints end", () => {
+  const t = new TestCore().protected32();
+  const other = 0x20_0000, selector = 0x70, { s } = t.core, dr7 = S.dr + 7 * 8;
+  t.write64(GDT + selector, 0x0000_8920_0000_0067n);
+  t.write32(other + 0x24, 0x2); // EFLAGS
+  t.write32(other + 0x64, 1); // T
+  [DATA0, CODE32, DATA0, DATA0, 0, 0].forEach((v, i) => t.write32(other + 0x48 + i * 4, v));
+  t.write64(GDT + 0x40, t.read64(GDT + 0x40) | (2n << 40n)); // the old one is busy
+  s.set32(dr7, 0x707); // L0, G0, L1, LE, GE
+  assertEquals(t.run("far_call", 4, selector, 0), DISPATCH);
+  assertEquals([t.core.debugTraps, s.get32(dr7)], [0x8000, 0x602]);
+});

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
  * Hardware task switches. Rules: SDM Vol. 3A §8.3 (steps), figures 8-2 and 8-9 (TSS layouts).
- * Left out: switching into a virtual-8086 task (#TS), the debug trap flag of the TSS.
+ * Left out: switching into a virtual-8086 task (#TS).
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
+import { breakpointsEnabled, DR6_BT, DR7_LOCAL } from "../state/breakpoints.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
 import {
   attributesOf,
@@ -128,6 +129,7 @@ export function taskSwitch(
   for (let i = 0; i < (to === TSS32 ? 6 : 4); i++) selectors[i] = get(to.seg + i * to.step, 2);
   const ldt = get(to.ldt, 2);
   const cr3 = to === TSS32 ? get(0x1c, 4) : 0;
+  const trapFlag = to === TSS32 && (get(0x64, 2) & 1) !== 0;
   if (!ok) return TASK_FAULT;
 
   core.setSegment(TR, selector, base, 0, limit, ar | 2);
@@ -149,7 +151,14 @@ export function taskSwitch(
     core.tracer.unimplemented("task switch into virtual-8086 mode");
     core.raise(EXC_TS, error);
   }
+  const dr7 = S.dr + 7 * 8;
+  s.set32(dr7, s.get32(dr7) & ~DR7_LOCAL);
+  if (core.armed && !breakpointsEnabled(core.u32)) core.mmu.flush();
   core.updateMode();
+  if (trapFlag) {
+    core.debugTraps |= DR6_BT;
+    core.requestExit();
+  }
   core.checkInterrupts(); // the new task may have IF set
   return loaded ? TASK_DONE : TASK_FAULT_IN_NEW;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import type { GuestMemory } from "../base/guest_memory.ts";
+import { breakpointsEnabled } from "./breakpoints.ts";
 import { record } from "./record.ts";
 import {
   ARITHMETIC_FLAGS,
@@ -56,7 +57,7 @@ export const MODE_CODE = 3;
 export const MODE_STACK_WIDE = 1 << 2;
 /** CPL is 3. */
 export const MODE_USER = 1 << 3;
-/** Blocks have one instruction: EFLAGS.TF is set, or the shadow of STI or MOV SS is to end. */
+/** Blocks have one instruction: EFLAGS.TF is set, breakpoints are enabled, or the shadow of STI or MOV SS is to end. */
 export const MODE_TF = 1 << 4;
 /** Outside 64-bit code: CS, DS, ES or SS is not a plain 4 GiB segment (DS, ES, SS writable). */
 export const MODE_SEGMENTED = 1 << 5;
@@ -96,6 +97,13 @@ export class Registers {
   materializeFlags: () => number = () => (this.u32[AUX_AT] as number) & ARITHMETIC_FLAGS;
   /** One instruction is executed, as if EFLAGS.TF were set but without the trap. Call updateMode after a change. */
   oneStep = false;
+  /**
+   * DR7 enables a breakpoint: every instruction comes back to the engine, every access of data to the slow path. Follows
+   * DR7 in updateMode.
+   */
+  armed = false;
+  /** DR6 bits of traps that come behind the running instruction: data and I/O breakpoints, a task switch. */
+  debugTraps = 0;
   /** Result of the last computation of a record's RIP. */
   #lo = 0;
   #hi = 0;
@@ -132,7 +140,8 @@ export class Registers {
     u32[CODE_MASK_AT] = 0xffff_ffff; // also in 16-bit code: near branches with 16-bit operands cut EIP, nothing else does
     u32[CODE_MASK_AT + 1] = long ? 0xffff_ffff : 0;
     if (user) mode |= MODE_USER;
-    if ((eflags & FLAG_TF) !== 0 || this.oneStep) mode |= MODE_TF;
+    this.armed = breakpointsEnabled(u32);
+    if ((eflags & FLAG_TF) !== 0 || this.oneStep || this.armed) mode |= MODE_TF;
     if ((cr0 & (CR0_EM | CR0_TS)) !== 0 || (cr4 & CR4_OSFXSR) === 0) mode |= MODE_FPU_TRAP;
     let tlb = TLB_MODE_SUPERVISOR;
     const ac = (eflags & FLAG_AC) !== 0;

@@ -2,11 +2,11 @@
 /**
  * Control, debug and extended control registers, and the instructions that change how memory is looked at.
  * Rules: SDM Vol. 3A §2.5-2.6, §4.1.2 (paging modes), §9.8.5 (entering long mode), Vol. 3B §17.2 (debug registers).
- * Not done: breakpoints in DR0-3 are kept but do not fire unless the engine looks at them.
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
 import { isCanonical, PHYSICAL_BITS } from "../mmu/mmu.ts";
+import { breakpointsEnabled, DR6_BD, DR7_GD } from "../state/breakpoints.ts";
 import {
   CR0_AM,
   CR0_CD,
@@ -42,7 +42,7 @@ import {
   SEG_L,
   TR,
 } from "../state/state.ts";
-import { DISPATCH, FAULT, NEXT, type Status } from "../state/status.ts";
+import { DISPATCH, FAULT, NEXT, SLICE_END, type Status } from "../state/status.ts";
 
 const CR0_BITS =
   (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG) >>>
@@ -54,7 +54,6 @@ export const CR4_BITS = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE
 const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */
 const DR6_ONES = 0xffff_0ff0, DR6_WRITABLE = 0x0000_e00f, DR7_ONES = 0x400, DR7_WRITABLE = 0xffff_23ff;
-const DR6_BD = 1 << 13, DR7_GD = 1 << 13;
 
 function requireCpl0(core: CpuCore): boolean {
   if (core.cpl === 0) return true;
@@ -209,8 +208,8 @@ function debugRegister(core: CpuCore, n: number): number {
   return n === 4 || n === 5 ? n + 2 : n;
 }
 
-/** MOV DRn, r. The value is argument 1. */
-export function movToDr(core: CpuCore, n: number): Status {
+/** MOV DRn, r. The value is argument 1. SLICE_END when breakpoints begin or end: code and data are looked at otherwise. */
+export function movToDr(core: CpuCore, rec: number, n: number): Status {
   const dr = debugRegister(core, n);
   if (dr < 0) return FAULT;
   const s = core.s, lo = s.get32(S.arg + 8);
@@ -219,7 +218,12 @@ export function movToDr(core: CpuCore, n: number): Status {
   if (dr >= 6) {
     if (hi !== 0) return core.raise(EXC_GP, 0);
     s.set32(at, dr === 6 ? (lo & DR6_WRITABLE) | DR6_ONES : (lo & DR7_WRITABLE) | DR7_ONES);
-    return NEXT;
+    if (core.armed === breakpointsEnabled(core.u32)) return NEXT;
+    core.mmu.flush();
+    core.updateMode();
+    core.resumeFlag = false;
+    core.setRipBehind(rec);
+    return SLICE_END;
   }
   s.set32(at, lo);
   s.set32(at + 4, hi);

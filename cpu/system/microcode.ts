@@ -154,7 +154,7 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   lmsw: (core, rec) => lmsw(core, rec, core.s.arg32(0)),
   mov_to_cr: (core, rec) => movToCr(core, rec, core.s.arg32(0)),
   mov_from_cr: (core) => movFromCr(core, core.s.arg32(0)),
-  mov_to_dr: (core) => movToDr(core, core.s.arg32(0)),
+  mov_to_dr: (core, rec) => movToDr(core, rec, core.s.arg32(0)),
   mov_from_dr: (core) => movFromDr(core, core.s.arg32(0)),
   xgetbv,
   xsetbv,

@@ -7,6 +7,7 @@
 import type { AccessSize } from "../base/bus.ts";
 import type { CpuCore } from "../core/core.ts";
 import { IMPLICIT } from "../mmu/linear_memory.ts";
+import { BREAK_IO, breakpointsMet } from "../state/breakpoints.ts";
 import { SYS_TSS } from "../state/descriptor.ts";
 import { linearAddress } from "../segments/segmentation.ts";
 import { ES, EXC_GP, FLAG_DF, FLAG_TF, FS, S, segmentLayout, TR } from "../state/state.ts";
@@ -40,11 +41,17 @@ function allowed(core: CpuCore, port: number, size: number): boolean {
   return false;
 }
 
+/** I/O breakpoints trap behind the instruction. */
+function watch(core: CpuCore, port: number, size: number): void {
+  if (core.armed) core.debugTraps |= breakpointsMet(core.u32, BREAK_IO, BigInt(port), size);
+}
+
 /** IN: port, size. Result 0. */
 export function portIn(core: CpuCore, rec: number): Status {
   const s = core.s, port = s.arg32(0) & 0xffff, size = s.arg32(1) as AccessSize;
   if (!allowed(core, port, size)) return FAULT;
   core.setRipBehind(rec);
+  watch(core, port, size);
   const value = core.hooks.bus.readPort(port, size);
   s.set32(S.arg, value);
   s.set32(S.arg + 4, 0);
@@ -56,6 +63,7 @@ export function portOut(core: CpuCore, rec: number): Status {
   const s = core.s, port = s.arg32(0) & 0xffff, size = s.arg32(1) as AccessSize;
   if (!allowed(core, port, size)) return FAULT;
   core.setRipBehind(rec);
+  watch(core, port, size);
   const value = s.arg32(2);
   core.retryRequested = false;
   core.hooks.bus.writePort(port, size, size === 4 ? value : value & ((1 << (size * 8)) - 1));
@@ -111,11 +119,12 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
   if (rep && exhausted(core, bytes)) return NEXT;
   if (!allowed(core, port, size)) return FAULT;
   const delta = (s.get32(S.eflags) & FLAG_DF) !== 0 ? -size : size;
-  const most = (s.get32(S.eflags) & FLAG_TF) !== 0 ? 1 : MAX_ITERATIONS; // a trap after each
+  const most = (s.get32(S.eflags) & FLAG_TF) !== 0 || core.armed ? 1 : MAX_ITERATIONS; // a trap after each
   core.retryRequested = false;
   for (let n = 0; n < most; n++) {
     if (!operand(core, segment, index, bytes, size, input)) return FAULT;
     const lo = mem.lo, hi = mem.hi;
+    watch(core, port, size);
     // S.rip is where the guest goes on should the access stop the machine.
     core.setRipBehind(rec);
     if (input) {

@@ -44,6 +44,7 @@ export function init(core: CpuCore): void {
   s.set64(S.dr + 6 * 8, 0xffff_0ff0n);
   s.set64(S.dr + 7 * 8, 0x400n);
   core.resumeFlag = false;
+  core.debugTraps = 0;
   core.nmiPending = core.nmiBlocked = false;
   core.mmu.flush();
   core.updateMode();

@@ -16,6 +16,7 @@
  * full, everything goes: no guest can make any of it grow.
  * @module
  */
+import { BREAK_EXECUTE, breakpointsMet } from "../state/breakpoints.ts";
 import { assert } from "../base/assert.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
@@ -135,6 +136,7 @@ export class BlockCache {
       room = s.get32(S.cs + segmentLayout.at.limit) - core.ripLo + 1;
       if (room <= 0) return this.#fail(EXC_GP);
     }
+    if (core.armed && !core.resumeFlag && this.#breaks(lo, hi)) return 0;
     const host = core.mmu.translateCode(lo, hi);
     if (host === -1) return 0;
     if (host < 0) return this.#outsideMemory(lo, hi);
@@ -159,6 +161,16 @@ export class BlockCache {
       isGlobal: core.mmu.isGlobal(lo),
     });
     return block.start;
+  }
+
+  /** Is there an instruction breakpoint? Then the fault is recorded; it is the one whose image of RF is clear. */
+  #breaks(lo: number, hi: number): boolean {
+    const core = this.#core;
+    const met = breakpointsMet(core.u32, BREAK_EXECUTE, (BigInt(hi) << 32n) | BigInt(lo), 1);
+    if (met === 0) return false;
+    core.raiseDebug(met, false);
+    core.fault.resume = false;
+    return true;
   }
 
   #fail(vector: number): 0 {

@@ -10,9 +10,10 @@
  * end is one WebAssembly operation. The element-wise path stays for everything else.
  * @module
  */
+import { DR7_ENABLES } from "../../state/breakpoints.ts";
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RCX, RDI, RSI } from "../../emit/emit.ts";
-import { ES, FLAG_DF, FLAG_TF } from "../../state/state.ts";
+import { ES, FLAG_DF, FLAG_TF, S } from "../../state/state.ts";
 import { row } from "../row/row.ts";
 import { eflagsAny, gprWide, nonZero, setGprWide } from "../row/values.ts";
 
@@ -25,8 +26,9 @@ const ELEMENTS_PER_UNIT_LOG = 5;
 const source = (e: Emit) => e.sourceAddress(gprWide(e, RSI, e.form.asize));
 const destination = (e: Emit) => e.segmentAddress(ES, gprWide(e, RDI, e.form.asize));
 
-/** 1 while single-stepping: a trap follows each iteration. */
-const stepping = (e: Emit) => eflagsAny(e, FLAG_TF);
+/** Not 0 while single-stepping, or when breakpoints are enabled: a trap may follow each iteration. */
+const stepping = (e: Emit) =>
+  e.or(32, eflagsAny(e, FLAG_TF), e.and(32, e.state32(S.dr + 7 * 8), e.i32(DR7_ENABLES)));
 
 /** Element size with the sign of DF, as i64. */
 function step(e: Emit, w: Width): Value {

@@ -960,13 +960,22 @@
       i32.const 0
       i32.ne
       local.set $l1
+      i32.const 0
+      i32.load offset=dr+56 align=1
+      i32.const 255
+      i32.and
+      local.set $l2
+      local.get $l1
+      local.get $l2
+      i32.or
+      local.set $l2
       i32.const 1
       i32.const 64
-      local.get $l1
+      local.get $l2
       select
-      local.set $l1
-      i32.const 0
       local.set $l2
+      i32.const 0
+      local.set $l1
       i32.const 0
       local.set $l3
       loop $L1
@@ -1209,7 +1218,7 @@
           local.get $l13
           i64.const 0
           i64.ne
-          local.set $l2
+          local.set $l1
           local.get $l3
           local.get $l7
           i32.add
@@ -1362,14 +1371,14 @@
           local.get $l12
           i64.const 0
           i64.ne
-          local.set $l2
+          local.set $l1
         end
-        local.get $l1
+        local.get $l2
         i32.const 1
         i32.sub
         local.tee $l8
-        local.set $l1
-        local.get $l2
+        local.set $l2
+        local.get $l1
         local.set $l4
         local.get $l8
         i32.const 0
@@ -1380,7 +1389,7 @@
         i32.and
         br_if $L1
       end
-      local.get $l2
+      local.get $l1
       if $I10
         local.get $l3
         i32.const 5
@@ -1401,15 +1410,15 @@
         local.set $l3
         local.get $p0
         i32.load8_u offset=7
-        local.set $l2
+        local.set $l1
         local.get $l3
-        local.get $l2
+        local.get $l1
         i32.sub
-        local.set $l2
+        local.set $l1
         i32.const 0
-        local.get $l2
+        local.get $l1
         i32.store offset=budget align=1
-        local.get $l2
+        local.get $l1
         i32.const 0
         i32.lt_s
         if $I11
@@ -1418,19 +1427,19 @@
         end
         local.get $p0
         i32.load align=1
-        local.set $l2
+        local.set $l1
         local.get $p0
-        local.get $l2
+        local.get $l1
         return_call_indirect (type $t0)
       end
     end
     local.get $p0
     i32.load offset=32 align=1
-    local.set $l2
+    local.set $l1
     local.get $p0
     i32.const 32
     i32.add
-    local.get $l2
+    local.get $l1
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax

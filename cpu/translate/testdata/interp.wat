@@ -968,13 +968,22 @@
       i32.const 0
       i32.ne
       local.set $l1
+      i32.const 0
+      i32.load offset=dr+56 align=1
+      i32.const 255
+      i32.and
+      local.set $l2
+      local.get $l1
+      local.get $l2
+      i32.or
+      local.set $l2
       i32.const 1
       i32.const 64
-      local.get $l1
+      local.get $l2
       select
-      local.set $l1
-      i32.const 0
       local.set $l2
+      i32.const 0
+      local.set $l1
       i32.const 0
       local.set $l3
       loop $L2
@@ -1217,7 +1226,7 @@
           local.get $l13
           i64.const 0
           i64.ne
-          local.set $l2
+          local.set $l1
           local.get $l3
           local.get $l7
           i32.add
@@ -1370,14 +1379,14 @@
           local.get $l12
           i64.const 0
           i64.ne
-          local.set $l2
+          local.set $l1
         end
-        local.get $l1
+        local.get $l2
         i32.const 1
         i32.sub
         local.tee $l8
-        local.set $l1
-        local.get $l2
+        local.set $l2
+        local.get $l1
         local.set $l4
         local.get $l8
         i32.const 0
@@ -1388,7 +1397,7 @@
         i32.and
         br_if $L2
       end
-      local.get $l2
+      local.get $l1
       if $I11
         local.get $l3
         i32.const 5
@@ -1409,15 +1418,15 @@
         local.set $l3
         local.get $p0
         i32.load8_u offset=7
-        local.set $l2
+        local.set $l1
         local.get $l3
-        local.get $l2
+        local.get $l1
         i32.sub
-        local.set $l2
+        local.set $l1
         i32.const 0
-        local.get $l2
+        local.get $l1
         i32.store offset=budget align=1
-        local.get $l2
+        local.get $l1
         i32.const 0
         i32.lt_s
         if $I12
@@ -1426,9 +1435,9 @@
         end
         local.get $p0
         i32.load align=1
-        local.set $l2
+        local.set $l1
         local.get $p0
-        local.get $l2
+        local.get $l1
         return_call_indirect (type $t0)
       end
     end
@@ -1439,11 +1448,11 @@
     if $I13
       local.get $p0
       i32.load16_u offset=4 align=1
-      local.set $l2
+      local.set $l1
       local.get $p0
       i32.load8_u offset=6
       local.set $l3
-      local.get $l2
+      local.get $l1
       local.get $l3
       i32.add
       local.set $l3
