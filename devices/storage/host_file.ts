@@ -353,6 +353,12 @@ function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** Tells the same file by another name; undefined when there is none. */
+export function identityOf(path: string): string | undefined {
+  const stat = statOf(path);
+  return stat && `${stat.dev}:${stat.ino}`;
+}
+
 /** Where temporary files go. */
 export function temporaryPath(): string {
   const folder = Deno.env.get("TMPDIR") ?? "/var/tmp";

@@ -9,12 +9,14 @@ import { HostFile, temporaryPath } from "./host_file.ts";
 
 /** What is copied up for a smaller write. */
 const BLOCK = 4096;
+const CHUNK = 65536;
 
 /** See the module's description. */
 export class OverlayStore implements BlockStore {
   readonly size: number;
   readonly sectorBytes: 512 | 4096;
-  readonly #written: Uint8Array;
+  /** Bitmaps of {@linkcode CHUNK} blocks each, where something was written. */
+  readonly #written = new Map<number, Uint8Array>();
   readonly #top: HostFile;
   /** Writes of parts of blocks: one at a time, or two would copy up the same block. */
   #partial: Promise<void> = Promise.resolve();
@@ -23,9 +25,7 @@ export class OverlayStore implements BlockStore {
   constructor(readonly below: BlockStore) {
     this.size = below.size;
     this.sectorBytes = below.sectorBytes ?? 512;
-    this.#written = new Uint8Array(Math.ceil(this.size / BLOCK / 8));
     this.#top = HostFile.open(temporaryPath(), { write: true, create: "new", temporary: true });
-    this.#top.truncate(this.size);
   }
 
   async read(offset: number, into: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -84,12 +84,17 @@ export class OverlayStore implements BlockStore {
 
   #has(at: number): boolean {
     const block = Math.floor(at / BLOCK);
-    return ((this.#written[block >>> 3] as number) & (1 << (block & 7))) !== 0;
+    const bits = this.#written.get(Math.floor(block / CHUNK));
+    return bits !== undefined && ((bits[(block % CHUNK) >>> 3] as number) & (1 << (block & 7))) !== 0;
   }
 
   #mark(from: number, to: number): void {
     for (let block = Math.floor(from / BLOCK); block * BLOCK < to; block++) {
-      this.#written[block >>> 3] = (this.#written[block >>> 3] as number) | (1 << (block & 7));
+      const chunk = Math.floor(block / CHUNK);
+      let bits = this.#written.get(chunk);
+      if (bits === undefined) this.#written.set(chunk, bits = new Uint8Array(CHUNK / 8));
+      const byte = (block % CHUNK) >>> 3;
+      bits[byte] = (bits[byte] as number) | (1 << (block & 7));
     }
   }
 }

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { contents, exercise, noise, run, withFolder } from "./_images.ts";
 import { DiskError } from "./disk_error.ts";
 import { openDisk } from "./open_disk.ts";
+import { createQcow2 } from "./qcow2/open_qcow2.ts";
 
 const MIB = 1 << 20;
 
@@ -75,6 +76,18 @@ Deno.test({
       }
     }),
 });
+
+Deno.test("a snapshot of a disk of petabytes needs no memory for what is not written", () =>
+  withFolder(async (folder) => {
+    const size = 2 ** 51;
+    await createQcow2(`${folder}/a`, { size, clusterBits: 21 });
+    const store = await openDisk(`${folder}/a`, { snapshot: true });
+    await store.write(2 ** 43 - 512, noise(4096, 5));
+    const back = new Uint8Array(8192);
+    await store.read(2 ** 43 - 512, back);
+    assertEquals([back.subarray(0, 4096), back.subarray(4096)], [noise(4096, 5), new Uint8Array(4096)]);
+    await store.close?.();
+  }));
 
 Deno.test("a disk that is closed while it works finishes its work first", () =>
   withFolder(async (folder) => {
