@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Debian with a disk: what the guest reads and writes is what is in the image, for the host's own tools too. */
 import { assert, assertEquals } from "@std/assert";
-import { noise, run, withFolder } from "../devices/storage/_images.ts";
+import { noise, noQemuImg, qemuImg, run, withFolder } from "../devices/storage/_images.ts";
 import type { GuestName } from "../scripts/guests/manifest.ts";
 import { boot, missing } from "./_boot.ts";
 import { sha256, writeScriptInitramfs } from "./_script.ts";
@@ -29,27 +29,32 @@ function written(before: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return after;
 }
 
-const SUM_ROWS: readonly [guest: GuestName, options: readonly string[]][] = [
-  ["cloud", []],
-  ["cloud", ["--type", "pvh"]],
-  ["generic", []],
-  ["pae", []],
+const SUM_ROWS: readonly [guest: GuestName, format: "raw" | "qcow2", options: readonly string[]][] = [
+  ["cloud", "raw", []],
+  ["cloud", "raw", ["--type", "pvh"]],
+  ["cloud", "qcow2", []],
+  ["cloud", "qcow2", ["--type", "pvh", "--icount"]],
+  ["generic", "raw", []],
+  ["pae", "raw", []],
 ];
-for (const [guest, options] of SUM_ROWS) {
-  const skipped = missing(guest);
+for (const [guest, format, options] of SUM_ROWS) {
+  const skipped = missing(guest) || (format === "qcow2" ? noQemuImg : "");
+  const what = [guest, format, ...options].join(" ");
   Deno.test({
-    name: `Debian's disk: guest and host agree about its SHA-256, ${[guest, ...options].join(" ")}${skipped}`,
+    name: `Debian's disk: guest and host agree about its SHA-256, ${what}${skipped}`,
     ignore: skipped !== "",
     fn: () =>
       withFolder(async (folder) => {
         const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
         const before = noise(6 * MIB, 11);
         await Deno.writeFile(image, before);
+        const disk = format === "raw" ? image : `${image}.qcow2`;
+        if (format === "qcow2") await qemuImg("convert", "-f", "raw", "-O", "qcow2", image, disk);
         await writeScriptInitramfs(initrd, guest, SUMS);
         const booted = await boot(
           guest,
           { run: ["script"] },
-          ["--disk", image, ...options],
+          ["--disk", disk, ...options],
           undefined,
           initrd,
         );
@@ -57,6 +62,10 @@ for (const [guest, options] of SUM_ROWS) {
         const sums = [...booted.output.matchAll(/XENNER-SUM sha256=(\w+)/g)].map(([, sum]) => sum);
         const after = written(before);
         assertEquals(sums, [await sha256(before), await sha256(after)], booted.output.slice(-2000));
+        if (format === "qcow2") {
+          await qemuImg("check", disk);
+          await qemuImg("convert", "-f", "qcow2", "-O", "raw", disk, image);
+        }
         assertEquals(await Deno.readFile(image), after);
       }),
   });

@@ -144,6 +144,25 @@ qemu("what is made here is what qemu-img makes of it", async (folder) => {
   }
 });
 
+qemu("an image whose refcount table grows is right", async (folder) => {
+  for (const version of [2, 3] as const) {
+    const image = `${folder}/${version}.qcow2`;
+    const size = 24 * MIB; // of clusters of 512 bytes: three times what a table of one cluster counts
+    await createQcow2(image, { size, version, clusterBits: 9 });
+    const model = noise(size, version);
+    for (const [from, to] of [[0, 5], [5, 9], [9, 24]] as const) {
+      const store = await openDisk(image);
+      await store.write(from * MIB, model.subarray(from * MIB, to * MIB));
+      await store.flush();
+      assertEquals((await run("qemu-img", "check", image)).code, 1); // locked: the table is written for all that
+      await store.close?.();
+      const { code, text } = await run("qemu-img", "check", image);
+      assertEquals(code, 0, text);
+    }
+    await judge(folder, image, model);
+  }
+});
+
 qemu("an image of 4 TiB is opened at once, and written at its end", async (folder) => {
   const image = `${folder}/a.qcow2`;
   const size = 4 * 2 ** 40;

@@ -105,7 +105,11 @@ export class Refcounts {
   }
 
   #makeBlock(index: number): Table {
-    if (8 * index >= this.#table.bytes.length) this.#grow(index);
+    if (8 * index >= this.#table.bytes.length) {
+      this.#grow(index);
+      const made = this.#blocks.peek(this.#blockOffset(index)); // the larger table may be counted in it
+      if (made !== undefined) return made;
+    }
     const cluster = this.#end++; // not one that became free: its own count might not be here
     const block = this.#blocks.add(new Table(cluster * this.#clusterSize, new Uint8Array(this.#clusterSize)));
     block.touch(0, this.#clusterSize);
