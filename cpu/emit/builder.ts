@@ -254,6 +254,24 @@ export class WasmBuilder {
     this.depth--;
     b.u8(0x0b);
   }
+  ifAll(conditions: readonly (() => Value)[], then: () => void, otherwise: () => void): void {
+    const b = this.body.code;
+    for (let i = 0; i < 2; i++) b.raw([0x02, 0x40]); // block: past everything; block: to `otherwise`
+    this.depth += 2;
+    for (const condition of conditions) {
+      this.pushValue(condition());
+      b.u8(0x45);
+      this.body.hint(0);
+      b.raw([0x0d, 0]);
+    }
+    then();
+    b.raw([0x0c, 1]);
+    b.u8(0x0b);
+    this.depth--;
+    otherwise();
+    b.u8(0x0b);
+    this.depth--;
+  }
   doWhile(body: () => Value): void {
     this.body.loop();
     this.depth++;

@@ -147,6 +147,8 @@ export interface Emit {
 
   // Control flow inside the instruction
   if(condition: Value<"i32">, then: () => void, otherwise?: () => void): void;
+  /** Mostly `then`, which wants all conditions; one is not looked at, nor emitted code for it run, unless those before hold. */
+  ifAll(conditions: readonly (() => Value<"i32">)[], then: () => void, otherwise: () => void): void;
   /** Runs `body` while it says so: `body` returns the condition to go on. */
   doWhile(body: () => Value<"i32">): void;
   variable<T extends ValueType>(initial: Value<T>): Variable<T>;
@@ -214,6 +216,7 @@ export interface Emit {
    */
   hostSpan(address: Address, write: boolean): Value<"i32"> | undefined;
   hostLoad<W extends Width>(w: W, at: Value<"i32">): ValueOf<W>;
+  hostLoad128(at: Value<"i32">): Value<"v128">;
   hostStore<W extends Width>(w: W, at: Value<"i32">, value: ValueOf<W>): void;
   /** Copies as if through a buffer. */
   hostCopy(to: Value<"i32">, from: Value<"i32">, bytes: Value<"i32">): void;

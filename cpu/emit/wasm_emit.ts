@@ -434,6 +434,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   hostLoad(w: Width, at: Value): Value {
     return this.loadRaw(WasmEmit.#LOAD[w], at);
   }
+  hostLoad128(at: Value): Value {
+    return this.loadRaw("v128.load", at);
+  }
   hostStore(w: Width, at: Value, value: Value): void {
     this.storeRaw(WasmEmit.#STORE[w], at, value);
   }

@@ -100,7 +100,7 @@ export const XMM_BASE = Math.ceil((STATE_BASE + raw.size) / 64) * 64;
 /** Constant pool for SSE (cpu/emit): filled by the engine, 16-byte aligned. */
 export const CONSTANT_POOL = XMM_BASE + 16 * 16;
 /** Bytes for the constant pool. */
-export const CONSTANT_POOL_BYTES = 1024;
+export const CONSTANT_POOL_BYTES = 1024 + 64;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
 
 /** Every field with its place, SSE registers included: all that a copy of the state block needs. */

@@ -8,7 +8,7 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import { sseCode, type SseLanes, type SseOperation } from "../../fpu/sse/sse_unit.ts";
 import { MXCSR_DAZ, MXCSR_MASKS, MXCSR_RC_SHIFT, PE } from "../../fpu/sse/mxcsr.ts";
-import { S } from "../../state/state.ts";
+import { CONSTANT_POOL, S } from "../../state/state.ts";
 import { zero } from "./sse_patterns.ts";
 
 /** Type of a scalar, and of lanes. */
@@ -20,6 +20,12 @@ const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
 const ROUNDING = 3 << MXCSR_RC_SHIFT;
 const MIN_NORMAL = { f32: 0x0080_0000n, f64: 0x0010_0000_0000_0000n } as const;
 const INFINITY_BITS = { f32: 0x7f80_0000n, f64: 0x7ff0_0000_0000_0000n } as const;
+
+/** Added to the exponent, 2 turns the outer four values into 0 to 3, modulo its range. */
+const PLAIN = {
+  f32: { add: 2 << 23, mask: 0xfc << 23 & 0x7fff_ffff },
+  f64: { add: 2 << 20, mask: 0x7fc << 20 & 0x7fff_ffff },
+} as const;
 
 function mxcsrIs(e: Emit, mask: number, value: number): Value {
   return e.eq(32, e.and(32, e.state32(S.mxcsr), e.i32(mask)), e.i32(value));
@@ -60,6 +66,22 @@ export function isZero(e: Emit, type: FloatType, v: Value): Value {
   return e.eqz(width(type), doubled(e, type, v));
 }
 
+const highWord = (e: Emit, type: FloatType, v: Value): Value =>
+  type === "f32"
+    ? e.op("i32.reinterpret_f32", v)
+    : e.op("i32.wrap_i64", e.op("i64.shr_u", e.op("i64.reinterpret_f64", v), e.i64(32)));
+/** Exponents of the operands, as tests that they are not the lowest one: v is neither zero nor denormal. */
+export function exponents(e: Emit, type: FloatType, b: Value): readonly (() => Value)[] {
+  const mask = e.i32(Number(INFINITY_BITS[type] >> (type === "f64" ? 32n : 0n)));
+  const at = type === "f64" ? 4 : 0;
+  const second = () => e.form.isMemory ? highWord(e, type, b) : e.xmmPart("rm", "i32", at);
+  return [() => e.and(32, e.xmmPart("reg", "i32", at), mask), () => e.and(32, second(), mask)];
+}
+/** v's exponent is not the lowest, the highest, or next to one of them: a cheap way to see most normal numbers. */
+export function isPlain(e: Emit, type: FloatType, v: Value): Value {
+  return e.and(32, e.add(32, highWord(e, type, v), e.i32(PLAIN[type].add)), e.i32(PLAIN[type].mask));
+}
+
 // Packed: masks
 
 function splat(e: Emit, shape: Shape, bits: Readonly<Record<FloatType, bigint>>): Value {
@@ -89,6 +111,26 @@ export function lanesZero(e: Emit, shape: Shape, v: Value): Value {
 export function all(e: Emit, shape: Shape, ...masks: readonly Value[]): Value {
   const mask = masks.reduce((a, b) => e.op("v128.and", a, b));
   return e.op(shape === "f32x4" ? "i32x4.all_true" : "i64x2.all_true", mask);
+}
+/** Where in the constant pool, behind the CRC32 table, a vector of the numbers in PLAIN is: a load is cheaper than making it. */
+function plainAt(shape: Shape, what: "add" | "mask"): number {
+  return CONSTANT_POOL + 1024 + (shape === "f32x4" ? 0 : 32) + (what === "add" ? 0 : 16);
+}
+/** Fills that part of the constant pool. */
+export function fillPlainConstants(view: DataView): void {
+  for (const what of ["add", "mask"] as const) {
+    for (let at = 0; at < 16; at += 4) view.setUint32(plainAt("f32x4", what) + at, PLAIN.f32[what], true);
+    for (let at = 4; at < 16; at += 8) view.setUint32(plainAt("f64x2", what) + at, PLAIN.f64[what], true);
+  }
+}
+/** Every lane of every vector isPlain. */
+export function allPlain(e: Emit, shape: Shape, ...vectors: readonly Value[]): Value {
+  const [add, mask] = (["add", "mask"] as const).map((what) => e.hostLoad128(e.i32(plainAt(shape, what))));
+  const fields = vectors.map((v) =>
+    e.op("v128.and", e.op("i32x4.add", v, add as Value<"v128">), mask as Value<"v128">)
+  );
+  const least = fields.reduce((a, b) => e.op("i32x4.min_u", a, b));
+  return e.op(shape === "f32x4" ? "i32x4.all_true" : "i64x2.all_true", least);
 }
 /** All of these. */
 export function every(e: Emit, ...conditions: readonly Value[]): Value {

@@ -13,6 +13,7 @@ import {
   inexactIsQuiet,
   isNormal,
   isNotDenormal,
+  isPlain,
   isZero,
   lanesNormal,
   lanesNotDenormal,
@@ -52,13 +53,15 @@ for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
   sse(
     `ROUND${k.suffix} xmm, xmm/m, imm8`,
     `66 0f3a${opcode} /r ub`,
-    guarded(k, "round", (e, _, b) => roundTo(e, shape, b, immediateMode(e)), (e, _, b, r) => {
-      const same = (x: Value, y: Value) => {
-        const equal = e.op(`${shape}.eq`, x, y);
-        return k.packed ? all(e, k.shape, equal) : equal;
-      };
-      const quiet = e.or(32, e.bit(e.imm(8), 3), inexactIsQuiet(e));
-      return e.or(32, same(r, b), every(e, same(b, b), denormalsCount(e), quiet));
+    guarded(k, "round", (e, _, b) => roundTo(e, shape, b, immediateMode(e)), {
+      quick: (e, _, b, r) => {
+        const same = (x: Value, y: Value) => {
+          const equal = e.op(`${shape}.eq`, x, y);
+          return k.packed ? all(e, k.shape, equal) : equal;
+        };
+        const quiet = e.or(32, e.bit(e.imm(8), 3), inexactIsQuiet(e));
+        return [() => e.or(32, same(r, b), every(e, same(b, b), denormalsCount(e), quiet))];
+      },
     }),
   );
 }
@@ -208,8 +211,8 @@ sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
 });
 sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
   const b = scalar(e, "f32");
-  e.if(
-    e.and(32, e.op("f32.eq", b, b), isNotDenormal(e, "f32", b)),
+  e.ifAll(
+    [() => isNotDenormal(e, "f32", b), () => e.op("f32.eq", b, b)],
     () => e.setXmmPart("reg", e.op("f64.promote_f32", b)),
     () => slow(e, { operation: "convert", type: "f32", lanes: "scalar", value: memoryOperand(e, b) }),
   );
@@ -217,9 +220,13 @@ sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
 sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
   const b = scalar(e, "f64");
   const result = e.op("f32.demote_f64", b);
-  e.if(
-    e.and(32, roundsQuietly(e), e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b))),
-    () => e.setXmmPart("reg", result),
-    () => slow(e, { operation: "convert", type: "f64", lanes: "scalar", value: memoryOperand(e, b) }),
-  );
+  const write = () => e.setXmmPart("reg", result);
+  e.ifAll([() => roundsQuietly(e), () => isPlain(e, "f32", result)], write, () => {
+    const ordinary = e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b));
+    e.if(
+      e.and(32, roundsQuietly(e), ordinary),
+      write,
+      () => slow(e, { operation: "convert", type: "f64", lanes: "scalar", value: memoryOperand(e, b) }),
+    );
+  });
 });

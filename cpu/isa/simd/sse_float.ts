@@ -10,9 +10,12 @@ import type { SseOperation } from "../../fpu/sse/sse_unit.ts";
 import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
 import {
   all,
+  allPlain,
   every,
+  exponents,
   isNormal,
   isNotDenormal,
+  isPlain,
   isZero,
   lanesNormal,
   lanesNotDenormal,
@@ -40,38 +43,44 @@ export const KINDS: readonly [Kind, Kind, Kind, Kind] = [
   { prefix: "f2", suffix: "SD", type: "f64", shape: "f64x2", packed: false },
 ];
 
-/**
- * dst = `operation` of dst and the source: `compute` when `ok` says that operands and result are ordinary. Both are
- * given scalars or vectors, as the kind is.
- */
+/** When an operation is ordinary. Given are scalars or vectors, as the kind is. */
+export interface Ordinary {
+  /** Mostly true when it is. */
+  readonly quick: (e: Emit, a: Value, b: Value, result: Value) => readonly (() => Value)[];
+  /** Asked when `quick` is false. */
+  readonly exact?: (e: Emit, a: Value, b: Value, result: Value) => Value;
+}
+
+/** dst = `operation` of dst and the source: `compute` when that is ordinary. */
 export function guarded(
   k: Kind,
   operation: SseOperation,
   compute: (e: Emit, a: Value, b: Value) => Value,
-  ok: (e: Emit, a: Value, b: Value, result: Value) => Value,
+  { quick, exact }: Ordinary,
 ): Semantics {
   return (e) => {
     const b = k.packed ? source(e) : scalar(e, k.type);
     const a = k.packed ? e.xmmReg() : e.xmmPart("reg", k.type);
     const result = compute(e, a, b);
-    e.if(
-      ok(e, a, b, result),
-      () =>
-        k.packed ? e.setXmmReg(result as Value<"v128">) : e.setXmmPart("reg", result as Value<"f32" | "f64">),
-      () =>
-        slow(e, {
-          operation,
-          type: k.type,
-          lanes: k.packed ? "packed" : "scalar",
-          value: memoryOperand(e, b),
-        }),
+    const write = () =>
+      k.packed ? e.setXmmReg(result as Value<"v128">) : e.setXmmPart("reg", result as Value<"f32" | "f64">);
+    const value = memoryOperand(e, b);
+    const leave = () => slow(e, { operation, type: k.type, lanes: k.packed ? "packed" : "scalar", value });
+    e.ifAll(
+      quick(e, a, b, result),
+      write,
+      exact === undefined ? leave : () => e.ifAll([() => exact(e, a, b, result)], write, leave),
     );
   };
 }
 
-/** When ADD or SUB of a and b is ordinary: exact zeros are. */
-export function sumIsOrdinary(k: Kind) {
-  return (e: Emit, a: Value, b: Value, r: Value): Value => {
+const quickArithmetic = (k: Kind): Ordinary["quick"] => (e, a, b, r) =>
+  k.packed
+    ? [() => roundsQuietly(e), () => allPlain(e, k.shape, a, b, r)]
+    : [() => roundsQuietly(e), ...exponents(e, k.type, b), () => isPlain(e, k.type, r)];
+/** ADD and SUB: a zero is exact. */
+export function ordinarySum(k: Kind): Ordinary & Required<Pick<Ordinary, "exact">> {
+  const exact = (e: Emit, a: Value, b: Value, r: Value): Value => {
     if (k.packed) {
       const results = e.op("v128.or", lanesNormal(e, k.shape, r), lanesZero(e, k.shape, r));
       const operands = e.op("v128.and", lanesNotDenormal(e, k.shape, a), lanesNotDenormal(e, k.shape, b));
@@ -80,10 +89,14 @@ export function sumIsOrdinary(k: Kind) {
     const result = e.or(32, isNormal(e, k.type, r), isZero(e, k.type, r));
     return every(e, roundsQuietly(e), isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
   };
+  return { quick: quickArithmetic(k), exact };
 }
-/** The same for MUL and DIV: a zero must come from a factor, or the dividend. */
-export function productIsOrdinary(k: Kind, operation: "mul" | "div") {
-  return (e: Emit, a: Value, b: Value, r: Value): Value => {
+/** MUL and DIV: a zero must come from a factor, or the dividend. */
+export function ordinaryProduct(
+  k: Kind,
+  operation: "mul" | "div",
+): Ordinary & Required<Pick<Ordinary, "exact">> {
+  const exact = (e: Emit, a: Value, b: Value, r: Value): Value => {
     if (k.packed) {
       const zeros = (v: Value) => lanesZero(e, k.shape, v);
       const from = operation === "mul" ? e.op("v128.or", zeros(a), zeros(b)) : zeros(a);
@@ -96,16 +109,35 @@ export function productIsOrdinary(k: Kind, operation: "mul" | "div") {
     const result = e.or(32, isNormal(e, k.type, r), e.and(32, isZeroOf(r), from));
     return every(e, roundsQuietly(e), isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
   };
+  return { quick: quickArithmetic(k), exact };
 }
-function rootIsOrdinary(k: Kind) {
-  return (e: Emit, _: Value, b: Value, r: Value): Value => sumIsOrdinary(k)(e, b, b, r);
+function ordinaryRoot(k: Kind): Ordinary {
+  return {
+    quick: (e, _, b, r) =>
+      k.packed ? [() => roundsQuietly(e), () => allPlain(e, k.shape, b, r)] : [
+        () => roundsQuietly(e),
+        () => isNotDenormal(e, k.type, b),
+        () => isPlain(e, k.type, r),
+      ],
+    exact: (e, _, b, r) => ordinarySum(k).exact(e, b, b, r),
+  };
 }
-/** When a comparison of a and b raises nothing: no denormals, no NaNs. */
-function comparesQuietly(k: Kind) {
-  return (e: Emit, a: Value, b: Value): Value => {
-    if (k.packed) return all(e, k.shape, lanesNotDenormal(e, k.shape, a), lanesNotDenormal(e, k.shape, b));
-    const ordered = e.and(32, e.op(`${k.type}.eq`, a, a), e.op(`${k.type}.eq`, b, b));
-    return every(e, ordered, isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b));
+/** A comparison raises nothing without denormals and NaNs. */
+function ordinaryComparison(k: Kind): Ordinary {
+  const { type, shape } = k;
+  if (!k.packed) {
+    return {
+      quick: (e, a, b) => [
+        () => isNotDenormal(e, type, a),
+        () => isNotDenormal(e, type, b),
+        () => e.op(`${type}.eq`, a, a),
+        () => e.op(`${type}.eq`, b, b),
+      ],
+    };
+  }
+  return {
+    quick: (e, a, b) => [() => allPlain(e, shape, a, b)],
+    exact: (e, a, b) => all(e, shape, lanesNotDenormal(e, shape, a), lanesNotDenormal(e, shape, b)),
   };
 }
 
@@ -114,14 +146,14 @@ const arithmetic = (k: Kind, name: "add" | "sub" | "mul" | "div"): Semantics =>
     k,
     name,
     (e, a, b) => e.op(k.packed ? `${k.shape}.${name}` : `${k.type}.${name}`, a, b),
-    name === "add" || name === "sub" ? sumIsOrdinary(k) : productIsOrdinary(k, name),
+    name === "add" || name === "sub" ? ordinarySum(k) : ordinaryProduct(k, name),
   );
 /** MIN and MAX return the second operand for two zeros. */
 const extremum = (k: Kind, name: "min" | "max"): Semantics =>
   guarded(k, name, (e, a, b) => {
     if (k.packed) return e.op(`${k.shape}.p${name}`, b, a);
     return e.select(e.op(`${k.type}.${name === "min" ? "lt" : "gt"}`, a, b), a, b);
-  }, comparesQuietly(k));
+  }, ordinaryComparison(k));
 
 // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD, which nothing ordinary is; bit 2 negates.
 const comparison = (k: Kind): Semantics =>
@@ -137,7 +169,7 @@ const comparison = (k: Kind): Semantics =>
     if (k.packed) return e.op("v128.xor", holds, e.op("i32x4.splat", e.sub(32, e.i32(0), negated)));
     const mask = e.sub(32, e.i32(0), e.xor(32, holds, negated));
     return k.type === "f32" ? mask : e.op("i64.extend_i32_s", mask);
-  }, comparesQuietly(k));
+  }, ordinaryComparison(k));
 
 /** Denormals become zeros of their sign, as RCPxx and RSQRTxx have it. */
 function withoutDenormals(e: Emit, v: Value): Value {
@@ -165,7 +197,7 @@ for (const k of KINDS) {
     k,
     "sqrt",
     (e, _, b) => e.op(k.packed ? `${k.shape}.sqrt` : `${k.type}.sqrt`, b),
-    rootIsOrdinary(k),
+    ordinaryRoot(k),
   );
   define("SQRT", "51", root);
   define("ADD", "58", arithmetic(k, "add"));
@@ -188,7 +220,7 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
       const b = scalar(e, type);
       const a = e.xmmPart("reg", type);
       const flags = e.variable(e.i32(0));
-      e.if(comparesQuietly(k)(e, a, b), () => {
+      e.ifAll(ordinaryComparison(k).quick(e, a, b, b), () => {
         const less = e.select(e.op(`${type}.lt`, a, b), e.i32(FLAG_CF), e.i32(0));
         e.set(flags, e.select(e.op(`${type}.eq`, a, b), e.i32(FLAG_ZF), less));
       }, () => {

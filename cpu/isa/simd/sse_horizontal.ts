@@ -3,11 +3,11 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import { evenOdd } from "./integer_ops.ts";
 import { memoryOperand, slow } from "./ordinary.ts";
-import { guarded, type Kind, KINDS, productIsOrdinary, sumIsOrdinary } from "./sse_float.ts";
+import { guarded, type Kind, KINDS, ordinaryProduct, ordinarySum } from "./sse_float.ts";
 import { laneMask, source, sse } from "./sse_patterns.ts";
 
 for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
-  const width = k.type === "f32" ? 4 : 8;
+  const width = k.type === "f32" ? 4 : 8, sum = ordinarySum(k);
   for (const [opcode, name] of [["7c", "add"], ["7d", "sub"]] as const) {
     sse(
       `H${name.toUpperCase()}${k.suffix} xmm, xmm/m128`,
@@ -16,7 +16,10 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
         k,
         `h${name}`,
         (e, a, b) => e.op(`${k.shape}.${name}`, ...evenOdd(e, width, a, b)),
-        (e, a, b, r) => sumIsOrdinary(k)(e, ...evenOdd(e, width, a, b), r),
+        {
+          quick: (e, a, b, r) => sum.quick(e, ...evenOdd(e, width, a, b), r),
+          exact: (e, a, b, r) => sum.exact(e, ...evenOdd(e, width, a, b), r),
+        },
       ),
     );
   }
@@ -29,7 +32,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
   sse(
     `ADDSUB${k.suffix} xmm, xmm/m128`,
     `${prefix} 0fd0 /r`,
-    guarded(k, "addsub", alternating, sumIsOrdinary(k)),
+    guarded(k, "addsub", alternating, sum),
   );
 }
 
@@ -42,12 +45,12 @@ function dotProduct(k: Kind, opcode: string): void {
     const counts = laneMask(e, lanes, imm, 4);
     const x = e.op("v128.and", e.xmmReg(), counts), y = e.op("v128.and", b, counts);
     let sums = e.op(`${k.shape}.mul`, x, y);
-    let ok = productIsOrdinary(k, "mul")(e, x, y, sums);
+    let ok = ordinaryProduct(k, "mul").exact(e, x, y, sums);
     // Every lane comes to hold the sum of all.
     for (let n = k.type === "f32" ? 4 : 2; n > 1; n /= 2) {
       const [even, odd] = evenOdd(e, width, sums, sums);
       sums = e.op(`${k.shape}.add`, even, odd);
-      ok = e.and(32, ok, sumIsOrdinary(k)(e, even, odd, sums));
+      ok = e.and(32, ok, ordinarySum(k).exact(e, even, odd, sums));
     }
     e.if(
       ok,
