@@ -408,7 +408,6 @@ function expectedBits(bits: 32 | 64, i: Instruction): number {
   const word = i.row.text.split(" ")[0];
   // MOV to and from CRn, DRn move whole registers; MOVSXD reads half of the size it writes.
   if (/[CD]Rn/.test(i.row.text)) return bits;
-  if (word === "INVPCID") return bits;
   if (word === "MOVSXD") return 0;
   return i.width;
 }

@@ -95,8 +95,6 @@ export const MICROCODE = {
   cpuid: touching({}, ["rax", "rcx"], ["rax", "rbx", "rcx", "rdx"]),
   hlt: pure({}),
   invlpg: pure({ linear: "i64" }),
-  /** linear: of the descriptor */
-  invpcid: pure({ type: "i64", linear: "i64" }),
   invd: pure({}),
   wbinvd: pure({}),
   vmcall: everything({}),

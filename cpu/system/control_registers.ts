@@ -271,25 +271,6 @@ export function invlpg(core: CpuCore, rec: number): Status {
   return DISPATCH;
 }
 
-/** INVPCID: type in argument 0, linear address of the descriptor in argument 1. Without PCID every PCID is 0. */
-export function invpcid(core: CpuCore, rec: number): Status {
-  const s = core.s, mem = core.mem;
-  if (!core.protectedMode) return core.raise(EXC_GP, 0);
-  if (!requireCpl0(core)) return FAULT;
-  const type = s.arg(0);
-  if (type > 3n) return core.raise(EXC_GP, 0);
-  const hi = core.codeBits === 64 ? s.get32(S.arg + 12) : 0;
-  if (!mem.load(s.get32(S.arg + 8), hi, 16, core.dataMode)) return FAULT;
-  if (mem.word(1) !== 0 || (mem.word(0) & ~0xfff) !== 0) return core.raise(EXC_GP, 0);
-  if (type < 2n && (mem.word(0) & 0xfff) !== 0) return core.raise(EXC_GP, 0);
-  if (type === 0n) {
-    if (!isCanonical(mem.word(3))) return core.raise(EXC_GP, 0);
-    core.mmu.invalidatePage(mem.word(2), mem.word(3));
-  } else core.mmu.flush(type === 3n);
-  core.setRipBehind(rec);
-  return DISPATCH;
-}
-
 /** LGDT, LIDT: limit in argument 0, base in argument 1. */
 export function loadTableRegister(core: CpuCore, base: number, limit: number): Status {
   if (!requireCpl0(core)) return FAULT;

@@ -113,19 +113,11 @@ Deno.test("XGETBV and XSETBV", () => {
   }
 });
 
-Deno.test("INVLPG and INVPCID drop translations", () => {
+Deno.test("INVLPG drops a translation", () => {
   const t = new TestCore().long(), { core } = t;
   core.mem.read32(FREE, 0, 0);
   assertEquals(core.mmu.lookup(FREE, 0, false, 0) !== 0, true);
   assertEquals([t.run("invlpg", BigInt(FREE)), core.mmu.lookup(FREE, 0, false, 0)], [DISPATCH, 0]);
-  core.mem.read32(FREE, 0, 0);
-  t.write64(FREE + 0x1000, 0n);
-  t.write64(FREE + 0x1008, BigInt(FREE));
-  assertEquals([t.run("invpcid", 0, FREE + 0x1000), core.mmu.lookup(FREE, 0, false, 0)], [DISPATCH, 0]);
-  assertEquals([t.run("invpcid", 4, FREE + 0x1000), t.fault], [FAULT, "13:0"]);
-  assertEquals(t.run("invpcid", 2, FREE + 0x1000), DISPATCH);
-  t.write64(FREE + 0x1000, 5n);
-  assertEquals([t.run("invpcid", 1, FREE + 0x1000), t.fault], [FAULT, "13:0"]);
 });
 
 Deno.test("LGDT needs CPL 0 and a canonical base", () => {

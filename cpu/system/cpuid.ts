@@ -36,6 +36,9 @@ const LEAF1_EDX = bit(0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19,
 /** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE hypervisor. */
 const LEAF1_ECX = bit(0, 9, 13, 19, 20, 21, 23, 24, 26, 31);
 const LEAF1_ECX_OSXSAVE = bit(27);
+const LEAF1_EDX_APIC = bit(9);
+/** The machine's MSR, and its global enable bit. */
+const IA32_APIC_BASE = 0x1b, APIC_BASE_EN = 1n << 11n;
 /** FSGSBASE TSC_ADJUST SMEP ERMS SMAP. */
 const LEAF7_EBX = bit(0, 1, 7, 9, 20);
 /** UMIP. */
@@ -82,6 +85,12 @@ export function cpuidLeaf(core: CpuCore, leaf: number, subleaf: number): CpuidLe
   return leaf < 0x4000_0000 ? basicLeaf(core, intel, leaf, subleaf) : extendedLeaf(core, intel, leaf);
 }
 
+/** Features in leaf 1 EDX that are there, but do not show now: an APIC that IA32_APIC_BASE disables (SDM Vol. 3A §11.4.3). */
+function hidden(core: CpuCore): number {
+  const base = core.hooks.readMsr(IA32_APIC_BASE);
+  return base !== undefined && (base & APIC_BASE_EN) === 0n ? LEAF1_EDX_APIC : 0;
+}
+
 function basicLeaf(core: CpuCore, intel: boolean, leaf: number, subleaf: number): CpuidLeaf {
   const { apicId, tscHz } = core.hooks;
   switch (leaf) {
@@ -90,7 +99,8 @@ function basicLeaf(core: CpuCore, intel: boolean, leaf: number, subleaf: number)
     case 1: {
       const osxsave = (core.s.get32(S.cr4) & CR4_OSXSAVE) !== 0 ? LEAF1_ECX_OSXSAVE : 0;
       const ebx = ((apicId & 0xff) << 24) | (1 << 16) | (8 << 8);
-      return [CPUID_SIGNATURE[core.vendor], ebx >>> 0, (LEAF1_ECX | osxsave) >>> 0, LEAF1_EDX];
+      const edx = (LEAF1_EDX & ~hidden(core)) >>> 0;
+      return [CPUID_SIGNATURE[core.vendor], ebx >>> 0, (LEAF1_ECX | osxsave) >>> 0, edx];
     }
     case 2:
       return intel ? [0x00ff_0001, 0, 0, 0] : ZERO; // 0xff: see leaf 4
@@ -129,7 +139,7 @@ function extendedLeaf(core: CpuCore, intel: boolean, leaf: number): CpuidLeaf {
         ? [0x8000_0008, 0, 0, 0]
         : [0x8000_0008, text(core.vendor, 0), text(core.vendor, 8), text(core.vendor, 4)];
     case 0x8000_0001: {
-      const repeated = intel ? 0 : LEAF1_EDX & AMD_REPEATED;
+      const repeated = intel ? 0 : LEAF1_EDX & AMD_REPEATED & ~hidden(core);
       return [intel ? 0 : CPUID_SIGNATURE[core.vendor], 0, EXTENDED1_ECX, (EXTENDED1_EDX | repeated) >>> 0];
     }
     case 0x8000_0002:

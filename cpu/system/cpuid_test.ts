@@ -99,3 +99,14 @@ Deno.test("OSXSAVE follows CR4", () => {
   t.run("mov_to_cr", 4, 0x4_0620);
   assertEquals(osxsave(), 1);
 });
+
+Deno.test("the APIC shows while IA32_APIC_BASE enables it", () => {
+  for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
+    let base = 0xfee0_0900n;
+    const { core } = new TestCore({ vendor }, { readMsr: (index) => index === 0x1b ? base : undefined });
+    const shows = () => [cpuidLeaf(core, 1, 0)[3] >> 9 & 1, cpuidLeaf(core, 0x8000_0001, 0)[3] >> 9 & 1];
+    assertEquals(shows(), [1, vendor === "AuthenticAMD" ? 1 : 0]);
+    base = 0xfee0_0100n;
+    assertEquals(shows(), [0, 0]);
+  }
+});

@@ -8,7 +8,6 @@
 import {
   clts,
   invlpg,
-  invpcid,
   lmsw,
   loadTableRegister,
   movFromCr,
@@ -170,7 +169,6 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
     return HALT;
   },
   invlpg,
-  invpcid,
   invd: (core) => privileged(core) ? NEXT : FAULT,
   wbinvd: (core) => privileged(core) ? NEXT : FAULT,
   vmcall: hypercall,

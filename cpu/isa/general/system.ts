@@ -209,10 +209,6 @@ row("SMSW r/m", "0f01 /4", "v", (e, w) => {
 row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", { value: e.rm(16) }, ends));
 microcoded("CLTS", "0f06", "clts");
 row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.linear(e.address()) }, ends));
-row("INVPCID r, m", "66 0f3882 /r :mem", "v", (e) => {
-  const w = registerWidth(e);
-  e.microcode("invpcid", { type: e.zeroExtend(w, 64, e.reg(w)), linear: e.linear(e.address()) }, ends);
-});
 
 // System calls and MSRs
 
