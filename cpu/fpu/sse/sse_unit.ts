@@ -190,7 +190,10 @@ export class SseUnit {
           return fromInteger(f, env, n);
         });
         break;
-      default: {
+      case "to_i32":
+      case "to_i64":
+      case "truncate_i32":
+      case "truncate_i64": {
         if (operation.startsWith("truncate")) env.rounding = RC_ZERO;
         const bits = operation.endsWith("64") ? 64 : 32;
         out.setBigUint64(0, 0n, true);
