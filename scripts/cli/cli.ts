@@ -2,6 +2,7 @@
 /** The program: what `deno run -A mod.ts …` does. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
+import { runTests } from "../ci/run_tests.ts";
 import { parseCommandLine } from "./options.ts";
 import { runMachine } from "./run_machine.ts";
 
@@ -18,7 +19,7 @@ export async function main(args: readonly string[]): Promise<never> {
 
 async function statusOf(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args);
-  if (!("run" in commandLine)) {
+  if ("status" in commandLine) {
     const failure = say(Deno.stdout, commandLine.stdout);
     say(Deno.stderr, commandLine.stderr);
     if (failure === undefined) return commandLine.status;
@@ -26,6 +27,7 @@ async function statusOf(args: readonly string[]): Promise<number> {
     return commandLine.status || STATUS_HOST;
   }
   try {
+    if ("test" in commandLine) return await runTests(commandLine.test, args);
     return await runMachine(commandLine.run);
   } catch (error) {
     if (error instanceof ConfigError) {

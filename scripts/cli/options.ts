@@ -7,9 +7,9 @@ import {
   Option,
 } from "npm:@commander-js/extra-typings@15.1.0";
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { parseSize } from "../../cpu/base/sizes.ts";
-import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
+import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice, splitOnce } from "./net_options.ts";
+import { filled, memory, regex, timeout } from "./values.ts";
 
 /** Version that --version prints. */
 export const VERSION = "0.1.0";
@@ -73,17 +73,17 @@ export interface RunChoices {
 /** What the command line means: run a machine, or print something and end. */
 export type CommandLine =
   | { readonly run: RunChoices }
+  | { readonly test: TestChoices }
   | { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 const STDIO: ConsoleTarget = "stdio";
-/** Longest --timeout that a timer takes. */
-const MAX_TIMEOUT_SECONDS = 2_000_000;
 
 /** Understands `args`. Never throws for what the user wrote. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   let stdout = "";
   let stderr = "";
   let run: RunChoices | undefined;
+  let test: TestChoices | undefined;
   const output = {
     writeOut: (text: string) => void (stdout += text),
     writeErr: (text: string) => void (stderr += text),
@@ -104,6 +104,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     .exitOverride()
     .helpCommand(false);
   program.addCommand(runCommand((choices) => run = choices).copyInheritedSettings(program));
+  program.addCommand(testCommand((choices) => test = choices).copyInheritedSettings(program));
   try {
     program.parse([...args], { from: "user" });
   } catch (error) {
@@ -111,6 +112,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     if (!(error instanceof CommanderError)) throw error;
     return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
   }
+  if (test !== undefined) return { test };
   return run === undefined ? { status: 2, stdout, stderr: program.helpInformation() } : { run };
 }
 
@@ -221,29 +223,9 @@ function runCommand(done: (choices: RunChoices) => void) {
     });
 }
 
-function memory(text: string): number {
-  return checkRamBytes(parseSize(text));
-}
-
-function filled(text: string): string {
-  if (text === "") throw new InvalidArgumentError("It is the path of a file.");
-  return text;
-}
-
 function reboots(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number.");
   return Number(text);
-}
-
-/** Several --fail-on are alternatives. */
-function regex(text: string, before?: RegExp): RegExp {
-  if (text === "") throw new InvalidArgumentError("It would match every line.");
-  try {
-    new RegExp(text);
-    return new RegExp(before === undefined ? text : `${before.source}|${text}`);
-  } catch (error) {
-    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
-  }
 }
 
 function rtc(text: string): Date | "host" {
@@ -268,14 +250,6 @@ function target(text: string): ConsoleTarget {
 function xenVersion(text: string): string {
   if (!/^\d{1,4}\.\d{1,4}$/.test(text)) throw new InvalidArgumentError("It looks like 4.17.");
   return text;
-}
-
-function timeout(text: string): number {
-  const seconds = Number(text);
-  if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
-    throw new InvalidArgumentError(`It is a number of seconds, above 0 and up to ${MAX_TIMEOUT_SECONDS}.`);
-  }
-  return seconds;
 }
 
 function trace(text: string, before: readonly string[] = []): string[] {

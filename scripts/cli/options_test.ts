@@ -4,13 +4,13 @@ import { parseCommandLine, type RunChoices, TRACE_CATEGORIES, VERSION } from "./
 
 function run(...args: string[]): RunChoices {
   const result = parseCommandLine(["run", "--kernel", "k", ...args]);
-  if (!("run" in result)) throw new Error(result.stderr);
+  if (!("run" in result)) throw new Error(JSON.stringify(result));
   return result.run;
 }
 /** What it prints instead of running anything. */
 function printed(...args: string[]): { status: number; stdout: string; stderr: string } {
   const result = parseCommandLine(args);
-  if ("run" in result) throw new Error("it would run");
+  if (!("status" in result)) throw new Error("it would run");
   return result;
 }
 function refused(...args: string[]): string {
@@ -141,6 +141,17 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x --reboot", /unknown option '--reboot'/],
   ["run -k x --serial=", /stdio, none or file:PATH/],
   ["run -k x --trace=", /no category ""/],
+  ["test", /required option '-k, --kernel <file,...>' not specified/],
+  ["test -k x", /required option '-r, --run <command>' not specified/],
+  ["test -k x, -r true", /One of them has no name/],
+  ["test -k x -r true --type pv", /Allowed choices are hvm, pvh/],
+  ["test -k x -r true --engine fast,jit", /Allowed choices are interp, jit/],
+  ["test -k x -r true --jobs 0", /whole number, 1 to 1024/],
+  ["test -k x -r true --only 1", /Cannot do only boot 1: there are 0 to 0/],
+  ["test -k x -r true --memory 64", /for MiB write 64M/],
+  ["test -k x -r true --timeout soon", /number of seconds/],
+  ["test -k x -r true --fail-on [", /Invalid regular expression/],
+  ["test -k x -r true more", /too many arguments/],
   ["--verbose", /unknown option '--verbose'/],
 ];
 Deno.test("files have names", () => {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { JobResult } from "./job.ts";
+import { junitXml } from "./reports.ts";
+
+const job = { kernel: "k", type: "hvm", engine: "interp", seconds: 1.5 } as const;
+const RESULTS: JobResult[] = [
+  {
+    ...job,
+    outcome: "ran",
+    status: 3,
+    why: "status 3",
+    log: "log <1>\x1b[0m & \ud800",
+    commands: [
+      { command: 'a "b"', stdout: "x<y", stderr: "", status: 0 },
+      { command: "c", stdout: "", stderr: "]]>\0", status: 3 },
+    ],
+  },
+  { ...job, type: "pvh", outcome: "panic", status: 4, why: "the guest panicked: bad", log: "", commands: [] },
+];
+
+Deno.test("JUnit's XML has a suite per boot, a case per command, and nothing XML may not have", () => {
+  const xml = junitXml(RESULTS, ['a "b"', "c"]);
+  assertMatch(
+    xml,
+    /^<\?xml version="1.0" encoding="UTF-8"\?>\n<testsuites name="xenner test" tests="4" failures="1" errors="2" time="3.000">/,
+  );
+  assertEquals(xml.match(/<testsuite /g)?.length, 2);
+  assertEquals(xml.match(/<testcase /g)?.length, 4);
+  assertMatch(xml, /<testcase name="a &quot;b&quot;" classname="k hvm interp">/);
+  assertMatch(xml, /<failure message="status 3" type="status"\/>/);
+  assertMatch(xml, /<error message="the guest panicked: bad" type="panic"\/>/);
+  assertMatch(xml, /<system-out>x&lt;y<\/system-out>/);
+  assertMatch(xml, /<system-err>\]\]&gt;\ufffd<\/system-err>/);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(xml));
+  assert(xml.isWellFormed());
+  // every element that is opened is closed, in order
+  const open: string[] = [];
+  for (const [, close, name, empty] of xml.matchAll(/<(\/?)([a-z-]+)[^<>]*?(\/?)>/g)) {
+    if (close === "/") assertEquals(open.pop(), name);
+    else if (empty !== "/") open.push(name ?? "");
+  }
+  assertEquals(open, []);
+});

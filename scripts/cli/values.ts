@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/** Values of options that several commands have. They throw what commander, or the program, prints in one line. @module */
+import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import { parseSize } from "../../cpu/base/sizes.ts";
+import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
+
+/** Longest --timeout that a timer takes. */
+const MAX_TIMEOUT_SECONDS = 2_000_000;
+
+/** A size of RAM. */
+export function memory(text: string): number {
+  return checkRamBytes(parseSize(text));
+}
+
+/** A path. */
+export function filled(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It is the path of a file.");
+  return text;
+}
+
+/** Seconds. */
+export function timeout(text: string): number {
+  const seconds = Number(text);
+  if (!/^[\d.]+$/.test(text) || !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
+    throw new InvalidArgumentError(`It is a number of seconds, above 0 and up to ${MAX_TIMEOUT_SECONDS}.`);
+  }
+  return seconds;
+}
+
+/** Several --fail-on are alternatives. */
+export function regex(text: string, before?: RegExp): RegExp {
+  if (text === "") throw new InvalidArgumentError("It would match every line.");
+  try {
+    new RegExp(text);
+    return new RegExp(before === undefined ? text : `${before.source}|${text}`);
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+  }
+}
