@@ -102,6 +102,8 @@ export const MICROCODE = {
   // Flags
   cli: pure({}),
   sti: pure({}),
+  /** result: the image */
+  pushf_virtual: touching({ opBytes: "i32" }, ["flags"], []),
   popf: touching({ opBytes: "i32", value: "i32" }, [], ["flags"]),
 
   // Ports: a write may be a hypercall

@@ -2,7 +2,6 @@
 /**
  * Delivery of exceptions, external and software interrupts through the IDT. Rules: SDM Vol. 3A §6 (table 6-5 for
  * double faults, §6.12 for 32-bit, §6.14 for 64-bit gates); real mode §20.1.4.
- * Left out: virtual-8086 interrupt redirection.
  * @module
  */
 import { hex } from "../base/bits.ts";
@@ -53,6 +52,7 @@ import {
   TR,
 } from "../state/state.ts";
 import { TASK_CALL, TASK_DONE, taskSwitch } from "./task_switch.ts";
+import { PUSHED_SEGMENTS, virtualInterrupt } from "./virtual_8086.ts";
 import { DISPATCH, FAULT, SHUTDOWN, type Status } from "../state/status.ts";
 
 /** An exception of the processor. */
@@ -97,7 +97,7 @@ function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
       return SHUTDOWN;
     }
     if ((first === CONTRIBUTORY && second === CONTRIBUTORY) || (first === PAGE_FAULT && second !== BENIGN)) {
-      if (core.protectedMode) core.raise(EXC_DF, 0);
+      if (!core.realMode) core.raise(EXC_DF, 0);
       else core.raise(EXC_DF);
     }
     kind = FAULT_EVENT;
@@ -124,6 +124,12 @@ export function deliverNmi(core: CpuCore): Status {
   return deliverInterrupt(core, EXC_NMI);
 }
 
+/** INT n, whose next instruction is S.rip. FAULT: the INT itself faulted. */
+export function interruptNumber(core: CpuCore, vector: number): Status {
+  const status = core.virtual8086 ? virtualInterrupt(core, vector) : undefined;
+  return status ?? softwareInterrupt(core, vector, SOFTWARE);
+}
+
 /** A software interrupt whose next instruction is S.rip. FAULT: the INT itself faulted. */
 export function softwareInterrupt(core: CpuCore, vector: number, kind: EventKind): Status {
   return deliver(core, vector, kind, -1, false) ? DISPATCH : FAULT;
@@ -138,9 +144,7 @@ function deliver(
   resume: boolean,
 ): boolean {
   if (core.longMode) return deliverLong(core, vector, kind, errorCode, resume);
-  return core.protectedMode
-    ? deliverProtected(core, vector, kind, errorCode, resume)
-    : deliverReal(core, vector);
+  return !core.realMode ? deliverProtected(core, vector, kind, errorCode, resume) : deliverReal(core, vector);
 }
 
 function refuse(core: CpuCore, vector: number, errorCode: number): false {
@@ -270,6 +274,8 @@ function deliverProtected(
   const ar = handlerCode(core, selector, ext);
   if (ar < 0) return false;
   const newCpl = (ar & TYPE_CONFORMING) !== 0 ? cpl : dplOf(ar);
+  const virtual = core.virtual8086;
+  if (virtual && newCpl !== 0) return refuse(core, EXC_GP, (selector & 0xfffc) | ext);
   const wide = type === SYS_INT || type === SYS_TRAP;
   const size = wide ? 4 : 2;
   const offset = wide ? ((w0 & 0xffff) | (w1 & 0xffff_0000)) >>> 0 : w0 & 0xffff;
@@ -285,6 +291,9 @@ function deliverProtected(
   if (!markAccessed(core, code)) return false;
   let flags = core.rflags;
   if (resume) flags |= FLAG_RF;
+  if (virtual) {
+    for (const index of PUSHED_SEGMENTS) if (!stack.push(size, core.selector(index))) return false;
+  }
   if (inner && !(stack.push(size, oldSs) && stack.push(size, oldEsp))) return false;
   if (!stack.push(size, flags) || !stack.push(size, core.selector(CS)) || !stack.push(size, core.ripLo)) {
     return false;
@@ -294,6 +303,7 @@ function deliverProtected(
   stack.commit();
   core.setCpl(newCpl);
   if (inner) setFromDescriptor(core, SS, tssStack.selector, stackSegment);
+  if (virtual) { for (const index of PUSHED_SEGMENTS) setNullSegment(core, index, 0); }
   setFromDescriptor(core, CS, (selector & ~3) | newCpl, code);
   enterHandler(core, type === SYS_INT || type === SYS_INT16);
   core.setRip(offset, 0);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
  * IRET in real, protected, compatibility and 64-bit mode. Rules: SDM Vol. 2A IRET; Vol. 3A §6.14.3.
- * Left out: returning to virtual-8086 mode (#GP(0), counted).
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
@@ -27,6 +26,8 @@ import {
   FLAG_NT,
   FLAG_RF,
   FLAG_TF,
+  FLAG_VIF,
+  FLAG_VIP,
   FLAG_VM,
   S,
   segmentLayout,
@@ -34,12 +35,13 @@ import {
 } from "../state/state.ts";
 import { DISPATCH, FAULT, type Status } from "../state/status.ts";
 import { TASK_DONE, TASK_FAULT, TASK_IRET, taskSwitch } from "./task_switch.ts";
+import { enterVirtual8086, virtualPoppedVif } from "./virtual_8086.ts";
 
 /** EFLAGS after popping `image` of `opBytes` at the current CPL and IOPL. */
 export function poppedFlags(core: CpuCore, image: number, opBytes: number): number {
   let mask = ARITHMETIC_FLAGS | FLAG_TF | FLAG_DF | FLAG_NT;
   if (opBytes > 2) mask |= FLAG_AC | FLAG_ID;
-  if (core.cpl === 0 || !core.protectedMode) mask |= FLAG_IOPL | FLAG_IF;
+  if (core.cpl === 0 || core.realMode) mask |= FLAG_IOPL | FLAG_IF;
   else if (core.cpl <= core.iopl) mask |= FLAG_IF;
   return (core.rflags & ~mask) | (image & mask);
 }
@@ -75,16 +77,20 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
   }
   if (!core.protectedMode) {
     if (lo > core.s.get32(S.cs + segmentLayout.at.limit)) return core.raise(EXC_GP, 0);
-    const flags = poppedFlags(core, image, opBytes);
+    let flags = poppedFlags(core, image, opBytes);
+    if (core.virtual8086) {
+      const vif = virtualPoppedVif(core, image, opBytes);
+      if (vif < 0) return FAULT;
+      flags = (flags & ~FLAG_VIF) | vif;
+    }
     stack.commit();
     setRealSegment(core, CS, selector);
     core.setRflags(flags);
-    return finish(core, lo, 0, false);
+    return finish(core, lo, 0, opBytes > 2 && (image & FLAG_RF) !== 0);
   }
   const cpl = core.cpl;
   if ((image & FLAG_VM) !== 0 && opBytes === 4 && cpl === 0 && !core.longMode) {
-    core.tracer.unimplemented("IRET to virtual-8086 mode");
-    return core.raise(EXC_GP, 0);
+    return returnToVirtual8086(core, lo, selector, image);
   }
   const newCpl = selector & 3;
   if (!checkReturnCode(core, selector, code)) return FAULT;
@@ -100,7 +106,8 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
     if (!checkReturnStack(core, ss, newCpl, code, stackSegment)) return FAULT;
   }
   if (!checkTarget(core, code, lo, hi) || !markAccessed(core, code)) return FAULT;
-  const flags = poppedFlags(core, image, opBytes);
+  let flags = poppedFlags(core, image, opBytes);
+  if (cpl === 0 && opBytes > 2) flags = (flags & ~(FLAG_VIF | FLAG_VIP)) | (image & (FLAG_VIF | FLAG_VIP));
   if (switches) {
     if (!loadReturnStack(core, ss, stackSegment)) return FAULT;
     setCode(core, selector, newCpl, code);
@@ -117,6 +124,28 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
   if (newCpl !== cpl) dropInnerSegments(core, newCpl);
   core.setRflags(flags);
   return finish(core, lo, hi, opBytes > 2 && (image & FLAG_RF) !== 0);
+}
+
+/** The rest of the frame: ESP, SS, ES, DS, FS, GS. */
+function returnToVirtual8086(core: CpuCore, lo: number, cs: number, image: number): Status {
+  const { stack, mem } = core;
+  const words: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    if (!stack.pop(4)) return FAULT;
+    words.push(mem.word(0));
+  }
+  if (lo > 0xffff) return core.raise(EXC_GP, 0);
+  const [esp, ss, es, ds, fs, gs] = words.map((word, i) => i === 0 ? word : word & 0xffff) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  enterVirtual8086(core, [es, cs, ss, ds, fs, gs], image);
+  core.s.setGpr32(4, esp);
+  return finish(core, lo, 0, (image & FLAG_RF) !== 0);
 }
 
 function finish(core: CpuCore, lo: number, hi: number, resume: boolean): Status {

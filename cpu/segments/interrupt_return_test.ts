@@ -5,6 +5,7 @@ import {
   CODE32,
   CODE64,
   DATA0,
+  GDT,
   RING0_TOP,
   STACK3,
   TestCore,
@@ -98,11 +99,35 @@ Deno.test("IRETD at CPL 3 changes neither IOPL nor, above it, IF", () => {
   assertEquals(t.core.rflags, FLAG_IF | 0x42);
 });
 
-Deno.test("IRETD does not enter virtual-8086 mode yet", () => {
+Deno.test("IRETD enters virtual-8086 mode from CPL 0 only, and not beyond 64 KiB", () => {
   const t = new TestCore().protected32();
-  frame32(t, 0, 0x1000, 0x2_0202, 0, 0, 0, 0, 0, 0);
-  assertEquals([t.run("iret", 4), t.fault], [FAULT, "13:0"]);
-  assertEquals(t.core.tracer.counters.get("unimplemented.IRET to virtual-8086 mode"), 1);
+  frame32(t, 0x1_0000, 0x1000, 0x2_0202, 0, 0, 0, 0, 0, 0);
+  assertEquals([t.run("iret", 4), t.fault, t.core.cpl], [FAULT, "13:0", 0]);
+  frame32(t, 0x10, 0x1000, 0x1a_0202, 0xffff_1234, 0x2000, 1, 2, 3, 4);
+  assertEquals([t.run("iret", 4), t.rip, t.core.rflags], [DISPATCH, 0x10n, 0x1a_0202]);
+  assertEquals([t.core.cpl, t.core.virtual8086, t.gpr(4)], [3, true, 0xffff_1234n]);
+  assertEquals([0, 1, 2, 3, 4, 5].map((i) => t.core.s.segment(i).base), [
+    16n,
+    0x1_0000n,
+    0x2_0000n,
+    32n,
+    48n,
+    64n,
+  ]);
+});
+
+Deno.test("IRETD at CPL 0 loads VIF and VIP; a task switch may enter virtual-8086 mode", () => {
+  const t = new TestCore().protected32();
+  frame32(t, 0x1111, USER_CODE32, 0x18_0202, STACK3, USER_DATA);
+  assertEquals([t.run("iret", 4), t.core.rflags], [DISPATCH, 0x18_0202]);
+  const other = 0x20_0000, selector = 0x70, u = new TestCore().protected32();
+  u.write64(GDT + selector, 0x0000_8920_0000_0067n);
+  u.write32(other + 0x20, 0x80);
+  u.write32(other + 0x24, 0x2_0202);
+  [1, 0x1000, 0x2000, 2, 3, 4].forEach((v, i) => u.write32(other + 0x48 + i * 4, v));
+  u.write64(GDT + 0x40, u.read64(GDT + 0x40) | (2n << 40n));
+  assertEquals([u.run("far_jmp", 4, selector, 0), u.rip], [DISPATCH, 0x80n]);
+  assertEquals([u.core.virtual8086, u.core.cpl, u.core.s.segment(CS).base], [true, 3, 0x1_0000n]);
 });
 
 Deno.test("real-mode IRET", () => {

@@ -40,6 +40,7 @@ import {
   SS,
   TR,
 } from "../state/state.ts";
+import { VIRTUAL_8086_SEGMENT } from "./virtual_8086.ts";
 import { DISPATCH, FAULT, NEXT, SHADOW, type Status } from "../state/status.ts";
 
 /** Selector without RPL, as error codes carry it. */
@@ -116,7 +117,8 @@ export function setFromDescriptor(core: CpuCore, index: number, selector: number
 /** Real-address and virtual-8086 mode: base from the selector; in real mode the limit stays. */
 export function setRealSegment(core: CpuCore, index: number, selector: number): void {
   const at = S.es + index * segmentLayout.size;
-  const attributes = (core.attributes(index) & (SEG_DB | SEG_G)) | (index === CS ? 0x9b : 0x93);
+  const kind = core.virtual8086 ? VIRTUAL_8086_SEGMENT : index === CS ? 0x9b : 0x93;
+  const attributes = (core.attributes(index) & (SEG_DB | SEG_G)) | kind;
   core.setSegment(index, selector, selector * 16, 0, core.s.get32(at + segmentLayout.at.limit), attributes);
 }
 

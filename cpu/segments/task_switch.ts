@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
  * Hardware task switches. Rules: SDM Vol. 3A §8.3 (steps), figures 8-2 and 8-9 (TSS layouts).
- * Left out: switching into a virtual-8086 task (#TS).
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
@@ -27,6 +26,7 @@ import {
   setCode,
   setNullSegment,
 } from "./segmentation.ts";
+import { enterVirtual8086 } from "./virtual_8086.ts";
 import {
   CR0_PG,
   CR0_TS,
@@ -146,11 +146,8 @@ export function taskSwitch(
   core.setRip(ip, 0);
   for (let i = ES; i <= GS; i++) setNullSegment(core, i, selectors[i] as number);
   setNullSegment(core, LDTR, ldt);
-  const loaded = ok && (newFlags & FLAG_VM) === 0 && loadTaskSegments(core, ldt, selectors);
-  if (!loaded && (!ok || (newFlags & FLAG_VM) !== 0)) {
-    core.tracer.unimplemented("task switch into virtual-8086 mode");
-    core.raise(EXC_TS, error);
-  }
+  const loaded = ok && loadTaskSegments(core, ldt, selectors, newFlags);
+  if (!ok) core.raise(EXC_TS, error);
   const dr7 = S.dr + 7 * 8;
   s.set32(dr7, s.get32(dr7) & ~DR7_LOCAL);
   if (core.armed && !breakpointsEnabled(core.u32)) core.mmu.flush();
@@ -168,7 +165,7 @@ function fail(core: CpuCore, vector: number, error: number): typeof TASK_FAULT {
   return TASK_FAULT;
 }
 
-function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number[]): boolean {
+function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number[], flags: number): boolean {
   const d = emptyDescriptor();
   const refuse = (vector: number, selector: number): false => {
     core.raise(vector, selector & 0xfffc);
@@ -180,6 +177,10 @@ function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number
     const ar = attributesOf(d);
     if ((ar & 0x1f) !== SYS_LDT || (ar & SEG_P) === 0) return refuse(EXC_TS, ldt);
     core.setSegment(LDTR, ldt, baseOf(d), 0, limitOf(d), ar);
+  }
+  if ((flags & FLAG_VM) !== 0) {
+    enterVirtual8086(core, selectors, flags);
+    return core.ripLo <= 0xffff || refuse(EXC_GP, 0);
   }
   const cs = selectors[CS] as number;
   if ((cs & 0xfffc) === 0) return refuse(EXC_TS, cs);

@@ -3,7 +3,7 @@
  * The registers of one CPU behind a typed face: modes and what follows from them, RIP, EFLAGS, segment registers, and
  * the record of the last fault. MMU, linear memory, stack and microcode work on these.
  * Rules: SDM Vol. 3A §2, §3.
- * Left out: SMM, virtual-8086 mode (IRET refuses to enter it).
+ * Left out: SMM.
  * @module
  */
 import type { GuestMemory } from "../base/guest_memory.ts";
@@ -26,6 +26,7 @@ import {
   EXC_PF,
   FLAG_AC,
   FLAG_KIND_RAW,
+  FLAG_RF,
   FLAG_TF,
   FLAG_VM,
   S,
@@ -84,8 +85,8 @@ const CODE_MASK_AT = S.codeMask >> 2,
   CR4_AT = S.cr4 >> 2,
   EFER_AT = S.efer >> 2;
 const ATTRIBUTES = segmentLayout.at.attributes, LIMIT = segmentLayout.at.limit;
-/** EFLAGS bits that exist outside the arithmetic ones: TF IF DF IOPL NT RF VM AC ID. */
-const SYSTEM_FLAGS = 0x0025_7700;
+/** EFLAGS bits that exist outside the arithmetic ones: TF IF DF IOPL NT RF VM AC VIF VIP ID. */
+const SYSTEM_FLAGS = 0x003f_7700;
 const FLAT_DATA = SEG_S | SEG_P | 2, FLAT_DATA_MASK = SEG_S | SEG_P | SEG_UNUSABLE | 0xe;
 
 /** See the module's description. */
@@ -181,6 +182,14 @@ export class Registers {
   get protectedMode(): boolean {
     return ((this.u32[CR0_AT] as number) & CR0_PE) !== 0 && ((this.u32[EFLAGS_AT] as number) & FLAG_VM) === 0;
   }
+  /** CR0.PE and EFLAGS.VM are set. */
+  get virtual8086(): boolean {
+    return ((this.u32[EFLAGS_AT] as number) & FLAG_VM) !== 0 && !this.realMode;
+  }
+  /** CR0.PE is clear. */
+  get realMode(): boolean {
+    return ((this.u32[CR0_AT] as number) & CR0_PE) === 0;
+  }
   get cpl(): number {
     return this.u32[CPL_AT] as number;
   }
@@ -226,13 +235,14 @@ export class Registers {
   get rflags(): number {
     return ((this.u32[EFLAGS_AT] as number) & ~ARITHMETIC_FLAGS) | this.materializeFlags();
   }
-  /** Sets all of EFLAGS (RF is never kept). True when modeBits changed. */
+  /** Sets all of EFLAGS (RF is never kept, there is no VM in long mode). True when modeBits changed. */
   setRflags(value: number): boolean {
     const u32 = this.u32;
     const old = u32[EFLAGS_AT] as number;
     u32[KIND_AT] = FLAG_KIND_RAW;
     u32[AUX_AT] = value & ARITHMETIC_FLAGS;
-    const now = (value & SYSTEM_FLAGS & ~(1 << 16)) | 2;
+    const dropped = this.longMode ? FLAG_RF | FLAG_VM : FLAG_RF;
+    const now = (value & SYSTEM_FLAGS & ~dropped) | 2;
     u32[EFLAGS_AT] = now;
     return ((old ^ now) & (FLAG_TF | FLAG_AC | FLAG_VM)) !== 0 && this.updateMode();
   }

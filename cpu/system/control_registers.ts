@@ -29,10 +29,12 @@ import {
   CR4_PCE,
   CR4_PGE,
   CR4_PSE,
+  CR4_PVI,
   CR4_SMAP,
   CR4_SMEP,
   CR4_TSD,
   CR4_UMIP,
+  CR4_VME,
   CS,
   EFER_LMA,
   EFER_LME,
@@ -49,7 +51,8 @@ const CR0_BITS =
   0;
 const CR0_PAGING = (CR0_PG | CR0_WP | CR0_PE) >>> 0;
 /** CR4 bits that exist here; all others are reserved. */
-export const CR4_BITS = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
+export const CR4_BITS = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
+  CR4_PCE | CR4_OSFXSR |
   CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
 const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */

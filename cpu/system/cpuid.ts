@@ -31,8 +31,8 @@ export const XSAVE_BYTES = 576;
 
 const bit = (...numbers: number[]) => numbers.reduce((sum, n) => sum | (1 << n), 0) >>> 0;
 
-/** FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
-const LEAF1_EDX = bit(0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
+/** FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
+const LEAF1_EDX = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
 /** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE hypervisor. */
 const LEAF1_ECX = bit(0, 9, 13, 19, 20, 21, 23, 24, 26, 31);
 const LEAF1_ECX_OSXSAVE = bit(27);
@@ -50,7 +50,7 @@ const EXTENDED1_ECX = bit(0);
 /** SYSCALL NX PAGE1GB RDTSCP LM. */
 const EXTENDED1_EDX = bit(11, 20, 26, 27, 29);
 /** Leaf-1 EDX bits that AMD repeats in leaf 0x8000_0001. */
-const AMD_REPEATED = bit(0, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 23, 24);
+const AMD_REPEATED = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 23, 24);
 
 /** EAX EBX ECX EDX. */
 export type CpuidLeaf = readonly [number, number, number, number];

@@ -29,7 +29,7 @@ const FEATURES: [string, number, number, number, boolean][] = [
   ["MMX", 1, 3, 23, true],
   ["SSE", 1, 3, 25, true],
   ["SSE2", 1, 3, 26, true],
-  ["VME", 1, 3, 1, false],
+  ["VME", 1, 3, 1, true],
   ["HTT", 1, 3, 28, false],
   ["CX16", 1, 2, 13, true],
   ["SSE3", 1, 2, 0, true],

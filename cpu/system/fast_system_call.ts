@@ -94,7 +94,7 @@ export function sysenter(core: CpuCore): Status {
   const long = core.longMode;
   if (long && core.vendor === "AuthenticAMD") return core.raise(EXC_UD);
   const selector = s.get32(S.sysenterCs) & 0xfffc;
-  if (!core.protectedMode || selector === 0) return core.raise(EXC_GP, 0);
+  if (core.realMode || selector === 0) return core.raise(EXC_GP, 0);
   const at = S.eflags;
   s.set32(at, s.get32(at) & ~(FLAG_IF | FLAG_VM));
   setFlat(core, selector, selector + 8, 0, long ? SEG_L : SEG_DB);

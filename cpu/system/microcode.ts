@@ -20,7 +20,13 @@ import {
 import type { CpuCore, Microcode } from "../core/core.ts";
 import type { MicrocodeName } from "../emit/microcode_calls.ts";
 import { cpuid } from "./cpuid.ts";
-import { type EventKind, PRIVILEGED_SOFTWARE, SOFTWARE, softwareInterrupt } from "../segments/exceptions.ts";
+import {
+  type EventKind,
+  interruptNumber,
+  PRIVILEGED_SOFTWARE,
+  SOFTWARE,
+  softwareInterrupt,
+} from "../segments/exceptions.ts";
 import { farCall, farJump, farReturn } from "../segments/far_transfer.ts";
 import { syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
 import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
@@ -43,10 +49,12 @@ import {
   EXC_UD,
   FLAG_IF,
   FLAG_OF,
+  FLAG_VIF,
   S,
   segmentLayout,
 } from "../state/state.ts";
 import { sseFloatMicrocode } from "./sse_float.ts";
+import { setVirtualInterruptFlag, virtualPoppedVif, virtualPushf } from "../segments/virtual_8086.ts";
 import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SLICE_END, type Status } from "../state/status.ts";
 
@@ -64,7 +72,7 @@ function privileged(core: CpuCore): boolean {
 
 /** CLI and STI: CPL must not exceed IOPL. */
 function setInterruptFlag(core: CpuCore, on: boolean): Status {
-  if (core.protectedMode && core.cpl > core.iopl) return core.raise(EXC_GP, 0);
+  if (!core.realMode && core.cpl > core.iopl) return setVirtualInterruptFlag(core, on) ? NEXT : FAULT;
   const s = core.s, flags = s.get32(S.eflags);
   s.set32(S.eflags, on ? flags | FLAG_IF : flags & ~FLAG_IF);
   if (on) core.checkInterrupts();
@@ -73,7 +81,13 @@ function setInterruptFlag(core: CpuCore, on: boolean): Status {
 
 function popf(core: CpuCore, rec: number): Status {
   const s = core.s;
-  const changed = core.setRflags(poppedFlags(core, s.arg32(1), s.arg32(0)));
+  let flags = poppedFlags(core, s.arg32(1), s.arg32(0));
+  if (core.virtual8086) {
+    const vif = virtualPoppedVif(core, s.arg32(1), s.arg32(0));
+    if (vif < 0) return FAULT;
+    flags = (flags & ~FLAG_VIF) | vif;
+  }
+  const changed = core.setRflags(flags);
   if (!changed && !core.interruptDue) return NEXT;
   core.setRipBehind(rec);
   return core.interruptDue ? SLICE_END : DISPATCH;
@@ -123,7 +137,11 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   // Software interrupts and far transfers
   int3: (core, rec) => trap(core, rec, EXC_BP, SOFTWARE),
   int1: (core, rec) => trap(core, rec, EXC_DB, PRIVILEGED_SOFTWARE),
-  int_n: (core, rec) => trap(core, rec, core.s.arg32(0) & 0xff, SOFTWARE),
+  int_n: (core, rec) => {
+    core.setRipBehind(rec);
+    core.stepTrapCancelled = true;
+    return interruptNumber(core, core.s.arg32(0) & 0xff);
+  },
   into: (core, rec) => (core.rflags & FLAG_OF) !== 0 ? trap(core, rec, EXC_OF, SOFTWARE) : NEXT,
   iret: (core, rec) => interruptReturn(core, rec, core.s.arg32(0)),
   far_jmp: (core, rec) => farJump(core, rec, core.s.arg32(0), core.s.arg32(1)),
@@ -177,6 +195,12 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   cli: (core) => setInterruptFlag(core, false),
   sti: (core) => setInterruptFlag(core, true),
   popf,
+  pushf_virtual: (core) => {
+    const image = virtualPushf(core, core.s.arg32(0));
+    if (image < 0) return FAULT;
+    core.s.setResult(BigInt(image));
+    return NEXT;
+  },
 
   // Ports
   in: portIn,

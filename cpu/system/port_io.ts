@@ -20,7 +20,7 @@ const COST_OF_ONE_GO = MAX_ITERATIONS * 16;
 
 /** May the current privilege use these ports? Else a fault is recorded. */
 function allowed(core: CpuCore, port: number, size: number): boolean {
-  if (!core.protectedMode || core.cpl <= core.iopl) return true;
+  if (core.realMode || (core.protectedMode && core.cpl <= core.iopl)) return true;
   const at = S.es + TR * segmentLayout.size, s = core.s;
   const limit = s.get32(at + segmentLayout.at.limit), lo = s.get32(at), hi = s.get32(at + 4);
   const read16 = (offset: number) => {

@@ -86,8 +86,19 @@ row("POPA", "no64 61", "v", (e, w) => {
   setStackPointer(e, below(e, top, -w));
 });
 
+/** Virtual-8086 mode, which is 16-bit code, has an opinion on it. */
+function pushedFlags(e: Emit, w: Width): Value {
+  const flags = e.or(32, e.state32(S.eflags), e.flagsImage());
+  if (e.form.codeBits !== 16) return e.and(32, flags, e.i32(~(FLAG_VM | FLAG_RF)));
+  const image = e.variable(flags);
+  e.if(e.and(32, e.state32(S.eflags), e.i32(FLAG_VM)), () => {
+    e.microcode("pushf_virtual", { opBytes: e.i32(w / 8) });
+    e.set(image, e.microcodeResult(32));
+  });
+  return e.and(32, e.get(image), e.i32(~(FLAG_VM | FLAG_RF)));
+}
 row("PUSHF", "9c", "q", (e, w) => {
-  const image = e.and(32, e.or(32, e.state32(S.eflags), e.flagsImage()), e.i32(~(FLAG_VM | FLAG_RF)));
+  const image = pushedFlags(e, w);
   e.push(w, w === 64 ? e.zeroExtend(32, 64, image) : w === 16 ? e.and(32, image, e.i32(0xffff)) : image);
 });
 /** What POPF changes at CPL 0 with 32 bits; RF is cleared, VM, VIP and VIF stay. */
