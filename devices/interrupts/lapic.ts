@@ -199,7 +199,7 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
     this.#update();
   }
 
-  /** True when LINT0, where the 8259 pair hangs, raises NMIs. Nothing is connected to LINT1. */
+  /** True when LINT0, where the 8259 pair hangs, raises NMIs. LINT1 is the NMI button, which nobody waits for. */
   get lint0SendsNmi(): boolean {
     return (this.#lvt(APIC_LVT_LINT0) & (LVT_MASK | DELMOD)) === DELMOD_NMI << 8;
   }

@@ -246,6 +246,11 @@ export class Machine {
     this.#loop.wake();
     return accepted;
   }
+  /** Presses the NMI button: the guest's local APIC has it on LINT1, and the guest decides what comes of it. */
+  sendNmi(): void {
+    this.board.pressNmi();
+    this.#loop.wake();
+  }
   /** Ends a sleep early: something outside has changed. */
   wake(): void {
     this.#loop.wake();

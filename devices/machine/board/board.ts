@@ -203,6 +203,14 @@ export class Board {
     this.engine.init();
   }
 
+  /** The NMI button: an edge at LINT1 of the local APIC, unless port 0x70 masks NMIs. */
+  pressNmi(): void {
+    const { rtc, interrupts: { lapic } } = this.chips;
+    if (rtc.nmiMasked) return;
+    lapic.setLint(1, true);
+    lapic.setLint(1, false);
+  }
+
   /** Between the CPU's runs only. What is due is done first, so that a restored machine misses no edge. */
   save(): BoardState {
     this.clock.poll();
