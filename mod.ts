@@ -64,6 +64,7 @@ export { Hub } from "./net/ends/hub.ts";
 export { Responder, type ResponderOptions } from "./net/ends/responder.ts";
 export type { Direction, PacketEvent } from "./net/ends/observed_end.ts";
 export type { UserNetworkOptions } from "./net/ends/user/user_addresses.ts";
+export type { StreamOptions } from "./net/host/stream_socket.ts";
 export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
 export { createMachine, hubByName } from "./devices/machine/create_machine.ts";

@@ -102,11 +102,21 @@ const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
     new UserAddresses(value, () => undefined); // says itself what is wrong
     return undefined;
   },
+  stream: (value) => {
+    if (!isObject(value)) return '{ connect: "127.0.0.1:1234" } or { listen: "unix:/tmp/socket" }';
+    checkFields({ connect: text, listen: text }, value, "stream");
+    return undefined;
+  },
+  passt: (value) =>
+    unless(
+      value === true || (Array.isArray(value) && value.every((word) => typeof word === "string")),
+      "true or an array of its arguments",
+    ),
   end: withMethods("a NetEnd", "send", "attach", "receiverChanged", "poll", "pollFd", "close"),
   none: oneOf(true),
 };
 /** What an interface is connected to: one of these. */
-const NET_ENDS = ["tap", "hub", "user", "end", "none"];
+const NET_ENDS = ["tap", "hub", "user", "stream", "passt", "end", "none"];
 
 const nets: Check = (value) => {
   if (!Array.isArray(value)) return "an array";

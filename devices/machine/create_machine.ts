@@ -22,6 +22,7 @@ import { NoneEnd } from "../../net/ends/none.ts";
 import { UserNetwork } from "../../net/ends/user/user_network.ts";
 import { DenoNetwork } from "../../net/host/deno_network.ts";
 import { PcapngCapture } from "../../net/ends/pcapng.ts";
+import { openPasst, openStream } from "../../net/host/stream_socket.ts";
 import { TapDevice } from "../../net/host/tap.ts";
 
 /** Hubs by name: shared by all machines of this process. */
@@ -55,7 +56,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       nowNs: () => Math.floor(clock.monotonicNs()),
     };
   try {
-    for (const spec of options.nets ?? []) nets.push(openNet(spec, captures, tracer));
+    for (const spec of options.nets ?? []) nets.push(await openNet(spec, captures, tracer));
     disks = await openDisks(options.disks ?? []);
     return made = await Machine.create({
       kernel,
@@ -112,13 +113,13 @@ interface CaptureTime {
   nowNs(): number;
 }
 
-function openNet(spec: NetSpec, time: CaptureTime, tracer: Tracer): NetOptions {
+async function openNet(spec: NetSpec, time: CaptureTime, tracer: Tracer): Promise<NetOptions> {
   const common: NetCommon = spec === "none" ? {} : spec;
   const mac = common.mac === undefined ? undefined : parseMac(common.mac);
   if (common.mac !== undefined && (mac === undefined || ((mac[0] as number) & 1) !== 0)) {
     throw new ConfigError(`Cannot use ${JSON.stringify(common.mac)} as MAC address of an interface`);
   }
-  let end = openEnd(spec, tracer);
+  let end = await openEnd(spec, tracer);
   if (common.capture !== undefined) {
     end = new PcapngCapture(end, common.capture, {
       clock: {
@@ -133,10 +134,12 @@ function openNet(spec: NetSpec, time: CaptureTime, tracer: Tracer): NetOptions {
   return { end, ...(mac && { mac }), ...(common.queues !== undefined && { queues: common.queues }) };
 }
 
-function openEnd(spec: NetSpec, tracer: Tracer): NetEnd {
+async function openEnd(spec: NetSpec, tracer: Tracer): Promise<NetEnd> {
   if (spec === "none" || "none" in spec) return new NoneEnd();
   if ("end" in spec) return spec.end;
   if ("hub" in spec) return (typeof spec.hub === "string" ? hubByName(spec.hub) : spec.hub).port();
+  if ("stream" in spec) return await openStream(spec.stream, tracer);
+  if ("passt" in spec) return await openPasst(spec.passt === true ? [] : spec.passt, tracer);
   if ("user" in spec) {
     return new UserNetwork(new DenoNetwork(tracer), { ...(spec.user === true ? {} : spec.user), tracer });
   }

@@ -4,6 +4,7 @@ import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import type { UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import type { Hub } from "../../net/ends/hub.ts";
+import type { StreamOptions } from "../../net/host/stream_socket.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { DiskSpec } from "./disks.ts";
 import type { HostClock, MachineType } from "./machine_options.ts";
@@ -27,6 +28,8 @@ export type NetSpec =
   | (NetCommon & { readonly tap: { readonly ifname?: string } })
   | (NetCommon & { readonly user: true | UserNetworkOptions })
   | (NetCommon & { readonly hub: Hub | string })
+  | (NetCommon & { readonly stream: StreamOptions })
+  | (NetCommon & { readonly passt: true | readonly string[] })
   | (NetCommon & { readonly end: NetEnd })
   | (NetCommon & { readonly none: true });
 

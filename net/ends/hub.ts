@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /**
- * A repeating hub between ends in one process: guests, the built-in responder, and (by crossConnect) a TAP or any other
- * end. Every frame goes to every other port; checksums and segments are made in software only for ports whose
- * receiver does not take the offload.
+ * A hub between ends in one process: guests, the built-in responder, and (by crossConnect) a TAP or any other end. It
+ * learns at which port an address is, as a bridge does (IEEE 802.1D §7.8); a frame for an address it does not know, or
+ * for a group, goes to every other port. Checksums and segments are made in software only for ports whose receiver
+ * does not take the offload.
  *
- * Not done: learning addresses (a guest's netfront drops what is not for it).
+ * Not done: ageing. An address that moves is found again when it sends something.
  * @module
  */
 import type { Tracer } from "../../cpu/base/trace.ts";
+import { be32 } from "../frames/headers.ts";
 import { DeliveryQueue } from "./delivery_queue.ts";
 import {
   type EndState,
@@ -23,9 +25,14 @@ const PORT_LIMITS = { frames: 1024, bytes: 4 << 20 };
 /** How deep a frame may travel through hubs that answer or forward at once, before we call it a loop. */
 const MAX_DEPTH = 8;
 
+/** Most addresses it knows; the one that was learned first is forgotten. */
+const MOST_ADDRESSES = 1024;
+
 /** See the module's description. */
 export class Hub {
   readonly #ports = new Set<HubPort>();
+  readonly #portOf = new Map<number, HubPort>();
+  readonly #header = new Uint8Array(12);
   #depth = 0;
 
   /** `tracer`: for counters and warnings. */
@@ -39,7 +46,7 @@ export class Hub {
   }
 
   /**
-   * Hands a frame to all other ports.
+   * Hands a frame to the port where its destination is, or to all other ports.
    * @internal
    */
   repeat(from: HubPort, frame: Frame): boolean {
@@ -49,20 +56,48 @@ export class Hub {
     }
     this.#depth++;
     try {
-      for (const port of this.#ports) if (port !== from) port.take(frame);
+      const header = this.#header;
+      frame.copyTo(header);
+      const to = isGroup(header, 0) ? undefined : this.#portOf.get(address(header, 0));
+      this.#learn(header, from);
+      if (to === undefined) {
+        for (const port of this.#ports) if (port !== from) port.take(frame);
+      } else if (to !== from) to.take(frame);
     } finally {
       this.#depth--;
     }
     return true;
   }
 
+  #learn(header: Uint8Array, from: HubPort): void {
+    if (isGroup(header, 6)) return;
+    const source = address(header, 6);
+    const before = this.#portOf.get(source);
+    if (before === from) return;
+    if (before === undefined && this.#portOf.size >= MOST_ADDRESSES) {
+      this.#portOf.delete(this.#portOf.keys().next().value as number);
+    }
+    this.#portOf.set(source, from);
+  }
+
   /**
-   * Forgets a port.
+   * Forgets a port, and who was there.
    * @internal
    */
   remove(port: HubPort): void {
     this.#ports.delete(port);
+    for (const [source, at] of this.#portOf) if (at === port) this.#portOf.delete(source);
   }
+}
+
+/** A MAC address as a number: 48 bits fit a double. */
+function address(header: Uint8Array, at: number): number {
+  return ((header[at] as number) << 8 | (header[at + 1] as number)) * 2 ** 32 + be32(header, at + 2);
+}
+
+/** Broadcast and multicast addresses are nobody's. */
+function isGroup(header: Uint8Array, at: number): boolean {
+  return ((header[at] as number) & 1) !== 0;
 }
 
 class HubPort implements NetEnd {

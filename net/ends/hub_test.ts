@@ -66,6 +66,53 @@ Deno.test("Hub refuses runts, and forgets a closed port", () => {
   assertEquals(seen.frames.length, 0);
 });
 
+/** A frame between two addresses that end in these bytes. */
+function between(to: number, from: number): Frame {
+  const bytes = new Uint8Array(60);
+  bytes.set([2, 0, 0, 0, to >>> 8, to, 2, 0, 0, 0, from >>> 8, from]);
+  return frameOf(bytes);
+}
+
+Deno.test("Hub learns where an address is: what is for it goes nowhere else, wherever it moves", () => {
+  const hub = new Hub();
+  const [a, b, c] = [hub.port(), hub.port(), hub.port()];
+  const seen = [a, b, c].map((end) => new Collector(end));
+  const counts = () => seen.map(({ frames }) => frames.splice(0).length);
+  a.send(between(2, 1));
+  assertEquals(counts(), [0, 1, 1]); // nobody knows 2
+  b.send(between(1, 2));
+  assertEquals(counts(), [1, 0, 0]);
+  a.send(between(2, 1));
+  assertEquals(counts(), [0, 1, 0]);
+  c.send(between(1, 2)); // 2 has moved
+  assertEquals(counts(), [1, 0, 0]);
+  a.send(between(2, 1));
+  assertEquals(counts(), [0, 0, 1]);
+  a.send(between(1, 1)); // its own
+  assertEquals(counts(), [0, 0, 0]);
+  a.send(frameOf(new Uint8Array(60).fill(0xff)));
+  assertEquals(counts(), [0, 1, 1]);
+  c.close(); // and with it what was there
+  a.send(between(2, 1));
+  assertEquals(counts(), [0, 1, 0]);
+});
+
+Deno.test("Hub forgets the oldest address when a guest makes up too many, and never one from a group", () => {
+  const hub = new Hub();
+  const [a, b, c] = [hub.port(), hub.port(), hub.port()];
+  const seen = [a, b, c].map((end) => new Collector(end));
+  b.send(between(9, 5000));
+  for (let i = 0; i < 1024; i++) a.send(between(9, i));
+  for (const { frames } of seen) frames.length = 0;
+  a.send(between(5000, 3)); // forgotten: to everybody
+  assertEquals(seen.map(({ frames }) => frames.length), [0, 1, 1]);
+  const group = between(9, 1).bytes();
+  group.fill(0xff, 6, 12);
+  b.send(frameOf(group));
+  a.send(frameOf(new Uint8Array(60).fill(0xff)));
+  assertEquals(seen.map(({ frames }) => frames.length), [1, 2, 2]); // 9 is known
+});
+
 Deno.test("two hubs joined twice drop what circles", () => {
   const tracer = new Tracer();
   const [one, two] = [new Hub(tracer), new Hub(tracer)];

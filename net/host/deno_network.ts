@@ -123,15 +123,30 @@ export class DenoNetwork implements HostNetwork {
   }
 }
 
-function nameOf({ address, port }: HostPeer): string {
+/**
+ * An address as people write it.
+ * @internal
+ */
+export function nameOf({ address, port }: HostPeer): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function why(error: unknown): string {
+/**
+ * What went wrong, for people.
+ * @internal
+ */
+export function why(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the port is in use";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied (ports below 1024 are root's)";
-  if (error instanceof Deno.errors.NotCapable) return "run with --allow-net";
+  if (error instanceof Deno.errors.NotCapable) return `run with ${permission(error)}`;
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.ConnectionRefused) return "nobody listens there";
   return error instanceof Error ? error.message : String(error);
+}
+
+/** "Requires net access to …, run again with the --allow-net flag" */
+function permission(error: Error): string {
+  return /--allow-[a-z]+/.exec(error.message)?.[0] ?? "more permissions";
 }
 
 async function acceptAll(listener: Deno.TcpListener, take: (conn: Deno.TcpConn) => void): Promise<void> {
@@ -149,9 +164,13 @@ async function acceptAll(listener: Deno.TcpListener, take: (conn: Deno.TcpConn) 
   }
 }
 
-class DenoTcp implements HostTcp {
+/**
+ * A connection, TCP or a UNIX socket.
+ * @internal
+ */
+export class DenoTcp implements HostTcp {
   events: HostTcpEvents | undefined;
-  #conn: Deno.TcpConn | undefined;
+  #conn: Deno.TcpConn | Deno.UnixConn | undefined;
   #over = false;
 
   connect({ address: hostname, port }: HostPeer): void {
@@ -162,8 +181,8 @@ class DenoTcp implements HostTcp {
     }, (error) => this.fail(error instanceof Deno.errors.ConnectionRefused ? "refused" : "unreachable"));
   }
 
-  adopt(conn: Deno.TcpConn): void {
-    conn.setNoDelay(true);
+  adopt(conn: Deno.TcpConn | Deno.UnixConn): void {
+    if ("setNoDelay" in conn) conn.setNoDelay(true);
     this.#conn = conn;
   }
 

@@ -2,6 +2,7 @@
 /** `--net`: what a network interface is connected to, checked and turned into plain data. @module */
 import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
 import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
+import { parseStreamAddress, type StreamOptions } from "../../net/host/stream_socket.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 
 /** One --net. */
@@ -10,26 +11,42 @@ export type NetChoice =
     readonly mac?: string;
     readonly queues?: number;
   }
-  & ({ readonly kind: "user"; readonly options: UserNetworkOptions } | {
-    readonly kind: "tap";
-    readonly ifname?: string;
-  } | {
-    readonly kind: "hub";
-    readonly name: string;
-    /** Puts the built-in gateway (ARP, ICMP, DHCP) on the hub. */
-    readonly responder: boolean;
-  } | { readonly kind: "none" });
+  & (
+    | { readonly kind: "user"; readonly options: UserNetworkOptions }
+    | {
+      readonly kind: "tap";
+      readonly ifname?: string;
+    }
+    | {
+      readonly kind: "hub";
+      readonly name: string;
+      /** Puts the built-in gateway (ARP, ICMP, DHCP) on the hub. */
+      readonly responder: boolean;
+    }
+    | { readonly kind: "stream"; readonly stream: StreamOptions }
+    | {
+      readonly kind: "passt";
+      /** Words for passt's command line. */
+      readonly args: readonly string[];
+    }
+    | { readonly kind: "none" }
+  );
 
 /** Adds one --net to those before it. */
 export function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
   const [head = "", ...rest] = text.split(",");
   const [kind = "", name] = splitOnce(head);
   const options = new Map<string, string>();
+  const args: string[] = [];
   const forwards = { hostfwd: [] as string[], guestfwd: [] as string[] };
   for (const part of rest) {
     const [key, value] = splitOnce(part);
     if (kind === "user" && (key === "hostfwd" || key === "guestfwd")) {
       forwards[key].push(value ?? "");
+      continue;
+    }
+    if (kind === "passt" && key === "arg") {
+      args.push(value ?? "");
       continue;
     }
     if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
@@ -61,10 +78,23 @@ export function net(text: string, before: readonly NetChoice[] = []): NetChoice[
   } else if (kind === "hub" && name !== undefined && name !== "") {
     const responder = take("responder");
     choice = { ...common, kind, name, responder: responder !== undefined && onOff("responder", responder) };
+  } else if (kind === "stream" && name === undefined) {
+    const [connect, listen] = [take("connect"), take("listen")];
+    if ((connect === undefined) === (listen === undefined)) {
+      throw new InvalidArgumentError(
+        "stream needs either connect=HOST:PORT or listen=HOST:PORT, or unix:PATH.",
+      );
+    }
+    parseStreamAddress((connect ?? listen) as string); // refuses what is none
+    choice = { ...common, kind, stream: connect === undefined ? { listen: listen as string } : { connect } };
+  } else if (kind === "passt" && name === undefined) {
+    choice = { ...common, kind, args };
   } else if (kind === "none" && name === undefined) {
     choice = { ...common, kind };
   } else {
-    throw new InvalidArgumentError("It is user or tap,ifname=NAME or hub=NAME or none.");
+    throw new InvalidArgumentError(
+      "It is user, stream,connect=HOST:PORT, passt, tap,ifname=NAME or hub=NAME or none.",
+    );
   }
   const [unknown] = options.keys();
   if (unknown !== undefined) throw new InvalidArgumentError(`${kind} has no option "${unknown}".`);

@@ -133,7 +133,7 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option(
       "-n, --net <end>",
       "network interface, repeatable: user[,hostfwd=tcp:ADDR:PORT-:PORT][,dns=ADDR][,restrict][,net=NET/N] | " +
-        "tap,ifname=NAME | hub=NAME[,responder] | none; each takes ,mac=XX:… ,queues=N " +
+        "tap,ifname=NAME | hub=NAME[,responder] | stream,connect=HOST:PORT | stream,listen=unix:PATH | passt | none; each takes ,mac=XX:… ,queues=N " +
         "(default: user; with --icount no interface)",
       net,
     )

@@ -76,6 +76,38 @@ Deno.test("every option arrives", () => {
   });
 });
 
+Deno.test("every kind of network arrives", () => {
+  const nets = [
+    "user",
+    "user,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-10.0.2.16:53,restrict,mac=00:16:3e:00:00:05",
+    "user,net=192.168.9.0/24,host=192.168.9.1,dns=192.0.2.53,restrict=off,guestfwd=tcp:192.168.9.8:80-:8080",
+    "stream,connect=127.0.0.1:1234",
+    "stream,listen=unix:/tmp/s",
+    "passt,arg=-t,arg=2222:22",
+  ];
+  assertEquals(run(...nets.flatMap((net) => ["--net", net])).nets, [
+    { kind: "user", options: {} },
+    {
+      kind: "user",
+      mac: "00:16:3e:00:00:05",
+      options: { restrict: true, hostfwd: ["tcp:127.0.0.1:2222-:22", "udp::53-10.0.2.16:53"] },
+    },
+    {
+      kind: "user",
+      options: {
+        net: "192.168.9.0/24",
+        host: "192.168.9.1",
+        dns: "192.0.2.53",
+        restrict: false,
+        guestfwd: ["tcp:192.168.9.8:80-:8080"],
+      },
+    },
+    { kind: "stream", stream: { connect: "127.0.0.1:1234" } },
+    { kind: "stream", stream: { listen: "unix:/tmp/s" } },
+    { kind: "passt", args: ["-t", "2222:22"] },
+  ]);
+});
+
 Deno.test("--stats needs no format, --trace adds up, --append may look like an option", () => {
   assertEquals(run("--stats").stats, "text");
   assertEquals(run("--trace", "net", "--trace", "cpu").trace, ["net", "cpu"]);
@@ -106,6 +138,18 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x --net bridge", /tap,ifname=NAME or hub=NAME or none/],
   ["run -k x --net hub", /tap,ifname=NAME or hub=NAME or none/],
   ["run -k x --net tap=x", /tap,ifname=NAME or hub=NAME or none/],
+  ["run -k x --net user,ifname=a", /user has no option "ifname"/],
+  ["run -k x --net user=a", /It is user, stream/],
+  ["run -k x --net user,net=10.0.2.0", /write it like 10\.0\.2\.0\/24/],
+  ["run -k x --net user,dns=a", /"a" as IPv4 address/],
+  ["run -k x --net user,restrict=maybe", /restrict is on or off/],
+  ["run -k x --net user,hostfwd=2222:22", /hostfwd=2222:22: it is no forward; write it like/],
+  ["run -k x --net user,hostfwd", /hostfwd=: it is no forward/],
+  ["run -k x --net user,net=10.0.2.0/24,net=10.0.3.0/24", /twice/],
+  ["run -k x --net stream", /either connect=HOST:PORT or listen=/],
+  ["run -k x --net stream,connect=a:1,listen=b:2", /either/],
+  ["run -k x --net stream,connect=here", /write it like 127\.0\.0\.1:1234 or unix:PATH/],
+  ["run -k x --net passt,hostfwd=a", /passt has no option "hostfwd"/],
   ["run -k x --net tap,ifname=", /ifname needs a name/],
   ["run -k x --net tap,ifname=a,ifname=b", /twice/],
   ["run -k x --net none,ifname=a", /none has no option "ifname"/],

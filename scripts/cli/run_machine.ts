@@ -200,6 +200,10 @@ class Session {
       ...(capture && { capture }),
     };
     switch (choice.kind) {
+      case "stream":
+        return { ...common, stream: choice.stream };
+      case "passt":
+        return { ...common, passt: choice.args };
       case "user":
         return { ...common, user: choice.options };
       case "tap":

@@ -14,6 +14,7 @@ const DOORS = [
   "net/host/host_clock.ts",
   "net/host/libc.ts",
   "net/host/ping_socket.ts",
+  "net/host/stream_socket.ts",
   "net/host/tap.ts",
   "net/host/wait.ts",
   "scripts/",
