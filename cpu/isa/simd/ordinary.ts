@@ -34,6 +34,10 @@ function mxcsrIs(e: Emit, mask: number, value: number): Value {
 export function roundsQuietly(e: Emit): Value {
   return mxcsrIs(e, PRECISION_KNOWN | ROUNDING, PRECISION_KNOWN);
 }
+/** MXCSR.RC says so. */
+export function roundsToNearest(e: Emit): Value {
+  return mxcsrIs(e, ROUNDING, 0);
+}
 /** An inexact result raises nothing new. */
 export function inexactIsQuiet(e: Emit): Value {
   return mxcsrIs(e, PRECISION_KNOWN, PRECISION_KNOWN);
@@ -80,6 +84,38 @@ export function exponents(e: Emit, type: FloatType, b: Value): readonly (() => V
 /** v's exponent is not the lowest, the highest, or next to one of them: a cheap way to see most normal numbers. */
 export function isPlain(e: Emit, type: FloatType, v: Value): Value {
   return e.and(32, e.add(32, highWord(e, type, v), e.i32(PLAIN[type].add)), e.i32(PLAIN[type].mask));
+}
+
+/** Bits of the significand below its last one. */
+function trailingZeros(e: Emit, v: Value): Value {
+  return e.op("i64.ctz", e.or(64, e.op("i64.reinterpret_f64", v), e.i64(1n << 52n)));
+}
+/** x × y is exact in f64, and nothing near the ends of the range: few enough bits are significant. */
+function multipliesExactly(e: Emit, x: Value, y: Value): Value {
+  return e.ltU(64, e.i64(52), e.add(64, trailingZeros(e, x), trailingZeros(e, y)));
+}
+/** r, a normal number, is exactly a `operation` b (√b), as is seen at some cost: programs that never round do not set PE. */
+export function isExact(
+  e: Emit,
+  operation: "add" | "sub" | "mul" | "div" | "sqrt",
+  type: FloatType,
+  { a, b, r }: { readonly a: Value; readonly b: Value; readonly r: Value },
+): Value {
+  if (operation === "add" || operation === "sub") { // Knuth's TwoSum finds the error
+    const op = (name: "add" | "sub", x: Value, y: Value) => e.op(`${type}.${name}`, x, y);
+    const addend = operation === "add" ? b : e.op(`${type}.neg`, b);
+    const taken = op("sub", r, a);
+    const error = op("add", op("sub", a, op("sub", r, taken)), op("sub", addend, taken));
+    return isZero(e, type, error);
+  }
+  // The inverse operation gives the operand back, without rounding itself.
+  const [x, y, product] = operation === "mul" ? [a, b, r] : operation === "div" ? [r, b, a] : [r, r, b];
+  if (type === "f32") {
+    const wide = (v: Value) => e.op("f64.promote_f32", v);
+    return e.op("f64.eq", e.op("f64.mul", wide(x), wide(y)), wide(product));
+  }
+  const few = multipliesExactly(e, x, y);
+  return e.and(32, few, e.op("f64.eq", e.op("f64.mul", x, y), product));
 }
 
 // Packed: masks

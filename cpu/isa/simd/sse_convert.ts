@@ -223,8 +223,9 @@ sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
   const write = () => e.setXmmPart("reg", result);
   e.ifAll([() => roundsQuietly(e), () => isPlain(e, "f32", result)], write, () => {
     const ordinary = e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b));
+    const exact = e.op("f64.eq", e.op("f64.promote_f32", result), b);
     e.if(
-      e.and(32, roundsQuietly(e), ordinary),
+      e.and(32, e.or(32, roundsQuietly(e), exact), ordinary),
       write,
       () => slow(e, { operation: "convert", type: "f64", lanes: "scalar", value: memoryOperand(e, b) }),
     );

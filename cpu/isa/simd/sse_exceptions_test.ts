@@ -62,4 +62,27 @@ for (const how of ENGINES) {
     assertEquals(calls, 1);
     assertEquals(t.cpu.core.s.get32(S.mxcsr), 0x1f80 | PE);
   });
+
+  Deno.test(`exact arithmetic never leaves emitted code, and leaves PE clear (${how.name})`, () => {
+    const t = new TestCpu(64, how);
+    prepare(t, 12, 4, 0x1f80);
+    const { sse } = t.cpu.core;
+    sse.execute = () => {
+      throw new Error("left emitted code");
+    };
+    const body = [
+      ...[0xf2, 0x0f, 0x5e, 0xc1], // divsd xmm0, xmm1: 3
+      ...[0xf2, 0x0f, 0x59, 0xc1], // mulsd xmm0, xmm1: 12
+      ...[0xf2, 0x0f, 0x5c, 0xc1], // subsd xmm0, xmm1: 8
+      ...[0xf2, 0x0f, 0x58, 0xc1], // addsd xmm0, xmm1: 12
+      ...[0xf2, 0x0f, 0x51, 0xd1], // sqrtsd xmm2, xmm1: 2
+      ...[0xf2, 0x0f, 0x5a, 0xd9], // cvtsd2ss xmm3, xmm1
+      ...[0xf3, 0x0f, 0x59, 0xe3], // mulss xmm4, xmm3
+      ...[0xf3, 0x0f, 0x58, 0xe3], // addss xmm4, xmm3
+      ...[0xf3, 0x0f, 0x5e, 0xe3], // divss xmm4, xmm3
+    ];
+    t.run([0xb9, 10, 0, 0, 0, ...body, 0xff, 0xc9, 0x75, 0x100 - body.length - 4]);
+    assertEquals([xmm0(t), t.memory.view.getFloat64(XMM_BASE + 32, true)], [12, 2]);
+    assertEquals(t.cpu.core.s.get32(S.mxcsr), 0x1f80);
+  });
 }

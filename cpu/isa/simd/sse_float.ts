@@ -13,6 +13,7 @@ import {
   allPlain,
   every,
   exponents,
+  isExact,
   isNormal,
   isNotDenormal,
   isPlain,
@@ -22,6 +23,7 @@ import {
   lanesZero,
   memoryOperand,
   roundsQuietly,
+  roundsToNearest,
   slow,
 } from "./ordinary.ts";
 import type { Semantics } from "../row/row.ts";
@@ -79,15 +81,20 @@ const quickArithmetic = (k: Kind): Ordinary["quick"] => (e, a, b, r) =>
     ? [() => roundsQuietly(e), () => allPlain(e, k.shape, a, b, r)]
     : [() => roundsQuietly(e), ...exponents(e, k.type, b), () => isPlain(e, k.type, r)];
 /** ADD and SUB: a zero is exact. */
-export function ordinarySum(k: Kind): Ordinary & Required<Pick<Ordinary, "exact">> {
+export function ordinarySum(k: Kind, operation: "add" | "sub"): Ordinary & Required<Pick<Ordinary, "exact">> {
   const exact = (e: Emit, a: Value, b: Value, r: Value): Value => {
     if (k.packed) {
       const results = e.op("v128.or", lanesNormal(e, k.shape, r), lanesZero(e, k.shape, r));
       const operands = e.op("v128.and", lanesNotDenormal(e, k.shape, a), lanesNotDenormal(e, k.shape, b));
       return every(e, roundsQuietly(e), all(e, k.shape, operands, results));
     }
-    const result = e.or(32, isNormal(e, k.type, r), isZero(e, k.type, r));
-    return every(e, roundsQuietly(e), isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
+    const quiet = e.or(32, roundsQuietly(e), isExact(e, operation, k.type, { a, b, r }));
+    const result = e.or(
+      32,
+      e.and(32, isNormal(e, k.type, r), quiet),
+      e.and(32, isZero(e, k.type, r), roundsToNearest(e)),
+    );
+    return every(e, isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
   };
   return { quick: quickArithmetic(k), exact };
 }
@@ -106,8 +113,9 @@ export function ordinaryProduct(
     }
     const isZeroOf = (v: Value) => isZero(e, k.type, v);
     const from = operation === "mul" ? e.or(32, isZeroOf(a), isZeroOf(b)) : isZeroOf(a);
-    const result = e.or(32, isNormal(e, k.type, r), e.and(32, isZeroOf(r), from));
-    return every(e, roundsQuietly(e), isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
+    const quiet = e.or(32, roundsQuietly(e), isExact(e, operation, k.type, { a, b, r }));
+    const result = e.or(32, e.and(32, isNormal(e, k.type, r), quiet), e.and(32, isZeroOf(r), from));
+    return every(e, isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
   };
   return { quick: quickArithmetic(k), exact };
 }
@@ -119,7 +127,12 @@ function ordinaryRoot(k: Kind): Ordinary {
         () => isNotDenormal(e, k.type, b),
         () => isPlain(e, k.type, r),
       ],
-    exact: (e, _, b, r) => ordinarySum(k).exact(e, b, b, r),
+    exact: (e, _, b, r) => {
+      if (k.packed) return ordinarySum(k, "add").exact(e, b, b, r);
+      const quiet = e.or(32, roundsQuietly(e), isExact(e, "sqrt", k.type, { a: r, b, r }));
+      const normal = every(e, isNotDenormal(e, k.type, b), isNormal(e, k.type, r), quiet);
+      return e.or(32, isZero(e, k.type, b), normal);
+    },
   };
 }
 /** A comparison raises nothing without denormals and NaNs. */
@@ -146,7 +159,7 @@ const arithmetic = (k: Kind, name: "add" | "sub" | "mul" | "div"): Semantics =>
     k,
     name,
     (e, a, b) => e.op(k.packed ? `${k.shape}.${name}` : `${k.type}.${name}`, a, b),
-    name === "add" || name === "sub" ? ordinarySum(k) : ordinaryProduct(k, name),
+    name === "add" || name === "sub" ? ordinarySum(k, name) : ordinaryProduct(k, name),
   );
 /** MIN and MAX return the second operand for two zeros. */
 const extremum = (k: Kind, name: "min" | "max"): Semantics =>

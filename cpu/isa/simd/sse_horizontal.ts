@@ -7,7 +7,7 @@ import { guarded, type Kind, KINDS, ordinaryProduct, ordinarySum } from "./sse_f
 import { laneMask, source, sse } from "./sse_patterns.ts";
 
 for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
-  const width = k.type === "f32" ? 4 : 8, sum = ordinarySum(k);
+  const width = k.type === "f32" ? 4 : 8, sum = ordinarySum(k, "add"); // packed: as for SUB
   for (const [opcode, name] of [["7c", "add"], ["7d", "sub"]] as const) {
     sse(
       `H${name.toUpperCase()}${k.suffix} xmm, xmm/m128`,
@@ -50,7 +50,7 @@ function dotProduct(k: Kind, opcode: string): void {
     for (let n = k.type === "f32" ? 4 : 2; n > 1; n /= 2) {
       const [even, odd] = evenOdd(e, width, sums, sums);
       sums = e.op(`${k.shape}.add`, even, odd);
-      ok = e.and(32, ok, ordinarySum(k).exact(e, even, odd, sums));
+      ok = e.and(32, ok, ordinarySum(k, "add").exact(e, even, odd, sums));
     }
     e.if(
       ok,
