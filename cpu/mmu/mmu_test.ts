@@ -10,6 +10,7 @@ import {
   S,
   TLB_BASE,
   TLB_BYTES,
+  TLB_ENTRIES,
   TLB_INVALID,
   TLB_MODE_SUPERVISOR,
   TLB_MODE_SUPERVISOR_AC,
@@ -35,7 +36,8 @@ function tags(
   lo: number,
   mode: number,
 ): { read: bigint; write: bigint; exec: bigint; addend: number } {
-  const e = TLB_BASE + mode * TLB_BYTES + ((lo >>> 12) & 1023) * tlbEntry.size, v = t.memory.view;
+  const e = TLB_BASE + mode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size,
+    v = t.memory.view;
   return {
     read: v.getBigUint64(e + tlbEntry.at.readTag, true),
     write: v.getBigUint64(e + tlbEntry.at.writeTag, true),

@@ -116,7 +116,7 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
 /** log2 of entries per table. */
-export const TLB_BITS = 10;
+export const TLB_BITS = 12;
 /** Entries per table. */
 export const TLB_ENTRIES = 1 << TLB_BITS;
 /**

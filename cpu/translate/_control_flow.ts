@@ -36,6 +36,8 @@ export interface ControlFlowProgram {
   readonly code: Uint8Array<ArrayBuffer>;
   readonly jumpTable: readonly number[];
   readonly registers: readonly bigint[];
+  /** Frames at the second address of the code. */
+  readonly aliases: readonly number[];
   /** Addresses of its blocks. */
   readonly blocks: readonly number[];
 }
@@ -88,7 +90,7 @@ class Writer {
     const { random } = this;
     const wide = random.chance(50);
     const a = this.reg(), b = this.reg();
-    const kind = random.below(26);
+    const kind = random.below(28);
     if (kind < 6) return this.rr([random.below(8) * 8 + 1], wide, a, b); // arithmetic
     if (kind < 8) return this.rr([random.below(8) * 8], wide, a, b); // on bytes
     if (kind === 8) return this.rr([0xff], wide, random.below(2), a); // inc, dec
@@ -148,7 +150,7 @@ class Writer {
       this.put(...le32(AREA + alias));
       return isImmediate ? this.put(...le32(random.u32())) : undefined;
     }
-    if (kind === 21 && random.chance(12)) {
+    if (kind === 21 && random.chance(20)) {
       // A mapping changes: of the absent page, of an alias of data, or of an alias of code.
       const page = [ABSENT, DATA_ALIAS, CODE_ALIAS + random.below(CODE_PAGES)][random.below(3)] as number;
       const frame = page >= DATA ? DATA + random.below(2) : random.below(CODE_PAGES);
@@ -156,6 +158,16 @@ class Writer {
       this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry)); // mov qword [pte], entry
       if (random.chance(70)) return this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
       return this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+    }
+    if (kind >= 26) {
+      // The stack: read, written, or moved, also by odd distances and into other pages.
+      const disp = random.below(16) * (random.chance(80) ? 8 : 7);
+      if (random.chance(25)) {
+        const by = random.below(24) * (random.chance(80) ? 8 : 3) - (random.chance(50) ? 90 : 96);
+        return this.put(0x48, 0x8d, 0x64, 0x24, by & 0xff); // lea rsp, [rsp + by]
+      }
+      const opcode = [0x89, 0x01, 0x03, 0x8b][random.below(4)] as number;
+      return this.put(0x40 | (wide ? 8 : 0) | (a >> 3 << 2), opcode, 0x44 | ((a & 7) << 3), 0x24, disp);
     }
     // Memory: mostly within two pages, sometimes beyond.
     this.#offset(random.chance(90) ? 0x1ff8 : random.chance(50) ? 0x1fff : 0x3fff);
@@ -242,19 +254,22 @@ class Writer {
       const alias = random.chance(25) ? CODE_ALIAS << 12 : 0;
       return AREA + alias + (this.blockAt[random.below(this.blocks)] as number);
     });
+    const aliases = [0, 1, 2, 3];
+    if (random.chance(60)) [aliases[1], aliases[2]] = [2, 1];
     const registers = Array.from({ length: 16 }, () => random.value());
     return {
       code: Uint8Array.from(this.bytes.slice(0, CODE_PAGES * 4096)),
       jumpTable,
       registers,
-      blocks: this.blockAt.map((offset) => AREA + offset),
+      aliases,
+      blocks: this.blockAt.flatMap((offset) => [AREA + offset, AREA + (CODE_ALIAS << 12) + offset]),
     };
   }
 }
 
 /** The program of a seed. */
 export function randomProgram(random: Random): ControlFlowProgram {
-  const blocks = 3 + random.below(60);
+  const blocks = 3 + random.below(random.chance(50) ? 40 : 140);
   const writer = new Writer(random, blocks);
   if (random.chance(40)) { for (let n = random.below(4096); n > 0; n--) writer.put(0x90); // anywhere in a page
    }
@@ -285,7 +300,11 @@ export class ControlFlowCpu {
     set64(DIRECTORY + (AREA >> 21) * 8, PAGE_TABLE | PTE_P | PTE_RW | PTE_USED);
     for (let page = 0; page < 512; page++) {
       let frame = at(page), rights = PTE_P | PTE_RW;
-      if (page >= CODE_ALIAS && page < CODE_ALIAS + CODE_PAGES) frame = at(page - CODE_ALIAS);
+      // The second address of the code has its pages in another order, the stack's pages are backwards.
+      if (page >= CODE_ALIAS && page < CODE_ALIAS + CODE_PAGES) {
+        frame = at(program.aliases[page - CODE_ALIAS] as number);
+      }
+      if (page >= STACK - 2 && page < STACK + 2) frame = at(2 * STACK - 1 - page);
       if (page === DATA_ALIAS) frame = at(DATA);
       if (page === TABLES_VIEW) frame = PAGE_TABLE;
       if (page === READ_ONLY) rights = PTE_P;
@@ -293,7 +312,7 @@ export class ControlFlowCpu {
       set64(PAGE_TABLE + page * 8, rights === 0 ? 0 : frame | rights | PTE_USED);
     }
     program.jumpTable.forEach((address, i) => set64(at(JUMP_TABLE) + i * 8, address));
-    const stack = at(STACK) + 4096;
+    const stack = at(STACK) + 64;
     // Handlers: an error code is dropped, a fault goes on at the first block.
     const recovery = at(HANDLERS) + 0x100,
       irq = at(HANDLERS) + 0x80,

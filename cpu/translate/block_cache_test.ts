@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
 import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { MOST_BLOCKS } from "./block_cache.ts";
-import { CS, DS, ES, EXC_GP, FS, GS, S, SS } from "../state/state.ts";
+import { CS, DS, ES, EXC_GP, FS, GS, S, SS, TLB_ENTRIES } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const le16 = (n: number) => [n & 0xff, (n >>> 8) & 0xff];
@@ -172,10 +172,10 @@ for (const how of ENGINES) {
   });
 
   test("a link leads into the page of its branch only, whatever is mapped there when it is made", () => {
-    const t = new TestCpu(64, how);
+    const t = new TestCpu(64, { ...how, ramBytes: 32 * MiB });
     const code = [
       ...[0x89, 0x0c, 0x25, ...le32(PAGE_TABLE)], // mov [PTE of this page], ecx
-      ...[0x8b, 0x04, 0x25, ...le32(LINEAR + 4 * MiB)], // its TLB entry is the other page's now
+      ...[0x8b, 0x04, 0x25, ...le32(LINEAR + TLB_ENTRIES * 4096)], // its TLB entry is the other page's now
       ...[0xe9, ...le32(0x80 - 19)], // jmp to offset 0x80
     ];
     for (const [frame, value] of [[0x40_0000, 4], [0x50_0000, 5]] as const) {

@@ -10,7 +10,7 @@
  * with less left, the handlers run to the end of the slice. Slices so end where they end without regions.
  * @module
  */
-import { PAGE_MASK, PAGE_SHIFT } from "../../base/bits.ts";
+import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../base/bits.ts";
 import { record } from "../../state/record.ts";
 import {
   ARITHMETIC_FLAGS,
@@ -24,6 +24,7 @@ import {
   jumpCacheEntry,
   REGION_STATES,
   S,
+  SS,
   TLB_BITS,
   tlbEntry,
 } from "../../state/state.ts";
@@ -31,7 +32,7 @@ import { DISPATCH } from "../../state/status.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import { type LoadName, type StoreName, Val } from "../builder.ts";
-import type { Address, ConditionCode, FlagKind, Value, Width } from "../emit.ts";
+import { type Address, type ConditionCode, type FlagKind, RSP, type Value, type Width } from "../emit.ts";
 import {
   carryOf,
   conditionOf,
@@ -67,6 +68,8 @@ const STORE: { readonly [W in Width]: StoreName } = {
   64: "i64.store",
 };
 const GPRS = 16;
+/** No page's address, with or without some of the lowest bits of an address in it. */
+const NO_PAGE = PAGE_SIZE / 2;
 
 /** A local that keeps its value across blocks. */
 interface Cell {
@@ -113,6 +116,9 @@ export class RegionEmit extends WasmEmit {
   /** Byte offset of the running code's page in the WebAssembly memory: the page at #bias. */
   readonly #page = this.#cell("i32");
   readonly #tlb = this.#cell("i32");
+  /** Linear address of a page of the stack that may be written, and where it is; NO_PAGE: none is known. */
+  readonly #stackPage = this.#cell("i64");
+  readonly #stackHost = this.#cell("i32");
   readonly #flagResult = this.#cell("i64");
   readonly #flagFirst = this.#cell("i64");
   readonly #flagAux = this.#cell("i32");
@@ -171,6 +177,7 @@ export class RegionEmit extends WasmEmit {
     this.#write(this.#budget, this.state32(S.budget));
     this.#write(this.#bias, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.#write(this.#tlb, this.state32(S.tlbBase));
+    this.#write(this.#stackPage, this.i64(NO_PAGE));
     this.#leave = this.block();
     inner();
     this.end();
@@ -429,7 +436,9 @@ export class RegionEmit extends WasmEmit {
   }
   override setState32(address: number, value: Value): void {
     super.setState32(address, value);
-    if (address === S.tlbBase) this.#write(this.#tlb, value);
+    if (address !== S.tlbBase) return;
+    this.#write(this.#tlb, value);
+    this.#write(this.#stackPage, this.i64(NO_PAGE));
   }
   override rip(): Value {
     return this.#ripAt(this.#insn.poff);
@@ -444,21 +453,50 @@ export class RegionEmit extends WasmEmit {
 
   // Memory: what misses the TLB leaves
 
+  override address(): Address {
+    const address = super.address();
+    return this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex
+      ? { ...address, isStack: true } as Address
+      : address;
+  }
+  override segmentAddress(index: number, offset: Value): Address {
+    const address = super.segmentAddress(index, offset);
+    return index === SS ? { ...address, isStack: true } as Address : address;
+  }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
     const linear = this.linear(address) as Val;
+    if ((address as { isStack?: boolean }).isStack !== true) return this.#lookUp(linear, bytes, write).host;
+    // The stack's page is the same nearly always: no need to look it up each time. An access that is not aligned, and so
+    // might cross into another page, takes the other way, too.
+    const page = this.and(64, linear, this.i64(-PAGE_SIZE | (bytes - 1)));
+    this.#unlikely(this.op("i64.ne", page, this.#read(this.#stackPage)), () => {
+      this.#fillStackPage(linear, bytes, write);
+    });
+    return this.add(32, this.op("i32.wrap_i64", linear), this.#read(this.#stackHost));
+  }
+  /** Leaves unless the access is allowed; #stackPage is the page if it may be written, and #stackHost right anyway. */
+  #fillStackPage(linear: Val, bytes: number, write: boolean): void {
+    const { page, entry } = this.#lookUp(linear, bytes, write);
+    this.#write(this.#stackHost, this.loadRaw("i32.load", entry, tlbEntry.at.addend));
+    const known = write ? page : this.select(
+      this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag)),
+      page,
+      this.i64(NO_PAGE),
+    );
+    this.#write(this.#stackPage, known);
+  }
+  #lookUp(linear: Val, bytes: number, write: boolean): { entry: Val; page: Val; host: Val } {
     const shift = 12 - Math.log2(tlbEntry.size);
     const index = this.op("i32.shr_u", this.op("i32.wrap_i64", linear), this.i32(shift));
     const masked = this.and(32, index, this.i32(((1 << TLB_BITS) - 1) * tlbEntry.size));
     const entry = this.add(32, masked, this.#read(this.#tlb));
-    const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
     const tag = this.loadRaw("i64.load", entry, write ? tlbEntry.at.writeTag : tlbEntry.at.readTag);
-    this.#leaveIf(this.op("i64.ne", this.and(64, last, this.i64(-4096n)), tag));
-    return this.add(
-      32,
-      this.op("i32.wrap_i64", linear),
-      this.loadRaw("i32.load", entry, tlbEntry.at.addend),
-    );
+    const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
+    const page = this.and(64, last, this.i64(-PAGE_SIZE));
+    this.#leaveIf(this.op("i64.ne", page, tag));
+    const addend = this.loadRaw("i32.load", entry, tlbEntry.at.addend);
+    return { entry, page, host: this.add(32, this.op("i32.wrap_i64", linear), addend) };
   }
   override load(w: Width, address: Address): Value {
     return this.loadRaw(LOAD[w], this.#host(address, w / 8, false));

@@ -68,7 +68,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -309,7 +309,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -471,7 +471,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l2
     i32.const 0
@@ -644,7 +644,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -731,7 +731,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -988,7 +988,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 32736
+        i32.const 131040
         i32.and
         local.set $l4
         i32.const 0
@@ -1028,7 +1028,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 32736
+        i32.const 131040
         i32.and
         local.set $l5
         i32.const 0
@@ -1233,7 +1233,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 32736
+          i32.const 131040
           i32.and
           local.set $l7
           i32.const 0
@@ -1285,7 +1285,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 32736
+          i32.const 131040
           i32.and
           local.set $l7
           i32.const 0
@@ -1561,7 +1561,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -1726,7 +1726,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l2
     i32.const 0
@@ -1850,7 +1850,7 @@
       i32.wrap_i64
       i32.const 7
       i32.shr_u
-      i32.const 32736
+      i32.const 131040
       i32.and
       local.set $l3
       i32.const 0
@@ -1957,7 +1957,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0

@@ -53,7 +53,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -302,7 +302,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -453,7 +453,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l2
     i32.const 0
@@ -633,7 +633,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -731,7 +731,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -996,7 +996,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 32736
+        i32.const 131040
         i32.and
         local.set $l4
         i32.const 0
@@ -1036,7 +1036,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 32736
+        i32.const 131040
         i32.and
         local.set $l5
         i32.const 0
@@ -1241,7 +1241,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 32736
+          i32.const 131040
           i32.and
           local.set $l7
           i32.const 0
@@ -1293,7 +1293,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 32736
+          i32.const 131040
           i32.and
           local.set $l7
           i32.const 0
@@ -1629,7 +1629,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l1
     i32.const 0
@@ -1792,7 +1792,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l2
     i32.const 0
@@ -1941,7 +1941,7 @@
       i32.wrap_i64
       i32.const 7
       i32.shr_u
-      i32.const 32736
+      i32.const 131040
       i32.and
       local.set $l2
       i32.const 0
@@ -2054,7 +2054,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 32736
+    i32.const 131040
     i32.and
     local.set $l3
     i32.const 0
