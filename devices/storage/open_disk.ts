@@ -74,7 +74,7 @@ async function openImage(path: string, opening: Opening): Promise<BlockStore> {
     const format = opening.format ?? probe(file);
     if (format === "raw") return openRaw(file, cache, above.length > 0);
     return await openQcow2(file, cache, (name, below) =>
-      openImage(backingPath(path, name), {
+      openImage(imagePath(path, name), {
         write: false,
         format: backingFormat(path, below),
         cache,
@@ -103,7 +103,7 @@ function openRaw(file: HostFile, cache: CacheMode, isBacking: boolean): BlockSto
 }
 
 /** Names in an image are relative to it. */
-export function backingPath(image: string, name: string): string {
+export function imagePath(image: string, name: string): string {
   const plain = name.startsWith("file:") ? name.slice(5) : name;
   if (/^[a-z][a-z0-9+.-]*:/.test(plain)) {
     throw cannotUse(image, `its backing file ${JSON.stringify(name)} is not a file`);

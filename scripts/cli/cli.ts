@@ -3,6 +3,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { runTests } from "../ci/run_tests.ts";
+import { doDiskTask } from "./disk_tasks.ts";
 import { parseCommandLine } from "./options.ts";
 import { runMachine } from "./run_machine.ts";
 
@@ -28,7 +29,12 @@ async function statusOf(args: readonly string[]): Promise<number> {
   }
   try {
     if ("test" in commandLine) return await runTests(commandLine.test, args);
-    return await runMachine(commandLine.run);
+    if ("run" in commandLine) return await runMachine(commandLine.run);
+    const { status, lines } = await doDiskTask(commandLine.disk);
+    const failure = say(Deno.stdout, lines.map((line) => line + "\n").join(""));
+    if (failure === undefined) return status;
+    say(Deno.stderr, `xenner: Cannot write to standard output: ${reason(failure)}\n`);
+    return status || STATUS_HOST;
   } catch (error) {
     if (error instanceof ConfigError) {
       say(Deno.stderr, `xenner: ${error.message}\n`);

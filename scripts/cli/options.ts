@@ -10,6 +10,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice, splitOnce } from "./net_options.ts";
 import { filled, memory, regex, timeout } from "./values.ts";
+import { diskCommand, type DiskTask } from "./disk_options.ts";
 
 /** Version that --version prints. */
 export const VERSION = "0.1.0";
@@ -70,10 +71,11 @@ export interface RunChoices {
   readonly traceFile?: string;
 }
 
-/** What the command line means: run a machine, or print something and end. */
+/** What the command line means: run a machine, do something with an image, or print something and end. */
 export type CommandLine =
   | { readonly run: RunChoices }
   | { readonly test: TestChoices }
+  | { readonly disk: DiskTask }
   | { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 const STDIO: ConsoleTarget = "stdio";
@@ -84,6 +86,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   let stderr = "";
   let run: RunChoices | undefined;
   let test: TestChoices | undefined;
+  let disk: DiskTask | undefined;
   const output = {
     writeOut: (text: string) => void (stdout += text),
     writeErr: (text: string) => void (stderr += text),
@@ -105,6 +108,9 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     .helpCommand(false);
   program.addCommand(runCommand((choices) => run = choices).copyInheritedSettings(program));
   program.addCommand(testCommand((choices) => test = choices).copyInheritedSettings(program));
+  const disks = diskCommand((task) => disk = task).copyInheritedSettings(program);
+  for (const command of disks.commands) command.copyInheritedSettings(disks);
+  program.addCommand(disks);
   try {
     program.parse([...args], { from: "user" });
   } catch (error) {
@@ -113,6 +119,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
   }
   if (test !== undefined) return { test };
+  if (disk !== undefined) return { disk };
   return run === undefined ? { status: 2, stdout, stderr: program.helpInformation() } : { run };
 }
 
@@ -140,7 +147,7 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option(
       "-d, --disk <file>",
       "disk, repeatable: FILE[,ro][,format=raw|qcow2][,vdev=xvda][,cache=writeback|unsafe][,snapshot]; ,, is a comma",
-      disk,
+      diskChoice,
     )
     .option("--pcap <file>", "capture every network interface as pcapng", filled)
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
@@ -263,7 +270,7 @@ function trace(text: string, before: readonly string[] = []): string[] {
   return [...before, ...(names.includes("all") ? known : names)];
 }
 
-function disk(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
+function diskChoice(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
   // as QEMU has it: a comma in a name is written twice
   const parts = text.replaceAll(",,", "\0").split(",").map((part) => part.replaceAll("\0", ","));
   const [path = "", ...words] = parts;

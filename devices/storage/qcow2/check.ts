@@ -126,9 +126,10 @@ class Walk {
 
   async compare(repair: boolean): Promise<CheckResult> {
     let leaks = 0, repaired = 0;
-    for (let cluster = 0; cluster < this.#clusters; cluster++) {
-      await this.#refcounts.load(cluster);
-      const counted = this.#refcounts.get(cluster), used = this.#used[cluster] as number;
+    const end = Math.min(MOST_CLUSTERS, Math.max(this.#clusters, this.#refcounts.covered));
+    for (let cluster = 0; cluster < end; cluster++) {
+      if (!this.#refcounts.has(cluster)) await this.#refcounts.load(cluster);
+      const counted = this.#refcounts.get(cluster), used = this.#used[cluster] ?? 0; // behind the end: nobody
       if (counted === used) continue;
       if (counted > used) leaks++;
       else this.#error(`cluster ${cluster} is used ${used} times and counted ${counted} times`);

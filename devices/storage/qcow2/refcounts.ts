@@ -209,6 +209,14 @@ export class Refcounts {
     };
   }
 
+  /** No cluster from here on has a count. */
+  get covered(): number {
+    const { view, bytes } = this.#table;
+    let blocks = bytes.length / 8;
+    while (blocks > 0 && u64(view, 8 * blocks - 8) === 0) blocks--;
+    return blocks * this.#perBlock;
+  }
+
   /** Offsets of the table and of all blocks, for a check. */
   places(): { readonly table: number; readonly tableBytes: number; readonly blocks: number[] } {
     const blocks: number[] = [];
