@@ -3,7 +3,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { runTests } from "../ci/run_tests.ts";
-import { doDiskTask } from "./disk_tasks.ts";
+import { doDiskTask } from "../disk/disk_tasks.ts";
 import { parseCommandLine } from "./options.ts";
 import { runMachine } from "./run_machine.ts";
 

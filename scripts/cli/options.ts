@@ -10,7 +10,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice, splitOnce } from "./net_options.ts";
 import { filled, memory, regex, timeout } from "./values.ts";
-import { diskCommand, type DiskTask } from "./disk_options.ts";
+import { diskCommand, type DiskTask } from "../disk/disk_options.ts";
 
 /** Version that --version prints. */
 export const VERSION = "0.1.0";
