@@ -465,13 +465,13 @@ export class TcpConnection implements HostTcpEvents {
     return Math.min(this.#deadlineMs, this.send.deadlineMs, this.#idleMs);
   }
 
-  /** Does what is due. */
-  tick(nowMs: number): void {
+  /** Does what is due. `lookedMs`: when somebody looked before. */
+  tick(nowMs: number, lookedMs: number): void {
     if (nowMs >= this.#deadlineMs) this.#expired();
     if (this.state === "CLOSED") return;
     const { send } = this;
     if (nowMs >= send.deadlineMs) {
-      send.expired(nowMs);
+      send.expired(nowMs, lookedMs);
       if (send.hopeless) return this.abort();
       this.wires.wake(this);
     }

@@ -201,6 +201,46 @@ Deno.test("fast retransmission: three segments' worth of SACK, then what is miss
   assertEquals(tcp.received(), []);
 });
 
+Deno.test("a retransmission that is lost as well is sent again when what followed it arrives, not by the timer", () => {
+  const { guest, tcp, host, start } = flight(10);
+  const sack = (to: number) =>
+    tcp.send("A", NOTHING, { options: sackOption(start + 1460, start + to * 1460), ack: start });
+  sack(10);
+  assertEquals(spans(tcp.received(), start), [[0, 1460]]); // lost
+  host.feed(pattern(4 * 1460)); // what the halved congestion window allows
+  guest.turn();
+  assertEquals(spans(tcp.received(), start), [10, 11, 12, 13].map((i) => [i * 1460, 1460]));
+  sack(12);
+  assertEquals(tcp.received(), []);
+  sack(13);
+  assertEquals(spans(tcp.received(), start), [[0, 1460]]);
+  tcp.send("A", NOTHING, { ack: start + 14 * 1460 });
+  guest.wait(5000);
+  guest.wait(100);
+  assertEquals(tcp.received(), []);
+});
+
+Deno.test("where segments overtake each other, what is missing gets a little time before it is sent again", () => {
+  const { guest, tcp, host, start } = flight(10);
+  guest.host.ms += 20; // the round trip
+  const sack = (from: number, to: number, ack: number) =>
+    tcp.send("A", NOTHING, {
+      options: sackOption(start + from * 1460, start + to * 1460),
+      ack: start + ack * 1460,
+    });
+  sack(1, 2, 0);
+  tcp.send("A", NOTHING, { ack: start + 10 * 1460 }); // it was only late
+  host.feed(pattern(10 * 1460));
+  guest.turn();
+  assertEquals(tcp.received().length, 10);
+  sack(11, 20, 10);
+  assertEquals(tcp.received(), []);
+  guest.wait(9);
+  assertEquals(tcp.received(), []);
+  guest.wait(2);
+  assertEquals(spans(tcp.received(), start), [[14_600, 1460]]);
+});
+
 Deno.test("fast retransmission without SACK: three duplicates, then a hole for each partial acknowledgement", () => {
   const { tcp, start } = flight(10, Uint8Array.of(2, 4, 5, 0xb4));
   for (let i = 0; i < 2; i++) tcp.send("A", NOTHING, { ack: start });

@@ -12,7 +12,11 @@ import { ByteRing } from "./byte_ring.ts";
 import { Ranges } from "./ranges.ts";
 
 const FIRST_RTO_MS = 1000;
-const LEAST_RTO_MS = 1000; // RFC 6298 §2.4; guests may be slow
+const LEAST_RTO_MS = 300; // RFC 6298 §2.4 wants a second; with that a lossy path crawls
+/** When nobody looked for so long, guests had no time either: they get a little more before they are taken for silent. */
+const STALL_MS = 30;
+const SECOND_CHANCE_MS = 50;
+const MIN_PATIENCE_MS = 2;
 const LONGEST_RTO_MS = 60_000;
 /** So many times nobody answered: the guest has gone. */
 const MOST_TRIES = 12;
@@ -46,6 +50,13 @@ export class TcpSend {
   /** What is taken for lost: [#againFrom, #againTo) but for what was SACKed. Empty when nothing is. */
   #againFrom = 0;
   #againTo = 0;
+  /** What was sent up to here when all that was lost had been sent again; -1: not yet. */
+  #againMark = -1;
+  #hadChance = false;
+  /** This path brings segments out of order: what is missing may be on its way. */
+  #reorders = false;
+  /** When what is missing is taken for lost all the same; Infinity: nothing is. */
+  #patienceMs = Infinity;
   /** Until `una` gets here a loss is being repaired. */
   #recover = 0;
   #repairing: "no" | "fast" | "timeout" = "no";
@@ -103,6 +114,7 @@ export class TcpSend {
 
   /** Takes a SACK block. */
   sack(from: number, to: number): void {
+    if (from < this.una && from < to) this.#reorders = true; // RFC 2883: it got something twice
     if (from >= to || from < this.una || to > this.nxt) return;
     this.#sacked.add(from, to);
   }
@@ -111,26 +123,31 @@ export class TcpSend {
   acknowledge(offset: number, duplicate: boolean, nowMs: number): void {
     if (offset > this.una) this.#progress(offset, nowMs);
     else if (duplicate && this.inFlight > 0) this.#duplicates++;
-    this.#detectLoss();
+    this.#detectLoss(nowMs);
   }
 
   #progress(offset: number, nowMs: number): void {
     const bytes = offset - this.una;
+    // the hole was filled by what was sent first
+    if (this.#repairing === "no" && this.#sacked.list.length > 0) this.#reorders = true;
     this.una = offset;
     this.ring.consume(Math.min(offset, this.ring.tail) - this.ring.head);
     this.#sacked.dropBefore(offset);
     this.#duplicates = 0;
     this.#tries = 0;
+    this.#hadChance = false;
     if (this.#timedTo >= 0 && offset >= this.#timedTo) {
       this.#measure(nowMs - this.#timedAtMs);
       this.#timedTo = -1;
     }
+    this.#patienceMs = Infinity;
     this.#againFrom = Math.max(this.#againFrom, offset);
     if (this.#repairing !== "no") {
       if (offset >= this.#recover) {
         if (this.#repairing === "fast") this.congestionWindow = this.#threshold;
         this.#repairing = "no";
         this.#againTo = this.#againFrom;
+        this.#againMark = -1;
       } else if (this.#repairing === "fast" && !this.sackPermitted) { // RFC 6582 §3.2: the next hole
         this.#againFrom = offset;
         this.#againTo = Math.min(this.#recover, offset + this.mss);
@@ -147,20 +164,39 @@ export class TcpSend {
     this.congestionWindow = Math.min(LONGEST_WINDOW, grown);
   }
 
-  #detectLoss(): void {
+  #detectLoss(nowMs: number): void {
     const end = this.#sacked.end;
-    if (this.#repairing === "fast") {
-      if (this.sackPermitted && end > this.#againTo) this.#againTo = end;
+    if (this.#repairing !== "no") {
+      // what was sent after the repairs has arrived, they have not: they are lost as well
+      if (this.#againMark >= 0 && end >= this.#againMark + DUPLICATES * this.mss) {
+        this.#againMark = -1;
+        this.#recover = this.nxt;
+        this.#againFrom = this.una;
+        this.#againTo = end;
+      } else if (this.#repairing === "fast" && this.sackPermitted && end > this.#againTo) {
+        this.#againTo = end;
+        if (this.#sacked.missing(this.#againFrom, end) > 0) this.#againMark = -1; // more to send again first
+      }
       return;
     }
-    if (this.#repairing === "timeout" || this.inFlight === 0) return;
-    if (this.#duplicates < DUPLICATES && this.#sacked.bytes < DUPLICATES * this.mss) return;
+    if (this.inFlight === 0) return;
+    if (this.#duplicates < DUPLICATES && this.#sacked.bytes < DUPLICATES * this.mss) {
+      this.#patienceMs = Infinity;
+      return;
+    }
+    if (this.#reorders && this.#srtt > 0) { // as RFC 8985 does
+      if (this.#patienceMs === Infinity) this.#patienceMs = nowMs + Math.max(MIN_PATIENCE_MS, this.#srtt / 2);
+      this.deadlineMs = Math.min(this.deadlineMs, this.#patienceMs);
+      if (nowMs < this.#patienceMs) return;
+    }
+    this.#patienceMs = Infinity;
     this.#repairing = "fast";
     this.#recover = this.nxt;
     this.#threshold = Math.max(this.inFlight / 2, 2 * this.mss);
     this.congestionWindow = this.#threshold;
     this.#againFrom = this.una;
     this.#againTo = Math.max(end, Math.min(this.nxt, this.una + this.mss));
+    this.#againMark = -1;
     this.#timedTo = -1;
   }
 
@@ -234,6 +270,7 @@ export class TcpSend {
     if (again) {
       this.#againFrom = to;
       this.retransmitted++;
+      if (this.#sacked.firstMissing(to) >= this.#againTo) this.#againMark = this.nxt;
     } else {
       this.nxt = to;
       if (this.#timedTo < 0 && this.#repairing === "no") {
@@ -255,8 +292,18 @@ export class TcpSend {
     this.deadlineMs = nowMs + this.#backedOff();
   }
 
-  /** The deadline is over. */
-  expired(nowMs: number): void {
+  /** The deadline is over. `lookedMs`: the turn before this one. */
+  expired(nowMs: number, lookedMs: number): void {
+    if (nowMs >= this.#patienceMs) {
+      this.deadlineMs = nowMs + this.#rto;
+      return this.#detectLoss(nowMs);
+    }
+    if (this.inFlight > 0 && nowMs - lookedMs > STALL_MS && !this.#hadChance) {
+      this.#hadChance = true;
+      this.deadlineMs = nowMs + SECOND_CHANCE_MS;
+      return;
+    }
+    this.#hadChance = false;
     this.#tries++;
     this.#timedTo = -1;
     if (this.inFlight === 0) {
@@ -272,6 +319,7 @@ export class TcpSend {
     this.#recover = this.nxt;
     this.#againFrom = this.una;
     this.#againTo = this.nxt;
+    this.#againMark = -1;
     this.deadlineMs = nowMs + this.#backedOff();
   }
 }

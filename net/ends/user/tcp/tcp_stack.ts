@@ -49,6 +49,7 @@ export class TcpStack implements TcpWires {
   #queue: TcpConnection[] = [];
   #serving: TcpConnection[] = [];
   #deadlineMs = Infinity;
+  #polledMs = 0;
   readonly #edges: number[] = [];
   #seed: number;
 
@@ -279,6 +280,7 @@ export class TcpStack implements TcpWires {
   poll(): void {
     const nowMs = this.host.nowMs();
     if (nowMs >= this.#deadlineMs) this.#tick(nowMs);
+    this.#polledMs = nowMs;
     if (this.#queue.length === 0) return;
     const serving = this.#queue;
     this.#queue = this.#serving;
@@ -305,7 +307,7 @@ export class TcpStack implements TcpWires {
     this.#deadlineMs = Infinity;
     let next = Infinity;
     for (const c of this.#all()) {
-      if (nowMs >= c.deadlineMs) c.tick(nowMs);
+      if (nowMs >= c.deadlineMs) c.tick(nowMs, this.#polledMs);
       if (c.state !== "CLOSED") next = Math.min(next, c.deadlineMs);
     }
     this.timer(next);
