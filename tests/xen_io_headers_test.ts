@@ -5,6 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import type { Layout } from "../cpu/base/layout.ts";
+import { xen_9pfs_data_intf } from "../xen/public/io/9pfs.ts";
 import { blkif_request_segment, blkifLayouts } from "../xen/public/io/blkif.ts";
 import { xencons_interface } from "../xen/public/io/console.ts";
 import * as netif from "../xen/public/io/netif.ts";
@@ -35,7 +36,8 @@ async function evaluate(expressions: string[], flag: string): Promise<number[]> 
   const source = [
     "#include <stddef.h>",
     "#include <stdint.h>",
-    ...["xs_wire", "console", "netif", "blkif"].map((name) => `#include <xen/io/${name}.h>`),
+    "void *memcpy(void *, const void *, size_t);", // 9pfs.h wants it
+    ...["xs_wire", "console", "netif", "blkif", "9pfs"].map((name) => `#include <xen/io/${name}.h>`),
     `const unsigned int facts[] = { ${expressions.map((e) => `0x40000000u + (${e})`).join(", ")} };`,
   ].join("\n");
   const child = new Deno.Command("gcc", {
@@ -65,6 +67,7 @@ const common: Record<string, Layout<string>> = {
   "struct xen_netif_ctrl_response": netif.xen_netif_ctrl_response,
   "struct xen_netif_gref": netif.xen_netif_gref,
   "struct blkif_request_segment": blkif_request_segment,
+  "struct xen_9pfs_data_intf": xen_9pfs_data_intf,
 };
 
 const skipped = await compilerAvailable() ? "" : ` (skipped: needs gcc and ${HEADERS})`;

@@ -3,7 +3,7 @@
  * Shared request/response rings: the page layout and the arithmetic of the RING macros. Rules: Xen
  * public/io/ring.h. Indices run freely over 32 bits; a slot is `index & (entries - 1)`. The stateful backend
  * half is `xen/backend/ring.ts`.
- * Not done: flex rings (DEFINE_XEN_FLEX_RING), which only 9pfs and pvcalls use.
+ * Flex rings (DEFINE_XEN_FLEX_RING), which only 9pfs and pvcalls use, are in `9pfs.ts` and `xen/backend/p9/`.
  * @module
  */
 import { layout } from "../../../cpu/base/layout.ts";
