@@ -14,6 +14,7 @@ import { collectModules } from "./kernel_modules.ts";
 import {
   BUSYBOX_PACKAGE,
   busyboxOf,
+  DRIVERS,
   GUEST_CACHE,
   GUEST_KERNELS,
   guestFiles,
@@ -96,7 +97,10 @@ async function makeGuest(
   const files = guestFiles(name);
   const folder = new URL(`${name}/`, GUEST_CACHE);
   const order = new URL("modules/order", folder);
-  if (update || !await exists(files.vmlinux) || !await exists(order)) {
+  const wanted = new URL("modules/wanted", folder);
+  const had = await exists(wanted) ? await Deno.readTextFile(wanted) : DRIVERS.join("\n");
+  const other = had !== modules.join("\n"); // the manifest has changed
+  if (update || other || !await exists(files.vmlinux) || !await exists(order)) {
     progress(`getting ${metaPackage}${suite === undefined ? "" : ` of ${suite.suite}`}`);
     await packages.require(metaPackage);
     const [image, ...parts] = await packages.kernelPackages(metaPackage);
@@ -111,6 +115,7 @@ async function makeGuest(
     }
     await replaceFile(files.vmlinux, bytes);
     await Deno.writeTextFile(order, collected.map((module) => `${module.name}.ko\n`).join(""));
+    await Deno.writeTextFile(wanted, modules.join("\n"));
     await Deno.remove(root, { recursive: true });
   }
   progress(`making the initramfs of ${name}`);

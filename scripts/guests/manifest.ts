@@ -23,19 +23,22 @@ export interface GuestKernel {
   readonly suite?: Suite;
 }
 
-const DRIVERS = ["xen-netfront", "xen-blkfront"];
+/** What every guest has. */
+export const DRIVERS = ["xen-netfront", "xen-blkfront"];
+/** Shared folders; Debian's cloud kernels do not know 9P. */
+const WITH_9P = [...DRIVERS, "9p", "9pnet_xen"];
 const AMD64 = "amd64";
 
 /** Debian's kernels. Those of other suites are there for the tests alone: each is a Linux of another age or make. */
 export const GUEST_KERNELS = {
   cloud: { metaPackage: "linux-image-cloud-amd64", modules: DRIVERS },
-  generic: { metaPackage: "linux-image-amd64", modules: DRIVERS },
+  generic: { metaPackage: "linux-image-amd64", modules: WITH_9P },
   bullseye: kernelOf("linux-image-cloud-amd64", "bullseye"), // 5.10
   backports: kernelOf("linux-image-cloud-amd64", "bookworm-backports"), // 6.12
   trixie: kernelOf("linux-image-cloud-amd64", "trixie"), // 6.12
   sid: kernelOf("linux-image-cloud-amd64", "sid"), // the newest there is
   rt: kernelOf("linux-image-rt-amd64", "bookworm"), // 6.1, PREEMPT_RT
-  pae: kernelOf("linux-image-686-pae", "bookworm", "i386"), // 6.1, 32 bits
+  pae: { ...kernelOf("linux-image-686-pae", "bookworm", "i386"), modules: WITH_9P }, // 6.1, 32 bits
 } satisfies Readonly<Record<string, GuestKernel>>;
 
 /** Name of a {@linkcode GuestKernel}. */
