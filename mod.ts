@@ -45,7 +45,10 @@ export type {
   MachineStats,
   MachineType,
   NetOptions,
+  ShareOptions,
 } from "./devices/machine/machine_options.ts";
+export type { P9FidState, P9Service, P9ServiceState } from "./xen/backend/p9/service.ts";
+export type { ShareSpec } from "./devices/machine/shares.ts";
 export type { BlockStore } from "./xen/backend/block_store.ts";
 export type { DiskCommon, DiskSpec } from "./devices/machine/disks.ts";
 export type { DiskFileOptions, DiskFormat } from "./devices/storage/open_disk.ts";

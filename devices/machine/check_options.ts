@@ -13,6 +13,7 @@ import { parseMac } from "../../net/frames/addresses.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
 import type { CreateOptions, NetSpec } from "./create_options.ts";
 import { type DiskCommon, type DiskSpec, nameDisks } from "./disks.ts";
+import { checkShares, isTag, type ShareSpec, TAG_RULE } from "./shares.ts";
 
 /** What would fit, when `value` does not. Some throw ConfigErrors that say more. */
 type Check = (value: unknown) => string | undefined;
@@ -185,6 +186,24 @@ const disks: Check = (value) => {
   return undefined;
 };
 
+const SHARE: Checks<ShareSpec> = {
+  path,
+  tag: (value) => unless(typeof value === "string" && isTag(value), TAG_RULE),
+  readonly: boolean,
+};
+const shares: Check = (value) => {
+  if (!Array.isArray(value)) return "an array";
+  for (const [i, spec] of value.entries()) {
+    if (!isObject(spec)) throw wrong(`shares[${i}]`, spec, "an object with a path and a tag");
+    for (const key of ["path", "tag"]) {
+      if (spec[key] === undefined) throw new ConfigError(`Cannot use shares[${i}]: its ${key} is missing`);
+    }
+    checkFields(SHARE, spec, `shares[${i}]`);
+  }
+  checkShares(value as ShareSpec[]);
+  return undefined;
+};
+
 const CREATE: Checks<CreateOptions> = {
   kernel: file,
   initrd: file,
@@ -193,6 +212,7 @@ const CREATE: Checks<CreateOptions> = {
   type: oneOf("hvm", "pvh"),
   nets,
   disks,
+  shares,
   serial: callback,
   console: callback,
   engine: oneOf("interp", "jit"),

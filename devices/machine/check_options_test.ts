@@ -9,7 +9,16 @@ const kernel = tinyGuest(SPIN);
 const STORE = { size: 512, read() {}, write() {}, flush() {} };
 const disk = (spec: unknown) => ({ disks: [spec] });
 const net = (spec: unknown) => ({ nets: [spec] });
+const share = (spec: unknown) => ({ shares: [spec] });
 const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegExp])[] = [
+  [{ shares: "/tmp" }, /as shares: it is an array/],
+  [share("/tmp"), /as shares\[0\]: it is an object with a path and a tag/],
+  [share({ path: "/tmp" }), /shares\[0\]: its tag is missing/],
+  [share({ tag: "a" }), /shares\[0\]: its path is missing/],
+  [share({ path: "/tmp", tag: "a b" }), /as shares\[0\]\.tag: it is 1 to 31 letters/],
+  [share({ path: "/tmp", tag: "a", ro: true }), /the option shares\[0\]\.ro: there are path, tag, readonly/],
+  [share({ path: "/no/such", tag: "a" }), /Cannot share "\/no\/such": no such folder/],
+  [{ shares: [{ path: "/tmp", tag: "a" }, { path: "/", tag: "a" }] }, /two folders as "a"/],
   [{ kernel: undefined }, /the option kernel is missing/],
   [{ kernel: "" }, /as kernel: it is a path that is not empty/],
   [{ kernel: "a\0b" }, /as kernel: it is a path/],

@@ -13,7 +13,14 @@ import { checkCreateOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
-import { type ConsoleSink, type DiskOptions, type NetOptions, startOf } from "./machine_options.ts";
+import { closeShares, openShares } from "./shares.ts";
+import {
+  type ConsoleSink,
+  type DiskOptions,
+  type NetOptions,
+  type ShareOptions,
+  startOf,
+} from "./machine_options.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import { SystemClock } from "../../net/host/host_clock.ts";
@@ -47,6 +54,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
   const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
   const nets: NetOptions[] = [];
   let disks: readonly DiskOptions[] = [];
+  let shares: readonly ShareOptions[] = [];
   let made: Machine | undefined;
   // by instruction count captures have the guest's time too, and are the same every time
   const captures: CaptureTime = options.icount === true
@@ -57,6 +65,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     };
   try {
     for (const spec of options.nets ?? []) nets.push(await openNet(spec, captures, tracer));
+    shares = openShares(options.shares ?? []);
     disks = await openDisks(options.disks ?? []);
     return made = await Machine.create({
       kernel,
@@ -64,6 +73,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       tracer,
       nets,
       disks,
+      shares,
       ...(ownClock && { onClose: () => ownClock.close() }),
       ...(initrd && { initrd }),
       ...(memoryBytes !== undefined && { memoryBytes }),
@@ -83,6 +93,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     });
   } catch (error) {
     for (const { end } of nets) end.close();
+    closeShares(shares);
     await closeDisks(disks);
     throw error;
   }

@@ -7,6 +7,7 @@ import type { Hub } from "../../net/ends/hub.ts";
 import type { StreamOptions } from "../../net/host/stream_socket.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { DiskSpec } from "./disks.ts";
+import type { ShareSpec } from "./shares.ts";
 import type { HostClock, MachineType } from "./machine_options.ts";
 
 /** A file's content, or where to read it. */
@@ -49,6 +50,8 @@ export interface CreateOptions {
   readonly nets?: readonly NetSpec[];
   /** Disks, xvda first. */
   readonly disks?: readonly DiskSpec[];
+  /** Folders of the host's, which the guest mounts: `mount -t 9p -o trans=xen TAG /mnt`. */
+  readonly shares?: readonly ShareSpec[];
   /** Gets what the guest writes to its first serial port. Copy bytes you keep. */
   readonly serial?: (bytes: Uint8Array) => void;
   /** Gets what the guest writes to its Xen console. Copy bytes you keep. */

@@ -90,6 +90,7 @@ export class Machine {
         return { end, mac: formatMac(mac ?? Uint8Array.of(0x00, 0x16, 0x3e, 0, 0, i + 1)), queues };
       }),
       disks: options.disks ?? [],
+      shares: options.shares ?? [],
       events: {
         powerOff: () => this.#loop.finish({ reason: "poweroff" }),
         reset: () => this.#loop.reset(),
@@ -172,7 +173,7 @@ export class Machine {
   }
 
   /**
-   * Lets go of network ends, disks and clock, for good. A machine that runs is stopped first; run() still resolves. The
+   * Lets go of network ends, shares, disks and clock, for good. A machine that runs is stopped first; run() still resolves. The
    * result resolves when everything is written to the disks' images.
    */
   close(): Promise<void> {
@@ -196,6 +197,7 @@ export class Machine {
       memoryBytes: this.board.memory.ramBytes,
       nets: this.board.xen.netbacks.length,
       disks: this.board.xen.blkbacks.length,
+      shares: this.board.xen.p9backs.length,
     };
   }
   /** The whole machine as a plain record, which structured cloning takes. Not while it runs: stop it first. */

@@ -4,6 +4,7 @@ import type { EngineFactory, EngineName } from "../../cpu/base/engine.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { BlockStore } from "../../xen/backend/block_store.ts";
+import type { P9Service } from "../../xen/backend/p9/service.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 
 /** hvm: a PC with the Xen platform device; pvh: Xen's PVH platform, without most PC devices. */
@@ -31,6 +32,14 @@ export interface DiskOptions {
   readonly store: BlockStore;
   /** "xvda" and so on, each once. */
   readonly device: string;
+}
+
+/** One folder of the host's, which the guest mounts. */
+export interface ShareOptions {
+  /** Serves it; the machine takes it over and closes it. */
+  readonly service: P9Service;
+  /** What the guest mounts it by. */
+  readonly tag: string;
 }
 
 /** The host's clocks, injected: nothing below the command line reads them itself. */
@@ -61,6 +70,8 @@ export interface MachineOptions {
   readonly nets?: readonly NetOptions[];
   /** Disks. */
   readonly disks?: readonly DiskOptions[];
+  /** Folders of the host's. */
+  readonly shares?: readonly ShareOptions[];
   /** The first 16550. */
   readonly serial?: ConsoleSink;
   /** The Xen PV console (and console_io). */

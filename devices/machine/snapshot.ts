@@ -9,7 +9,7 @@ import type { MachineType } from "./machine_options.ts";
 
 const FORMAT = "xenner-machine";
 /** Of the record below with all that is in it. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** See the module's description. */
 export interface MachineSnapshot {
@@ -25,6 +25,8 @@ export interface MachineSnapshot {
   readonly nets: number;
   /** Number of disks. What is on them is not in the snapshot. */
   readonly disks: number;
+  /** Number of shared folders. What is in them is not in the snapshot. */
+  readonly shares: number;
   /** Instructions executed since the first power-on. */
   readonly instructions: number;
   /** RAM, CPU, chips, Xen: for the program that made it. */
@@ -34,7 +36,7 @@ export interface MachineSnapshot {
 }
 
 /** What a machine and a snapshot must have in common. */
-export type SnapshotKind = Pick<MachineSnapshot, "type" | "memoryBytes" | "nets" | "disks">;
+export type SnapshotKind = Pick<MachineSnapshot, "type" | "memoryBytes" | "nets" | "disks" | "shares">;
 
 /** Puts a record together. */
 export function makeSnapshot(
@@ -53,7 +55,7 @@ export function checkSnapshot(snapshot: MachineSnapshot, kind: SnapshotKind): vo
   if (snapshot.version !== VERSION) {
     refuse(`it has version ${snapshot.version}, this program reads ${VERSION}`);
   }
-  for (const name of ["type", "memoryBytes", "nets", "disks"] as const) {
+  for (const name of ["type", "memoryBytes", "nets", "disks", "shares"] as const) {
     if (snapshot[name] === kind[name]) continue;
     refuse(`it was made with ${name} ${snapshot[name]}, this machine has ${kind[name]}`);
   }

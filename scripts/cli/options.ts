@@ -9,6 +9,7 @@ import {
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice, splitOnce } from "./net_options.ts";
+import { share, type ShareChoice } from "./share_options.ts";
 import { filled, memory, regex, timeout } from "./values.ts";
 import { diskCommand, type DiskTask } from "../disk/disk_options.ts";
 
@@ -51,6 +52,7 @@ export interface RunChoices {
   readonly type?: "hvm" | "pvh";
   readonly nets: readonly NetChoice[];
   readonly disks: readonly DiskChoice[];
+  readonly shares: readonly ShareChoice[];
   readonly pcap?: string;
   readonly serial: ConsoleTarget;
   readonly console: ConsoleTarget;
@@ -149,6 +151,11 @@ function runCommand(done: (choices: RunChoices) => void) {
       "disk, repeatable: FILE[,ro][,format=raw|qcow2][,vdev=xvda][,cache=writeback|unsafe][,snapshot]; ,, is a comma",
       diskChoice,
     )
+    .option(
+      "--share <folder>",
+      "folder of the host for `mount -t 9p -o trans=xen TAG /mnt`, repeatable: PATH,tag=TAG[,ro]; ,, is a comma",
+      share,
+    )
     .option("--pcap <file>", "capture every network interface as pcapng", filled)
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
@@ -208,6 +215,7 @@ function runCommand(done: (choices: RunChoices) => void) {
         memoryBytes: o.memory,
         nets: o.net ?? [],
         disks: o.disk ?? [],
+        shares: o.share ?? [],
         serial: o.serial,
         console: o.console,
         engine: o.engine,

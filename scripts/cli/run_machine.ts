@@ -168,6 +168,7 @@ class Session {
       tracer: this.#tracer,
       nets,
       disks: choices.disks,
+      shares: choices.shares,
       ...(choices.initrd !== undefined && { initrd: choices.initrd }),
       ...(choices.type !== undefined && { type: choices.type }),
       ...(choices.failOn !== undefined && { failOn: choices.failOn }),

@@ -10,6 +10,7 @@ const DOORS = [
   "mod.ts",
   "devices/loaders/host_file.ts",
   "devices/storage/host_file.ts",
+  "devices/storage/p9/host_folder.ts",
   "net/host/deno_network.ts",
   "net/host/host_clock.ts",
   "net/host/libc.ts",
@@ -75,13 +76,20 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "devices/loaders/",
       "devices/storage/",
     ],
-    also: ["cpu/base/", "xen/backend/block_store.ts"],
+    also: ["cpu/base/", "xen/backend/block_store.ts", "xen/backend/p9/service.ts"],
   },
   // the rooms that put everything together
   { rooms: ["devices/machine/"], also: ["cpu/base/", "cpu/engines.ts", "xen/", "net/", "devices/"] },
   {
     rooms: ["mod.ts"],
-    also: ["cpu/base/", "devices/", "net/", "xen/backend/block_store.ts", "scripts/cli/cli.ts"],
+    also: [
+      "cpu/base/",
+      "devices/",
+      "net/",
+      "xen/backend/block_store.ts",
+      "xen/backend/p9/service.ts",
+      "scripts/cli/cli.ts",
+    ],
   },
 ];
 

@@ -18,7 +18,13 @@ import { runFirmware } from "./firmware.ts";
 import { GuestTime, type GuestTimeState } from "./guest_time.ts";
 import type { HostClock, MachineType } from "../machine_options.ts";
 import { packRam, type RamState, unpackRam } from "./ram_state.ts";
-import { type DiskOptions, type NetOptions, XenDomain, type XenDomainState } from "./xen_domain.ts";
+import {
+  type DiskOptions,
+  type NetOptions,
+  type ShareOptions,
+  XenDomain,
+  type XenDomainState,
+} from "./xen_domain.ts";
 
 /** What a board reports upwards. All of it happens inside the CPU's run or a timer. */
 export interface BoardEvents {
@@ -57,6 +63,7 @@ export interface BoardOptions {
   readonly startsAt?: number | undefined;
   readonly nets: readonly NetOptions[];
   readonly disks: readonly DiskOptions[];
+  readonly shares: readonly ShareOptions[];
   readonly events: BoardEvents;
 }
 
@@ -120,6 +127,7 @@ export class Board {
       hypercallPages: options.hypercallPages,
       nets: options.nets,
       disks: options.disks,
+      shares: options.shares,
       icount: options.icount,
       console: (bytes) => events.console(bytes),
       netNotified: () => events.netNotified(),

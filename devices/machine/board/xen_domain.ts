@@ -13,6 +13,8 @@ import type { Vcpu } from "../../../cpu/base/vcpu.ts";
 import type { NetEnd } from "../../../net/ends/end.ts";
 import { Netback, type NetbackState } from "../../../net/netback/netback.ts";
 import { Blkback, type BlkbackState, type BlockStore } from "../../../xen/backend/blkback.ts";
+import { P9back, type P9backState } from "../../../xen/backend/p9/p9back.ts";
+import type { P9Service } from "../../../xen/backend/p9/service.ts";
 import { ConsoleBackend, type ConsoleState } from "../../../xen/backend/console.ts";
 import { BACKEND_DOMID, type BackendHost, type BackendPort } from "../../../xen/backend/host.ts";
 import { XenPlatform, type XenPlatformState, type XenWires } from "../../../xen/platform/platform.ts";
@@ -39,6 +41,13 @@ export interface DiskOptions {
   readonly device: string;
 }
 
+/** One folder of the host's. */
+export interface ShareOptions {
+  readonly service: P9Service;
+  /** What the guest mounts it by. */
+  readonly tag: string;
+}
+
 /** What a domain is made of. */
 export interface XenDomainOptions {
   readonly memory: GuestMemory;
@@ -52,6 +61,7 @@ export interface XenDomainOptions {
   readonly hypercallPages: 1 | 2;
   readonly nets: readonly NetOptions[];
   readonly disks: readonly DiskOptions[];
+  readonly shares: readonly ShareOptions[];
   /** Time follows the instruction count. */
   readonly icount: boolean;
   /** What the guest prints on its PV console; bytes are valid during the call. */
@@ -59,11 +69,11 @@ export interface XenDomainOptions {
   /** The guest notified a network backend, which has done its work: an answer may come at once. */
   netNotified(): void;
   /**
-   * The guest has sent requests to a disk. True: they are taken up at once; false: by {@linkcode XenDomain.pollDisks},
+   * The guest has sent requests to a disk or a share. True: they are taken up at once; false: by {@linkcode XenDomain.pollDisks},
    * and the CPU must not go on for long before that.
    */
   diskNotified(): boolean;
-  /** A disk has answered outside the CPU's run. */
+  /** A disk or a share has answered outside the CPU's run. */
   diskAnswered(): void;
 }
 
@@ -77,6 +87,7 @@ export interface XenDomainState {
   readonly bound: { readonly store: boolean; readonly console: boolean };
   readonly nets: readonly NetbackState[];
   readonly disks: readonly BlkbackState[];
+  readonly shares: readonly P9backState[];
 }
 
 /** See the module's description. */
@@ -86,6 +97,7 @@ export class XenDomain {
   readonly console: ConsoleBackend;
   readonly netbacks: readonly Netback[];
   readonly blkbacks: readonly Blkback[];
+  readonly p9backs: readonly P9back[];
   readonly domid = DOMID;
   readonly #options: XenDomainOptions;
   /** Work that was put off until the CPU is not running. */
@@ -135,19 +147,25 @@ export class XenDomain {
       new Netback(host, end, { devid, mac, maxQueues: queues, tracer })
     );
     const diskHost: BackendHost = { ...host, events: this.platform.events };
+    const work = {
+      defer: (work: () => void) => this.#deferred.push(work),
+      event: (pump: () => void) => {
+        if (options.diskNotified()) pump();
+        else this.#diskPumps.push(pump);
+      },
+      finished: () => options.diskAnswered(),
+    };
     this.blkbacks = options.disks.map(({ store, device }) =>
       new Blkback(diskHost, {
         store,
         device,
         tracer,
-        defer: (work) => this.#deferred.push(work),
-        event: (pump) => {
-          if (options.diskNotified()) pump();
-          else this.#diskPumps.push(pump);
-        },
-        finished: () => options.diskAnswered(),
+        ...work,
         ordered: options.icount,
       })
+    );
+    this.p9backs = options.shares.map(({ service, tag }, devid) =>
+      new P9back(diskHost, { service, tag, devid, tracer, ...work })
     );
     const page = this.#page(this.platform.store.page);
     this.#ring = new XenstoreRing(this.store, DOMID, page, () => this.#storePort?.notify());
@@ -156,17 +174,19 @@ export class XenDomain {
     this.#populate();
     for (const netback of this.netbacks) netback.start();
     for (const blkback of this.blkbacks) blkback.start();
+    for (const p9back of this.p9backs) p9back.start();
   }
 
-  /** Takes up what disks were asked for. */
+  /** Takes up what disks and shares were asked for. */
   pollDisks(): void {
     if (this.#diskPumps.length === 0) return;
     for (const pump of new Set(this.#diskPumps.splice(0))) pump();
   }
 
-  /** A disk was asked for something that is not answered yet. */
+  /** A disk or a share was asked for something that is not answered yet. */
   get disksWork(): boolean {
-    return this.#diskPumps.length > 0 || this.blkbacks.some((blkback) => blkback.underWay > 0);
+    return this.#diskPumps.length > 0 || this.blkbacks.some((blkback) => blkback.underWay > 0) ||
+      this.p9backs.some((p9back) => p9back.underWay > 0);
   }
 
   /** Runs what was put off. */
@@ -190,6 +210,7 @@ export class XenDomain {
     for (const netback of this.netbacks) netback.reset();
     this.#diskPumps = [];
     for (const blkback of this.blkbacks) blkback.reset();
+    for (const p9back of this.p9backs) p9back.reset();
   }
 
   /** Between the CPU's runs only. */
@@ -210,6 +231,7 @@ export class XenDomain {
       bound: { store: bound(platform.store.port), console: bound(platform.console.port) },
       nets: this.netbacks.map((netback) => netback.save()),
       disks: this.blkbacks.map((blkback) => blkback.save()),
+      shares: this.p9backs.map((p9back) => p9back.save()),
     };
   }
 
@@ -224,13 +246,15 @@ export class XenDomain {
     this.console.restore(state.console);
     this.netbacks.forEach((netback, i) => netback.restore(state.nets[i] as NetbackState));
     this.blkbacks.forEach((blkback, i) => blkback.restore(state.disks[i] as BlkbackState));
+    this.p9backs.forEach((p9back, i) => p9back.restore(state.shares[i] as P9backState));
     this.platform.grants.dropOrphans();
     this.runDeferred();
   }
 
-  /** Lets go of the network ends and the disks; resolves when their images are closed. Never rejects. */
+  /** Lets go of the network ends, the shares and the disks; resolves when their images are closed. Never rejects. */
   async close(): Promise<void> {
     for (const netback of this.netbacks) netback.close();
+    for (const { service } of this.#options.shares) service.close();
     await Promise.all(this.#options.disks.map(async ({ store, device }) => {
       try {
         await store.close?.();

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/** Makes 9P servers out of names of folders. @module */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { HostFolder } from "../storage/p9/host_folder.ts";
+import { P9Server } from "../storage/p9/server.ts";
+import type { ShareOptions } from "./machine_options.ts";
+
+/** One folder of the host's. */
+export interface ShareSpec {
+  /** The folder; a URL is a file: URL. */
+  readonly path: string | URL;
+  /** What the guest mounts it by. */
+  readonly tag: string;
+  /** The guest may not write. */
+  readonly readonly?: boolean;
+}
+
+/** Each takes a MiB of the guest's memory. */
+const MOST_SHARES = 16;
+
+/** For messages about {@linkcode isTag}. */
+export const TAG_RULE = "1 to 31 letters, digits or . _ -";
+
+/** True for a tag that needs no quotes on a guest's command line. */
+export function isTag(text: string): boolean {
+  return /^[A-Za-z0-9._-]{1,31}$/.test(text);
+}
+
+/** Throws ConfigError for tags that are none or there twice, and for too many. */
+export function checkShares(specs: readonly ShareSpec[]): void {
+  if (specs.length > MOST_SHARES) {
+    throw new ConfigError(`Cannot share ${specs.length} folders: a guest has at most ${MOST_SHARES}`);
+  }
+  const taken = new Set<string>();
+  for (const { tag } of specs) {
+    if (!isTag(tag)) throw new ConfigError(`Cannot use ${JSON.stringify(tag)} as tag: it is ${TAG_RULE}`);
+    if (taken.has(tag)) throw new ConfigError(`Cannot share two folders as ${JSON.stringify(tag)}`);
+    taken.add(tag);
+  }
+}
+
+/** Opens all of them, or none. Throws {@linkcode ConfigError}. */
+export function openShares(specs: readonly ShareSpec[]): ShareOptions[] {
+  checkShares(specs);
+  const shares: ShareOptions[] = [];
+  try {
+    for (const { path, tag, readonly = false } of specs) {
+      shares.push({ tag, service: new P9Server(HostFolder.open(pathOf(path)), readonly) });
+    }
+    return shares;
+  } catch (error) {
+    closeShares(shares);
+    throw error;
+  }
+}
+
+/** Lets go of them. */
+export function closeShares(shares: readonly ShareOptions[]): void {
+  for (const { service } of shares) service.close();
+}
+
+function pathOf(path: string | URL): string {
+  if (typeof path === "string") return path;
+  if (path.protocol === "file:") return decodeURIComponent(path.pathname);
+  throw new ConfigError(`Cannot share "${path.href}": it is no folder of this host`);
+}

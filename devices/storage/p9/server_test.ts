@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+/** The server over a folder of the host's: what a well-meaning client does, and what another one tries. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConfigError } from "../../../cpu/base/assert.ts";
+import { random, withFolder } from "../_images.ts";
+import { Client, message, u32 } from "./_client.ts";
+import { HostFolder } from "./host_folder.ts";
+import * as P from "./wire.ts";
+
+// Linux uapi/asm-generic/errno-base.h, errno.h
+const EPERM = 1, ENOENT = 2, EBADF = 9, EISDIR = 21, EINVAL = 22, ENFILE = 23, EROFS = 30;
+const ENAMETOOLONG = 36, EPROTO = 71, EOPNOTSUPP = 95, ESTALE = 116, ENOTDIR = 20;
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A share with a neighbour nobody may see. */
+async function withShare(
+  body: (share: string, outside: string) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/share`);
+    await Deno.writeTextFile(`${folder}/secret`, "secret");
+    await body(`${folder}/share`, `${folder}/secret`);
+  });
+}
+
+async function readAll(client: Client, fid: number): Promise<string> {
+  let text = "";
+  for (;;) {
+    const answer = await client.ok(P.Tread, u32(fid), BigInt(text.length), u32(60_000));
+    const data = answer.data(answer.u32());
+    if (data.length === 0) return text;
+    text += new TextDecoder().decode(data);
+  }
+}
+
+Deno.test("9P: a message is laid out as 9P2000.L has it", async () => {
+  await withShare(async (share) => {
+    const client = new Client(share);
+    const version = Uint8Array.of(21, 0, 0, 0, 100, 255, 255, 0, 32, 0, 0, 8, 0, ...bytes("9P2000.L"));
+    const answer = await client.server.handle(version, 65536);
+    assertEquals(Array.from(answer), [21, 0, 0, 0, 101, 255, 255, 0, 32, 0, 0, 8, 0, ...bytes("9P2000.L")]);
+    const clunk = Uint8Array.of(11, 0, 0, 0, 120, 7, 0, 9, 0, 0, 0);
+    assertEquals(
+      Array.from(await client.server.handle(clunk, 65536)),
+      [11, 0, 0, 0, 7, 7, 0, EBADF, 0, 0, 0],
+    );
+    client.server.close();
+  });
+});
+
+Deno.test("9P: files are made, written, synced, read, renamed, linked, removed, and the host sees the same", async () => {
+  await withShare(async (share) => {
+    const c = await Client.attached(share);
+    assertEquals(await c.walk(1), 0);
+    await c.ok(P.Tlcreate, u32(1), "a", u32(0o102), u32(0o644), u32(0));
+    const text = "x".repeat(50_000) + "end";
+    const data = bytes(text);
+    assertEquals((await c.ok(P.Twrite, u32(1), 0n, u32(data.length), data)).u32(), data.length);
+    await c.ok(P.Tfsync, u32(1), u32(0));
+    assertEquals(await Deno.readTextFile(`${share}/a`), text);
+    assertEquals(await readAll(c, 1), text);
+    await c.ok(P.Tmkdir, u32(0), "d", u32(0o755), u32(0));
+    assertEquals(await c.walk(2, "d"), 0);
+    await c.ok(P.Trenameat, u32(0), "a", u32(2), "b");
+    await c.ok(P.Tlink, u32(2), u32(1), "c"); // by the name it has now
+    await c.ok(P.Tsymlink, u32(0), "l", "d/b", u32(0));
+    assertEquals(await Deno.readTextFile(`${share}/l`), text);
+    assertEquals(await Deno.readTextFile(`${share}/d/c`), text);
+    assertEquals(await c.walk(3, "l"), 0);
+    assertEquals((await c.ok(P.Treadlink, u32(3))).string(), "d/b");
+    await c.ok(P.Tunlinkat, u32(2), "c", u32(0));
+    await c.ok(P.Trename, u32(1), u32(0), "z");
+    await c.ok(P.Tremove, u32(3));
+    assertEquals(await c.errno(P.Tgetattr, u32(3), 0x7ffn), ENOENT);
+    assertEquals(await c.walk(4, "d"), 0);
+    await c.ok(P.Tremove, u32(4));
+    assertEquals([...Deno.readDirSync(share)].map(({ name }) => name), ["z"]);
+    // size 3, then times: valid[4] mode uid gid[4] size[8] atime mtime[8 8]
+    await c.ok(
+      P.Tsetattr,
+      u32(1),
+      u32(0x8 | 0x20 | 0x100 | 1),
+      u32(0o6600),
+      u32(0),
+      u32(0),
+      3n,
+      0n,
+      0n,
+      5n,
+      0n,
+    );
+    const stat = Deno.statSync(`${share}/z`);
+    assertEquals([stat.size, stat.mtime?.getTime(), stat.mode! & 0o7777], [3, 5000, 0o600]);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: a large folder is listed whole, in pieces, and from where it was left", async () => {
+  await withShare(async (share) => {
+    const names = Array.from({ length: 2500 }, (_, i) => `file-with-a-name-${i}`);
+    for (const name of names) Deno.writeTextFileSync(`${share}/${name}`, "");
+    const c = await Client.attached(share);
+    await c.walk(1);
+    await c.ok(P.Tlopen, u32(1), u32(0o200000));
+    const seen: string[] = [];
+    for (let at = 0n;;) {
+      const answer = await c.ok(P.Treaddir, u32(1), at, u32(1000));
+      if (answer.u32() === 0) break;
+      while (answer.left > 0) {
+        answer.data(13);
+        at = answer.u64();
+        answer.u8();
+        seen.push(answer.string());
+      }
+    }
+    assertEquals(seen.sort(), [".", "..", ...names].sort());
+    assertEquals(await c.errno(P.Treaddir, u32(1), 0n, u32(5)), EINVAL);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: no name, link or parent leads out of the folder", async () => {
+  await withShare(async (share, outside) => {
+    await Deno.symlink(outside, `${share}/link`);
+    await Deno.symlink("..", `${share}/up`);
+    await Deno.mkdir(`${share}/d`);
+    const c = await Client.attached(share);
+    for (const name of ["", ".", "/etc", "d/..", "a\0b", "../secret"]) {
+      assertEquals(await c.walk(1, name), EINVAL, name);
+      assertEquals(await c.errno(P.Tmkdir, u32(0), name, u32(0o755), u32(0)), EINVAL, name);
+      assertEquals(await c.errno(P.Trenameat, u32(0), "d", u32(0), name), EINVAL, name);
+      assertEquals(await c.errno(P.Tlcreate, u32(0), name, u32(0o102), u32(0o644), u32(0)), EINVAL, name);
+    }
+    assertEquals(await c.errno(P.Tmkdir, u32(0), "..", u32(0o755), u32(0)), EINVAL);
+    assertEquals(await c.walk(1, "x".repeat(256)), ENAMETOOLONG);
+    assertEquals(await c.walk(1, "..", "..", "secret"), -1);
+    assertEquals(await c.walk(1, "d", "..", "..", ".."), 0);
+    const root = await c.ok(P.Tgetattr, u32(1), 0x7ffn);
+    const here = await c.ok(P.Tgetattr, u32(0), 0x7ffn);
+    assertEquals(root.bytes, here.bytes);
+    // links are found, not followed
+    assertEquals(await c.walk(2, "link"), 0);
+    assertEquals(await c.errno(P.Tlopen, u32(2), u32(0)), EPERM);
+    assertEquals(
+      await c.errno(P.Tsetattr, u32(2), u32(8), u32(0), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n),
+      EINVAL,
+    );
+    assertEquals(
+      await c.errno(P.Tsetattr, u32(2), u32(1), u32(0o777), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n),
+      EPERM,
+    );
+    assertEquals(await c.walk(3, "up", "secret"), -1);
+    assertEquals(await c.errno(P.Tlcreate, u32(0), "link", u32(0o1102), u32(0o644), u32(0)), EPERM);
+    await c.walk(4, "up");
+    assertEquals(await c.errno(P.Tmkdir, u32(4), "x", u32(0o755), u32(0)), ENOTDIR);
+    // a hard link to a link is one to the link
+    await c.ok(P.Tlink, u32(0), u32(2), "link2");
+    assertEquals(Deno.lstatSync(`${share}/link2`).isSymlink, true);
+    assertEquals(await Deno.readTextFile(outside), "secret");
+    c.server.close();
+  });
+});
+
+Deno.test("9P: what is swapped for a link while it is in use is not followed", async () => {
+  await withShare(async (share, outside) => {
+    await Deno.writeTextFile(`${share}/a`, "inside");
+    await Deno.mkdir(`${share}/d`);
+    await Deno.writeTextFile(`${share}/d/secret`, "inside");
+    const c = await Client.attached(share);
+    await c.walk(1, "a");
+    await c.walk(2, "d");
+    await Deno.remove(`${share}/a`);
+    await Deno.symlink(outside, `${share}/a`);
+    await Deno.rename(`${share}/d`, `${share}/e`);
+    await Deno.symlink("..", `${share}/d`);
+    await c.ok(P.Tlopen, u32(1), u32(0)); // the file that was found, without a name now
+    assertEquals(await readAll(c, 1), "inside");
+    await c.ok(P.Twalk, u32(2), u32(3), [1, 2], "secret");
+    await c.ok(P.Tlopen, u32(3), u32(0));
+    assertEquals(await readAll(c, 3), "inside");
+    assertEquals(await c.errno(P.Tremove, u32(1)), ENOENT); // the name is another file's
+    assertEquals(Deno.lstatSync(`${share}/a`).isSymlink, true);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: FIFOs are not opened, special files are not made, folders are not written", async () => {
+  await withShare(async (share) => {
+    assertEquals((await new Deno.Command("mkfifo", { args: [`${share}/fifo`] }).output()).code, 0);
+    const c = await Client.attached(share);
+    await c.walk(1, "fifo");
+    assertEquals(await c.errno(P.Tlopen, u32(1), u32(0)), EPERM);
+    assertEquals(await c.errno(P.Tlcreate, u32(0), "fifo", u32(0o101), u32(0o644), u32(0)), EPERM);
+    for (const kind of [0o020000, 0o060000, 0o010000, 0o140000]) {
+      assertEquals(await c.errno(P.Tmknod, u32(0), "n", u32(kind | 0o666), u32(1), u32(3), u32(0)), EPERM);
+    }
+    await c.ok(P.Tmknod, u32(0), "n", u32(0o106755), u32(0), u32(0), u32(0));
+    assertEquals(Deno.statSync(`${share}/n`).mode! & 0o6000, 0);
+    await c.walk(2);
+    assertEquals(await c.errno(P.Tlopen, u32(2), u32(2)), EISDIR);
+    assertEquals(await c.errno(P.Txattrwalk, u32(0), u32(9), "user.a"), EOPNOTSUPP);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: a read-only share refuses whatever writes", async () => {
+  await withShare(async (share) => {
+    await Deno.writeTextFile(`${share}/a`, "a");
+    const c = await Client.attached(share, true);
+    await c.walk(1, "a");
+    for (const flags of [1, 2, 0o1000]) assertEquals(await c.errno(P.Tlopen, u32(1), u32(flags)), EROFS);
+    assertEquals(
+      await c.errno(P.Tsetattr, u32(1), u32(8), u32(0), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n),
+      EROFS,
+    );
+    assertEquals(await c.errno(P.Tunlinkat, u32(0), "a", u32(0)), EROFS);
+    assertEquals(await c.errno(P.Tmkdir, u32(0), "b", u32(0o755), u32(0)), EROFS);
+    assertEquals(await c.errno(P.Trenameat, u32(0), "a", u32(0), "b"), EROFS);
+    assertEquals(await c.errno(P.Tremove, u32(1)), EROFS);
+    await c.ok(P.Tlopen, u32(1), u32(0));
+    assertEquals(await readAll(c, 1), "a");
+    assertEquals(await Deno.readTextFile(`${share}/a`), "a");
+    c.server.close();
+  });
+});
+
+Deno.test("9P: a share that vanishes answers with ENOENT", async () => {
+  await withShare(async (share) => {
+    await Deno.mkdir(`${share}/d`);
+    const c = await Client.attached(share);
+    await c.walk(1, "d");
+    await Deno.remove(share, { recursive: true });
+    assertEquals(await c.walk(2, "d"), ENOENT);
+    assertEquals(await c.errno(P.Tmkdir, u32(1), "x", u32(0o755), u32(0)), ENOENT);
+    assertEquals(await c.errno(P.Tlcreate, u32(0), "x", u32(0o101), u32(0o644), u32(0)), ENOENT);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: fids and handles are bounded, and come back", async () => {
+  await withShare(async (share) => {
+    await Deno.mkdir(`${share}/d`);
+    const c = await Client.attached(share, false, 10);
+    const found: number[] = [];
+    for (let fid = 1; fid < 30; fid++) found.push(await c.walk(fid, "d"));
+    assertEquals(found.filter((errno) => errno === 0).length, 9); // and the root
+    assertEquals(found.at(-1), ENFILE);
+    assertEquals(await c.walk(1, "d"), EBADF); // in use
+    for (let fid = 1; fid < 10; fid++) await c.ok(P.Tclunk, u32(fid));
+    assertEquals(await c.walk(1, "d"), 0);
+    await c.ok(P.Tversion, u32(8192), "9P2000.L");
+    assertEquals(await c.errno(P.Tgetattr, u32(1), 0n), ENOENT);
+    c.server.close();
+  });
+});
+
+Deno.test("9P: a snapshot finds its files by name, and what is gone or another file is stale", async () => {
+  await withShare(async (share) => {
+    for (const name of ["a", "b", "c"]) await Deno.writeTextFile(`${share}/${name}`, name);
+    const c = await Client.attached(share);
+    for (const [i, name] of ["a", "b", "c"].entries()) {
+      await c.walk(i + 1, name);
+      await c.ok(P.Tlopen, u32(i + 1), u32(0o1002 - 0o1000));
+    }
+    const state = structuredClone(c.server.save());
+    c.server.close();
+    await Deno.remove(`${share}/b`);
+    await Deno.writeTextFile(`${share}/new`, "");
+    await Deno.rename(`${share}/new`, `${share}/c`);
+    const later = new Client(share);
+    later.server.restore(state);
+    assertEquals(await readAll(later, 1), "a");
+    assertEquals(await later.errno(P.Tread, u32(2), 0n, u32(1)), ESTALE);
+    assertEquals(await later.errno(P.Tread, u32(3), 0n, u32(1)), ESTALE);
+    assertEquals(await later.errno(P.Tclunk, u32(3)), 0);
+    assertEquals(later.server.save().fids.length, 3);
+    later.server.close();
+  });
+});
+
+Deno.test("9P: cut, grown and random messages are answered, and the folder's neighbour is untouched", async () => {
+  await withShare(async (share, outside) => {
+    await Deno.writeTextFile(`${share}/a`, "a");
+    await Deno.mkdir(`${share}/d`);
+    const c = await Client.attached(share);
+    const whole = message(P.Tsetattr, [u32(0), u32(1), u32(0o755), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n]);
+    for (let n = 7; n < whole.length; n++) {
+      const answer = await c.server.handle(whole.slice(0, n), 65536);
+      assertEquals([answer[4], answer[7]], [P.Rlerror, EPROTO], `${n} bytes`);
+    }
+    assertEquals(await c.errno(P.Twrite, u32(0), 0n, u32(0xffff_ffff)), EPROTO);
+    const next = random(9);
+    const types = [...Array(128).keys(), 255];
+    const words = ["a", "d", "..", "link", "", "x/y"];
+    for (let i = 0; i < 6000; i++) {
+      const fields = Array.from({ length: next(8) }, () => {
+        const kind = next(4);
+        if (kind === 0) return words[next(words.length)] as string;
+        if (kind === 1) return BigInt(next(3)) << BigInt(next(63));
+        return [next(4) === 0 ? next(2 ** 32) : next(6), kind === 2 ? 4 : 2] as const;
+      });
+      const type = types[next(types.length)] as number;
+      const answer = await c.server.handle(message(type, fields), 65536);
+      assert(answer[4] === P.Rlerror || answer[4] === type + 1, `type ${type}`);
+      assert(answer.length <= 65536);
+    }
+    assertEquals(await Deno.readTextFile(outside), "secret");
+    c.server.close();
+  });
+});
+
+Deno.test("9P: folders that cannot be shared are said in one line", async () => {
+  await withShare((_share, outside) => {
+    for (const path of ["/no/such", outside, "", "a\0b"]) {
+      const error = assertThrows(() => HostFolder.open(path), ConfigError);
+      assert(/^Cannot share .*: .+/.test(error.message) && !error.message.includes("\n"), error.message);
+    }
+    return Promise.resolve();
+  });
+});
