@@ -53,6 +53,7 @@ export type { BlockStore } from "./xen/backend/block_store.ts";
 export type { DiskCommon, DiskSpec } from "./devices/machine/disks.ts";
 export type { DiskFileOptions, DiskFormat } from "./devices/storage/open_disk.ts";
 export type { CacheMode } from "./devices/storage/raw_store.ts";
+export { type ExecResult, GuestConsole, type GuestConsoleWires } from "./devices/machine/guest_console.ts";
 export type { NamedFile } from "./devices/loaders/named_file.ts";
 export {
   type EndState,

@@ -20,6 +20,7 @@ import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import { Board, type BoardState } from "./board/board.ts";
 import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
+import { GuestConsole } from "./guest_console.ts";
 import { Listeners, type MachineEvents } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
 import * as inspect from "./inspect.ts";
@@ -44,6 +45,10 @@ export type { HypercallEvent, PacketEvent };
 export class Machine {
   /** Counters, warnings and traces. */
   readonly tracer: Tracer;
+  /** The Xen PV console (hvc0). */
+  readonly console: GuestConsole = this.#guestConsole((bytes) => this.sendConsole(bytes));
+  /** The first 16550 (ttyS0). */
+  readonly serial: GuestConsole = this.#guestConsole((bytes) => this.sendSerial(bytes));
   /** hvm or pvh. */
   readonly type: MachineType;
   /**
@@ -59,6 +64,7 @@ export class Machine {
   readonly #listeners = new Listeners(() => this.#watch());
   readonly #watches: readonly PacketWatch[];
   #closed = false;
+  #running: Promise<ExitInfo> | undefined;
   readonly #released = Promise.withResolvers<void>();
   /** Executed by the engine that a snapshot came from. */
   #instructionsBefore = 0;
@@ -142,17 +148,40 @@ export class Machine {
     await this.#load(this.board.reset());
   }
 
-  /** Runs until the guest ends or stop() is called. */
-  async run(): Promise<ExitInfo> {
+  /** Runs until the guest ends, stop() is called, or `signal` aborts: then it resolves to "stopped" too. */
+  async run({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
     this.#mustRest("run");
-    let info: ExitInfo;
+    const stop = () => this.stop();
+    signal?.addEventListener("abort", stop);
     try {
-      info = await this.#loop.run();
+      const run = this.#loop.run();
+      if (signal?.aborted) this.stop();
+      this.#running = run;
+      const info = await run;
+      this.#listeners.emit("shutdown", info);
+      return info;
     } finally {
+      signal?.removeEventListener("abort", stop);
+      this.console.ended("the run has ended");
+      this.serial.ended("the run has ended");
       if (this.#closed) this.#release();
     }
-    this.#listeners.emit("shutdown", info);
-    return info;
+  }
+
+  /** Closes it, and waits until it runs no more: `await using machine = await createMachine(…)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#running?.catch(() => {}); // who called run() is told
+  }
+
+  #guestConsole(send: (bytes: Uint8Array) => number): GuestConsole {
+    return new GuestConsole({
+      send,
+      after(ms, fn) {
+        const timer = setTimeout(fn, ms);
+        return () => clearTimeout(timer);
+      },
+    });
   }
 
   /** Throws ConfigError unless the machine is there and does not run. */
@@ -226,6 +255,8 @@ export class Machine {
     if (which === "serial") this.#options.serial?.output(bytes);
     else if (which === "console") this.#options.console?.output(bytes);
     this.#listeners.emit("console", bytes, which);
+    if (which === "serial") this.serial.printed(bytes);
+    else if (which === "console") this.console.printed(bytes);
     this.#consoleWatch.feed(bytes, which);
   }
   /** By the pvpanic device: what the console said is the better reason, and has been said before. */
@@ -263,6 +294,19 @@ export class Machine {
   /** Adds a listener; the result removes it. */
   on<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
     return this.#listeners.add(event, listener);
+  }
+  /** The next event: what its listeners get, as an array. Bytes of consoles are copies. */
+  once<E extends keyof MachineEvents>(event: E): Promise<Parameters<MachineEvents[E]>> {
+    return new Promise((resolve) => {
+      const remove = this.on(
+        event,
+        ((...args: Parameters<MachineEvents[E]>) => {
+          remove();
+          const copies = args.map((value: unknown) => value instanceof Uint8Array ? value.slice() : value);
+          resolve(copies as Parameters<MachineEvents[E]>);
+        }) as MachineEvents[E],
+      );
+    });
   }
   /** Looks at hypercalls and packets while somebody listens, and only then. */
   #watch(): void {
