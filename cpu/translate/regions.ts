@@ -12,7 +12,7 @@
 import type { Instruction } from "../decode/decoder.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { compileRegion, type Edge, type RegionNode } from "../emit/region/compile_region.ts";
-import type { Crossing } from "../emit/region/region_emit.ts";
+import type { Crossing } from "../emit/region/region_frame.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
 import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";

@@ -11,7 +11,8 @@ import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
-import { type Crossing, RegionEmit } from "./region_emit.ts";
+import { RegionEmit } from "./region_emit.ts";
+import type { Crossing } from "./region_frame.ts";
 import { structure } from "./structure.ts";
 import { type Described, registersOf, type Summary } from "./summary.ts";
 

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The frame of a region's function: what lives in locals from its entry to where it is left, the blocks and loops of its
+ * structure, and the ways out. A side exit hands over to the handlers at some record with the state as it was before
+ * that instruction; a computed branch looks into the jump cache and may come back into the function.
+ * @module
+ */
+import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../base/bits.ts";
+import { record } from "../../state/record.ts";
+import {
+  CODE_TLB_BASE,
+  CODE_TLB_BITS,
+  codeTlbEntry,
+  JUMP_CACHE_BASE,
+  JUMP_CACHE_BITS,
+  JUMP_CACHE_HASH,
+  jumpCacheEntry,
+  REGION_STATES,
+  S,
+} from "../../state/state.ts";
+import { DISPATCH } from "../../state/status.ts";
+import type { FunctionBody } from "../../wasm/encoder.ts";
+import type { ValueType } from "../../wasm/opcodes.ts";
+import type { Val } from "../builder.ts";
+import type { Value } from "../emit.ts";
+import type { Links } from "../links.ts";
+import { WasmEmit } from "../wasm_emit.ts";
+import type { Label } from "./structure.ts";
+
+const GPRS = 16;
+/** No page's address, with or without some of the lowest bits of an address in it. */
+export const NO_PAGE = PAGE_SIZE / 2;
+
+/** A local that keeps its value across blocks. */
+export interface Cell {
+  readonly type: ValueType;
+  readonly local: number;
+}
+
+/** Where an instruction's record is, and the handler it has without the region. */
+export interface Place {
+  readonly record: number;
+  /** Undefined: the handler that stands in the record then. */
+  readonly handler: number | undefined;
+}
+
+/** From one page of code to another. */
+export interface Crossing {
+  /** Between their linear addresses. */
+  readonly distance: number;
+  /** Byte offset of the other page in the WebAssembly memory. */
+  readonly page: number;
+}
+
+/** What holds for the whole region. */
+export interface RegionLayout {
+  /** Its function's number in the table. */
+  readonly slot: number;
+  /** Masks of the general registers it touches and changes. */
+  readonly touched: number;
+  readonly written: number;
+  /** Some block needs flags, or CF alone, that come from before it. */
+  readonly readsFlags: boolean;
+}
+
+/** See the module's description. */
+export abstract class RegionFrame extends WasmEmit {
+  /** The current instruction. */
+  protected place!: Place;
+  protected readonly registers: readonly (Cell | undefined)[];
+  protected readonly budgetCell: Cell = this.#cell("i32");
+  /** RIP minus the offset in the page, of the code that runs. */
+  protected readonly biasCell: Cell = this.#cell("i64");
+  /** Byte offset of that page in the WebAssembly memory. */
+  protected readonly pageCell: Cell = this.#cell("i32");
+  protected readonly tlbCell: Cell = this.#cell("i32");
+  /** Linear address of a page of the stack that may be written, and where it is; NO_PAGE: none is known. */
+  protected readonly stackPageCell: Cell = this.#cell("i64");
+  protected readonly stackHostCell: Cell = this.#cell("i32");
+  protected readonly flagResultCell: Cell = this.#cell("i64");
+  protected readonly flagFirstCell: Cell = this.#cell("i64");
+  protected readonly flagAuxCell: Cell = this.#cell("i32");
+  protected readonly flagKindCell: Cell = this.#cell("i32");
+  /** CF of the flags in the locals, for code that does not know their kind. */
+  protected readonly carryCell: Cell = this.#cell("i32");
+  protected readonly exitRecordCell: Cell = this.#cell("i32");
+  protected readonly exitHandlerCell: Cell = this.#cell("i32");
+  /** Where a computed branch goes. */
+  protected readonly targetCell: Cell = this.#cell("i64");
+  protected readonly stateCell: Cell = this.#cell("i32");
+
+  #open = 0;
+  readonly #constructs: ("block" | "loop")[] = [];
+  #leave!: Label;
+  #indirect!: Label;
+
+  constructor(body: FunctionBody, links: Links, readonly layout: RegionLayout) {
+    super(body, links);
+    const { touched } = layout;
+    this.registers = Array.from(
+      { length: GPRS },
+      (_, r) => (touched >> r) & 1 ? this.#cell("i64") : undefined,
+    );
+  }
+
+  /** Puts the flags into their locals, on this path only. */
+  protected abstract syncHere(): void;
+
+  #cell(type: ValueType): Cell {
+    return { type, local: this.body.pinned(type) };
+  }
+  protected read(cell: Cell): Val {
+    this.body.get(cell.local);
+    return this.popValue(cell.type);
+  }
+  protected write(cell: Cell, value: Value): void {
+    this.pushValue(value);
+    this.body.set(cell.local);
+  }
+
+  // The frame of the function
+
+  /** Everything around the region's code, which `inner` emits; it never runs past its end. */
+  frame(inner: () => void): void {
+    const rec = this.parameter(0, "i32");
+    this.#loadState(rec);
+    this.registers.forEach((cell, r) => {
+      if (cell !== undefined) this.write(cell, this.loadRaw("i64.load", this.i32(S.gpr + r * 8)));
+    });
+    this.#flags((cell, at, name) => this.write(cell, this.loadRaw(`${name}.load`, this.i32(at))));
+    if (this.layout.readsFlags) this.write(this.carryCell, this.call(this.links.carry, [], "i32") as Val);
+    this.write(this.budgetCell, this.state32(S.budget));
+    this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
+    this.write(this.tlbCell, this.state32(S.tlbBase));
+    this.write(this.stackPageCell, this.i64(NO_PAGE));
+    this.#leave = this.block();
+    inner();
+    this.end();
+    this.#spill();
+    const to = this.read(this.exitRecordCell);
+    this.returnCallIndirect(this.links.handlerType, [to], this.read(this.exitHandlerCell));
+    this.unreachable();
+  }
+  /** Opens the block whose end near branches to computed targets go to. */
+  openIndirect(): void {
+    this.#indirect = this.block();
+  }
+  /**
+   * Goes where targetCell says: by the jump cache (cpu/translate/block_cache.ts), and back to `top` when the block found is
+   * an entry of this region.
+   */
+  closeIndirect(top: Label): void {
+    this.end();
+    const { slot } = this.layout;
+    const miss = this.block();
+    const missIf = (condition: Value) => {
+      this.pushValue(condition);
+      this.body.hint(0);
+      this.body.code.u8(0x0d); // br_if
+      this.body.code.u32(this.#open + this.depth - 1 - miss);
+    };
+    const rip = this.read(this.targetCell), low = this.op("i32.wrap_i64", rip);
+    const hash = this.op("i32.mul", low, this.i32(JUMP_CACHE_HASH));
+    const index = this.op("i32.shr_u", hash, this.i32(32 - JUMP_CACHE_BITS));
+    const entry = this.op("i32.mul", index, this.i32(jumpCacheEntry.size));
+    const modeKey = this.state64(S.modeKey);
+    const cached = this.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
+    missIf(this.op("i64.ne", cached, this.xor(64, rip, modeKey)));
+    const host = this.variable(
+      this.add(32, this.and(32, low, this.i32(PAGE_MASK)), this.read(this.pageCell)),
+    );
+    const ripPage = this.and(64, rip, this.i64(-4096n));
+    // The running code's page is where it was; of others the code TLB knows.
+    this.if(this.op("i64.ne", ripPage, this.read(this.biasCell)), () => {
+      const mapped = this.#mappedCode(ripPage, low);
+      missIf(mapped.elsewhere);
+      this.set(host, mapped.host);
+    });
+    const expected = this.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
+    missIf(this.op("i32.ne", this.get(host), expected));
+    const rec = this.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
+    const handler = this.loadRaw("i32.load", rec, record.at.handler);
+    this.write(this.biasCell, ripPage);
+    this.if(this.eq(32, handler, this.i32(slot)), () => {
+      this.#loadState(rec);
+      this.goTo(top);
+    });
+    this.write(this.exitRecordCell, rec);
+    this.write(this.exitHandlerCell, handler);
+    this.goTo(this.#leave);
+    this.end();
+    this.#spill();
+    this.storeRaw("i64.store", this.i32(S.rip), rip);
+    this.return(this.i32(DISPATCH));
+  }
+  /** By the code TLB: whether it does not know the linear page, and where its byte at `low` is if it does. */
+  #mappedCode(linearPage: Val, low: Val): { elsewhere: Val; host: Val } {
+    const number = this.op("i32.shr_u", low, this.i32(PAGE_SHIFT));
+    const masked = this.and(32, number, this.i32((1 << CODE_TLB_BITS) - 1));
+    const entry = this.op("i32.mul", masked, this.i32(codeTlbEntry.size));
+    const tag = this.loadRaw("i64.load", entry, CODE_TLB_BASE + codeTlbEntry.at.tag);
+    const elsewhere = this.op("i64.ne", tag, this.xor(64, linearPage, this.state64(S.modeKey)));
+    const addend = this.loadRaw("i32.load", entry, CODE_TLB_BASE + codeTlbEntry.at.addend);
+    return { elsewhere, host: this.add(32, low, addend) };
+  }
+  /**
+   * Goes on in the page `distance` bytes away, when its code is at `page` still; `otherwise` leaves. Nobody changes
+   * mappings while a region runs, but the region may have been entered by another address or after a change.
+   */
+  cross({ distance, page }: Crossing, otherwise: () => void): void {
+    const sum = this.add(64, this.read(this.biasCell), this.i64(distance));
+    const linear = this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn));
+    const { elsewhere, host } = this.#mappedCode(linear, this.op("i32.wrap_i64", linear));
+    this.unlikely(
+      this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))),
+      () => this.nested(otherwise),
+    );
+    this.write(this.biasCell, linear);
+    this.write(this.pageCell, this.i32(page));
+  }
+  #loadState(rec: Val): void {
+    const index = this.op("i32.shr_u", rec, this.i32(5));
+    this.write(this.stateCell, this.loadRaw("i32.load8_u", index, REGION_STATES));
+  }
+  #flags(each: (cell: Cell, at: number, name: "i32" | "i64") => void): void {
+    each(this.flagResultCell, S.flagResult, "i64");
+    each(this.flagFirstCell, S.flagFirst, "i64");
+    each(this.flagAuxCell, S.flagAux, "i32");
+    each(this.flagKindCell, S.flagKind, "i32");
+  }
+  protected storeFlags(): void {
+    this.#flags((cell, at, name) => this.storeRaw(`${name}.store`, this.i32(at), this.read(cell)));
+  }
+  #spill(): void {
+    this.registers.forEach((cell, r) => {
+      if (cell === undefined || ((this.layout.written >> r) & 1) === 0) return;
+      this.storeRaw("i64.store", this.i32(S.gpr + r * 8), this.read(cell));
+    });
+    this.storeFlags();
+    this.setState32(S.budget, this.read(this.budgetCell));
+    this.storeRaw("i64.store", this.i32(S.codeBias), this.read(this.biasCell));
+  }
+
+  // Structure
+
+  block(): Label {
+    this.body.code.raw([0x02, 0x40]);
+    this.#constructs.push("block");
+    return this.#open++ as Label;
+  }
+  loop(): Label {
+    this.body.loop();
+    this.#constructs.push("loop");
+    return this.#open++ as Label;
+  }
+  end(): void {
+    this.#open--;
+    if (this.#constructs.pop() === "loop") this.body.endLoop();
+    else this.body.code.u8(0x0b);
+  }
+  goTo(label: Label): void {
+    this.body.code.u8(0x0c);
+    this.body.code.u32(this.#open + this.depth - 1 - label);
+  }
+  branchByState(labels: readonly Label[]): void {
+    this.body.get(this.stateCell.local);
+    const depths = labels.map((label) => this.#open - 1 - label);
+    this.body.brTable(depths, depths[0] as number);
+  }
+  setState(state: number): void {
+    this.write(this.stateCell, this.i32(state));
+  }
+  /** `inner` emits blocks that are not part of the current instruction, under whatever conditions are open. */
+  nested(inner: () => void): void {
+    const { depth } = this;
+    for (let i = 0; i < depth; i++) this.#constructs.push("block");
+    this.#open += depth;
+    this.depth = 0;
+    inner();
+    this.depth = depth;
+    this.#open -= depth;
+    this.#constructs.length -= depth;
+  }
+
+  // Ways out
+
+  /** Leaves for the handlers at `place`. */
+  leaveAt(place: Place): void {
+    this.place = place;
+    this.exit();
+  }
+  /** Leaves for the record that `field` of the record at `at` names. The flags are in the locals. */
+  leaveBy(at: number, field: number): void {
+    this.write(this.exitRecordCell, this.loadRaw("i32.load", this.i32(at), field));
+    this.#exitTo();
+  }
+  /** Goes where targetCell says, by the jump cache. */
+  protected goToTarget(): void {
+    this.goTo(this.#indirect);
+  }
+  #exitTo(): void {
+    this.write(this.exitHandlerCell, this.loadRaw("i32.load", this.read(this.exitRecordCell)));
+    this.goTo(this.#leave);
+  }
+  protected exit(): void {
+    this.syncHere();
+    const { record: at, handler } = this.place;
+    this.write(this.exitRecordCell, this.i32(at));
+    if (handler === undefined) return this.#exitTo();
+    this.write(this.exitHandlerCell, this.i32(handler));
+    this.goTo(this.#leave);
+  }
+  protected leaveIf(condition: Value): void {
+    this.unlikely(condition, () => this.exit());
+  }
+  protected unlikely(condition: Value, then: () => void): void {
+    this.pushValue(condition);
+    this.body.hint(0);
+    this.body.code.raw([0x04, 0x40]);
+    this.depth++;
+    then();
+    this.depth--;
+    this.body.code.u8(0x0b);
+  }
+}
