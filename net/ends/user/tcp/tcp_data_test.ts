@@ -2,7 +2,7 @@
 /** TCP of the user network: data, windows, what gets lost. @module */
 import { assert, assertEquals } from "@std/assert";
 import { be32 } from "../../../frames/headers.ts";
-import { OFFLOAD_CSUM, OFFLOAD_NONE } from "../../end.ts";
+import { OFFLOAD_ALL, OFFLOAD_CSUM, OFFLOAD_NONE } from "../../end.ts";
 import type { FakeTcp } from "../_fake_network.ts";
 import { Guest, GuestTcp, pattern, sackOption, type Segment, SYN_OPTIONS } from "../_guest.ts";
 import { LARGEST_RING_BYTES, WINDOW_SHIFT } from "./tcp_connection.ts";
@@ -239,6 +239,33 @@ Deno.test("where segments overtake each other, what is missing gets a little tim
   assertEquals(tcp.received(), []);
   guest.wait(2);
   assertEquals(spans(tcp.received(), start), [[14_600, 1460]]);
+});
+
+Deno.test("where something was lost before, frames are a part of the window, and a silent tail is asked about early", () => {
+  const { guest, tcp, host, start } = flight(10);
+  guest.host.ms += 20; // the round trip
+  tcp.send("A", NOTHING, { ack: start + 14_600 });
+  host.feed(pattern(10 * 1460));
+  guest.turn();
+  tcp.received();
+  tcp.send("A", NOTHING, { options: sackOption(start + 16_060, start + 29_200), ack: start + 14_600 });
+  assertEquals(spans(tcp.received(), start), [[14_600, 1460]]);
+  tcp.send("A", NOTHING, { ack: start + 29_200 });
+  guest.accepts = OFFLOAD_ALL;
+  host.feed(pattern(10 * 1460));
+  guest.turn();
+  const sent = spans(tcp.received(), start);
+  assert(sent.length >= 4, `${sent.length} frames`);
+  const end = Math.max(...sent.map(([from = 0, length = 0]) => from + length));
+  guest.wait(39);
+  assertEquals(tcp.received(), []);
+  guest.wait(2);
+  assertEquals(spans(tcp.received(), start), [[end - 1460, 1460]]); // all were lost
+  tcp.send("A", NOTHING, { ack: start + 29_200, options: sackOption(start + end - 1460, start + end) });
+  tcp.received(); // there was room for one more
+  guest.wait(310); // one segment's worth of SACK is not enough: the timer
+  guest.wait(60);
+  assertEquals(spans(tcp.received(), start)[0], [29_200, 1460]);
 });
 
 Deno.test("fast retransmission without SACK: three duplicates, then a hole for each partial acknowledgement", () => {

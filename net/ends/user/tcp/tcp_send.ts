@@ -5,7 +5,7 @@
  * guests without it, to duplicate acknowledgements (RFC 6582). Offsets count the bytes for the guest; the FIN
  * counts as one behind the last.
  *
- * Not done: timestamps, tail loss probes, F-RTO.
+ * Not done: timestamps, F-RTO.
  * @module
  */
 import { ByteRing } from "./byte_ring.ts";
@@ -17,6 +17,7 @@ const LEAST_RTO_MS = 300; // RFC 6298 §2.4 wants a second; with that a lossy pa
 const STALL_MS = 30;
 const SECOND_CHANCE_MS = 50;
 const MIN_PATIENCE_MS = 2;
+const LEAST_PROBE_MS = 10;
 const LONGEST_RTO_MS = 60_000;
 /** So many times nobody answered: the guest has gone. */
 const MOST_TRIES = 12;
@@ -53,6 +54,9 @@ export class TcpSend {
   /** What was sent up to here when all that was lost had been sent again; -1: not yet. */
   #againMark = -1;
   #hadChance = false;
+  /** Something was lost before: frames are kept small, and silence is asked about early (RFC 8985 §7). */
+  #lossy = false;
+  #tailProbed = false;
   /** This path brings segments out of order: what is missing may be on its way. */
   #reorders = false;
   /** When what is missing is taken for lost all the same; Infinity: nothing is. */
@@ -154,7 +158,8 @@ export class TcpSend {
       }
     }
     if (this.#repairing !== "fast") this.#openWindow(bytes);
-    this.deadlineMs = this.inFlight > 0 ? nowMs + this.#rto : Infinity;
+    this.#tailProbed = false;
+    this.deadlineMs = this.inFlight > 0 ? nowMs + this.#silence() : Infinity;
   }
 
   #openWindow(bytes: number): void {
@@ -190,6 +195,7 @@ export class TcpSend {
       if (nowMs < this.#patienceMs) return;
     }
     this.#patienceMs = Infinity;
+    this.#lossy = true;
     this.#repairing = "fast";
     this.#recover = this.nxt;
     this.#threshold = Math.max(this.inFlight / 2, 2 * this.mss);
@@ -230,7 +236,8 @@ export class TcpSend {
       this.#againFrom = this.#againTo;
       return false;
     }
-    if (from > this.una && this.#pipe() + this.mss > this.congestionWindow) return false;
+    const paced = this.#repairing !== "no"; // a probe is not
+    if (paced && from > this.una && this.#pipe() + this.mss > this.congestionWindow) return false;
     const { piece, ring } = this;
     const to = Math.min(this.#againTo, from + this.mss, this.#sacked.nextAfter(from));
     piece.from = from;
@@ -249,7 +256,9 @@ export class TcpSend {
     if (available === 0) { // the FIN alone
       if (room < 1 && this.inFlight > 0) return false;
     } else if (room < Math.min(available, mss) && !(room > 0 && this.#worthSending(room))) return false;
-    let length = Math.min(available, room, most);
+    // a frame that is lost takes all its segments with it: not the whole window at once
+    const largest = this.#lossy ? Math.max(mss, Math.min(most, this.congestionWindow / 4)) : most;
+    let length = Math.floor(Math.min(available, room, largest));
     if (length > mss && length < available) length -= length % mss;
     piece.from = this.nxt;
     piece.length = Math.max(0, length);
@@ -278,7 +287,13 @@ export class TcpSend {
         this.#timedAtMs = nowMs;
       }
     }
-    if (this.deadlineMs === Infinity || again) this.deadlineMs = nowMs + this.#backedOff();
+    if (this.deadlineMs === Infinity || again) this.deadlineMs = nowMs + this.#silence();
+  }
+
+  /** How long nothing may be heard. */
+  #silence(): number {
+    const early = this.#lossy && !this.#tailProbed && this.#repairing === "no" && this.#srtt >= 0;
+    return early ? Math.min(this.#rto, Math.max(LEAST_PROBE_MS, 2 * this.#srtt)) : this.#backedOff();
   }
 
   #backedOff(): number {
@@ -304,6 +319,14 @@ export class TcpSend {
       return;
     }
     this.#hadChance = false;
+    if (this.#lossy && !this.#tailProbed && this.#repairing === "no" && this.inFlight > 0) {
+      this.#tailProbed = true; // the last segment again: the answer tells what is missing
+      this.#againFrom = Math.max(this.una, this.nxt - this.mss);
+      this.#againTo = this.nxt;
+      this.deadlineMs = nowMs + this.#rto;
+      return;
+    }
+    this.#lossy ||= this.inFlight > 0;
     this.#tries++;
     this.#timedTo = -1;
     if (this.inFlight === 0) {
