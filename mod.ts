@@ -26,7 +26,7 @@
 export { ConfigError, type ConfigErrorKind } from "./cpu/base/assert.ts";
 export { Counters, Tracer, type TraceSink } from "./cpu/base/trace.ts";
 export { GPR_NAMES, type GprName } from "./cpu/base/vcpu.ts";
-export type { EngineName } from "./cpu/base/engine.ts";
+export type { EngineName, WasmEngineName } from "./cpu/base/engine.ts";
 export {
   type CodeWindow,
   type ConsoleName,

@@ -7,7 +7,7 @@
 import { MiB } from "./base/bits.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
 import type { Tracer } from "./base/trace.ts";
-import type { EngineHooks, EngineName, RunResult } from "./base/engine.ts";
+import type { EngineHooks, RunResult, WasmEngineName } from "./base/engine.ts";
 import { Cpu } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
 
@@ -49,7 +49,7 @@ export const ENGINES = [
   { name: "interp", engine: "interp", compileAtOnce: false },
   { name: "interp, whole blocks", engine: "interp", compileAtOnce: true },
   { name: "jit", engine: "jit", compileAtOnce: true },
-] as const satisfies readonly { name: string; engine: EngineName; compileAtOnce: boolean }[];
+] as const satisfies readonly { name: string; engine: WasmEngineName; compileAtOnce: boolean }[];
 
 /** See the module's description. */
 export class TestCpu {
@@ -59,7 +59,7 @@ export class TestCpu {
   constructor(
     readonly bits: 32 | 64,
     options: {
-      engine?: EngineName;
+      engine?: WasmEngineName;
       compileAtOnce?: boolean;
       tableSize?: number;
       ramBytes?: number;

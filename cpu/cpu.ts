@@ -19,11 +19,11 @@ import type {
   CpuRegisters,
   Engine,
   EngineHooks,
-  EngineName,
   EngineOptions,
   EngineState,
   LastFault,
   RunResult,
+  WasmEngineName,
 } from "./base/engine.ts";
 import { PHYSICAL_BITS } from "./mmu/mmu.ts";
 import { RecentCode } from "./recent_code.ts";
@@ -94,7 +94,7 @@ type Shadow = RowOptions["shadow"] | "unknown";
 
 /** Choices made when the CPU is built; those that are not EngineOptions are for tests but for `engine`. */
 export interface CpuOptions extends EngineOptions {
-  readonly engine?: EngineName;
+  readonly engine?: WasmEngineName;
   readonly compileAtOnce?: boolean;
   /** Slots for emitted functions. */
   readonly tableSize?: number;
@@ -107,7 +107,7 @@ export class Cpu implements Engine {
   readonly modules: Modules;
   readonly blocks: BlockCache;
   readonly regions: Regions;
-  readonly engine: EngineName;
+  readonly engine: WasmEngineName;
   /** Blocks are compiled when they are first found, not when they are hot: for tests. */
   readonly compileAtOnce: boolean;
   /** HLT was executed and no interrupt has come since. */

@@ -10,8 +10,13 @@ import type { GuestMemory } from "./guest_memory.ts";
 import type { Tracer } from "./trace.ts";
 import type { GprName, Vcpu } from "./vcpu.ts";
 
-/** The engines there are: `interp` has handlers per instruction, `jit` compiles what runs often. */
-export type EngineName = "interp" | "jit";
+/**
+ * The engines there are: `interp` has handlers per instruction, `jit` compiles what runs often, `kvm` lets the host's
+ * processor do it.
+ */
+export type EngineName = WasmEngineName | "kvm";
+/** Those that emulate the processor. */
+export type WasmEngineName = "interp" | "jit";
 
 /** What the CPU claims to be. */
 export type CpuVendor = "GenuineIntel" | "AuthenticAMD";
@@ -129,7 +134,10 @@ export interface Engine {
   readonly vcpu: Vcpu;
   /** HLT was executed and nothing has ended it yet. */
   readonly halted: boolean;
-  /** Instructions retired since it was made; exact between runs. One that faults counts, so that time goes on. */
+  /**
+   * Instructions retired since it was made; exact between runs. One that faults counts, so that time goes on. An engine
+   * that cannot count says 0, and its machine's time cannot follow the instruction count.
+   */
   readonly instructions: number;
   /** Bits of a physical address, as CPUID says. */
   readonly physicalAddressBits: number;
@@ -161,6 +169,8 @@ export interface Engine {
   save(): EngineState;
   /** Throws RangeError when the state is of another format. The guest's memory must be restored first. */
   load(state: EngineState): void;
+  /** Gives back what the host lent it; engines that borrow nothing have none. Registers can be read afterwards. */
+  close?(): void;
 }
 
 /** Makes engines of one kind. */

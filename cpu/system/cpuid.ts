@@ -52,6 +52,11 @@ const EXTENDED1_EDX = bit(11, 20, 26, 27, 29);
 /** Leaf-1 EDX bits that AMD repeats in leaf 0x8000_0001. */
 const AMD_REPEATED = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 23, 24);
 
+/** Whose CPUID it is. */
+export type CpuidSource = Pick<CpuCore, "vendor" | "hooks" | "crystalHz"> & {
+  readonly s: Pick<CpuCore["s"], "get32">;
+};
+
 /** EAX EBX ECX EDX. */
 export type CpuidLeaf = readonly [number, number, number, number];
 const ZERO: CpuidLeaf = [0, 0, 0, 0];
@@ -79,19 +84,19 @@ function gcd(a: number, b: number): number {
 }
 
 /** What CPUID answers. */
-export function cpuidLeaf(core: CpuCore, leaf: number, subleaf: number): CpuidLeaf {
+export function cpuidLeaf(core: CpuidSource, leaf: number, subleaf: number): CpuidLeaf {
   if (leaf >= 0x4000_0000 && leaf < 0x8000_0000) return core.hooks.cpuid(leaf, subleaf) ?? ZERO;
   const intel = core.vendor === "GenuineIntel";
   return leaf < 0x4000_0000 ? basicLeaf(core, intel, leaf, subleaf) : extendedLeaf(core, intel, leaf);
 }
 
 /** Features in leaf 1 EDX that are there, but do not show now: an APIC that IA32_APIC_BASE disables (SDM Vol. 3A §11.4.3). */
-function hidden(core: CpuCore): number {
+function hidden(core: CpuidSource): number {
   const base = core.hooks.readMsr(IA32_APIC_BASE);
   return base !== undefined && (base & APIC_BASE_EN) === 0n ? LEAF1_EDX_APIC : 0;
 }
 
-function basicLeaf(core: CpuCore, intel: boolean, leaf: number, subleaf: number): CpuidLeaf {
+function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: number): CpuidLeaf {
   const { apicId, tscHz } = core.hooks;
   switch (leaf) {
     case 0:
@@ -132,7 +137,7 @@ function basicLeaf(core: CpuCore, intel: boolean, leaf: number, subleaf: number)
   }
 }
 
-function extendedLeaf(core: CpuCore, intel: boolean, leaf: number): CpuidLeaf {
+function extendedLeaf(core: CpuidSource, intel: boolean, leaf: number): CpuidLeaf {
   switch (leaf) {
     case 0x8000_0000:
       return intel

@@ -8,7 +8,7 @@
  * interrupts have handlers: a fault goes on at the first block with a fresh stack.
  * @module
  */
-import type { EngineName } from "../base/engine.ts";
+import type { WasmEngineName } from "../base/engine.ts";
 import { Random } from "../isa/_cases.ts";
 import { S, XMM_BASE } from "../state/state.ts";
 import { TestCpu } from "../_bare_cpu.ts";
@@ -284,7 +284,7 @@ export class ControlFlowCpu {
   readonly t: TestCpu;
   readonly #interrupts = { pending: false, acknowledge: () => (this.#interrupts.pending = false, VECTOR) };
 
-  constructor(how: { readonly engine: EngineName; readonly compileAtOnce: boolean }) {
+  constructor(how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean }) {
     this.t = new TestCpu(64, { ...how, hooks: { interrupts: this.#interrupts } });
   }
 

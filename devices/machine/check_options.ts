@@ -215,7 +215,7 @@ const CREATE: Checks<CreateOptions> = {
   shares,
   serial: callback,
   console: callback,
-  engine: oneOf("interp", "jit"),
+  engine: oneOf("interp", "jit", "kvm"),
   icount: boolean,
   rtc: date,
   hypercallPages: oneOf(1, 2),

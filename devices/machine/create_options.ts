@@ -56,8 +56,8 @@ export interface CreateOptions {
   readonly serial?: (bytes: Uint8Array) => void;
   /** Gets what the guest writes to its Xen console. Copy bytes you keep. */
   readonly console?: (bytes: Uint8Array) => void;
-  /** "interp" (default) or "jit" (experimental). */
-  readonly engine?: "interp" | "jit";
+  /** "interp" (default), "jit" (experimental), or "kvm" (experimental): the host's own processor, by /dev/kvm. */
+  readonly engine?: "interp" | "jit" | "kvm";
   /** Time follows the instruction count: a run without input is the same every time. */
   readonly icount?: boolean;
   /** The date at power-on, or "host": the host's clock. Default: the host's clock; with icount 2026-01-01 00:00 UTC. */

@@ -9,6 +9,7 @@ import { type Gpa, MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { engineFactory } from "../../cpu/engines.ts";
 import type { GprName } from "../../cpu/base/vcpu.ts";
+import { kvmHost } from "../../net/host/kvm.ts";
 import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
 import type { HypercallEvent } from "../../xen/hypercalls/hypercalls.ts";
@@ -84,7 +85,7 @@ export class Machine {
     const board = this.board = new Board({
       memoryBytes: checkRamBytes(options.memoryBytes ?? 512 * MiB),
       type,
-      engine: options.engineFactory ?? engineFactory(options.engine ?? "interp"),
+      engine: options.engineFactory ?? engineFactory(options.engine ?? "interp", kvmHost),
       hypercallPages: options.hypercallPages ?? 1,
       xenVersion: options.xenVersion ?? { major: 4, minor: 17 },
       tracer: this.tracer,
@@ -121,6 +122,9 @@ export class Machine {
 
   /** Builds the machine and loads the kernel. Rejects with ConfigError for input that cannot work. */
   static async create(options: MachineOptions): Promise<Machine> {
+    if (options.icount === true && options.engine === "kvm") {
+      throw new ConfigError("Cannot use icount with the engine kvm: KVM does not count instructions");
+    }
     const kernel = await unpackKernel(options.kernel);
     const type = options.type ?? (isBzImage(kernel.bytes) ? "hvm" : "pvh");
     const machine = new Machine({ ...options, kernel }, type);
@@ -215,6 +219,7 @@ export class Machine {
   }
   #release(): void {
     this.#released.resolve(this.board.xen.close());
+    this.board.engine.close?.();
     this.#options.onClose?.();
   }
 

@@ -26,6 +26,7 @@ const symbols = {
   // addresses and plain memory, without the right to use any pointer that Deno.UnsafePointer asks for
   address_of: { name: "memmove", parameters: ["buffer", "buffer", "usize"], result: "usize" },
   copy_from: { name: "memmove", parameters: ["buffer", "pointer", "usize"], result: "void" },
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 

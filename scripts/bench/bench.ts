@@ -17,7 +17,7 @@ import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
 const PARTS = ["cpu", "boot", "idle", "net", "micro"] as const;
 type Part = typeof PARTS[number];
-const ENGINES: readonly EngineName[] = ["interp", "jit"];
+const ENGINES = ["interp", "jit"] as const satisfies readonly EngineName[];
 const NET_MIB = 128, PINGS = 50;
 
 /** What was asked for. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { CODE_BASE, STACK_TOP, TestCpu } from "../../cpu/_bare_cpu.ts";
-import type { EngineName } from "../../cpu/base/engine.ts";
+import type { WasmEngineName } from "../../cpu/base/engine.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
 import { QEMU } from "./qemu.ts";
 import { qemuImage, RUN_BYTES } from "./qemu_image.ts";
@@ -23,7 +23,7 @@ const MEMORY_AT = 0x40_0000;
 const RAX = 0, RSP = 4, RSI = 6, RDI = 7;
 
 /** Runs `program` on a new CPU: translation and V8's warming up are part of the time. */
-export function runOnTestCpu(program: Program, engine: EngineName): ProgramRun {
+export function runOnTestCpu(program: Program, engine: WasmEngineName): ProgramRun {
   const guest = new TestCpu(64, { engine, ramBytes: MEMORY_AT + MEMORY_BYTES });
   const { s } = guest.cpu.core;
   s.setGpr(RSP, BigInt(STACK_TOP));

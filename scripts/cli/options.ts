@@ -56,7 +56,7 @@ export interface RunChoices {
   readonly pcap?: string;
   readonly serial: ConsoleTarget;
   readonly console: ConsoleTarget;
-  readonly engine: "interp" | "jit";
+  readonly engine: "interp" | "jit" | "kvm";
   readonly icount: boolean;
   /** The date at power-on; absent: the default of the machine. */
   readonly rtc?: Date | "host";
@@ -160,7 +160,10 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
     .addOption(
-      new Option("--engine <engine>", "jit is experimental").choices(["interp", "jit"]).default("interp"),
+      new Option("--engine <engine>", "jit and kvm are experimental").choices(["interp", "jit", "kvm"])
+        .default(
+          "interp",
+        ),
     )
     .option("--icount", "time follows the instruction count: runs repeat exactly", false)
     .option(

@@ -40,6 +40,8 @@ export const IMAGE_BYTES = 0x20_0000;
 export const STACK_TOP = 0x18_0000;
 const TSS = 0x18_1000, IDT = 0x18_2000, PML4 = 0x18_4000, PDPT = 0x18_5000;
 const USER_STACK_TOP = 0x18_8000;
+/** Four page directories of 2 MiB pages: not every processor has pages of 1 GiB. */
+const DIRECTORIES = 0x19_0000, DIRECTORIES_END = DIRECTORIES + 4 * 4096;
 /** Pages for the hypercall binary. */
 export const HYPERCALL_PAGES_AT = 0x20_0000;
 /** Free for programs: up to IMAGE_BASE + IMAGE_BYTES. */
@@ -148,7 +150,16 @@ export class GuestProgram extends Assembler {
 
   #enterLongMode(): void {
     this.storeValue(PML4, PDPT | 7);
-    for (let i = 0; i < 4; i++) this.storeValue(PDPT + i * 8, (0x4000_0000 * i + 0x87) >>> 0); // 1 GiB, user
+    for (let i = 0; i < 4; i++) this.storeValue(PDPT + i * 8, DIRECTORIES + i * 4096 + 7);
+    const entry = this.unique("entry");
+    this.mov(EAX, 0x87); // 2 MiB, user
+    this.mov(ECX, DIRECTORIES);
+    this.label(entry);
+    this.store({ base: ECX, disp: 0 }, EAX);
+    this.aluValue("add", EAX, 0x20_0000);
+    this.aluValue("add", ECX, 8);
+    this.aluValue("cmp", ECX, DIRECTORIES_END);
+    this.j("ne", entry);
     enterLongMode(this, { pml4: PML4, gdtr: "gdtr", code: CODE });
   }
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What `cpu/kvm/` needs of Linux: system calls, handed in by whoever may touch the host. A result below 0 is minus errno.
+ * @module
+ */
+
+/** System calls. Requests and structures are those of linux/kvm.h, known to `cpu/kvm/` alone. */
+export interface KvmHost {
+  /** Opens /dev/kvm. Throws ConfigError ("host") that says what is missing. */
+  open(): number;
+  close(fd: number): void;
+  /** `argument`: a number, or a structure that the kernel reads and writes during the call. */
+  ioctl(fd: number, request: number, argument: number | Uint8Array<ArrayBuffer>): number;
+  /** Shares `bytes` of what the file descriptor stands for. Nobody may look at them after `unmap`. */
+  map(fd: number, bytes: number): { readonly buffer: ArrayBuffer; unmap(): void };
+  /** Address of a buffer's first byte in this process; the buffer never moves. */
+  addressOf(buffer: ArrayBufferLike): number;
+  /**
+   * Makes KVM_RUN of this thread end with EINTR after `ns`, once, be it running by then or not. An alarm before that is
+   * forgotten.
+   */
+  setAlarm(ns: number): void;
+  /** Takes the signal of an alarm that went off. */
+  takeAlarm(): void;
+  /** An errno in words. */
+  strerror(errno: number): string;
+}
