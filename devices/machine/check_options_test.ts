@@ -45,7 +45,7 @@ const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegE
   [{ memory: null }, /Cannot use null as memory: it is bytes, or like "512M"/],
   [{ memory: 5000000n }, /Cannot use 5000000n as memory/],
   [{ type: "pv" }, /Cannot use "pv" as type: it is "hvm" or "pvh"/],
-  [{ engine: "fast" }, /Cannot use "fast" as engine: it is "interp" or "jit"/],
+  [{ engine: "fast" }, /Cannot use "fast" as engine: it is "interp" or "jit" or "kvm"/],
   [{ hypercallPages: 7 }, /Cannot use 7 as hypercallPages: it is 1 or 2/],
   [{ hypercallPages: "1" }, /Cannot use "1" as hypercallPages/],
   [{ xenVersion: "four" }, /Cannot use "four" as xenVersion: it is like "4.17"/],

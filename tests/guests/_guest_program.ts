@@ -315,12 +315,12 @@ export class GuestProgram extends Assembler {
     this.#shutdown(SHUTDOWN_crash);
   }
   /** SHUTDOWN_poweroff. */
-  powerOff(): void {
-    this.#shutdown(SHUTDOWN_poweroff);
+  powerOff(way: Way = "vmcall"): void {
+    this.#shutdown(SHUTDOWN_poweroff, way);
   }
-  #shutdown(reason: number): void {
+  #shutdown(reason: number, way: Way = "vmcall"): void {
     this.storeValue("shutdown_reason", reason);
-    this.hypercall(__HYPERVISOR_sched_op, [SCHEDOP_shutdown, "shutdown_reason"], "vmcall");
+    this.hypercall(__HYPERVISOR_sched_op, [SCHEDOP_shutdown, "shutdown_reason"], way);
     this.hlt();
   }
 

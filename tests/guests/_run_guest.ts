@@ -92,7 +92,7 @@ export async function runGuest(run: GuestRun): Promise<GuestResult> {
     kernel: { name: "guest", bytes: run.image },
     clock,
     tracer,
-    icount: true,
+    icount: run.engine !== "kvm", // which counts none
     noReboot: true,
     memoryBytes: RAM_BYTES,
     console: { output: (bytes) => console += String.fromCharCode(...bytes) },

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Guests of our own under KVM: the hypercall pages loaded by the MSR and called through the port, in 32-bit and in 64-bit
+ * code, the console, interrupts, saving, and ends.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Machine } from "../../devices/machine/machine.ts";
+import { HYPERCALL_PORT } from "../../xen/platform/hypercall_page.ts";
+import { XENVER_version } from "../../xen/public/version.ts";
+import { __HYPERVISOR_xen_version } from "../../xen/public/xen.ts";
+import { SPIN, tinyGuest, TRIPLE_FAULT } from "../_tiny_guest.ts";
+import { EAX } from "../guests/_assembler.ts";
+import { GuestProgram, HYPERCALL_PAGES_AT } from "../guests/_guest_program.ts";
+import { noKvm, withKvm } from "./_kvm.ts";
+
+const XEN_4_17 = 0x4_0011;
+const skipped = noKvm();
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name: `KVM: ${name}${skipped}`, ignore: skipped !== "", fn });
+
+/** Answers of Xen, a line on the console; waits for somebody to set `go`, and switches off. */
+function program(mode: 32 | 64): GuestProgram {
+  const g = new GuestProgram(mode);
+  g.label("main");
+  g.loadHypercallPages();
+  g.openConsole();
+  g.hypercall(__HYPERVISOR_xen_version, [XENVER_version, 0]);
+  g.store("version", EAX);
+  g.print(`${mode} bit\n`);
+  g.label("wait");
+  g.load(EAX, "go");
+  g.aluValue("cmp", EAX, 0);
+  g.j("e", "wait");
+  g.print("gone\n");
+  g.powerOff("page");
+  g.variable("version");
+  g.variable("go");
+  return g;
+}
+function u32(machine: Machine, gpa: number): number {
+  return new DataView(machine.readMemory(gpa, 4).slice().buffer).getUint32(0, true);
+}
+const GO = Uint8Array.of(1, 0, 0, 0);
+
+for (const mode of [32, 64] as const) {
+  for (const hypercallPages of [1, 2] as const) {
+    test(`the guest loads ${hypercallPages} page(s) by the MSR and calls Xen by the port, ${mode} bit`, async () => {
+      const g = program(mode);
+      await withKvm(g.image(), async (machine, run) => {
+        machine.writeMemory(g.addressOf("go"), GO);
+        const { exit, console } = await run();
+        assertEquals(exit, { reason: "poweroff" }, machine.crashReport());
+        assertEquals(console, `${mode} bit\ngone\n`);
+        assertEquals(u32(machine, g.addressOf("version")), XEN_4_17);
+        const { counters } = machine.stats();
+        assertEquals(counters["exit.wrmsr"], hypercallPages); // each page is an MSR write that came to us
+        assert((counters["exit.io"] ?? 0) >= 6); // and each call an OUT
+        assertEquals(counters["hypercall.xen_version"], 1);
+        const entry = machine.readMemory(HYPERCALL_PAGES_AT + __HYPERVISOR_xen_version * 32, 16);
+        const page = hypercallPages === 1 ? entry : machine.readMemory(HYPERCALL_PAGES_AT + 4096, 4096);
+        assert(page.some((byte, i) => byte === 0xe7 && page[i + 1] === HYPERCALL_PORT), "OUT to the port");
+      }, { hypercallPages });
+    });
+  }
+}
+
+for (const mode of [32, 64] as const) {
+  test(`a machine saved in the middle goes on in another, ${mode} bit`, async () => {
+    const g = program(mode), image = g.image();
+    const snapshot = await withKvm(image, async (machine, run) => {
+      machine.on("console", () => machine.stop());
+      const { exit, console } = await run();
+      assertEquals([exit.reason, console], ["stopped", `${mode} bit\n`]);
+      return structuredClone(machine.save());
+    });
+    await withKvm(image, async (machine, run) => {
+      machine.restore(snapshot);
+      machine.writeMemory(g.addressOf("go"), GO);
+      const { exit, console } = await run();
+      assertEquals([exit.reason, console], ["poweroff", "gone\n"], machine.crashReport());
+    });
+  });
+}
+
+/** Ten ticks of the PIT at 100 Hz through the 8259, a dot for each; without IRET, which not every KVM can emulate. */
+function ticks(mode: 32 | 64): GuestProgram {
+  const g = new GuestProgram(mode);
+  const out = (port: number, ...values: readonly number[]) =>
+    values.forEach((value) => g.db(0xb0, value, 0xe6, port)); // mov al,value; out port,al
+  g.label("main");
+  g.loadHypercallPages();
+  g.catchAll("tick");
+  out(0x20, 0x11);
+  out(0x21, 0x20, 4, 1, 0xfe); // vectors from 32 on, edges, nothing but IRQ 0
+  out(0x43, 0x34); // channel 0, rate generator
+  out(0x40, 0x9c, 0x2e);
+  g.label("wait");
+  g.db(0xfb, 0xf4); // sti; hlt
+  g.jmp("wait");
+  g.label("tick");
+  out(0xe9, ".".charCodeAt(0));
+  out(0x20, 0x20); // EOI
+  g.aluMemory("add", "count", 1);
+  g.load(EAX, "count");
+  g.aluValue("cmp", EAX, 10);
+  g.j("b", "wait");
+  g.powerOff("page");
+  g.variable("count");
+  return g;
+}
+for (const mode of [32, 64] as const) {
+  test(`interrupts of the 8259 end HLT, ${mode} bit`, async () => {
+    await withKvm(ticks(mode).image(), async (machine, run) => {
+      const { exit, debug } = await run();
+      assertEquals([exit.reason, debug], ["poweroff", ".".repeat(10)], machine.crashReport());
+      const { counters } = machine.stats();
+      assertEquals(counters["interrupts"], 10);
+      assert((counters["exit.hlt"] ?? 0) >= 9);
+    });
+  });
+}
+
+test("a guest that spins does not keep the event loop; it can be stopped, and its registers set", async () => {
+  await withKvm(tinyGuest(SPIN), async (machine, run) => {
+    let turns = 0;
+    const interval = setInterval(() => ++turns === 5 && machine.stop(), 1);
+    const { exit } = await run();
+    clearInterval(interval);
+    assertEquals([exit.reason, turns], ["stopped", 5]);
+    const { rip } = machine.registers();
+    machine.setRegister("rbx", 0x1234_5678n);
+    const again = setTimeout(() => machine.stop(), 10);
+    assertEquals((await run()).exit.reason, "stopped");
+    clearTimeout(again);
+    assertEquals([machine.registers().rip, machine.registers().rbx], [rip, 0x1234_5678n]);
+  });
+});
+
+test("a triple fault is a crash, and a closed machine gives everything back", async () => {
+  const files = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const regions = () =>
+    Deno.readTextFileSync("/proc/self/maps").split("\n").filter((line) => line.includes("kvm-vcpu")).length;
+  const before = [files(), regions()];
+  for (let i = 0; i < 3; i++) {
+    await withKvm(tinyGuest(TRIPLE_FAULT), async (machine, run) => {
+      assertEquals((await run()).exit, { reason: "crash", detail: "triple fault" });
+      assertEquals(regions(), 1);
+      await machine.close();
+      assertEquals(machine.registers().rip, 0x10_0000n); // can still be looked at
+    });
+  }
+  assertEquals([files(), regions()], before);
+});
