@@ -41,6 +41,8 @@ for (
           "run",
           "-k",
           kernel,
+          "--net",
+          "none",
           "--engine",
           "kvm",
         ],
