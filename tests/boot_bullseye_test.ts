@@ -8,7 +8,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Boot, bothWays, testRows } from "./_boot.ts";
 
 function checkHypercallPage({ errors }: Boot): void {
-  assertMatch(errors, /^xenner: xen: hypercall page 0 at 0x[0-9a-f]+$/m);
+  assertMatch(errors, /^\[ *[0-9.]+\] xen: hypercall page 0 at 0x[0-9a-f]+$/m);
   const stats = errors.split("\n").find((line) => line.startsWith("{"));
   assert(stats !== undefined, errors);
   const counters: Record<string, number> = JSON.parse(stats ?? "").counters;

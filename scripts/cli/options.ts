@@ -202,7 +202,7 @@ function runCommand(done: (choices: RunChoices) => void) {
       "after",
       "\nExit status: 0 the guest powered off, 1 it crashed, 2 bad usage or input, 3 a host resource is missing," +
         "\n             4 the guest panicked, 5 --fail-on matched, 6 init exited with another status than 0," +
-        "\n             7 the guest halted, 8 it did nothing but reboot, 124 timeout, 128+N ended by signal N." +
+        "\n             7 it did nothing but reboot, 124 timeout, 128+N ended by signal N." +
         "\nCtrl-A x quits, Ctrl-A h helps.",
     )
     .action((o) => {

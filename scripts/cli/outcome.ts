@@ -29,8 +29,9 @@ export function outcomeOf({ reason, detail, status }: ExitInfo): Outcome {
     case "init":
       return { status: status === 0 ? 0 : 6, why: `the guest has ended: ${said}`, report: false };
     case "halted":
-      return { status: 7, why: `the guest halted: ${said}`, report: false };
+      // how systems stop that cannot switch the power off: they have done what they were asked
+      return { status: 0, why: `the guest halted: ${said}`, report: false };
     case "reboot-loop":
-      return { status: 8, why: `the guest does nothing but reboot: ${said}`, report: false };
+      return { status: 7, why: `the guest does nothing but reboot: ${said}`, report: false };
   }
 }
