@@ -212,7 +212,8 @@ export class Cpu implements Engine {
     this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
     core.requestExit = () => this.#requestExit();
-    core.onRetry = () => this.#charge(COST_OF_RETRY);
+    // counts as instructions: a long hypercall takes time, also where time is their number
+    core.onRetry = () => void (this.#i32[S.budget >> 2]! -= COST_OF_RETRY);
   }
 
   /** Instructions retired. Exact between runs; within a slice, as of the last block end. */

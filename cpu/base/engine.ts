@@ -135,7 +135,8 @@ export interface Engine {
   /** HLT was executed and nothing has ended it yet. */
   readonly halted: boolean;
   /**
-   * Instructions retired since it was made; exact between runs. One that faults counts, so that time goes on. An engine
+   * Instructions retired since it was made; exact between runs. One that faults counts, so that time goes on, and one
+   * that is executed again counts for as many as take as long. An engine
    * that cannot count says 0, and its machine's time cannot follow the instruction count.
    */
   readonly instructions: number;

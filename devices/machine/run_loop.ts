@@ -99,9 +99,9 @@ export class RunLoop {
     return this.#ranNs + (this.running ? this.#options.clock.monotonicNs() - this.#startedNs : 0);
   }
 
-  /** The run ends with `info`, unless it has ended already. */
+  /** The run ends with `info`, unless the guest has ended already; that it was being stopped is no end of the guest. */
   finish(info: ExitInfo): void {
-    this.#exit ??= info;
+    if (this.#exit === undefined || this.#exit.reason === "stopped") this.#exit = info;
     this.#board.engine.requestStop();
   }
 
@@ -245,7 +245,7 @@ export class RunLoop {
     }
     this.#blame();
     const info = this.#exit;
-    if (this.#stopping) this.#exit = undefined;
+    if (info.reason === "stopped") this.#exit = undefined;
     this.#stopping = false;
     return info;
   }
