@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * `deno task demo`: boots Debian's cloud kernel as an HVM guest, lets it ping the host ten times over a TAP device,
- * download a file and upload one, compares the checksums, and says how fast everything was. Where there can be no TAP, the
- * guest pings the built-in responder instead.
+ * download a file and upload one, compares the checksums, and says how fast everything was. Where there can be no TAP, all
+ * that goes over the user network, which needs no privilege.
  * @module
  */
 import { ConfigError } from "../cpu/base/assert.ts";
@@ -29,6 +29,9 @@ const PINGS = 10;
 const DOWNLOAD_MIB = 32;
 const UPLOAD_MIB = 8;
 const TIMEOUT_SECONDS = 240;
+/** Where the server listens without a TAP, and what guests on a user network call that. */
+const LOOPBACK = "127.0.0.1";
+const USER_GATEWAY = "10.0.2.2";
 
 /** What has to be undone; last first. */
 const cleanups: (() => void)[] = [];
@@ -40,29 +43,35 @@ function say(line: string): void {
   console.log(`demo: ${line}`);
 }
 
-/** What a demo with a TAP has around the guest. */
+/** What a demo has around the guest. */
 interface Host {
-  readonly namespace: TapNamespace;
+  /** With a TAP in it; absent: the guest is on a user network. */
+  readonly namespace?: TapNamespace;
   readonly server: Child;
   readonly ready: ServerReady;
 }
 
-async function openHost(): Promise<Host> {
-  const namespace = await openTapNamespace();
-  cleanups.push(() => namespace.close());
-  const { command, args } = script("host/file_server.ts", [HOST_ADDRESS, String(DOWNLOAD_MIB)]);
-  const server = new Child(namespace.inside(command, args));
+async function openServer(address: string, namespace?: TapNamespace): Promise<Host> {
+  const { command, args } = script("host/file_server.ts", [address, String(DOWNLOAD_MIB)]);
+  const server = new Child(namespace?.inside(command, args) ?? { command, args });
   cleanups.push(() => server.kill());
   const line = await server.match(/^\{"url".*\}$/m);
   if (line === undefined) {
     throw new ConfigError(`Cannot start the file server: ${server.stderr.trim()}`, "host");
   }
+  return { server, ready: JSON.parse(line[0]), ...(namespace && { namespace }) };
+}
+
+async function openHost(): Promise<Host> {
+  const namespace = await openTapNamespace();
+  cleanups.push(() => namespace.close());
+  const host = await openServer(HOST_ADDRESS, namespace);
   say(`network namespace ${namespace.name} with ${namespace.tap}, ${HOST_ADDRESS}; HTTP server on it`);
-  return { namespace, server, ready: JSON.parse(line[0]) };
+  return host;
 }
 
 /** With a TAP if there can be one; says why when there cannot. */
-async function tryHost(): Promise<Host | undefined> {
+async function tryHost(): Promise<Host> {
   let missing = await whyNoTap();
   if (missing === undefined) {
     try {
@@ -74,32 +83,32 @@ async function tryHost(): Promise<Host | undefined> {
     }
   }
   say(`no TAP: ${missing}`);
-  say("using a hub with the built-in responder instead: DHCP and pings, no download");
-  return undefined;
+  say("using the user network instead; HTTP server on the loopback, which the guest knows as its gateway");
+  return await openServer(LOOPBACK);
 }
 
 async function demo(): Promise<boolean> {
   await makeGuests({ names: ["cloud"], progress: say });
   const host = await tryHost();
   const files = guestFiles("cloud");
-  const run: GuestRun = host
-    ? {
-      run: ["ping", "get", "put"],
-      ip: { address: GUEST_ADDRESS, gateway: HOST_ADDRESS },
-      count: PINGS,
-      url: host.ready.url,
-      put: host.ready.sink,
-      mib: UPLOAD_MIB,
-    }
-    : { run: ["ping"], ip: "dhcp", count: PINGS };
+  const { namespace, ready } = host;
+  const seen = (text: string) => namespace ? text : text.replace(LOOPBACK, USER_GATEWAY);
+  const run: GuestRun = {
+    run: ["ping", "get", "put"],
+    ip: namespace ? { address: GUEST_ADDRESS, gateway: HOST_ADDRESS } : "dhcp",
+    count: PINGS,
+    url: seen(ready.url),
+    put: seen(ready.sink),
+    mib: UPLOAD_MIB,
+  };
   const line = xenner([
     ...["run", "--kernel", files.vmlinuz.pathname, "--initrd", files.initramfs.pathname],
     ...["--append", guestCommandLine(run), "--stats=json", "--timeout", String(TIMEOUT_SECONDS)],
-    ...["--net", host ? `tap,ifname=${host.namespace.tap}` : "hub=demo,responder"],
+    ...["--net", namespace ? `tap,ifname=${namespace.tap}` : "user"],
   ]);
   say("booting Debian's cloud kernel as a Xen HVM guest");
   const guest = new Child(
-    host ? host.namespace.inside(line.command, line.args) : line,
+    namespace?.inside(line.command, line.args) ?? line,
     (text) => Deno.stdout.writeSync(new TextEncoder().encode(text)),
   );
   cleanups.push(() => guest.kill());
@@ -108,12 +117,12 @@ async function demo(): Promise<boolean> {
   const stats = lines.find((text) => text.startsWith('{"instructions"'));
   const messages = lines.filter((text) => text !== stats && text !== "");
   for (const message of messages) say(message);
-  const uploaded = host && await host.server.match(/^\{"received".*\}$/m, 5000);
+  const uploaded = await host.server.match(/^\{"received".*\}$/m, 5000);
   return summary({
     status,
     reports: guestReports(guest.stdout),
     ...(stats !== undefined && { stats: JSON.parse(stats) }),
-    ...(host && { ready: host.ready }),
+    ready,
     ...(uploaded && { uploaded: JSON.parse(uploaded[0]) }),
   });
 }
@@ -123,7 +132,7 @@ interface Outcome {
   readonly status: number;
   readonly reports: readonly GuestReport[];
   readonly stats?: MachineStats;
-  readonly ready?: ServerReady;
+  readonly ready: ServerReady;
   readonly uploaded?: ServerReceived;
 }
 
@@ -151,23 +160,21 @@ function summary({ status, reports, stats, ready, uploaded }: Outcome): boolean 
     `${received ?? 0}/${PINGS}, average ${value("PING", "average_ms") ?? "-"} ms`,
     received === String(PINGS),
   );
-  if (ready !== undefined) {
-    const bytes = Number(value("GET", "bytes") ?? 0);
-    const same = value("GET", "sha256") === ready.sha256;
-    const seconds = Number(value("GET", "ms") ?? 0) / 1000;
-    row("download", `${bytes} bytes, ${rate(bytes, seconds)}, checksum ${same ? "equal" : "differs"}`, same);
-    const sent = value("PUT", "sha256");
-    const equal = sent !== undefined && sent === uploaded?.sha256;
-    row(
-      "upload",
-      uploaded === undefined
-        ? "nothing arrived"
-        : `${uploaded.received} bytes, ${rate(uploaded.received, uploaded.seconds)}, checksum ${
-          equal ? "equal" : "differs"
-        }`,
-      equal,
-    );
-  }
+  const bytes = Number(value("GET", "bytes") ?? 0);
+  const same = value("GET", "sha256") === ready.sha256;
+  const seconds = Number(value("GET", "ms") ?? 0) / 1000;
+  row("download", `${bytes} bytes, ${rate(bytes, seconds)}, checksum ${same ? "equal" : "differs"}`, same);
+  const sent = value("PUT", "sha256");
+  const equal = sent !== undefined && sent === uploaded?.sha256;
+  row(
+    "upload",
+    uploaded === undefined
+      ? "nothing arrived"
+      : `${uploaded.received} bytes, ${rate(uploaded.received, uploaded.seconds)}, checksum ${
+        equal ? "equal" : "differs"
+      }`,
+    equal,
+  );
   if (stats !== undefined) {
     row(
       "speed",

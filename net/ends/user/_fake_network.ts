@@ -181,10 +181,10 @@ export class FakeNetwork implements HostNetwork {
       close: () => void (udp.closed = true),
     };
   }
-  openEcho(): HostEcho | undefined {
+  openEcho(version: 4 | 6): HostEcho | undefined {
     if (!this.echo) return undefined;
     return {
-      fd: 99,
+      fd: 90 + version,
       send: (message, to) => {
         this.echoes.push({ message: message.slice(), to });
         return true;

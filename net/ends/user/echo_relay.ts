@@ -34,6 +34,7 @@ export class EchoRelay {
   readonly #asked: (Asked | undefined)[] = new Array(MOST_WAITING).fill(undefined);
   #next = 0;
   #untilMs = 0;
+  #asking: 4 | 6 = 4;
 
   constructor(readonly link: UserLink, readonly host: HostNetwork, readonly writer: PacketWriter) {}
 
@@ -49,6 +50,7 @@ export class EchoRelay {
     if (socket === undefined || message.length < 8) return false;
     const ours = this.#next = (this.#next + 1) & 0xffff;
     this.#untilMs = this.host.nowMs() + ANSWER_MS;
+    this.#asking = version;
     this.#asked[ours % MOST_WAITING] = {
       version,
       mac: packet.mac.slice(),
@@ -95,7 +97,7 @@ export class EchoRelay {
   /** What to sleep on while an answer may come; -1: nothing. */
   pollFd(): number {
     if (this.host.nowMs() > this.#untilMs) return -1;
-    return (this.#sockets.get(4) ?? this.#sockets.get(6))?.fd ?? -1;
+    return this.#sockets.get(this.#asking)?.fd ?? -1; // the other's answers come with the next turn
   }
 
   close(): void {

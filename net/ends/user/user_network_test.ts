@@ -176,6 +176,17 @@ Deno.test("pings: the gateway answers itself, the world by the host's socket", (
   assertEquals(guest.packets(1), []);
 });
 
+Deno.test("a machine sleeps on the socket that was asked last, until no answer can come", () => {
+  const guest = new Guest({}, (host) => host.echo = true);
+  assertEquals(guest.net.pollFd(), -1);
+  guest.send(echo("2001:db8::7", 128, 1));
+  assertEquals(guest.net.pollFd(), 96);
+  guest.send(echo("192.0.2.7", 8, 1));
+  assertEquals(guest.net.pollFd(), 94);
+  guest.wait(11_000);
+  assertEquals(guest.net.pollFd(), -1);
+});
+
 for (const [to, type, protocol] of [["192.0.2.7", 8, 1], ["2001:db8::7", 128, 58]] as const) {
   Deno.test(`without a socket for pings ${to} is unreachable`, () => {
     const guest = new Guest();

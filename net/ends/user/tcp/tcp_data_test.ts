@@ -201,6 +201,12 @@ Deno.test("fast retransmission: three segments' worth of SACK, then what is miss
   assertEquals(tcp.received(), []);
 });
 
+Deno.test("of a segment that arrived in part only the rest is sent again", () => {
+  const { tcp, start } = flight(10);
+  tcp.send("A", NOTHING, { options: sackOption(start + 500, start + 14_600), ack: start });
+  assertEquals(spans(tcp.received(), start), [[0, 500]]);
+});
+
 Deno.test("a retransmission that is lost as well is sent again when what followed it arrives, not by the timer", () => {
   const { guest, tcp, host, start } = flight(10);
   const sack = (to: number) =>
