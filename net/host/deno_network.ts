@@ -24,14 +24,22 @@ const RESOLV_CONF = "/etc/resolv.conf";
 const RESOLVER_MS = 5000;
 /** Datagrams that may wait in one socket. */
 const MOST_WAITING = 256;
+/**
+ * Connections that may be on their way. The host tries each for minutes, whatever the guest does meanwhile, so those that the
+ * guest gave up count as well.
+ */
+export const MOST_DIALING = 256;
+
+type Dial = (options: { readonly hostname: string; readonly port: number }) => Promise<Deno.TcpConn>;
 
 /** See the module's description. */
 export class DenoNetwork implements HostNetwork {
   #server: string | undefined;
   #serverUntilMs = -Infinity;
+  #dialing = 0;
 
-  /** `tracer`: for warnings. */
-  constructor(readonly tracer?: Tracer) {}
+  /** `tracer`: for warnings. `dial`: connects. */
+  constructor(readonly tracer?: Tracer, readonly dial: Dial = Deno.connect) {}
 
   nowMs(): number {
     return performance.now();
@@ -49,8 +57,14 @@ export class DenoNetwork implements HostNetwork {
   connectTcp(to: HostPeer, events: HostTcpEvents): HostTcp {
     const connection = new DenoTcp();
     connection.events = events;
-    if (this.#mayReach(to)) connection.connect(to);
-    else queueMicrotask(() => connection.fail("refused"));
+    if (!this.#mayReach(to)) queueMicrotask(() => connection.fail("refused"));
+    else if (this.#dialing >= MOST_DIALING) queueMicrotask(() => connection.fail("unreachable"));
+    else {
+      this.#dialing++;
+      const dialed = this.dial({ hostname: to.address, port: to.port });
+      dialed.then((conn) => connection.begin(conn), (error) => connection.refuse(error))
+        .finally(() => this.#dialing--);
+    }
     return connection;
   }
 
@@ -173,12 +187,16 @@ export class DenoTcp implements HostTcp {
   #conn: Deno.TcpConn | Deno.UnixConn | undefined;
   #over = false;
 
-  connect({ address: hostname, port }: HostPeer): void {
-    Deno.connect({ hostname, port }).then((conn) => {
-      if (this.#over) return conn.close();
-      this.adopt(conn);
-      this.events?.connected();
-    }, (error) => this.fail(error instanceof Deno.errors.ConnectionRefused ? "refused" : "unreachable"));
+  /** It stands; perhaps nobody wants it any more. */
+  begin(conn: Deno.TcpConn): void {
+    if (this.#over) return conn.close();
+    this.adopt(conn);
+    this.events?.connected();
+  }
+
+  /** It came to nothing. */
+  refuse(error: unknown): void {
+    this.fail(error instanceof Deno.errors.ConnectionRefused ? "refused" : "unreachable");
   }
 
   adopt(conn: Deno.TcpConn | Deno.UnixConn): void {
