@@ -164,6 +164,11 @@ export class Blkback implements BackendDriver {
     return Math.floor(this.options.store.size / SECTOR);
   }
 
+  /** Requests taken from the present rings so far. */
+  get taken(): number {
+    return this.#connections.reduce((sum, { taken }) => sum + taken, 0);
+  }
+
   /** Requests the store works on, for whomever. */
   get underWay(): number {
     let count = 0;

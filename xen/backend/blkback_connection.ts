@@ -74,6 +74,8 @@ export class BlkbackConnection {
   readonly #pages: MappedGrant[] = [];
   #ring: BackRing | undefined;
   #port: BackendPort | undefined;
+  /** Requests taken from the ring so far. */
+  taken = 0;
   #pumping = false;
   #later = false;
   /** Requests of a snapshot that the store has not been given again yet. */
@@ -154,6 +156,7 @@ export class BlkbackConnection {
       do {
         while (left > 0 && this.#hasRoom() && ring.unconsumedRequests() > 0) {
           ring.copyRequest(this.#request);
+          this.taken++;
           left -= PAGE_SIZE + this.#serve();
         }
         if (ring.pushResponses()) this.#port?.notify();

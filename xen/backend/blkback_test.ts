@@ -561,6 +561,96 @@ Deno.test("blkback serves a ring of four pages, whose slots straddle pages", () 
   }
 });
 
+Deno.test("blkback serves two rings, and a number of them that cannot be closes the device", () => {
+  const layouts = blkifLayouts.x86_64;
+  const connect = (count: number) => {
+    const { host, dir, blkback } = setUp();
+    assertEquals(host.guestRead("/local/domain/0/backend/vbd/1/51712/multi-queue-max-queues"), "4");
+    const queues = Array.from({ length: Math.min(count, 2) }, (_, i) => {
+      const page = host.grantPage();
+      const port = host.events.allocate();
+      host.guestWrite(`${dir}/queue-${i}/ring-ref`, page.gref);
+      host.guestWrite(`${dir}/queue-${i}/event-channel`, port);
+      return { front: new FrontRing(page.view, layouts.entryBytes), page, port };
+    });
+    host.guestWrite(`${dir}/multi-queue-num-queues`, count);
+    host.guestWrite(`${dir}/state`, 3);
+    host.settle();
+    return { host, blkback, queues };
+  };
+  const { host, blkback, queues } = connect(2);
+  assertEquals(blkback.xenbus.state, 4);
+  assertEquals([host.grants.mapCount, host.events.boundCount], [2, 2]);
+  for (const { front, page, port } of queues) {
+    const { at } = layouts.blkif_request;
+    const slot = front.nextRequest();
+    page.view.setUint8(slot + at.operation, BLKIF_OP_FLUSH_DISKCACHE);
+    front.pushRequests();
+    host.events.send(port);
+    assertEquals(front.takeResponses().length, 1);
+  }
+  const saved = structuredClone(blkback.save());
+  blkback.restore(saved);
+  assertEquals([saved.connections.length, host.grants.mapCount, host.events.boundCount], [2, 2, 2]);
+  for (const count of [0, 5, 4_000_000_000]) assertEquals(connect(count).blkback.xenbus.state, 5);
+  const missing = connect(3); // the third queue says nothing
+  assertEquals(missing.blkback.xenbus.state, 5);
+  assertEquals([missing.host.grants.mapCount, missing.host.events.boundCount], [0, 0]);
+});
+
+Deno.test("blkback has disks of 4096-byte sectors, and answers -1 to parts of them", () => {
+  const memory = pattern();
+  const { host, connect, put, exchange } = setUp({
+    size: memory.size,
+    sectorBytes: 4096,
+    read: (offset, into) => memory.read(offset, into),
+    write: (offset, from) => memory.write(offset, from),
+    flush() {},
+  });
+  connect();
+  const node = (name: string) => host.guestRead(`/local/domain/0/backend/vbd/1/51712/${name}`);
+  assertEquals([node("sector-size"), node("physical-sector-size"), node("sectors")], ["4096", "4096", "128"]);
+  const page = host.grantPage();
+  const read = (sector: number, first: number, last: number) => {
+    put(BLKIF_OP_READ, { sector, segments: [[page.gref, first, last]] });
+    return exchange().map((r) => r[2]);
+  };
+  assertEquals([read(8, 0, 7), read(8, 0, 0), read(1, 0, 7)], [
+    [BLKIF_RSP_OKAY],
+    [BLKIF_RSP_ERROR],
+    [BLKIF_RSP_ERROR],
+  ]);
+  assertEquals(page.bytes[0], 9);
+});
+
+Deno.test("blkback tells the guest that the disk has grown, and serves the new part", () => {
+  const store = {
+    size: 65536,
+    read: (_: number, into: Uint8Array) => void into.fill(5),
+    write() {},
+    flush() {},
+  };
+  const { host, blkback, connect, put, exchange } = setUp(store);
+  connect();
+  const segments: Segment[] = [[host.grantPage().gref, 0, 7]];
+  put(BLKIF_OP_READ, { sector: 128, segments });
+  assertEquals(exchange().map((r) => r[2]), [BLKIF_RSP_ERROR]);
+  const changes: string[] = [];
+  host.store.watch(
+    "/local/domain/0/backend/vbd/1/51712",
+    (path) => changes.push(path.split("/").at(-1) ?? ""),
+  );
+  host.settle();
+  changes.length = 0;
+  store.size *= 2;
+  blkback.resized();
+  host.settle();
+  assertEquals(changes, ["sectors", "state"]);
+  assertEquals(host.guestRead("/local/domain/0/backend/vbd/1/51712/sectors"), "256");
+  put(BLKIF_OP_READ, { sector: 128, segments });
+  assertEquals(exchange().map((r) => r[2]), [BLKIF_RSP_OKAY]);
+});
+
 Deno.test("virtual device numbers are those of xen-vbd-interface", () => {
   assertEquals(["xvda", "xvdb", "xvda1", "xvdp15", "xvdq", "xvdaa"].map(virtualDevice), [
     51712,

@@ -177,10 +177,18 @@ export class XenDomain {
     for (const p9back of this.p9backs) p9back.start();
   }
 
-  /** Takes up what disks and shares were asked for. */
-  pollDisks(): void {
-    if (this.#diskPumps.length === 0) return;
+  /** Takes up what disks and shares were asked for; how many requests to disks there were. */
+  pollDisks(): number {
+    if (this.#diskPumps.length === 0) return 0;
+    const taken = () => this.blkbacks.reduce((sum, blkback) => sum + blkback.taken, 0);
+    const before = taken();
     for (const pump of new Set(this.#diskPumps.splice(0))) pump();
+    return Math.max(0, taken() - before);
+  }
+
+  /** Requests wait for {@linkcode pollDisks}. */
+  get disksAsked(): boolean {
+    return this.#diskPumps.length > 0;
   }
 
   /** A disk or a share was asked for something that is not answered yet. */
