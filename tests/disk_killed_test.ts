@@ -25,7 +25,7 @@ i=0
 while true; do
   i=$((i + 1))
   seq $i 3000 >/tmp/part
-  dd if=/tmp/part of=/mnt/$round/$i bs=64k conv=fsync 2>/dev/null && fsync /mnt/$round && echo "XENNER-SAFE file=$round/$i"
+  dd if=/tmp/part of=/mnt/$round/$i bs=64k conv=fsync 2>/dev/null && sync && echo "XENNER-SAFE file=$round/$i"
   [ $((i % 40)) -ne 0 ] || rm -rf /mnt/$round/*
 done
 `;
