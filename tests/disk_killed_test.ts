@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * The whole program is killed while a guest writes files with fsync: the file system is right, and every file the guest
- * was told is safe is there. Four times each in the suite; XENNER_KILLS=20 does more.
+ * was told is safe is there. Twice each in the suite; XENNER_KILLS=20 does more.
  */
 import { assert, assertEquals } from "@std/assert";
 import { noQemuImg, qemuImg, random, run, withFolder } from "../devices/storage/_images.ts";

@@ -4,7 +4,7 @@
  * that became free since it was opened. A cluster that is taken counts for nothing until {@linkcode Refcounts.add} says
  * that something refers to it, so that what is on the disk never counts what nobody has.
  *
- * Not done: finding clusters that were free before the image was opened (they are holes in the file).
+ * Not done: finding clusters that were free before the image was opened.
  * @module
  */
 import { DiskError } from "../disk_error.ts";
