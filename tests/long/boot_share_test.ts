@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Debian with a folder of the host's: Linux's own 9P client over Xen's transport. */
 import { assert, assertEquals } from "@std/assert";
-import { run, withFolder } from "../devices/storage/_images.ts";
-import type { GuestName } from "../scripts/guests/manifest.ts";
-import { boot, missing } from "./_boot.ts";
-import { sha256, writeScriptInitramfs } from "./_script.ts";
+import { run, withFolder } from "../../devices/storage/_images.ts";
+import type { GuestName } from "../../scripts/guests/manifest.ts";
+import { boot, missing } from "../_boot.ts";
+import { sha256, writeScriptInitramfs } from "../_script.ts";
 
 const SCRIPT = `
 mkdir /mnt /ro
@@ -93,7 +93,7 @@ for (
   Deno.test(`a share that is ${what} ends the command line with status 2 and one line`, async () => {
     const { code, text } = await run(
       Deno.execPath(),
-      ...["run", "-A", new URL("../mod.ts", import.meta.url).pathname, "run"],
+      ...["run", "-A", new URL("../../mod.ts", import.meta.url).pathname, "run"],
       ...["--kernel", import.meta.filename as string, ...args],
     );
     assertEquals([code, line.test(text), text.trim().split("\n").length], [2, true, 1], text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
 /** The newest Linux that Debian has. @module */
-import { bothWays, testRows } from "./_boot.ts";
+import { bothWays, testRows } from "../_boot.ts";
 
 testRows(bothWays("sid"));

@@ -4,11 +4,11 @@
  * was told is safe is there. Twice each in the suite; XENNER_KILLS=20 does more.
  */
 import { assert, assertEquals } from "@std/assert";
-import { noQemuImg, qemuImg, random, run, withFolder } from "../devices/storage/_images.ts";
-import { Child, xenner } from "../scripts/host/child.ts";
-import { guestCommandLine, guestFiles } from "../scripts/guests/manifest.ts";
-import { missing } from "./_boot.ts";
-import { writeScriptInitramfs } from "./_script.ts";
+import { noQemuImg, qemuImg, random, run, withFolder } from "../../devices/storage/_images.ts";
+import { Child, xenner } from "../../scripts/host/child.ts";
+import { guestCommandLine, guestFiles } from "../../scripts/guests/manifest.ts";
+import { missing } from "../_boot.ts";
+import { writeScriptInitramfs } from "../_script.ts";
 
 const ROUNDS = Number(Deno.env.get("XENNER_KILLS") ?? 2);
 
