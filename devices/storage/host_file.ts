@@ -129,6 +129,7 @@ export class HostFile {
   #closed = false;
   /** Calls of other threads that use the descriptor. */
   #under = 0;
+  readonly #settling: (() => void)[] = [];
   /** Tells the same file by another name. */
   readonly identity: string;
 
@@ -306,6 +307,13 @@ export class HostFile {
     if (this.#call.ftruncate(this.#fd, BigInt(size)) !== 0) throw this.#failure("resize");
   }
 
+  /** Resolves when nothing is under way: only then does `close` let go of the file and its lock at once. */
+  settle(): Promise<void> {
+    return this.#under === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => void this.#settling.push(resolve));
+  }
+
   /** Lets go of it, and of the lock; after what is under way. */
   close(): void {
     if (this.#closed) return;
@@ -316,7 +324,10 @@ export class HostFile {
   async #thread(call: Promise<number>): Promise<number> {
     this.#under++;
     const result = await call;
-    if (--this.#under === 0 && this.#closed) this.#call.close(this.#fd);
+    if (--this.#under === 0) {
+      if (this.#closed) this.#call.close(this.#fd);
+      for (const resolve of this.#settling.splice(0)) resolve();
+    }
     return result;
   }
 

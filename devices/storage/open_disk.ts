@@ -81,6 +81,7 @@ async function openImage(path: string, opening: Opening): Promise<BlockStore> {
         above: [...above, file.identity],
       }));
   } catch (error) {
+    await file.settle();
     file.close();
     if (error instanceof DiskError) {
       throw cannotUse(path, error.message, error.errno === 0 ? "input" : "host");

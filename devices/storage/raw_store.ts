@@ -38,7 +38,8 @@ export class RawStore implements BlockStore {
     if (!await this.file.punch(offset, length)) await this.file.zero(offset, length);
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.file.settle();
     this.file.close();
   }
 }

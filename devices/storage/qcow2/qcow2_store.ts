@@ -319,6 +319,7 @@ export class Qcow2Store implements BlockStore {
     try {
       await this.#journal?.finish();
     } finally {
+      await this.file.settle(); // a write beside one that failed may still be under way
       this.file.close();
       await this.backing?.close?.();
     }
