@@ -198,7 +198,7 @@ function addressOf(r: iced.Register): number {
   if (RegisterExt.isGPR16(r) || RegisterExt.isGPR32(r) || RegisterExt.isGPR64(r)) {
     return S.gpr + RegisterExt.number(r) * 8;
   }
-  if (RegisterExt.isXMM(r)) return XMM_BASE + RegisterExt.number(r) * 16;
+  if (RegisterExt.isXMM(r) || RegisterExt.isYMM(r)) return XMM_BASE + RegisterExt.number(r) * 16;
   if (RegisterExt.isMM(r)) return MMX_BASE + RegisterExt.number(r) * 16;
   return RegisterExt.number(r);
 }
@@ -221,8 +221,8 @@ export class Oracle {
   readonly #decoder = new Decoder();
   readonly #instruction = new iced.Instruction();
   readonly #modes: { readonly [bits: number]: Parameters<Decoder["decode"]>[4] } = {
-    32: { codeBits: 32, stackBits: 32, flat: false, fpuTrap: false },
-    64: { codeBits: 64, stackBits: 64, flat: false, fpuTrap: false },
+    32: { codeBits: 32, stackBits: 32, flat: false, fpuTrap: false, avxTrap: false },
+    64: { codeBits: 64, stackBits: 64, flat: false, fpuTrap: false, avxTrap: false },
   };
   /** Instructions compared that both know. */
   valid = 0;
@@ -311,7 +311,15 @@ export class Oracle {
     const token = ours.row.text.slice(ours.row.text.indexOf(" ") + 1).split(", ")[op] ?? "";
     if (kind === OpKind.Register) {
       const register = theirs.opRegister(op);
-      const mine = /_(reg|opcode)$/.test(place) ? ours.reg : /_(rm|or_mem)$/.test(place) ? ours.rm : -1;
+      const mine = /_(reg|opcode)$/.test(place)
+        ? ours.reg
+        : /_(rm|or_mem)$/.test(place)
+        ? ours.rm
+        : place.endsWith("_vvvv")
+        ? ours.vvvv
+        : place.endsWith("_is4")
+        ? ours.immLow
+        : -1;
       if (mine < 0) return undefined; // implied by the opcode: AL, CL, DX, ST(i)
       if (place.startsWith("st")) return undefined;
       if (place === "seg_reg") {

@@ -45,6 +45,20 @@ const MODRM = Array.from({ length: 256 }, (_, m) => m).filter((m) =>
 const IS_PREFIX = new Set([0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
 const TAIL = [0x9c, 0x88, 0x77, 0x66, 0x55, 0xa4, 0x33, 0x22, 0x11];
 
+/** VEX prefixes: every map, pp, L and W, two of vvvv; in 64-bit mode registers above seven, too. */
+function* vexPrefixes(bits: 32 | 64): Generator<readonly number[]> {
+  for (let last = 0; last < 256; last++) {
+    if (![0x78, 0x68, 0x30].includes(last & 0x78)) continue;
+    if (last >= 0xc0 || bits === 64) yield [0xc5, last];
+    for (const map of [0, 1, 2, 3, 4]) {
+      yield [0xc4, 0xe0 | map, last];
+      if (bits === 64) yield [0xc4, map, last];
+    }
+  }
+}
+/** Register forms with every extension; memory with and without SIB. */
+const VEX_MODRM = MODRM.filter((m) => m >= 0xc0 ? (m & 7) === 1 : [0x0c, 0x0d, 0x33, 0x74].includes(m));
+
 for (const bits of [32, 64] as const) {
   Deno.test(`decoder: every opcode, mandatory prefix, REX and ModRM form agrees with iced, ${bits} bit`, () => {
     const oracle = new Oracle();
@@ -62,6 +76,14 @@ for (const bits of [32, 64] as const) {
               report.add(bits, bytes, oracle.compare(bits, bytes));
             }
           }
+        }
+      }
+    }
+    for (const prefix of vexPrefixes(bits)) {
+      for (let opcode = 0; opcode < 256; opcode++) {
+        for (const modrm of VEX_MODRM) {
+          bytes.set([...prefix, opcode, modrm, ...TAIL]);
+          report.add(bits, bytes, oracle.compare(bits, bytes));
         }
       }
     }
@@ -122,6 +144,10 @@ for (const bits of [32, 64] as const) {
         bytes[at] = prefixes[next() % prefixes.length] as number;
       }
       if (next() % 2 === 0) bytes[at] = 0x0f;
+      else if (next() % 4 === 0) {
+        bytes[at] = 0xc5 - next() % 2;
+        if (next() % 4 !== 0) bytes[at + 1] = (bytes[at + 1] as number) & 0x03 | 0xc0 | next() & 0x3c;
+      }
       report.add(bits, bytes, oracle.compare(bits, bytes));
     }
     assertEquals(report.lines, []);

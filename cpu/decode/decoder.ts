@@ -2,7 +2,7 @@
 /**
  * The table-driven instruction decoder: bytes and mode in, an {@linkcode Instruction} out. It knows encodings
  * (SDM Vol. 2A §2) and nothing of what instructions do: that is in the rows.
- * Not done: VEX and EVEX prefixes (AVX is not advertised; C4/C5/62 decode as LES/LDS/BOUND or #UD).
+ * Not done: EVEX and XOP prefixes (62 decodes as BOUND or #UD, 8F as POP).
  * @module
  */
 import type { InstructionForm, Operands } from "../emit/form.ts";
@@ -21,14 +21,15 @@ export interface DecodeMode {
   readonly stackBits: 16 | 32 | 64;
   /** CS, DS, ES and SS have base 0 and no limit. */
   readonly flat: boolean;
-  /** See Form.fpuTrap. */
+  /** Form.fpuTrap of legacy instructions, and of VEX-encoded ones. */
   readonly fpuTrap: boolean;
+  readonly avxTrap: boolean;
 }
 
 /** A decoded instruction. */
 export interface Instruction extends Operands {
   readonly row: Row;
-  /** Identifies `form` among all forms; below 2^24. */
+  /** Identifies `form` among all forms; below 2^28. */
   readonly formKey: number;
   readonly width: Width;
 }
@@ -37,19 +38,23 @@ export interface Instruction extends Operands {
 export const UNDEFINED_OPCODE = row("#UD", "0fff", "v", (e) => e.fault(EXC_UD));
 
 function specificity(r: Row): number {
-  return (r.exactModrm !== undefined ? 16 : 0) + (r.prefix !== undefined ? 8 : 0) +
+  return (r.vex === 128 || r.vex === 256 ? 32 : 0) + (r.exactModrm !== undefined ? 16 : 0) +
+    (r.prefix !== undefined ? 8 : 0) +
     (r.rexW !== undefined ? 4 : 0) + (r.modrmForm !== "any" ? 2 : 0) + (r.mode !== "any" ? 1 : 0);
 }
 
 function buildTable(): (Row[] | undefined)[] {
-  const table: (Row[] | undefined)[] = new Array(4 * 256);
+  const table: (Row[] | undefined)[] = new Array(2 * VEX_MAPS * 256);
   for (const r of rows) {
     if (r === UNDEFINED_OPCODE) continue;
-    for (let i = 0; i < r.span; i++) (table[r.map * 256 + r.opcode + i] ??= []).push(r);
+    const map = r.vex === undefined ? r.map : VEX_MAPS + r.map;
+    for (let i = 0; i < r.span; i++) (table[map * 256 + r.opcode + i] ??= []).push(r);
   }
   for (const candidates of table) candidates?.sort((a, b) => specificity(b) - specificity(a));
   return table;
 }
+/** Behind the opcode maps of legacy instructions are those of VEX-encoded ones. */
+const VEX_MAPS = 4;
 const TABLE = buildTable();
 
 const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
@@ -143,7 +148,7 @@ export class Decoder {
       rex = 0; // a REX prefix counts only right before the opcode
       if (this.#overrun) return undefined;
     }
-    let map = 0;
+    let map = 0, vector: 0 | 128 | 256 = 0, vvvv = 0, malformed = false;
     if (opcode === 0x0f) {
       map = 1;
       opcode = this.#u8();
@@ -151,17 +156,41 @@ export class Decoder {
         map = opcode === 0x38 ? 2 : 3;
         opcode = this.#u8();
       }
+    } else if (
+      (opcode === 0xc4 || opcode === 0xc5) &&
+      (is64 || (this.#at < this.#limit && (this.#bytes[this.#at] as number) >= 0xc0))
+    ) {
+      // SDM Vol. 2A §2.3.5: a prefix of these in front of VEX is #UD; outside 64-bit code this is no LES and no LDS.
+      malformed = lock || opsize || rep !== 0 || rex !== 0;
+      const long = opcode === 0xc4;
+      const first = this.#u8(), last = long ? this.#u8() : first;
+      rex = 0x40 | (first & 0x80 ? 0 : 4);
+      map = VEX_MAPS + 1;
+      if (long) {
+        rex |= (first & 0x40 ? 0 : 2) | (first & 0x20 ? 0 : 1) | (last & 0x80 ? 8 : 0);
+        map = (first & 0x1f) + VEX_MAPS;
+        malformed ||= map <= VEX_MAPS || map >= 2 * VEX_MAPS;
+      }
+      vector = last & 4 ? 256 : 128;
+      vvvv = (~last >> 3) & 15;
+      opsize = (last & 3) === 1;
+      rep = (last & 3) === 2 ? 0xf3 : (last & 3) === 3 ? 0xf2 : 0;
+      opcode = this.#u8();
     }
 
     // Row
-    const rexW = (rex & 8) !== 0;
-    const candidates = TABLE[map * 256 + opcode];
+    let rexW = (rex & 8) !== 0;
+    const candidates = malformed ? undefined : TABLE[map * 256 + opcode];
     const next = this.#at < this.#limit ? this.#bytes[this.#at] as number : -1;
     let found: Row = UNDEFINED_OPCODE;
     if (candidates !== undefined) {
       for (const r of candidates) {
         if (r.mode !== "any" && (r.mode === "only64") !== is64) continue;
         if (r.rexW !== undefined && r.rexW !== rexW) continue;
+        if (vector !== 0) {
+          if (r.vex !== "ig" && r.vex !== vector) continue;
+          if (vvvv !== 0 && r.options.vvvv === undefined) continue;
+        }
         if (r.prefix !== undefined) {
           const mandatory = rep === 0xf3 ? "f3" : rep === 0xf2 ? "f2" : opsize ? "66" : "np";
           if (r.prefix !== mandatory) continue;
@@ -178,6 +207,15 @@ export class Decoder {
     }
 
     // Sizes
+    if (vector !== 0) {
+      opsize = false; // it was part of the opcode
+      if (!is64) { // fields that lead to more than eight registers, or to 64 bits, are ignored there
+        rex = 0;
+        rexW = false;
+        vvvv &= 7;
+      }
+      if (found.vex === "ig") vector = 128;
+    }
     const osize: 16 | 32 | 64 = rexW ? 64 : (opsize !== (mode.codeBits === 16)) ? 16 : 32;
     const asize: 16 | 32 | 64 = is64 ? (adsize ? 32 : 64) : (adsize !== (mode.codeBits === 16)) ? 16 : 32;
     let width: Width;
@@ -239,7 +277,11 @@ export class Decoder {
           if ((modrm & 7) === 4) {
             const sib = this.#u8();
             const indexNumber = ((sib >> 3) & 7) | ((rex & 2) << 2);
-            if (indexNumber !== 4) {
+            if (options.vsib === true) {
+              hasIndex = true;
+              index = XMM_BASE + indexNumber * 16;
+              scale = sib >> 6;
+            } else if (indexNumber !== 4) {
               hasIndex = true;
               index = S.gpr + indexNumber * 8;
               scale = sib >> 6;
@@ -278,6 +320,9 @@ export class Decoder {
         case "ub":
           low = this.#u8();
           break;
+        case "is4":
+          low = register("xmm", (this.#u8() >> 4) & (is64 ? 15 : 7), false);
+          break;
         case "iw":
           low = this.#u16();
           break;
@@ -309,6 +354,9 @@ export class Decoder {
     }
     if (this.#overrun) return undefined;
     const length = this.#at - at;
+    const third = options.vvvv === undefined ? 0 : register(options.vvvv, vvvv, true);
+    if (third !== 0) immHigh = third; // see RECORD_VVVV
+    if (options.vsib === true && !isVsib(hasIndex, asize, [reg, index, third])) found = UNDEFINED_OPCODE;
     if (lock && !(options.lockable === true && isMemory)) found = UNDEFINED_OPCODE;
 
     if (ripRelative) {
@@ -332,6 +380,7 @@ export class Decoder {
       ? "none"
       : "checked";
     const countNonZero = options.shiftCount === true && (immLow & (width === 64 ? 63 : 31)) !== 0;
+    const trap = vector === 0 ? mode.fpuTrap : mode.avxTrap;
     const repeat = options.repeats === true ? rep : 0;
     const low = found.span === 16 ? opcode & 15 : 0;
     const formKey = (WIDTH_INDEX[width] as number) | ((WIDTH_INDEX[effective] as number) << 2) |
@@ -339,7 +388,7 @@ export class Decoder {
       ((WIDTH_INDEX[mode.stackBits] as number) << 8) | (isMemory ? 1 << 10 : 0) |
       (repeat === 0 ? 0 : repeat === 0xf2 ? 1 << 11 : 2 << 11) | (rexW ? 1 << 13 : 0) | (low << 14) |
       (hasIndex ? 1 << 18 : 0) | (SEGMENT_KIND[segmentKind] << 19) | (mode.flat ? 1 << 21 : 0) |
-      (mode.fpuTrap ? 1 << 22 : 0) | (countNonZero ? 1 << 23 : 0);
+      (trap ? 1 << 22 : 0) | (countNonZero ? 1 << 23 : 0) | (vector << 17) | (third !== 0 ? 1 << 26 : 0);
     let form = this.#forms.get(formKey);
     if (form === undefined) {
       form = {
@@ -353,8 +402,10 @@ export class Decoder {
         opcodeLow: low,
         addressForm: { hasIndex, segment: segmentKind },
         flat: mode.flat,
-        fpuTrap: mode.fpuTrap,
+        fpuTrap: trap,
         countNonZero,
+        vector,
+        threeOperands: third !== 0,
       };
       if (this.#forms.size === MOST_FORMS) this.#forms.clear();
       this.#forms.set(formKey, form);
@@ -375,8 +426,14 @@ export class Decoder {
       segment: S.es + segmentIndex * segmentLayout.size,
       immLow,
       immHigh,
+      vvvv: third,
     };
   }
+}
+
+/** VSIB wants an index, which has no 16-bit form, and three different registers (SDM Vol. 2, VGATHERDPS). */
+function isVsib(hasIndex: boolean, asize: number, [reg, index, mask]: readonly number[]): boolean {
+  return hasIndex && asize !== 16 && reg !== index && reg !== mask && index !== mask;
 }
 
 /** Address (or plain number, for class none and segment) of register `n`. */

@@ -8,9 +8,9 @@ import { assertEquals } from "@std/assert";
 import { S, segmentLayout } from "../state/state.ts";
 import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCODE } from "./decoder.ts";
 
-const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false };
-const FLAT32: DecodeMode = { codeBits: 32, stackBits: 32, flat: true, fpuTrap: false };
-const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true };
+const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
+const FLAT32: DecodeMode = { codeBits: 32, stackBits: 32, flat: true, fpuTrap: false, avxTrap: false };
+const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true, avxTrap: true };
 const decoder = new Decoder();
 
 function decode(code: readonly number[], mode = LONG, limit = code.length): Instruction | undefined {
@@ -68,4 +68,27 @@ Deno.test("the same form of the same row has the same key and object, another fo
   const a = decode([0x01, 0x03]), b = decode([0x01, 0x0b]), c = decode([0x48, 0x01, 0x03]);
   assertEquals([a?.formKey === b?.formKey, a?.form === b?.form], [true, true]);
   assertEquals(a?.formKey === c?.formKey, false);
+});
+
+Deno.test("VEX: LES and LDS of memory are what they were; LOCK, 66, F2, F3 or REX in front is undefined", () => {
+  const name = (code: readonly number[], mode = LONG) => decode([...code, 0, 0, 0, 0, 0, 0], mode)?.row.text;
+  for (const mode of [FLAT32, REAL]) {
+    assertEquals(name([0xc5, 0x06], mode), "LDS r, m");
+    assertEquals(name([0xc4, 0x06], mode), "LES r, m");
+    assertEquals(name([0xc5, 0xf8, 0x77], mode), "VZEROUPPER");
+  }
+  assertEquals(name([0xc5, 0x78, 0x77]), "VZEROUPPER"); // R is ignored where nothing is named
+  assertEquals(name([0xc5, 0xfc, 0x77]), "VZEROALL");
+  assertEquals(name([0xc4, 0xe1, 0x78, 0x77]), "VZEROUPPER");
+  assertEquals(name([0x2e, 0x67, 0xc5, 0xf8, 0x77]), "VZEROUPPER");
+  assertEquals(name([0x48, 0x65, 0xc5, 0xf8, 0x77]), "VZEROUPPER"); // that REX does not count
+  for (const prefix of [0xf0, 0x66, 0xf2, 0xf3, 0x40, 0x48]) {
+    assertEquals(decode([prefix, 0xc5, 0xf8, 0x77])?.row, UNDEFINED_OPCODE);
+  }
+  assertEquals(decode([0xc5, 0xf0, 0x77])?.row, UNDEFINED_OPCODE); // vvvv names nothing
+  assertEquals(decode([0xc5, 0xf9, 0x77])?.row, UNDEFINED_OPCODE); // 66 is part of the opcode
+  for (const map of [0, 4, 31]) assertEquals(decode([0xc4, 0xe0 | map, 0x78, 0x77])?.row, UNDEFINED_OPCODE);
+  for (let limit = 0; limit < 4; limit++) {
+    assertEquals(decode([0xc4, 0xe1, 0x78, 0x77], LONG, limit), undefined);
+  }
 });

@@ -69,12 +69,16 @@ export interface Form {
   readonly rep: 0 | 0xf2 | 0xf3;
   /** REX.W was given. */
   readonly rexW: boolean;
-  /** x87, MMX and SSE instructions may fault because of CR0 or CR4: check before they do anything. */
+  /** x87, MMX and SSE instructions may fault because of CR0 or CR4, AVX because of XCR0: check before they do anything. */
   readonly fpuTrap: boolean;
   /** The immediate is a shift count that is not zero once masked. */
   readonly countNonZero: boolean;
   /** The condition code: low four bits of the opcode, for Jcc, SETcc, CMOVcc. */
   readonly opcodeLow: number;
+  /** Bits of the vectors of a VEX-encoded instruction; 0: it is not VEX-encoded. */
+  readonly vector: 0 | 128 | 256;
+  /** VEX.vvvv names an operand: the first source, of which ModRM.reg (or ModRM.rm) is the destination only. */
+  readonly threeOperands: boolean;
 }
 
 /** Registers by encoding number. */
@@ -88,6 +92,8 @@ export interface MicrocodeOptions {
   readonly commit?: () => void;
 }
 
+/** Fields of an encoding that name vector registers; is4: the immediate of that kind. */
+export type VectorField = "reg" | "rm" | "vvvv" | "is4";
 /** Types of numbers that fit into an XMM register beside others. */
 export type Scalar = "i32" | "i64" | "f32" | "f64";
 
@@ -177,16 +183,43 @@ export interface Emit {
   /** AH, CH, DH, BH for 4..7. */
   highByte(index: number): Value<"i32">;
   setHighByte(index: number, value: Value<"i32">): void;
-  /** XMM operands: ModRM.reg and the register form of ModRM.rm, 128 bits. */
+  /**
+   * XMM operands, 128 bits. What is written for legacy instructions serves their VEX-encoded forms, too: `xmmReg` is
+   * VEX.vvvv where that is an operand, else ModRM.reg; `setXmmReg` writes ModRM.reg. `xmmRm` is the register form of
+   * ModRM.rm; `setXmmRm` writes it, or VEX.vvvv where that is an operand. Legacy instructions leave the upper halves of
+   * YMM registers alone, VEX-encoded ones write zeros.
+   */
   xmmReg(): Value<"v128">;
   setXmmReg(value: Value<"v128">): void;
   xmmRm(): Value<"v128">;
   setXmmRm(value: Value<"v128">): void;
-  /** Parts of an XMM operand in place: `field` "reg" or "rm", byte offset. */
+  /** Parts of these in place: `field` "reg" or "rm", byte offset. What is not set of a VEX destination is the first source's. */
   xmmPart<T extends Scalar>(field: "reg" | "rm", type: T, offset?: number): Value<T>;
   setXmmPart(field: "reg" | "rm", value: Value<Scalar>, offset?: number): void;
   /** Numbered XMM register (XMM0 as implicit operand). */
   xmm(index: number): Value<"v128">;
+  setXmm(index: number, value: Value<"v128">): void;
+  /** Zeros for the upper half of a numbered YMM register. */
+  zeroHigh(index: number): void;
+  /** The memory operand behind xmmRm: 16-byte aligned, else #GP(0), for legacy instructions only. */
+  xmmMemory(half?: 0 | 1): Value<"v128">;
+  /**
+   * Describes a 256-bit instruction whose halves do the same, by what describes its 128-bit form: `lane` runs for each
+   * half, the operands above are that half's, and nothing is written before both are through. Meant for `form.vector`
+   * 256; for others `lane` runs once.
+   */
+  halves(lane: () => void): void;
+  /** The half that is being described: 0 but in {@linkcode halves}. */
+  readonly half: 0 | 1;
+  /** In {@linkcode halves}: microcode has done all of the instruction, nothing is to be written any more. */
+  doneWhole(): void;
+  /** One half of the vector register that a field of the encoding names, whatever it is used for. */
+  vector(field: VectorField, half?: 0 | 1): Value<"v128">;
+  /** Writes the register in `field`; no `high`: zeros. */
+  setVector(field: VectorField, low: Value<"v128">, high?: Value<"v128">): void;
+  /** VEX.vvvv at width `w`, for rows whose option vvvv is "gpr". */
+  vvvv<W extends Width>(w: W): ValueOf<W>;
+  setVvvv<W extends Width>(w: W, value: ValueOf<W>): void;
 
   // Memory
   /** The ModRM memory operand. */
@@ -210,6 +243,11 @@ export interface Emit {
   /** 16 bytes; `aligned`: #GP(0) unless 16-byte aligned. */
   load128(address: Address, aligned?: boolean): Value<"v128">;
   store128(address: Address, value: Value<"v128">, aligned?: boolean): void;
+  /** 32 bytes, lower half first; `aligned`: #GP(0) unless 32-byte aligned. */
+  load256(address: Address, aligned?: boolean): readonly [Value<"v128">, Value<"v128">];
+  store256(address: Address, low: Value<"v128">, high: Value<"v128">, aligned?: boolean): void;
+  /** The ModRM memory operand of a row with option vsib, for one index (sign-extended). */
+  vsibAddress(index: Value<"i64">): Address;
   /**
    * Where the byte at `address` is in the WebAssembly memory, or 0 when the TLB does not allow the access right away.
    * Good up to the end of the page. Undefined when the segment needs checks.

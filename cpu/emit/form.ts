@@ -37,12 +37,15 @@ export interface Operands {
   readonly segment: number;
   readonly immLow: number;
   readonly immHigh: number;
+  /** The register that VEX.vvvv names. */
+  readonly vvvv: number;
 }
 
 /** Fields of the decoded record an instruction reads as numbers. */
 export type Slot =
   | "reg"
   | "rm"
+  | "vvvv"
   | "base"
   | "index"
   | "segment"

@@ -5,7 +5,7 @@
  * covers several.
  * @module
  */
-import { record, RECORD_BYTES } from "../state/record.ts";
+import { record, RECORD_BYTES, RECORD_VVVV } from "../state/record.ts";
 import type { Val } from "./builder.ts";
 import type { Facts } from "./facts.ts";
 import type { Operands, Slot } from "./form.ts";
@@ -38,7 +38,7 @@ export class InterpreterEmit extends WasmEmit {
       : name === "scale" || name === "length" || name === "count"
       ? "i32.load8_u"
       : "i32.load16_u";
-    const value = this.#field(load, record.at[name]);
+    const value = this.#field(load, name === "vvvv" ? RECORD_VVVV : record.at[name]);
     if (this.depth === 0) this.#cache.set(name, value);
     return value;
   }

@@ -121,6 +121,7 @@ export const MICROCODE = {
   xrstor: touching({ linear: "i64", rexW: "i32" }, ["rax", "rdx", "x87", "sse"], ["x87", "sse"]),
   ldmxcsr: touching({ value: "i32" }, [], ["sse"]),
   check_sse: pure({}),
+  check_avx: pure({}),
   check_mmx: pure({}),
   /** how: see cpu/fpu/x87_unit.ts */
   x87: touching({ how: "i32" }, ["flags", "rax", "x87"], ["flags", "rax", "x87"]),

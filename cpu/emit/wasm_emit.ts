@@ -22,6 +22,7 @@ import {
   TLB_BITS,
   tlbEntry,
   XMM_BASE,
+  YMM_HIGH,
 } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
@@ -33,7 +34,10 @@ import type {
   FlagKind,
   MicrocodeArguments,
   MicrocodeOptions,
+  Scalar,
   Value,
+  Variable,
+  VectorField,
   Width,
 } from "./emit.ts";
 import { type Facts, noFacts } from "./facts.ts";
@@ -61,6 +65,17 @@ interface Place extends Address {
   /** Address of the segment register in the state block (i32). */
   readonly segment: Val;
   readonly how: "none" | "base" | "checked";
+}
+
+/** What describing a 256-bit instruction by halves has come to. */
+interface Halves {
+  /** What to write. */
+  field: VectorField;
+  readonly results: readonly [Variable, Variable];
+  readonly done: Variable;
+  mayBeDone: boolean;
+  /** The memory operand, once it has been loaded. */
+  memory?: readonly [Value, Value];
 }
 
 /** Size flag of the slow paths: a stack access (#SS instead of #GP). */
@@ -213,27 +228,108 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   setHighByte(index: number, value: Value): void {
     this.storeRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1), value);
   }
+
+  // Vector registers
+
+  /** A vector register, or part of one, at an address in the state block. */
+  protected loadVector(name: LoadName, address: Val, offset: number): Val {
+    return this.loadRaw(name, address, offset);
+  }
+  protected storeVector(name: StoreName, address: Val, value: Value, offset: number): void {
+    this.storeRaw(name, address, value, offset);
+  }
+  /** Address of the register in `field`. */
+  #vectorAt(field: VectorField): Val {
+    return field === "is4" ? this.truncate(64, 32, this.immediate()) : this.slot(field);
+  }
+  /** The field that xmmReg and setXmmRm mean. */
+  #firstOr(field: "reg" | "rm"): VectorField {
+    return this.form.threeOperands ? "vvvv" : field;
+  }
+  vector(field: VectorField, half: 0 | 1 = 0): Value {
+    return this.loadVector("v128.load", this.#vectorAt(field), half * YMM_HIGH);
+  }
+  setVector(field: VectorField, low: Value, high?: Value): void {
+    const at = this.#vectorAt(field);
+    this.storeVector("v128.store", at, low, 0);
+    this.storeVector("v128.store", at, high ?? this.v128(0n, 0n), YMM_HIGH);
+  }
+  #setDestination(field: VectorField, value: Value): void {
+    if (this.form.vector === 0) return this.storeVector("v128.store", this.slot(field as Slot), value, 0);
+    const halves = this.#halves;
+    if (halves === undefined) return this.setVector(field, value);
+    halves.field = field;
+    this.set(halves.results[this.half], value);
+  }
   xmmReg(): Value {
-    return this.loadRaw("v128.load", this.slot("reg"));
+    return this.vector(this.#firstOr("reg"), this.half);
   }
   setXmmReg(value: Value): void {
-    this.storeRaw("v128.store", this.slot("reg"), value);
+    this.#setDestination("reg", value);
   }
   xmmRm(): Value {
-    return this.loadRaw("v128.load", this.slot("rm"));
+    return this.vector("rm", this.half);
   }
   setXmmRm(value: Value): void {
-    this.storeRaw("v128.store", this.slot("rm"), value);
+    this.#setDestination(this.#firstOr("rm"), value);
   }
-  xmmPart(field: "reg" | "rm", type: "i32" | "i64" | "f32" | "f64", offset = 0): Value {
-    return this.loadRaw(`${type}.load`, this.slot(field), offset);
+  xmmPart(field: "reg" | "rm", type: Scalar, offset = 0): Value {
+    const from = field === "reg" ? this.#firstOr("reg") : "rm";
+    return this.loadVector(`${type}.load`, this.slot(from as Slot), offset);
   }
   setXmmPart(field: "reg" | "rm", value: Value, offset = 0): void {
-    this.storeRaw(`${value.type}.store` as StoreName, this.slot(field), value, offset);
+    if (this.form.vector !== 0) this.setVector(field, this.vector(this.#firstOr(field)));
+    this.storeVector(`${value.type}.store` as StoreName, this.slot(field), value, offset);
   }
   xmm(index: number): Value {
-    return this.loadRaw("v128.load", this.i32(XMM_BASE + index * 16));
+    return this.loadVector("v128.load", this.i32(XMM_BASE + index * 16), 0);
   }
+  setXmm(index: number, value: Value): void {
+    this.storeVector("v128.store", this.i32(XMM_BASE + index * 16), value, 0);
+    if (this.form.vector !== 0) this.zeroHigh(index);
+  }
+  zeroHigh(index: number): void {
+    this.storeVector("v128.store", this.i32(XMM_BASE + index * 16), this.v128(0n, 0n), YMM_HIGH);
+  }
+  xmmMemory(half: 0 | 1 = this.half): Value {
+    const halves = this.#halves;
+    if (halves === undefined) return this.load128(this.address(), this.form.vector === 0);
+    return (halves.memory ??= this.load256(this.address()))[half];
+  }
+  half: 0 | 1 = 0;
+  #halves: Halves | undefined;
+  halves(lane: () => void): void {
+    if (this.form.vector !== 256) return lane();
+    const result = () => this.variable(this.v128(0n, 0n));
+    const halves: Halves = this.#halves = {
+      field: "reg",
+      results: [result(), result()],
+      done: this.variable(this.i32(0)),
+      mayBeDone: false,
+    };
+    const unlessDone = (then: () => void) =>
+      halves.mayBeDone ? this.if(this.eqz(32, this.get(halves.done)), then) : then();
+    lane();
+    this.half = 1;
+    unlessDone(lane);
+    this.half = 0;
+    this.#halves = undefined;
+    const [low, high] = halves.results;
+    unlessDone(() => this.setVector(halves.field, this.get(low), this.get(high)));
+  }
+  doneWhole(): void {
+    const halves = this.#halves;
+    if (halves === undefined) return;
+    halves.mayBeDone = true;
+    this.set(halves.done, this.i32(1));
+  }
+  vvvv(w: Width): Value {
+    return this.loadRegister(w, this.slot("vvvv"));
+  }
+  setVvvv(w: Width, value: Value): void {
+    this.storeRegister(w, this.slot("vvvv"), value);
+  }
+
   state32(address: number): Value {
     return this.loadRaw("i32.load", this.i32(address));
   }
@@ -260,6 +356,15 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
       offset = this.add(64, offset, this.shl(64, index, this.slot("scale")));
     }
     offset = this.add(64, offset, this.op("i64.extend_i32_s", this.slot("disp")));
+    const how = addressForm.segment;
+    const segment = how === "none" ? this.i32(0) : this.slot("segment");
+    return { offset: this.#wrap(asize, offset), segment, how } as Place;
+  }
+  vsibAddress(index: Value): Address {
+    const { asize, addressForm } = this.form;
+    const base = this.loadRegister(64, this.slot("base"));
+    const scaled = this.shl(64, index as Val, this.slot("scale"));
+    const offset = this.add(64, this.add(64, base, scaled), this.op("i64.extend_i32_s", this.slot("disp")));
     const how = addressForm.segment;
     const segment = how === "none" ? this.i32(0) : this.slot("segment");
     return { offset: this.#wrap(asize, offset), segment, how } as Place;
@@ -411,17 +516,46 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     };
     return { value, store };
   }
-  #requireAligned(address: Address): void {
+  #requireAligned(address: Address, bytes: 16 | 32): void {
     const linear = this.linear(address);
-    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(15))), EXC_GP, 0);
+    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(bytes - 1))), EXC_GP, 0);
   }
   load128(address: Address, aligned = false): Value {
-    if (aligned) this.#requireAligned(address);
+    if (aligned) this.#requireAligned(address, 16);
     return this.#loadMemory(address, 16, "v128.load");
   }
   store128(address: Address, value: Value, aligned = false): void {
-    if (aligned) this.#requireAligned(address);
+    if (aligned) this.#requireAligned(address, 16);
     this.#storeMemory(address, 16, "v128.store", value);
+  }
+  load256(address: Address, aligned = false): readonly [Value, Value] {
+    if (aligned) this.#requireAligned(address, 32);
+    this.facts.canLeave = true;
+    const linear = this.#checkedLinear(address, 32, false);
+    const entry = this.#tlbEntry(linear);
+    const at = this.variable(this.i32(S.memData));
+    this.if(
+      this.#hit(linear, entry, 32, tlbEntry.at.readTag),
+      () => this.set(at, this.#host(linear, entry)),
+      () => this.#slow(this.links.slowLoad, linear, 32, this.#isStack(address)),
+    );
+    const place = this.get(at);
+    return [this.loadRaw("v128.load", place), this.loadRaw("v128.load", place, 16)];
+  }
+  store256(address: Address, low: Value, high: Value, aligned = false): void {
+    if (aligned) this.#requireAligned(address, 32);
+    this.facts.canLeave = true;
+    this.facts.stores = true;
+    const linear = this.#checkedLinear(address, 32, true);
+    const entry = this.#tlbEntry(linear);
+    const put = (at: Val) => {
+      this.storeRaw("v128.store", at, low);
+      this.storeRaw("v128.store", at, high, 16);
+    };
+    this.if(this.#hit(linear, entry, 32, tlbEntry.at.writeTag), () => put(this.#host(linear, entry)), () => {
+      put(this.i32(S.memData));
+      this.#slow(this.links.slowStore, linear, 32, this.#isStack(address));
+    });
   }
   hostSpan(address: Address, write: boolean): Value | undefined {
     if ((address as Place).how === "checked") return undefined;

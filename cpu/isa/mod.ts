@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Loads every instruction row. Files follow the SDM's groups (Vol. 1 §5). @module */
+import "./avx/avx_state.ts";
 import "./general/arith.ts";
 import "./general/bcd.ts";
 import "./general/bit.ts";

@@ -10,6 +10,8 @@ import { type Row, rows } from "./mod.ts";
 /** True when both rows can claim one instruction and neither is the more specific one by its ModRM byte. */
 function collide(a: Row, b: Row): boolean {
   const differs = <T>(x: T | undefined, y: T | undefined) => x !== undefined && y !== undefined && x !== y;
+  if ((a.vex === undefined) !== (b.vex === undefined)) return false;
+  if (a.vex !== b.vex && a.vex !== "ig" && b.vex !== "ig") return false;
   if (a.map !== b.map || a.opcode + a.span <= b.opcode || b.opcode + b.span <= a.opcode) return false;
   if (a.prefix !== b.prefix || differs(a.rexW, b.rexW) || differs(a.extension, b.extension)) return false;
   if ((a.exactModrm === undefined) !== (b.exactModrm === undefined)) return false;
@@ -58,6 +60,7 @@ const NO_OPERANDS: Omit<Operands, "form"> = {
   segment: 0,
   immLow: 0,
   immHigh: 0,
+  vvvv: 0,
 };
 
 function* formsOf(row: Row): Generator<readonly [Width, InstructionForm]> {
@@ -83,6 +86,8 @@ function* formsOf(row: Row): Generator<readonly [Width, InstructionForm]> {
               flat: segment !== "checked",
               fpuTrap: true,
               countNonZero: row.options.shiftCount === true && isMemory,
+              vector: row.vex === "ig" ? 128 : row.vex ?? 0,
+              threeOperands: row.options.vvvv !== undefined,
             }];
           }
         }

@@ -28,6 +28,8 @@ export const record = layout({
   segment: "u16",
   imm: "u64",
 });
+/** Offset of the address (u16) of the register that VEX.vvvv names: above an immediate, which has 8 bits then. */
+export const RECORD_VVVV = record.at.imm + 4;
 /** Bytes in a record. */
 export const RECORD_BYTES = 32;
 /** Offset of `taken` (u32) in a branch record: where `imm` is otherwise. */

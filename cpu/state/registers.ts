@@ -17,6 +17,7 @@ import {
   CR0_PE,
   CR0_TS,
   CR4_OSFXSR,
+  CR4_OSXSAVE,
   CR4_SMAP,
   CS,
   DS,
@@ -43,13 +44,15 @@ import {
   TLB_MODE_SUPERVISOR_AC,
   TLB_MODE_USER,
   TLB_MODE_USER_AC,
+  XCR0_AVX,
+  XCR0_SSE,
 } from "./state.ts";
 import { FAULT } from "./status.ts";
 
 /**
  * modeBits: what decides, besides the bytes, what code means and does. There are 16 bits of room: they lie above the
- * 48 bits of a canonical linear address in the keys of the jump cache. Bits 7 and up are free; virtual-8086 mode, AVX
- * state and the number of a vCPU will want some.
+ * 48 bits of a canonical linear address in the keys of the jump cache. Bits 8 and up are free; virtual-8086 mode and the
+ * number of a vCPU will want some.
  */
 const MODE_KEY_SHIFT = 16;
 /** modeBits 1:0: 0 = 16-bit, 1 = 32-bit, 2 = 64-bit code. */
@@ -64,6 +67,8 @@ export const MODE_TF = 1 << 4;
 export const MODE_SEGMENTED = 1 << 5;
 /** An x87, MMX or SSE instruction may fault: CR0.EM, CR0.TS or no CR4.OSFXSR. Clear: no check is needed. */
 export const MODE_FPU_TRAP = 1 << 6;
+/** An AVX instruction may fault: no CR4.OSXSAVE, XCR0 without SSE or AVX, CR0.TS, real mode, virtual-8086 mode. */
+export const MODE_AVX_TRAP = 1 << 7;
 
 /** The recorded fault; `errorCode` -1: the vector has none. */
 export interface FaultRecord {
@@ -83,7 +88,8 @@ const CODE_MASK_AT = S.codeMask >> 2,
   AUX_AT = S.flagAux >> 2,
   CR0_AT = S.cr0 >> 2,
   CR4_AT = S.cr4 >> 2,
-  EFER_AT = S.efer >> 2;
+  EFER_AT = S.efer >> 2,
+  XCR0_AT = S.xcr0 >> 2;
 const ATTRIBUTES = segmentLayout.at.attributes, LIMIT = segmentLayout.at.limit;
 /** EFLAGS bits that exist outside the arithmetic ones: TF IF DF IOPL NT RF VM AC VIF VIP ID. */
 const SYSTEM_FLAGS = 0x003f_7700;
@@ -144,6 +150,7 @@ export class Registers {
     this.armed = breakpointsEnabled(u32);
     if ((eflags & FLAG_TF) !== 0 || this.oneStep || this.armed) mode |= MODE_TF;
     if ((cr0 & (CR0_EM | CR0_TS)) !== 0 || (cr4 & CR4_OSFXSR) === 0) mode |= MODE_FPU_TRAP;
+    if ((cr0 & CR0_TS) !== 0 || !this.avxEnabled) mode |= MODE_AVX_TRAP;
     let tlb = TLB_MODE_SUPERVISOR;
     const ac = (eflags & FLAG_AC) !== 0;
     if (user) tlb = ac && (cr0 & CR0_AM) !== 0 ? TLB_MODE_USER_AC : TLB_MODE_USER;
@@ -153,6 +160,13 @@ export class Registers {
     const changed = u32[MODE_KEY_HI] !== key;
     u32[MODE_KEY_HI] = key;
     return changed;
+  }
+
+  /** VEX-encoded instructions on XMM and YMM registers are not #UD: SDM Vol. 1 §14.3, Vol. 2A §2.4. */
+  get avxEnabled(): boolean {
+    const u32 = this.u32, states = XCR0_SSE | XCR0_AVX;
+    return ((u32[CR4_AT] as number) & CR4_OSXSAVE) !== 0 && ((u32[XCR0_AT] as number) & states) === states &&
+      this.protectedMode;
   }
 
   #isFlat(): boolean {

@@ -82,8 +82,6 @@ const stateFields = {
   mxcsr: "u32",
   mxcsrPad: "u32",
   x87: ["u64", 64], // owned by cpu/x87: its own layout, at most 512 bytes
-  xmmAlign: ["u64", 0],
-  ymmHigh: ["u64", 32], // for AVX
 } as const satisfies Record<string, Field>;
 
 /** Byte address of the state block. Page 0 stays empty so that address 0 means "nothing". */
@@ -97,8 +95,10 @@ export const S: { readonly [P in keyof typeof stateFields]: number } = Object.fr
 
 /** XMM0..15, 16-byte aligned, right behind the state block. */
 export const XMM_BASE = Math.ceil((STATE_BASE + raw.size) / 64) * 64;
+/** The upper halves of YMM0..15: that many bytes behind their lower ones. */
+export const YMM_HIGH = 16 * 16;
 /** Constant pool for SSE (cpu/emit): filled by the engine, 16-byte aligned. */
-export const CONSTANT_POOL = XMM_BASE + 16 * 16;
+export const CONSTANT_POOL = XMM_BASE + YMM_HIGH + 16 * 16;
 /** Bytes for the constant pool. */
 export const CONSTANT_POOL_BYTES = 1024 + 64;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
@@ -111,6 +111,7 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
       return { name, at, size: (next === undefined ? STATE_BASE + raw.size : S[next]) - at };
     }),
     { name: "xmm", at: XMM_BASE, size: 16 * 16 },
+    { name: "ymmHigh", at: XMM_BASE + YMM_HIGH, size: 16 * 16 },
   ];
 
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
@@ -200,6 +201,8 @@ export const CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 <<
 export const CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9;
 export const CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17;
 export const CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
+/** XCR0 bits, SDM Vol. 1 §13.3. */
+export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2;
 /** IA32_EFER bits. */
 export const EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11;
 

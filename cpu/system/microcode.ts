@@ -132,6 +132,11 @@ function checkSse(core: CpuCore): Status {
   return (cr0 & CR0_TS) !== 0 ? core.raise(EXC_NM) : NEXT;
 }
 
+function checkAvx(core: CpuCore): Status {
+  if (!core.avxEnabled) return core.raise(EXC_UD);
+  return (core.s.get32(S.cr0) & CR0_TS) !== 0 ? core.raise(EXC_NM) : NEXT;
+}
+
 /** A function for each microcode; arguments are in S.arg in their declared order. */
 export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   // Software interrupts and far transfers
@@ -216,6 +221,7 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   xrstor: (core, rec) => xrstor(core, rec, core.s.arg32(1) !== 0),
   ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_sse: checkSse,
+  check_avx: checkAvx,
   ...x87Microcode,
   ...sseFloatMicrocode,
   pcmpstr,

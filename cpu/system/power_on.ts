@@ -4,7 +4,7 @@
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
-import { CR0_CD, CR0_ET, CR0_NW, CS, ES, LDTR, S, TR, XMM_BASE } from "../state/state.ts";
+import { CR0_CD, CR0_ET, CR0_NW, CS, ES, LDTR, S, TR, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import { CPUID_SIGNATURE } from "./cpuid.ts";
 import { resetX87 } from "./fxsave.ts";
 import { resetMsrs } from "./msr.ts";
@@ -12,7 +12,7 @@ import { resetMsrs } from "./msr.ts";
 /** Puts every register into its power-on state. */
 export function powerOn(core: CpuCore): void {
   const s = core.s;
-  core.u32.fill(0, S.gpr >> 2, (XMM_BASE + 16 * 16) >> 2);
+  core.u32.fill(0, S.gpr >> 2, (XMM_BASE + YMM_HIGH + 16 * 16) >> 2);
   s.set64(S.xcr0, 1n);
   s.set32(S.mxcsr, 0x1f80);
   resetMsrs(core);

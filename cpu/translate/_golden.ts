@@ -11,8 +11,8 @@ import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 import { groupsOf, isDirectBranch } from "./block_layout.ts";
 import { compileFunction, factsOf } from "./compile.ts";
 
-const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false };
-const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true };
+const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
+const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true, avxTrap: true };
 
 /** Name, code in hex, mode. */
 const BLOCKS: readonly (readonly [string, string, DecodeMode])[] = [

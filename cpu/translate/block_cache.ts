@@ -41,6 +41,7 @@ import {
   RECORD_BYTES,
 } from "../state/record.ts";
 import {
+  MODE_AVX_TRAP,
   MODE_CODE,
   MODE_FPU_TRAP,
   MODE_SEGMENTED,
@@ -197,6 +198,7 @@ export class BlockCache {
         stackBits: code === 2 ? 64 : (modeBits & MODE_STACK_WIDE) !== 0 ? 32 : 16,
         flat: (modeBits & MODE_SEGMENTED) === 0,
         fpuTrap: (modeBits & MODE_FPU_TRAP) !== 0,
+        avxTrap: (modeBits & MODE_AVX_TRAP) !== 0,
       };
       this.#modes.set(key, mode);
     }

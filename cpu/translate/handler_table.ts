@@ -34,7 +34,7 @@ const MOST_FACTS = 1 << 16;
 
 /** Row and form of an instruction as one number: instructions with the same one have the same handler. */
 function shapeOf(insn: Instruction): number {
-  return insn.row.id * 2 ** 24 + insn.formKey;
+  return insn.row.id * 2 ** 28 + insn.formKey;
 }
 
 /** A module being made, and the indices of what it imports. */

@@ -181,17 +181,28 @@ export class RegionEmit extends RegionFlags {
     const host = this.#host(address, w / 8, true);
     return { value: this.loadRaw(LOAD[w], host), store: (v) => this.storeRaw(STORE[w], host, v) };
   }
-  #requireAligned(address: Address): void {
+  #requireAligned(address: Address, bytes: 16 | 32): void {
     const linear = this.linear(address);
-    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(15))));
+    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(bytes - 1))));
   }
   override load128(address: Address, aligned = false): Value {
-    if (aligned) this.#requireAligned(address);
+    if (aligned) this.#requireAligned(address, 16);
     return this.loadRaw("v128.load", this.#host(address, 16, false));
   }
   override store128(address: Address, value: Value, aligned = false): void {
-    if (aligned) this.#requireAligned(address);
+    if (aligned) this.#requireAligned(address, 16);
     this.storeRaw("v128.store", this.#host(address, 16, true), value);
+  }
+  override load256(address: Address, aligned = false): readonly [Value, Value] {
+    if (aligned) this.#requireAligned(address, 32);
+    const host = this.#host(address, 32, false);
+    return [this.loadRaw("v128.load", host), this.loadRaw("v128.load", host, 16)];
+  }
+  override store256(address: Address, low: Value, high: Value, aligned = false): void {
+    if (aligned) this.#requireAligned(address, 32);
+    const host = this.#host(address, 32, true);
+    this.storeRaw("v128.store", host, low);
+    this.storeRaw("v128.store", host, high, 16);
   }
 
   // Going elsewhere

@@ -26,16 +26,19 @@ export interface Summary {
   /** Masks of the general registers it names by itself. */
   readonly reads: number;
   readonly writes: number;
-  /** It writes its operands reg and rm. */
+  /** It writes its operands reg, rm and vvvv. */
   readonly writesReg: boolean;
   readonly writesRm: boolean;
+  readonly writesVvvv: boolean;
 }
 
 /** Masks of the general registers an instruction touches and writes. */
 export function registersOf(insn: Described, summary: Summary): { touched: number; written: number } {
-  const reg = maskAt(insn.reg), rm = maskAt(insn.rm);
-  const written = summary.writes | (summary.writesReg ? reg : 0) | (summary.writesRm ? rm : 0);
-  return { touched: summary.reads | written | reg | rm | maskAt(insn.base) | maskAt(insn.index), written };
+  const reg = maskAt(insn.reg), rm = maskAt(insn.rm), vvvv = maskAt(insn.vvvv);
+  const written = summary.writes | (summary.writesReg ? reg : 0) | (summary.writesRm ? rm : 0) |
+    (summary.writesVvvv ? vvvv : 0);
+  const addresses = maskAt(insn.base) | maskAt(insn.index);
+  return { touched: summary.reads | written | reg | rm | vvvv | addresses, written };
 }
 
 /** Runs the description. */
@@ -47,7 +50,14 @@ export function summarize(insn: Described): Summary {
 }
 
 class Probe extends InterpreterEmit {
-  readonly summary = { leaves: false, reads: 0, writes: 0, writesReg: false, writesRm: false };
+  readonly summary = {
+    leaves: false,
+    reads: 0,
+    writes: 0,
+    writesReg: false,
+    writesRm: false,
+    writesVvvv: false,
+  };
 
   protected override loadRegister(w: Width, address: Val): Val {
     if (address.constant !== undefined) this.summary.reads |= maskAt(Number(address.constant));
@@ -64,6 +74,10 @@ class Probe extends InterpreterEmit {
   override setRm(w: Width, value: Value): void {
     if (!this.form.isMemory) this.summary.writesRm = true;
     super.setRm(w, value);
+  }
+  override setVvvv(w: Width, value: Value): void {
+    this.summary.writesVvvv = true;
+    super.setVvvv(w, value);
   }
   override updateRm(w: Width, f: (old: Value) => Value): void {
     if (!this.form.isMemory) this.summary.writesRm = true;
@@ -108,6 +122,14 @@ class Probe extends InterpreterEmit {
   override store128(address: Address, value: Value, aligned?: boolean): void {
     this.#check(address);
     super.store128(address, value, aligned);
+  }
+  override load256(address: Address, aligned?: boolean): readonly [Value, Value] {
+    this.#check(address);
+    return super.load256(address, aligned);
+  }
+  override store256(address: Address, low: Value, high: Value, aligned?: boolean): void {
+    this.#check(address);
+    super.store256(address, low, high, aligned);
   }
   #check(address: Address): void {
     if ((address as Address & { how?: string }).how === "checked") this.summary.leaves = true;

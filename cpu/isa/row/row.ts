@@ -6,12 +6,15 @@
  * Encoding tokens, in the order of the SDM's "Opcode" column:
  *   np 66 f3 f2      mandatory prefix: np none of them, others exactly that one (rows without any ignore 66,
  *                    which then selects the operand size, and F3/F2, which then are REP/REPNE)
+ *   vex.128.66.0f38.w0  VEX prefix, opcode behind it: 128, lz (L clear), 256 (L set) or lig; 66, f3, f2 or none; 0f,
+ *                    0f38 or 0f3a; w0, w1 or wig. What VEX.vvvv names says the option vvvv; without it, it names nothing
  *   w0 w1            REX.W clear, set
  *   00 0f 0f38 0f3a  opcode bytes in hex; "+r": low three bits name a register; "+cc": low four a condition
  *   /r /0../7        ModRM with a register, or with an opcode extension
  *   :mem :reg        ModRM must name memory, or a register
  *   =c1              the whole ModRM byte
  *   ib iw iz iv      immediate of 8, 16, 16/32 or 16/32/64 bits (sign-extended); "ub" zero-extended 8 bits
+ *   is4              a byte whose upper half names an XMM register; what the row sees is its address
  *   cb cz            branch displacement of 8 or 16/32 bits
  *   mo               moffs: an address-sized offset
  *   far              offset (16/32 bits) and selector
@@ -27,7 +30,7 @@ export type RowSize = 8 | 16 | 32 | 64 | 128 | "v" | "q" | "y" | "f";
 /** What kind of register a ModRM field names. */
 export type RegisterClass = "gpr8" | "gpr" | "xmm" | "mmx" | "segment" | "none";
 /** Immediates and branch displacements. */
-export type Immediate = "ib" | "ub" | "iw" | "iz" | "iv" | "cb" | "cz" | "mo" | "far";
+export type Immediate = "ib" | "ub" | "iw" | "iz" | "iv" | "is4" | "cb" | "cz" | "mo" | "far";
 /** What the instruction does, at operand width `w`. */
 export type Semantics = (e: Emit, w: Width) => void;
 
@@ -37,6 +40,10 @@ export interface RowOptions {
   readonly reg?: RegisterClass;
   /** Class of ModRM.rm in its register form. */
   readonly rm?: RegisterClass;
+  /** Class of VEX.vvvv. Without it, VEX.vvvv must be 1111b. */
+  readonly vvvv?: RegisterClass;
+  /** ModRM must have a SIB byte, whose index is an XMM or YMM register (VSIB); see Emit.vsibAddress. */
+  readonly vsib?: boolean;
   /** F3/F2 repeats it (string instructions). */
   readonly repeats?: boolean;
   /** The immediate is a shift count. */
@@ -64,6 +71,8 @@ export interface Row {
   readonly options: RowOptions;
   /** 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A. */
   readonly map: 0 | 1 | 2 | 3;
+  /** VEX-encoded: the vector length that VEX.L must say; "ig": either. */
+  readonly vex: undefined | 128 | 256 | "ig";
   readonly opcode: number;
   /** How many opcodes it covers: 8 for +r, 16 for +cc, else 1. */
   readonly span: 1 | 8 | 16;
@@ -81,7 +90,8 @@ const all: Row[] = [];
 /** Every row defined so far; cpu/isa/mod.ts loads them all. */
 export const rows: readonly Row[] = all;
 
-const IMMEDIATES = new Set(["ib", "ub", "iw", "iz", "iv", "cb", "cz", "mo", "far"]);
+const IMMEDIATES = new Set(["ib", "ub", "iw", "iz", "iv", "is4", "cb", "cz", "mo", "far"]);
+const VEX = /^vex\.(128|lz|256|lig)(?:\.(66|f3|f2))?\.(0f|0f38|0f3a)\.(w0|w1|wig)$/;
 
 /** Defines a row. Throws at load time when the encoding contradicts itself. */
 export function row(
@@ -93,6 +103,7 @@ export function row(
 ): Row {
   const bytes: number[] = [];
   let prefix: Row["prefix"];
+  let vex: Row["vex"];
   let rexW: boolean | undefined;
   let hasModrm = false;
   let extension: number | undefined;
@@ -106,7 +117,20 @@ export function row(
       prefix = token as "np" | "66" | "f3" | "f2";
       continue;
     }
-    if (token === "w0" || token === "w1") rexW = token === "w1";
+    const parts = bytes.length === 0 ? VEX.exec(token) : null;
+    if (parts !== null) {
+      const [, length, mandatory = "np", map, w] = parts as unknown as [
+        string,
+        string,
+        string?,
+        string?,
+        string?,
+      ];
+      vex = length === "256" ? 256 : length === "lig" ? "ig" : 128;
+      prefix = mandatory as "np" | "66" | "f3" | "f2";
+      if (w !== "wig") rexW = w === "w1";
+      bytes.push(...(map === "0f" ? [0x0f] : map === "0f38" ? [0x0f, 0x38] : [0x0f, 0x3a]));
+    } else if (token === "w0" || token === "w1") rexW = token === "w1";
     else if (token === "no64" || token === "only64") mode = token;
     else if (IMMEDIATES.has(token) && bytes.length > 0) immediates.push(token as Immediate);
     else if (token === ":mem" || token === ":reg") modrmForm = token.slice(1) as "mem" | "reg";
@@ -129,6 +153,7 @@ export function row(
   const opcode = bytes[0];
   assert(bytes.length === 1 && opcode !== undefined, `one opcode byte in ${text}: "${encoding}"`);
   assert(opcode % span === 0, `opcode of ${text} leaves room for the register`);
+  assert(vex !== undefined || options.vvvv === undefined, `${text} has VEX.vvvv`);
   const made: Row = {
     id: all.length,
     text,
@@ -136,6 +161,7 @@ export function row(
     semantics,
     options,
     map,
+    vex,
     opcode,
     span,
     prefix,

@@ -10,9 +10,9 @@ import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.t
 /** Both operands are XMM registers (or memory). */
 export const XMM: RowOptions = { reg: "xmm", rm: "xmm" };
 
-/** #UD or #NM when CR0 and CR4 say so; nothing at all when they cannot. */
+/** #UD or #NM when CR0, CR4 and, for AVX, XCR0 say so; nothing at all when they cannot. */
 export function requireSse(e: Emit): void {
-  if (e.form.fpuTrap) e.microcode("check_sse", {});
+  if (e.form.fpuTrap) e.microcode(e.form.vector === 0 ? "check_sse" : "check_avx", {});
 }
 
 /** Defines a row of an SSE instruction. */
@@ -29,9 +29,9 @@ export function sse(
   }, options);
 }
 
-/** xmm/m128, aligned. */
+/** xmm/m128, aligned unless VEX-encoded; this half of ymm/m256. */
 export function source(e: Emit): Value {
-  return e.form.isMemory ? e.load128(e.address(), true) : e.xmmRm();
+  return e.form.isMemory ? e.xmmMemory() : e.xmmRm();
 }
 /** xmm/m64 as a v128 with the upper half zero (memory) or whatever it is (register). */
 export function source64(e: Emit): Value {

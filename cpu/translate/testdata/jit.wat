@@ -3097,18 +3097,18 @@
             br $B0
           end
           i32.const 0
-          v128.load offset=5968 align=1
+          v128.load offset=5712 align=1
           local.set $l26
           i32.const 0
-          v128.load offset=5952 align=1
+          v128.load offset=5696 align=1
           local.get $l26
           i32x4.add
           local.set $l26
           i32.const 0
           local.get $l26
-          v128.store offset=5952 align=1
+          v128.store offset=5696 align=1
           i32.const 0
-          i32.load offset=5952 align=1
+          i32.load offset=5696 align=1
           i64.extend_i32_u
           local.set $l21
           i32.const 16777280
