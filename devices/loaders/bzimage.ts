@@ -16,6 +16,7 @@ export const VERSION = 0x206;
 export const TYPE_OF_LOADER = 0x210;
 export const LOADFLAGS = 0x211;
 export const LOADED_HIGH = 1 << 0;
+export const KERNEL_VERSION = 0x20e; // from 200H on
 export const CODE32_START = 0x214;
 export const RAMDISK_IMAGE = 0x218;
 export const RAMDISK_SIZE = 0x21c;
@@ -119,4 +120,13 @@ export function parseSetupHeader(file: NamedFile): SetupHeader {
     // Before 2.10 nobody says; three times the compressed size holds for the kernels of that time.
     initSize: u32From(0x020a, INIT_SIZE, 3 * protectedModeBytes),
   };
+}
+
+/** What `uname -r` will say, from the header's kernel_version; undefined when it does not say. */
+export function kernelRelease(bytes: Uint8Array): string | undefined {
+  if (bytes.length < KERNEL_VERSION + 2) return undefined;
+  const at = HEADER - 2 +
+    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(KERNEL_VERSION, true);
+  const text = new TextDecoder("latin1").decode(bytes.subarray(at, at + 128));
+  return /^[^\0 ]+/.exec(text)?.[0];
 }

@@ -190,6 +190,7 @@ const SHARE: Checks<ShareSpec> = {
   path,
   tag: (value) => unless(typeof value === "string" && isTag(value), TAG_RULE),
   readonly: boolean,
+  owners: boolean,
 };
 const shares: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
@@ -206,6 +207,7 @@ const shares: Check = (value) => {
 
 const CREATE: Checks<CreateOptions> = {
   kernel: file,
+  root: path,
   initrd: file,
   append,
   memory,
@@ -231,7 +233,7 @@ const CREATE: Checks<CreateOptions> = {
 /** Throws ConfigError for the first of `options` that cannot work. */
 export function checkCreateOptions(options: CreateOptions): void {
   if (!isObject(options)) throw wrong("the options", options, "an object");
-  if (options.kernel === undefined) {
+  if (options.kernel === undefined && options.root === undefined) {
     throw new ConfigError("Cannot make a machine: the option kernel is missing");
   }
   checkFields(CREATE, options);

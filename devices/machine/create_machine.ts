@@ -13,7 +13,8 @@ import { checkCreateOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
-import { closeShares, openShares } from "./shares.ts";
+import { prepareRoot, ROOT_TAG, type RootBoot } from "../loaders/root/root_folder.ts";
+import { closeShares, openShares, pathOf, type ShareSpec } from "./shares.ts";
 import {
   type ConsoleSink,
   type DiskOptions,
@@ -50,8 +51,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
   const ownClock = options.clock === undefined ? new SystemClock() : undefined;
   const clock = options.clock ?? ownClock as SystemClock;
   const tracer = options.tracer ?? new Tracer();
-  const kernel = await load(options.kernel, "kernel");
-  const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
+  const { kernel, initrd, append, root } = await loadBoot(options);
   const nets: NetOptions[] = [];
   let disks: readonly DiskOptions[] = [];
   let shares: readonly ShareOptions[] = [];
@@ -65,7 +65,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     };
   try {
     for (const spec of options.nets ?? []) nets.push(await openNet(spec, captures, tracer));
-    shares = openShares(options.shares ?? []);
+    shares = openShares([...options.shares ?? [], ...root]);
     disks = await openDisks(options.disks ?? []);
     return made = await Machine.create({
       kernel,
@@ -77,7 +77,7 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       ...(ownClock && { onClose: () => ownClock.close() }),
       ...(initrd && { initrd }),
       ...(memoryBytes !== undefined && { memoryBytes }),
-      ...(options.append !== undefined && { append: options.append }),
+      ...(append !== undefined && { append }),
       ...(options.type && { type: options.type }),
       ...(options.serial && { serial: sink(options.serial) }),
       ...(options.console && { console: sink(options.console) }),
@@ -97,6 +97,26 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
     await closeDisks(disks);
     throw error;
   }
+}
+
+/** What the guest starts with, and the share that is its root, if there is one. */
+async function loadBoot(options: CreateOptions): Promise<Partial<RootBoot> & Loaded> {
+  const kernel = options.kernel === undefined ? undefined : await load(options.kernel, "kernel");
+  const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
+  const { append } = options;
+  if (options.root !== undefined) {
+    const path = pathOf(options.root);
+    const boot = await prepareRoot(path, { kernel, initrd, append: append ?? "" });
+    return { ...boot, root: [{ path, tag: ROOT_TAG, owners: true }] };
+  }
+  if (kernel === undefined) throw new ConfigError("Cannot make a machine: the option kernel is missing");
+  return { kernel, root: [], ...(initrd && { initrd }), ...(append !== undefined && { append }) };
+}
+
+/** See {@linkcode loadBoot}. */
+interface Loaded {
+  readonly kernel: NamedFile;
+  readonly root: readonly ShareSpec[];
 }
 
 function sink(output: (bytes: Uint8Array) => void): ConsoleSink {

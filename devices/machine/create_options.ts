@@ -34,10 +34,15 @@ export type NetSpec =
   | (NetCommon & { readonly end: NetEnd })
   | (NetCommon & { readonly none: true });
 
-/** Everything {@linkcode createMachine} wants; only the kernel is needed. */
+/** Everything {@linkcode createMachine} wants; only the kernel, or a root with one in it, is needed. */
 export interface CreateOptions {
   /** A bzImage or an ELF file. */
-  readonly kernel: FileSource;
+  readonly kernel?: FileSource;
+  /**
+   * A folder of the host's as the guest's root file system, by 9P. Default of `kernel`: the last in its boot folder; of
+   * `initrd`: one made of that kernel's modules there.
+   */
+  readonly root?: string | URL;
   /** An initramfs. */
   readonly initrd?: FileSource;
   /** Kernel command line. */

@@ -13,6 +13,8 @@ export interface ShareSpec {
   readonly tag: string;
   /** The guest may not write. */
   readonly readonly?: boolean;
+  /** What the guest makes gets the owner it has in the guest, as far as the host allows: for a root file system. */
+  readonly owners?: boolean;
 }
 
 /** Each takes a MiB of the guest's memory. */
@@ -44,8 +46,8 @@ export function openShares(specs: readonly ShareSpec[]): ShareOptions[] {
   checkShares(specs);
   const shares: ShareOptions[] = [];
   try {
-    for (const { path, tag, readonly = false } of specs) {
-      shares.push({ tag, service: new P9Server(HostFolder.open(pathOf(path)), readonly) });
+    for (const { path, tag, readonly = false, owners = false } of specs) {
+      shares.push({ tag, service: new P9Server(HostFolder.open(pathOf(path)), readonly, undefined, owners) });
     }
     return shares;
   } catch (error) {
@@ -59,7 +61,8 @@ export function closeShares(shares: readonly ShareOptions[]): void {
   for (const { service } of shares) service.close();
 }
 
-function pathOf(path: string | URL): string {
+/** The path that `path` stands for. Throws ConfigError. */
+export function pathOf(path: string | URL): string {
   if (typeof path === "string") return path;
   if (path.protocol === "file:") return decodeURIComponent(path.pathname);
   throw new ConfigError(`Cannot share "${path.href}": it is no folder of this host`);

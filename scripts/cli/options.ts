@@ -8,10 +8,12 @@ import {
 } from "npm:@commander-js/extra-typings@15.1.0";
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
-import { net, type NetChoice, splitOnce } from "./net_options.ts";
+import { net, type NetChoice } from "./net_options.ts";
 import { share, type ShareChoice } from "./share_options.ts";
 import { filled, memory, regex, timeout } from "./values.ts";
+import { type DiskChoice, diskChoice } from "../disk/disk_choice.ts";
 import { diskCommand, type DiskTask } from "../disk/disk_options.ts";
+import { type BootChoice, bootChoice } from "../boot/boot_choice.ts";
 
 /** Version that --version prints. */
 export const VERSION = "0.1.0";
@@ -33,19 +35,9 @@ export const TRACE_CATEGORIES = [
 /** Where a console of the guest goes. */
 export type ConsoleTarget = "stdio" | "none" | { readonly file: string };
 
-/** One --disk. */
-export interface DiskChoice {
-  readonly path: string;
-  readonly readonly: boolean;
-  readonly format?: "raw" | "qcow2";
-  readonly vdev?: string;
-  readonly cache: "writeback" | "unsafe";
-  readonly snapshot: boolean;
-}
-
 /** What `run` was asked to do. */
 export interface RunChoices {
-  readonly kernel: string;
+  readonly boot: BootChoice;
   readonly initrd?: string;
   readonly append: string;
   readonly memoryBytes: number;
@@ -128,7 +120,12 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 function runCommand(done: (choices: RunChoices) => void) {
   return new Command("run")
     .description("boots a kernel")
-    .requiredOption("-k, --kernel <file>", "bzImage or ELF file to boot", filled)
+    .option("-k, --kernel <file>", "bzImage or ELF file to boot (default: GRUB, from the first disk)", filled)
+    .option(
+      "--firmware <file>",
+      "GRUB for Xen's PVH platform, grub-i386-xen_pvh.bin: boots from a disk",
+      filled,
+    )
     .option("-i, --initrd <file>", "initramfs", filled)
     .option("-a, --append <string>", "kernel command line", "")
     .option("-m, --memory <size>", "RAM; K, M and G are understood", memory, 512 * 2 ** 20)
@@ -155,6 +152,11 @@ function runCommand(done: (choices: RunChoices) => void) {
       "--share <folder>",
       "folder of the host for `mount -t 9p -o trans=xen TAG /mnt`, repeatable: PATH,tag=TAG[,ro]; ,, is a comma",
       share,
+    )
+    .option(
+      "--root <folder>",
+      "folder of the host as root file system, with a kernel of 9P in it or by --kernel",
+      filled,
     )
     .option("--pcap <file>", "capture every network interface as pcapng", filled)
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
@@ -213,7 +215,7 @@ function runCommand(done: (choices: RunChoices) => void) {
         throw new ConfigError("Cannot fill --trace-file: nothing is traced, add --trace=CATEGORY");
       }
       done({
-        kernel: o.kernel,
+        boot: bootChoice(o),
         append: o.append,
         memoryBytes: o.memory,
         nets: o.net ?? [],
@@ -279,47 +281,4 @@ function trace(text: string, before: readonly string[] = []): string[] {
     }
   }
   return [...before, ...(names.includes("all") ? known : names)];
-}
-
-function diskChoice(text: string, before: readonly DiskChoice[] = []): DiskChoice[] {
-  // as QEMU has it: a comma in a name is written twice
-  const parts = text.replaceAll(",,", "\0").split(",").map((part) => part.replaceAll("\0", ","));
-  const [path = "", ...words] = parts;
-  if (path === "") throw new InvalidArgumentError("It starts with the name of a file.");
-  const options = new Map<string, string | undefined>();
-  for (const word of words) {
-    const [key, value] = splitOnce(word);
-    if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
-    options.set(key, value);
-  }
-  const flag = (key: string): boolean => {
-    const there = options.has(key);
-    if (options.get(key) !== undefined) throw new InvalidArgumentError(`"${key}" takes no value.`);
-    options.delete(key);
-    return there;
-  };
-  const choice = <T extends string>(key: string, values: readonly T[]): T | undefined => {
-    if (!options.has(key)) return undefined;
-    const value = values.find((one) => one === options.get(key));
-    if (value === undefined) throw new InvalidArgumentError(`${key} is ${values.join(" or ")}.`);
-    options.delete(key);
-    return value;
-  };
-  const format = choice("format", ["raw", "qcow2"]);
-  const vdev = options.get("vdev");
-  if (options.has("vdev") && !/^xvd[a-p]$/.test(vdev ?? "")) {
-    throw new InvalidArgumentError("vdev is xvda to xvdp.");
-  }
-  options.delete("vdev");
-  const found: DiskChoice = {
-    path,
-    readonly: flag("ro"),
-    cache: choice("cache", ["writeback", "unsafe"]) ?? "writeback",
-    snapshot: flag("snapshot"),
-    ...(format !== undefined && { format }),
-    ...(vdev !== undefined && { vdev }),
-  };
-  const [unknown] = options.keys();
-  if (unknown !== undefined) throw new InvalidArgumentError(`a disk has no option "${unknown}".`);
-  return [...before, found];
 }

@@ -21,7 +21,7 @@ function refused(...args: string[]): string {
 
 Deno.test("the command line has the documented defaults", () => {
   assertEquals(run(), {
-    kernel: "k",
+    boot: { kernel: "k" },
     append: "",
     memoryBytes: 512 * 2 ** 20,
     nets: [],
@@ -47,7 +47,7 @@ Deno.test("every option arrives", () => {
     "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore " +
     "--rtc 2026-01-31T12:00:00Z --trace-file t --max-reboots 3 --panic ignore --fail-on BUG: --fail-on Oops";
   assertEquals(run(...args.split(" ").map((arg) => arg.replace("\\x20", " "))), {
-    kernel: "k",
+    boot: { kernel: "k" },
     initrd: "i",
     append: "console=hvc0 x",
     memoryBytes: 2 ** 30,
@@ -117,8 +117,25 @@ Deno.test("--stats needs no format, --trace adds up, --append may look like an o
   assertEquals(run("--append", "-- single").append, "-- single");
 });
 
+Deno.test("what is booted: a kernel, GRUB from a disk, or a folder", () => {
+  const bootOf = (...args: string[]) => {
+    const result = parseCommandLine(["run", ...args]);
+    return "run" in result ? result.run.boot : result;
+  };
+  assertEquals(bootOf("--disk", "d", "--kernel", "k"), { kernel: "k" });
+  assertEquals(bootOf("--disk", "d"), { firmware: undefined });
+  assertEquals(bootOf("--disk", "d", "--firmware", "f"), { firmware: "f" });
+  assertEquals(bootOf("--root", "r"), { root: "r", kernel: undefined });
+  assertEquals(bootOf("--root", "r", "--kernel", "k", "--append", "quiet"), { root: "r", kernel: "k" });
+});
+
 const MISTAKES: readonly (readonly [string, RegExp])[] = [
-  ["run", /required option '-k, --kernel <file>' not specified/],
+  ["run", /give a kernel with --kernel, a disk with --disk, or a folder with --root/],
+  ["run --kernel x --firmware y", /give --kernel or --firmware/],
+  ["run --root x --firmware y", /give --root or --firmware/],
+  ["run --disk x --initrd y", /from a disk with --initrd: add --kernel/],
+  ["run --disk x --append y", /from a disk with --append/],
+  ["run --disk x --type hvm", /GRUB needs pvh/],
   ["run -k x --bogus", /unknown option '--bogus'/],
   ["run -k x --memroy 5M", /unknown option '--memroy'.*--memory/],
   ["run -k x more", /too many arguments/],

@@ -11,6 +11,7 @@ import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
 import { crashReport } from "./crash_report.ts";
+import { fileToBoot } from "../boot/find_firmware.ts";
 import type { NetChoice } from "./net_options.ts";
 import type { ConsoleTarget, RunChoices } from "./options.ts";
 import { OutputFiles } from "./output_files.ts";
@@ -137,7 +138,8 @@ class Session {
     const choices = this.#choices;
     // files first: what cannot be written is said before anything else is touched
     this.#cleanups.push(() => this.#files.close());
-    await this.#files.avoid(choices.kernel, "the kernel");
+    const kernel = fileToBoot(choices.boot);
+    if (kernel !== undefined) await this.#files.avoid(kernel, "the kernel");
     if (choices.initrd !== undefined) await this.#files.avoid(choices.initrd, "the initrd");
     for (const disk of choices.disks) await this.#files.avoid(disk.path, "a disk");
     for (const [name, path] of STANDARD_FILES) await this.#files.avoid(path, name);
@@ -155,7 +157,8 @@ class Session {
       this.#traceFile = await this.#files.open(choices.traceFile, "trace file");
     }
     return await createMachine({
-      kernel: choices.kernel,
+      ...(kernel !== undefined && { kernel }),
+      ...("root" in choices.boot && { root: choices.boot.root }),
       append: choices.append,
       memory: choices.memoryBytes,
       engine: choices.engine,

@@ -9,6 +9,8 @@
 const DOORS = [
   "mod.ts",
   "devices/loaders/host_file.ts",
+  "devices/loaders/root/modules.ts",
+  "devices/loaders/root/root_folder.ts",
   "devices/storage/host_file.ts",
   "devices/storage/p9/host_folder.ts",
   "net/host/deno_network.ts",

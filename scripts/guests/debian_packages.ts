@@ -67,7 +67,7 @@ export class DebianPackages {
   /** Lists of one suite, apart from everything the system has: its sources, lists, preferences, installed packages. */
   async #fetchSuite({ suite, architecture }: Suite): Promise<void> {
     if (this.#fetched) return;
-    const mirror = await this.#mirror();
+    const mirror = await this.mirror();
     const own = await this.#makeState(`apt-${suite}-${architecture}/`);
     const keyring = await exists(KEYRING) ? KEYRING : undefined;
     await Deno.writeTextFile(`${own}debian.sources`, sourcesFor(mirror, suite, keyring));
@@ -97,7 +97,7 @@ export class DebianPackages {
   }
 
   /** The mirror of this system's own sources. */
-  async #mirror(): Promise<string> {
+  async mirror(): Promise<string> {
     const find = async () => {
       const what = ["indextargets", "--format", "$(LABEL)\t$(REPO_URI)", "Identifier: Packages"];
       return mirrorOf(await runText("apt-get", [...this.#options, ...what]));

@@ -21,6 +21,9 @@ export const MAX_HANDLES = 8192;
 /** Most fids: several may stand for one file. */
 export const MAX_FIDS = 16384;
 
+/** Whoever attached did not say who it is: P9_NONUNAME. */
+export const NONUNAME = 0xffff_ffff;
+
 /** A snapshot keeps fids that are not deeper than this. */
 const MAX_SAVED_DEPTH = 1024;
 
@@ -38,6 +41,8 @@ export interface Node {
 /** A fid. */
 export interface Fid {
   node: Node;
+  /** Who attached: what is made by this fid is theirs. */
+  readonly uid: number;
   /** For reading and writing. */
   open?: { readonly handle: Handle; readonly flags: number };
 }
@@ -60,14 +65,14 @@ export class Fids {
     return this.#fids.has(fid);
   }
 
-  /** Makes `fid` stand for `node`, whose use becomes the fid's. */
-  set(fid: number, node: Node): number {
+  /** Makes `fid` stand for `node`, whose use becomes the fid's, on behalf of user `uid` of the guest. */
+  set(fid: number, node: Node, uid: number): number {
     if (!this.#fids.has(fid) && this.#fids.size >= MAX_FIDS) {
       this.release(node);
       return -ENFILE;
     }
     this.clunk(fid);
-    this.#fids.set(fid, { node });
+    this.#fids.set(fid, { node, uid });
     return 0;
   }
 
@@ -160,18 +165,19 @@ export class Fids {
     return [...this.#fids].map(([fid, found]) => {
       const path = found && pathOf(found.node);
       if (found === undefined || path === undefined) return { fid, path: [], id: "" };
-      return { fid, path, id: found.node.id, ...(found.open !== undefined && { flags: found.open.flags }) };
+      const { node: { id }, uid, open } = found;
+      return { fid, path, id, uid, ...(open !== undefined && { flags: open.flags }) };
     });
   }
 
   /** Finds everything anew; what is not there any more, or is another file, is stale. */
   restore(states: readonly P9FidState[]): void {
     this.clear();
-    for (const { fid, path, id, flags } of states.slice(0, MAX_FIDS)) {
+    for (const { fid, path, id, flags, uid = NONUNAME } of states.slice(0, MAX_FIDS)) {
       this.#fids.set(fid, undefined);
       const node = this.#find(path);
       if (typeof node === "number") continue;
-      const found: Fid = { node };
+      const found: Fid = { node, uid };
       if (node.id === id && (flags === undefined || this.#reopen(found, flags))) this.#fids.set(fid, found);
       else this.release(node);
     }

@@ -82,6 +82,8 @@ export interface P9FileSystem {
   list(open: Handle, at: bigint, bytes: number): readonly Entry[] | number;
   change(handle: Handle, changes: Changes): number;
   makeFolder(folder: Handle, name: string, mode: number): number;
+  /** Makes a FIFO or a socket: S_IFIFO or S_IFSOCK, with permissions. */
+  makeSpecial(folder: Handle, name: string, mode: number): number;
   symlink(folder: Handle, name: string, target: string): number;
   readlink(handle: Handle): string | number;
   link(from: Handle, fromName: string, folder: Handle, name: string): number;
@@ -113,6 +115,8 @@ export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
+export const S_IFIFO = 0o010000;
+export const S_IFSOCK = 0o140000;
 
 export const O_ACCMODE = 3;
 export const O_EXCL = 0o200;

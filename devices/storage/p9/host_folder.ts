@@ -68,6 +68,7 @@ const symbols = {
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
   fchownat: { parameters: ["i32", "buffer", "u32", "u32", "i32"], result: "i32" },
   utimensat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  mknodat: { parameters: ["i32", "buffer", "u32", "u64"], result: "i32" },
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
   readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },
@@ -326,6 +327,10 @@ export class HostFolder implements P9FileSystem {
 
   makeFolder(folder: Handle, name: string, mode: number): number {
     return this.#result(this.#call.mkdirat(folder, cstring(name), mode));
+  }
+
+  makeSpecial(folder: Handle, name: string, mode: number): number {
+    return this.#result(this.#call.mknodat(folder, cstring(name), mode, 0n));
   }
 
   symlink(folder: Handle, name: string, target: string): number {

@@ -19,8 +19,9 @@ const V9FS_MAGIC = 0x01021997;
 const MAX_NAME = 255;
 /** valid[4] of Tsetattr. */
 const MODE = 1, UID = 2, GID = 4, SIZE = 8, ATIME = 0x10, MTIME = 0x20, ATIME_SET = 0x80, MTIME_SET = 0x100;
-/** Set-user-id and set-group-id are not given to anything. */
-const MODE_BITS = 0o1777;
+/** Permissions that can be given; set-user-id and set-group-id only in a guest's own root. */
+export const PLAIN_MODE_BITS = 0o1777;
+export const ALL_MODE_BITS = 0o7777;
 const DT_DIR = 4;
 const DT_LNK = 10;
 
@@ -39,13 +40,13 @@ export function attributesOf(stat: Attributes): MessageWriter {
   return out.u64(0n).u64(0n).u64(0n).u64(0n); // btime, gen, data_version
 }
 
-/** The fields of Tsetattr after the fid. */
-export function changesFrom(r: MessageReader): Changes {
+/** The fields of Tsetattr after the fid; `modeBits` can be set. */
+export function changesFrom(r: MessageReader, modeBits: number): Changes {
   const valid = r.u32(), mode = r.u32(), uid = r.u32(), gid = r.u32(), size = r.u64();
   const time = (): Time => ({ sec: r.u64(), nsec: Number(r.u64() % 1_000_000_000n) });
   const atime = time(), mtime = time();
   return {
-    ...(valid & MODE && { mode: mode & MODE_BITS }),
+    ...(valid & MODE && { mode: mode & modeBits }),
     ...(valid & UID && { uid }),
     ...(valid & GID && { gid }),
     ...(valid & SIZE && { size }),

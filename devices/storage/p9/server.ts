@@ -4,13 +4,18 @@
  * a message, or not served, is answered with Rlerror. Every attach has the rights of whoever runs us: who may do what
  * inside the guest is the guest kernel's business, by the modes and owners it is shown.
  *
+ * What the guest makes belongs to whoever runs us. With `owners`, as a guest's root file system wants it, it belongs to
+ * the user and the group that made it in the guest, by the same numbers, as far as the host allows that (root may); then
+ * set-user-id and set-group-id can be given, and FIFOs and sockets be made. Device nodes are never made: they would be the
+ * host's devices. Those that are there are the guest's own devices to the guest.
+ *
  * Locks hold among the programs of the guest alone: its kernel keeps them, we grant them all.
  *
- * Not done: authentication, extended attributes, special files (mknod makes regular files only).
+ * Not done: authentication, extended attributes.
  * @module
  */
 import type { P9Service, P9ServiceState } from "../../../xen/backend/p9/service.ts";
-import { type Fid, Fids, type Node } from "./fids.ts";
+import { type Fid, Fids, type Node, NONUNAME } from "./fids.ts";
 import {
   EBADF,
   EEXIST,
@@ -28,10 +33,20 @@ import {
   O_EXCL,
   O_TRUNC,
   type P9FileSystem,
+  S_IFIFO,
   S_IFMT,
   S_IFREG,
+  S_IFSOCK,
 } from "./file_system.ts";
-import { attributesOf, changesFrom, entriesInto, qidOf, spaceOf } from "./records.ts";
+import {
+  ALL_MODE_BITS,
+  attributesOf,
+  changesFrom,
+  entriesInto,
+  PLAIN_MODE_BITS,
+  qidOf,
+  spaceOf,
+} from "./records.ts";
 import * as P from "./wire.ts";
 import { HEADER, MAXWELEM, MessageReader, MessageWriter, NOFID } from "./wire.ts";
 
@@ -45,7 +60,6 @@ const DATA_HEADER = HEADER + 4;
 const AT_REMOVEDIR = 0x200;
 const F_UNLCK = 2;
 const P9_LOCK_SUCCESS = 0;
-const S_ISVTX_AND_RWX = 0o1777;
 
 /** Requests that change the share. */
 const WRITES: ReadonlySet<number> = new Set([
@@ -68,10 +82,18 @@ type Outcome = MessageWriter | number;
 /** See the module's description. */
 export class P9Server implements P9Service {
   readonly #fids: Fids;
+  readonly #modeBits: number;
   #msize = 0;
 
-  constructor(readonly files: P9FileSystem, readonly readonly = false, maxHandles?: number) {
+  /** `owners`: see the module's description. */
+  constructor(
+    readonly files: P9FileSystem,
+    readonly readonly = false,
+    maxHandles?: number,
+    readonly owners = false,
+  ) {
     this.#fids = new Fids(files, maxHandles);
+    this.#modeBits = owners ? ALL_MODE_BITS : PLAIN_MODE_BITS;
   }
 
   handle(message: Uint8Array<ArrayBuffer>, limit: number): Uint8Array | Promise<Uint8Array> {
@@ -142,7 +164,7 @@ export class P9Server implements P9Service {
       case P.Tgetattr:
         return this.#getattr(found);
       case P.Tsetattr: {
-        const changes = changesFrom(r);
+        const changes = changesFrom(r, this.#modeBits);
         return r.bad ? -EPROTO : done(this.files.change(found.node.handle, changes));
       }
       case P.Tlopen:
@@ -180,22 +202,28 @@ export class P9Server implements P9Service {
       case P.Tlcreate:
         return this.#create(r, fid, name);
       case P.Tmkdir: {
-        const mode = r.u32() & S_ISVTX_AND_RWX;
-        return r.bad ? -EPROTO : this.#made(fid.node, name, this.files.makeFolder(handle, name, mode));
+        const mode = r.u32() & this.#modeBits, gid = r.u32();
+        return r.bad ? -EPROTO : this.#made(fid, name, this.files.makeFolder(handle, name, mode), gid, mode);
       }
       case P.Tsymlink: {
-        const target = r.string();
+        const target = r.string(), gid = r.u32();
         if (r.bad) return -EPROTO;
         if (target === "" || target.includes("\0")) return -EINVAL;
-        return this.#made(fid.node, name, this.files.symlink(handle, name, target));
+        return this.#made(fid, name, this.files.symlink(handle, name, target), gid);
       }
       case P.Tmknod: {
-        const mode = r.u32();
+        const wanted = r.u32();
+        r.u64(); // the device's numbers
+        const gid = r.u32();
         if (r.bad) return -EPROTO;
-        if ((mode & S_IFMT) !== S_IFREG && (mode & S_IFMT) !== 0) return -EPERM;
-        const file = this.files.create(handle, name, 1 | O_EXCL, mode & S_ISVTX_AND_RWX);
+        const kind = wanted & S_IFMT, mode = wanted & this.#modeBits;
+        if (this.owners && (kind === S_IFIFO || kind === S_IFSOCK)) {
+          return this.#made(fid, name, this.files.makeSpecial(handle, name, kind | mode), gid);
+        }
+        if (kind !== S_IFREG && kind !== 0) return -EPERM;
+        const file = this.files.create(handle, name, 1 | O_EXCL, mode);
         if (file >= 0) this.files.close(file);
-        return this.#made(fid.node, name, Math.min(file, 0));
+        return this.#made(fid, name, Math.min(file, 0), gid, mode);
       }
       case P.Tlink: {
         const place = this.#fids.place((source as Fid).node);
@@ -234,19 +262,20 @@ export class P9Server implements P9Service {
     const afid = r.u32();
     r.string(); // uname
     const aname = r.string();
+    const uid = r.left >= 4 ? r.u32() : NONUNAME;
     if (r.bad || this.#msize === 0) return -EPROTO;
     if (afid !== NOFID) return -EOPNOTSUPP;
     if (aname !== "" && aname !== "/") return -ENOENT;
     if (fid === NOFID || this.#fids.has(fid)) return -EBADF;
     const root = this.#fids.root();
     if (typeof root === "number") return root;
-    return this.#answerQid(fid, root);
+    return this.#answerQid(fid, root, uid);
   }
 
   /** Gives `fid` the node, and answers with its qid. */
-  #answerQid(fid: number, node: Node): Outcome {
+  #answerQid(fid: number, node: Node, uid: number): Outcome {
     const stat = this.files.stat(node.handle);
-    const problem = this.#fids.set(fid, node);
+    const problem = this.#fids.set(fid, node, uid);
     if (problem < 0) return problem;
     return typeof stat === "number" ? stat : answer(13).qid(qidOf(stat));
   }
@@ -282,7 +311,7 @@ export class P9Server implements P9Service {
       out.qid(qidOf(stat));
       walked++;
     }
-    const problem = this.#fids.set(newFid, node);
+    const problem = this.#fids.set(newFid, node, from.uid);
     return problem < 0 ? problem : relength(out, walked);
   }
 
@@ -311,7 +340,7 @@ export class P9Server implements P9Service {
   /** The fid becomes the new file's. */
   #create(r: MessageReader, fid: Fid, name: string): Outcome {
     const flags = r.u32();
-    const mode = r.u32() & S_ISVTX_AND_RWX;
+    const mode = r.u32() & this.#modeBits, gid = r.u32();
     if (r.bad) return -EPROTO;
     if (fid.open !== undefined) return -EBADF;
     if ((flags & O_ACCMODE) === O_ACCMODE) return -EINVAL;
@@ -332,19 +361,30 @@ export class P9Server implements P9Service {
       this.#fids.release(node);
       return handle;
     }
+    if (made >= 0) this.#own(node, fid.uid, gid, mode);
     this.#fids.release(fid.node);
     fid.node = node;
     this.#fids.opened(fid, handle, flags);
     return this.#opened(fid);
   }
 
-  #made(folder: Node, name: string, result: number): Outcome {
+  /** Something was made in a folder by fid `by`; `mode` when it has one of its own. */
+  #made(by: Fid, name: string, result: number, gid: number, mode?: number): Outcome {
     if (result < 0) return result;
-    const node = this.#fids.walk(folder, name);
+    const node = this.#fids.walk(by.node, name);
     if (typeof node === "number") return node;
+    this.#own(node, by.uid, gid, mode);
     const stat = this.files.stat(node.handle);
     this.#fids.release(node);
     return typeof stat === "number" ? stat : answer(13).qid(qidOf(stat));
+  }
+
+  /** What is new gets the owner and the mode it has in the guest: our own umask does not count. */
+  #own(node: Node, uid: number, gid: number, mode?: number): void {
+    if (!this.owners) return;
+    // without the right to do that, it stays with whoever runs us
+    if (uid !== NONUNAME) this.files.change(node.handle, { uid, gid });
+    if (mode !== undefined) this.files.change(node.handle, { mode });
   }
 
   #renameFid(r: MessageReader, node: Node): Outcome {

@@ -5,6 +5,7 @@ import { ConfigError } from "../../../cpu/base/assert.ts";
 import { random, withFolder } from "../_images.ts";
 import { Client, message, u32 } from "./_client.ts";
 import { HostFolder } from "./host_folder.ts";
+import { P9Server } from "./server.ts";
 import * as P from "./wire.ts";
 
 // Linux uapi/asm-generic/errno-base.h, errno.h
@@ -201,6 +202,51 @@ Deno.test("9P: FIFOs are not opened, special files are not made, folders are not
     assertEquals(await c.errno(P.Txattrwalk, u32(0), u32(9), "user.a"), EOPNOTSUPP);
     c.server.close();
   });
+});
+
+const noRoot = Deno.uid() === 0 ? "" : " (skipped: not root)";
+Deno.test({
+  name: `9P: in a root file system, what is made belongs to who made it in the guest${noRoot}`,
+  ignore: noRoot !== "",
+  fn: () =>
+    withShare(async (share) => {
+      const server = new P9Server(HostFolder.open(share), false, undefined, true);
+      const c = new Client(share);
+      Object.assign(c, { server });
+      await c.ok(P.Tversion, u32(65536), "9P2000.L");
+      await c.ok(P.Tattach, u32(0), u32(P.NOFID), "root", "", u32(1234)); // n_uname
+      assertEquals(await c.walk(1), 0);
+      await c.ok(P.Tlcreate, u32(1), "file", u32(0o102), u32(0o666), u32(5678));
+      await c.ok(P.Tmkdir, u32(0), "dir", u32(0o777), u32(5678));
+      await c.ok(P.Tsymlink, u32(0), "link", "file", u32(5678));
+      for (const [name, mode] of [["fifo", 0o010640], ["socket", 0o140755]] as const) {
+        await c.ok(P.Tmknod, u32(0), name, u32(mode), u32(0), u32(0), u32(5678));
+      }
+      for (const mode of [0o020666, 0o060666]) { // devices would be the host's
+        assertEquals(await c.errno(P.Tmknod, u32(0), "device", u32(mode), u32(1), u32(3), u32(0)), EPERM);
+      }
+      for (const name of ["file", "dir", "link", "fifo", "socket"]) {
+        const { uid, gid } = await Deno.lstat(`${share}/${name}`);
+        assertEquals([name, uid, gid], [name, 1234, 5678]);
+      }
+      const modeOf = (name: string) => (Deno.statSync(`${share}/${name}`).mode ?? 0) & 0o7777;
+      assertEquals([modeOf("file"), modeOf("dir")], [0o666, 0o777]); // our own umask does not count
+      assertEquals((await Deno.stat(`${share}/fifo`)).isFifo, true);
+      assertEquals((await Deno.stat(`${share}/socket`)).isSocket, true);
+      const setattr = (mode: number) =>
+        c.ok(P.Tsetattr, u32(1), u32(1), u32(mode), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n);
+      await setattr(0o6755);
+      assertEquals(modeOf("file"), 0o6755);
+      server.close();
+      // a share that is nobody's root gives no such rights
+      const plain = await Client.attached(share);
+      assertEquals(await plain.walk(1), 0);
+      await plain.ok(P.Tlcreate, u32(1), "plain", u32(0o102), u32(0o4755), u32(5678));
+      await plain.ok(P.Tsetattr, u32(1), u32(1), u32(0o6755), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n);
+      assertEquals([modeOf("plain"), Deno.statSync(`${share}/plain`).uid], [0o755, 0]);
+      assertEquals(await plain.errno(P.Tmknod, u32(0), "x", u32(0o010640), u32(0), u32(0), u32(0)), EPERM);
+      plain.server.close();
+    }),
 });
 
 Deno.test("9P: a read-only share refuses whatever writes", async () => {

@@ -36,6 +36,8 @@ export interface P9FidState {
   readonly path: readonly string[];
   /** Device and inode, to know it by. */
   readonly id: string;
+  /** Who attached, by the guest's numbers; absent: nobody said. */
+  readonly uid?: number;
   /** With what it was opened; absent when it is not open. */
   readonly flags?: number;
 }

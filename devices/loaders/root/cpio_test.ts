@@ -14,7 +14,7 @@ const entries: readonly CpioEntry[] = [
 
 /** A program that reads archives: cpio(1), or busybox. */
 function reader(): { command: string; args: string[] } | undefined {
-  const cache = new URL("../../.cache/guests/busybox", import.meta.url).pathname;
+  const cache = new URL("../../../.cache/guests/busybox", import.meta.url).pathname;
   for (const [command, ...args] of [["cpio"], ["busybox", "cpio"], [cache, "cpio"]] as const) {
     try {
       new Deno.Command(command, { args: ["--help"], stdout: "null", stderr: "null" }).outputSync();

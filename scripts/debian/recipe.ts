@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/** What is in the Debian that `deno task debian` makes, and how it is set up. @module */
+
+/** Debian's release. */
+export const SUITE = "bookworm";
+/** Size of the image, as mke2fs(8) has it; holes take no room. */
+export const IMAGE_SIZE = "2G";
+/** Besides what Debian's "minbase" has. */
+export const PACKAGES = [
+  ...["systemd-sysv", "udev", "dbus", "kmod", "e2fsprogs", "initramfs-tools", "zstd"],
+  ...["iproute2", "iputils-ping", "openssh-server", "netbase"],
+  // the first has no 9P, the second has
+  ...["linux-image-cloud-amd64", "linux-image-amd64"],
+  // to measure disks, to build something, to start another kernel
+  ...["fio", "tcc", "libc6-dev", "kexec-tools"],
+] as const;
+
+/** What the kernel is told when the image is its root. */
+export const ROOT_ON_DISK = "root=/dev/xvda rw console=hvc0 net.ifnames=0";
+
+/** A shell script that sets up the system in the folder $1. */
+export function customizeScript(): string {
+  return `#!/bin/sh
+set -eu
+root=$1
+echo debian >"$root/etc/hostname"
+printf '127.0.0.1 localhost\\n127.0.1.1 debian\\n' >"$root/etc/hosts"
+echo 'nameserver 10.0.2.3' >"$root/etc/resolv.conf"
+# anybody at the console may log in; by ssh only who has a key
+chroot "$root" passwd -d root
+# neither the first boot's questions nor an identity that is made anew each time
+tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
+cat >"$root/etc/systemd/network/80-dhcp.network" <<END
+[Match]
+Type=ether
+[Network]
+DHCP=ipv4
+IPv6AcceptRA=no
+LinkLocalAddressing=no
+END
+chroot "$root" systemctl -q enable systemd-networkd systemd-network-generator
+chroot "$root" systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer \\
+  e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer getty@tty1.service kexec-load.service kexec.service
+# an initrd with what a Xen guest needs for its root, and no more
+echo MODULES=list >"$root/etc/initramfs-tools/conf.d/xenner"
+printf 'xen-blkfront\\nxen-netfront\\next4\\n' >>"$root/etc/initramfs-tools/modules"
+chroot "$root" update-initramfs -u -k all
+cloud=$(basename "$root"/boot/vmlinuz-*-cloud-amd64)
+cloud=\${cloud#vmlinuz-}
+generic=$(ls "$root/boot" | sed -n 's/^vmlinuz-\\(.*\\)$/\\1/p' | grep -v cloud)
+ln "$root/boot/vmlinuz-$cloud" "$root/boot/vmlinuz"
+ln "$root/boot/initrd.img-$cloud" "$root/boot/initrd.img"
+ln "$root/boot/vmlinuz-$generic" "$root/boot/vmlinuz-generic"
+ln "$root/boot/initrd.img-$generic" "$root/boot/initrd.img-generic"
+mkdir -p "$root/boot/grub"
+cat >"$root/boot/grub/grub.cfg" <<END
+set timeout=3
+set default=0
+menuentry "Debian GNU/Linux, cloud kernel" {
+  linux /boot/vmlinuz ${ROOT_ON_DISK}
+  initrd /boot/initrd.img
+}
+menuentry "Debian GNU/Linux, generic kernel" {
+  linux /boot/vmlinuz-generic ${ROOT_ON_DISK}
+  initrd /boot/initrd.img-generic
+}
+END
+`;
+}
