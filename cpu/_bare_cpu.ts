@@ -5,9 +5,11 @@
  * @module
  */
 import { MiB } from "./base/bits.ts";
+import { ALL_FEATURES, type CpuFeatures } from "./base/cpu_features.ts";
+
 import { GuestMemory } from "./base/guest_memory.ts";
 import type { Tracer } from "./base/trace.ts";
-import type { EngineHooks, RunResult, WasmEngineName } from "./base/engine.ts";
+import type { CpuVendor, EngineHooks, RunResult, WasmEngineName } from "./base/engine.ts";
 import { Cpu } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
 
@@ -65,12 +67,17 @@ export class TestCpu {
       ramBytes?: number;
       hooks?: Partial<EngineHooks>;
       tracer?: Tracer;
+      /** Default: all there are names for, emulated or not. */
+      features?: CpuFeatures;
+      vendor?: CpuVendor;
     } = {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
     this.cpu = new Cpu(this.memory, noHooks(options.hooks), {
       engine: options.engine ?? "interp",
       compileAtOnce: options.compileAtOnce ?? false,
+      features: options.features ?? new Set(ALL_FEATURES),
+      ...(options.vendor === undefined ? {} : { vendor: options.vendor }),
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
       ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
     });

@@ -9,9 +9,19 @@
  * @module
  */
 import * as iced from "npm:iced-x86@1.21.0";
+import {
+  ALL_FEATURES,
+  type CpuFeature,
+  type CpuFeatures,
+  FEATURE_WORDS,
+  FIXED,
+  NEEDS,
+} from "../cpu/base/cpu_features.ts";
+import { levelFeatures } from "../cpu/base/cpu_model.ts";
 import { cpuidLeaf } from "../cpu/system/cpuid.ts";
 import { Decoder, type Instruction, UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
 import type { Row } from "../cpu/isa/mod.ts";
+import { needsOf } from "../cpu/isa/row/row.ts";
 import { S, segmentLayout, XMM_BASE } from "../cpu/state/state.ts";
 import { TestCpu } from "../cpu/_bare_cpu.ts";
 import { formOf } from "../cpu/fpu/instructions.ts";
@@ -86,6 +96,7 @@ const CPUID_BITS: readonly (readonly [string, number, Output, number])[] = [
   ["TSXLDTRK", 7, EDX, 16],
   ["PCONFIG", 7, EDX, 18],
   ["CET_IBT", 7, EDX, 20],
+  ["LAHF_LM", 0x8000_0001, ECX, 0],
   ["LZCNT", 0x8000_0001, ECX, 5],
   ["SVM", 0x8000_0001, ECX, 2],
   ["SSE4A", 0x8000_0001, ECX, 6],
@@ -106,16 +117,33 @@ const ALWAYS = new Set([
   ...["CPUID", "PAUSE", "RDPMC", "MULTIBYTENOP", "UD"],
 ]);
 
-/** iced's names of the features our CPUID advertises. */
-export function advertisedFeatures(): Set<string> {
-  const { core } = new TestCpu(64).cpu;
+/** iced's names of the features that CPUID of a processor with `features` advertises. */
+export function advertisedFeatures(features: CpuFeatures): Set<string> {
+  const { core } = new TestCpu(64, { features }).cpu;
   const found = CPUID_BITS.filter(([, leaf, register, bit]) =>
     (cpuidLeaf(core, leaf, 0)[register] >>> bit & 1) !== 0
   ).map(([name]) => name);
   if ((cpuidLeaf(core, 0xd, 1)[0] & 1) !== 0) found.push("XSAVEOPT");
   return new Set([...ALWAYS, ...found]);
 }
-const ADVERTISED = advertisedFeatures();
+
+/** Our name of what iced calls `name`; undefined: every processor here has it. */
+function featureCalled(name: string): CpuFeature | undefined {
+  if (name === "XSAVEOPT" || name === "XSAVEC" || name === "XSAVES") return name.toLowerCase() as CpuFeature;
+  const [, leaf, register, bit] = CPUID_BITS.find(([known]) => known === name) ?? [];
+  return ALL_FEATURES.find((feature) =>
+    !FIXED.has(feature) && FEATURE_WORDS.some((word) =>
+      word.leaf === leaf && word.register === register &&
+      (word.bits as Partial<Record<CpuFeature, number>>)[feature] === bit
+    )
+  );
+}
+/** All that these features need, themselves included; sorted. */
+function withNeeds(features: readonly CpuFeature[]): string[] {
+  const all = new Set(features);
+  for (const feature of all) for (const need of NEEDS[feature] ?? []) all.add(need);
+  return [...all].filter((feature) => !FIXED.has(feature)).sort();
+}
 
 /** Instructions of features that are not advertised whose encoding then means an older instruction. */
 const OLDER_MEANING: ReadonlyMap<string, string> = new Map([
@@ -216,9 +244,17 @@ const IMMEDIATE_BITS: ReadonlyMap<number, number> = new Map([
   [OpKind.Immediate32to64, 64],
 ]);
 
+/** Features that iced says the instruction needs. It leaves out that the first 64-bit processors had no LAHF there. */
+function featuresOf(bits: number, i: iced.Instruction): string[] {
+  const names = Array.from(i.cpuidFeatures(), (feature) => CpuidFeature[feature] as string);
+  const lahf = i.mnemonic === Mnemonic.Lahf || i.mnemonic === Mnemonic.Sahf;
+  return bits === 64 && lahf ? [...names, "LAHF_LM"] : names;
+}
+
 /** Compares one instruction at a time. Keep one: iced's objects live in its own memory. */
 export class Oracle {
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
+  readonly #advertised: ReadonlySet<string>;
   readonly #instruction = new iced.Instruction();
   readonly #modes: { readonly [bits: number]: Parameters<Decoder["decode"]>[4] } = {
     32: { codeBits: 32, stackBits: 32, flat: false, fpuTrap: false, avxTrap: false },
@@ -232,6 +268,12 @@ export class Oracle {
   readonly refused = new Map<string, Set<string>>();
   /** Encodings that only we decode, by row: they must fault when they run. */
   readonly onlyOurs = new Map<string, Uint8Array>();
+
+  /** `features`: of the processor whose decoder is compared; default: one that has every row there is. */
+  constructor(features?: CpuFeatures) {
+    this.#decoder = new Decoder(features ?? new Set(ALL_FEATURES));
+    this.#advertised = advertisedFeatures(features ?? levelFeatures("max"));
+  }
 
   /** What differs for the instruction at the start of `bytes`; undefined when nothing does. */
   compare(bits: 32 | 64, bytes: Uint8Array): string | undefined {
@@ -253,7 +295,7 @@ export class Oracle {
     }
     const weKnow = ours !== undefined && ours.row !== UNDEFINED_OPCODE && !isUndefinedX87(ours);
     if (theirs.isInvalid) return weKnow ? this.#onlyOurs(bits, ours, bytes) : undefined;
-    if (!weKnow) return this.#onlyTheirs(theirs);
+    if (!weKnow) return this.#onlyTheirs(bits, theirs);
     this.valid++;
     this.reached.add(ours.row);
     return this.#difference(bits, ours, theirs, poff);
@@ -266,11 +308,11 @@ export class Oracle {
     return undefined;
   }
 
-  #onlyTheirs(theirs: iced.Instruction): string | undefined {
-    const names = Array.from(theirs.cpuidFeatures(), (feature) => CpuidFeature[feature] as string);
+  #onlyTheirs(bits: number, theirs: iced.Instruction): string | undefined {
+    const names = featuresOf(bits, theirs);
     const mnemonic = (Mnemonic[theirs.mnemonic] as string).toLowerCase();
     if (/^ud[012]$/.test(mnemonic)) return undefined;
-    const missing = names.find((name) => !ADVERTISED.has(name));
+    const missing = names.find((name) => !this.#advertised.has(name));
     if (missing === undefined) return `we refuse ${mnemonic} (${names})`;
     let set = this.refused.get(missing);
     if (set === undefined) this.refused.set(missing, set = new Set());
@@ -283,8 +325,14 @@ export class Oracle {
     if (HINTS.has(ours.row.text)) return undefined;
     const theirName = (Mnemonic[theirs.mnemonic] as string).toLowerCase();
     const name = mnemonicOf(ours);
-    if (name !== theirName && name !== OLDER_MEANING.get(theirName)) {
-      return `mnemonic ${name}, iced says ${theirName}`;
+    const names = featuresOf(bits, theirs);
+    const older = name !== theirName && name === OLDER_MEANING.get(theirName) &&
+      names.some((feature) => !this.#advertised.has(feature));
+    if (name !== theirName && !older) return `mnemonic ${name}, iced says ${theirName}`;
+    const needs = withNeeds(needsOf(ours.row)).join();
+    const theirNeeds = withNeeds(names.flatMap((feature) => featureCalled(feature) ?? [])).join();
+    if (!older && needs !== theirNeeds && ours.row.text.startsWith("x87") === false) {
+      return `${name} needs ${needs || "nothing"}, iced says ${theirNeeds || "nothing"}`;
     }
     const info = theirs.opCode;
     try {

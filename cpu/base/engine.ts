@@ -6,6 +6,7 @@
  * @module
  */
 import type { Bus, InterruptSource } from "./bus.ts";
+import type { CpuFeatures } from "./cpu_features.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import type { Tracer } from "./trace.ts";
 import type { GprName, Vcpu } from "./vcpu.ts";
@@ -104,6 +105,8 @@ export interface EngineHooks {
 export interface EngineOptions {
   readonly id?: number;
   readonly vendor?: CpuVendor;
+  /** What the processor has; default: those of DEFAULT_CPU. */
+  readonly features?: CpuFeatures;
   /** Frequency of the local APIC timer before its divider, Hz: Linux derives it from CPUID leaf 0x15. */
   readonly crystalHz?: number;
   readonly tracer?: Tracer;

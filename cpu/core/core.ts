@@ -4,6 +4,8 @@
  * answers. Microcode works on it; it runs no instructions.
  * @module
  */
+import type { CpuFeatures } from "../base/cpu_features.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../base/cpu_model.ts";
 import type { CpuVendor, EngineHooks, EngineOptions } from "../base/engine.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
 import { Tracer } from "../base/trace.ts";
@@ -51,6 +53,8 @@ export class CpuCore extends Registers {
   readonly scratchPage: number;
   readonly tracer: Tracer;
   readonly vendor: CpuVendor;
+  /** What the processor has: CPUID, the decoder, CR4 and XCR0 follow it. */
+  readonly features: CpuFeatures;
   readonly crystalHz: number;
   /** Set by IRET when the popped RF is set: the next instruction breakpoint is not taken. The engine clears it. */
   resumeFlag = false;
@@ -71,9 +75,10 @@ export class CpuCore extends Registers {
   constructor(memory: GuestMemory, readonly hooks: EngineHooks, options: EngineOptions = {}) {
     super(memory);
     this.vendor = options.vendor ?? "GenuineIntel";
+    this.features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.crystalHz = options.crystalHz ?? 1_000_000_000;
     this.tracer = options.tracer ?? new Tracer();
-    this.mmu = new Mmu(this);
+    this.mmu = new Mmu(this, { gigabytePages: this.features.has("pdpe1gb") });
     this.mem = new LinearMemory(this, this.mmu, { bus: hooks.bus, written: () => this.checkInterrupts() });
     this.stack = new Stack(this, this.mem);
     this.x87 = new X87(this.s.view, S.x87, S.memData);

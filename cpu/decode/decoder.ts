@@ -5,9 +5,10 @@
  * Not done: EVEX and XOP prefixes (62 decodes as BOUND or #UD, 8F as POP).
  * @module
  */
+import type { CpuFeatures } from "../base/cpu_features.ts";
 import type { InstructionForm, Operands } from "../emit/form.ts";
 import type { Width } from "../emit/emit.ts";
-import { type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
+import { needsOf, type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
 import { DS, EXC_UD, FS, GS, S, segmentLayout, SS, XMM_BASE } from "../state/state.ts";
 import { X87_STATE } from "../fpu/x87_state.ts";
 import "../isa/mod.ts";
@@ -43,19 +44,24 @@ function specificity(r: Row): number {
     (r.rexW !== undefined ? 4 : 0) + (r.modrmForm !== "any" ? 2 : 0) + (r.mode !== "any" ? 1 : 0);
 }
 
-function buildTable(): (Row[] | undefined)[] {
+/** Whether a processor with `features` has the row. */
+export function hasRow(r: Row, features: CpuFeatures): boolean {
+  const { without } = r.options;
+  return needsOf(r).every((name) => features.has(name)) && (without === undefined || !features.has(without));
+}
+
+/** Behind the opcode maps of legacy instructions are those of VEX-encoded ones. */
+const VEX_MAPS = 4;
+function buildTable(features: CpuFeatures): (Row[] | undefined)[] {
   const table: (Row[] | undefined)[] = new Array(2 * VEX_MAPS * 256);
   for (const r of rows) {
-    if (r === UNDEFINED_OPCODE) continue;
+    if (r === UNDEFINED_OPCODE || !hasRow(r, features)) continue;
     const map = r.vex === undefined ? r.map : VEX_MAPS + r.map;
     for (let i = 0; i < r.span; i++) (table[map * 256 + r.opcode + i] ??= []).push(r);
   }
   for (const candidates of table) candidates?.sort((a, b) => specificity(b) - specificity(a));
   return table;
 }
-/** Behind the opcode maps of legacy instructions are those of VEX-encoded ones. */
-const VEX_MAPS = 4;
-const TABLE = buildTable();
 
 const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
 const SEGMENT_KIND = { none: 0, base: 1, checked: 2 } as const;
@@ -69,6 +75,12 @@ export class Decoder {
   #limit = 0;
   #overrun = false;
   readonly #forms = new Map<number, InstructionForm>();
+  readonly #table: readonly (readonly Row[] | undefined)[];
+
+  /** `features`: of the processor whose instructions these are. */
+  constructor(features: CpuFeatures) {
+    this.#table = buildTable(features);
+  }
 
   #u8(): number {
     if (this.#at >= this.#limit) {
@@ -180,7 +192,7 @@ export class Decoder {
 
     // Row
     let rexW = (rex & 8) !== 0;
-    const candidates = malformed ? undefined : TABLE[map * 256 + opcode];
+    const candidates = malformed ? undefined : this.#table[map * 256 + opcode];
     const next = this.#at < this.#limit ? this.#bytes[this.#at] as number : -1;
     let found: Row = UNDEFINED_OPCODE;
     if (candidates !== undefined) {
@@ -354,6 +366,7 @@ export class Decoder {
     }
     if (this.#overrun) return undefined;
     const length = this.#at - at;
+    if (options.without !== undefined) found = UNDEFINED_OPCODE;
     const third = options.vvvv === undefined ? 0 : register(options.vvvv, vvvv, true);
     if (third !== 0) immHigh = third; // see RECORD_VVVV
     if (options.vsib === true && !isVsib(hasIndex, asize, [reg, index, third])) found = UNDEFINED_OPCODE;

@@ -4,6 +4,7 @@
  * instructions, and what the decoder hands to emission. SDM Vol. 2A §2.1, §2.3.
  * @module
  */
+import { ALL_FEATURES } from "../base/cpu_features.ts";
 import { assertEquals } from "@std/assert";
 import { S, segmentLayout } from "../state/state.ts";
 import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCODE } from "./decoder.ts";
@@ -11,7 +12,7 @@ import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCOD
 const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 const FLAT32: DecodeMode = { codeBits: 32, stackBits: 32, flat: true, fpuTrap: false, avxTrap: false };
 const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true, avxTrap: true };
-const decoder = new Decoder();
+const decoder = new Decoder(new Set(ALL_FEATURES));
 
 function decode(code: readonly number[], mode = LONG, limit = code.length): Instruction | undefined {
   return decoder.decode(Uint8Array.from(code), 0, limit, 0x100, mode);

@@ -9,6 +9,7 @@ import { type Row, rows } from "./mod.ts";
 
 /** True when both rows can claim one instruction and neither is the more specific one by its ModRM byte. */
 function collide(a: Row, b: Row): boolean {
+  if (a.options.without !== undefined || b.options.without !== undefined) return false;
   const differs = <T>(x: T | undefined, y: T | undefined) => x !== undefined && y !== undefined && x !== y;
   if ((a.vex === undefined) !== (b.vex === undefined)) return false;
   if (a.vex !== b.vex && a.vex !== "ig" && b.vex !== "ig") return false;

@@ -5,6 +5,7 @@
  * @module
  */
 import { type CpuidLeaf, cpuidLeaf, type CpuidSource } from "../system/cpuid.ts";
+import { XSAVE_BYTES } from "../system/state_components.ts";
 import { kvm_cpuid2, kvm_cpuid_entry2, KVM_CPUID_FLAG_SIGNIFCANT_INDEX } from "./api.ts";
 
 /** A leaf as KVM takes it. `subleaf` undefined: ECX does not matter. */
@@ -22,7 +23,7 @@ const SUBLEAVES: Readonly<Record<number, number>> = {
   4: 5,
   7: 1,
   0xb: 3,
-  0xd: 3,
+  0xd: 10,
   0x4000_0003: 3,
   0x4000_0004: 1,
 };
@@ -56,6 +57,7 @@ export function guestCpuid(source: CpuidSource, host: readonly CpuidEntry[]): Cp
       for (let subleaf = 0; subleaf < (subleaves ?? 1); subleaf++) {
         const [...values] = cpuidLeaf(source, leaf, subleaf); // Xen's are valid until the next
         cut(values, leaf, subleaf, host);
+        if (leaf === 0xd) placeState(values, subleaf, entries, host);
         entries.push({
           leaf,
           ...(subleaves !== undefined && { subleaf }),
@@ -72,6 +74,26 @@ function cut(values: number[], leaf: number, subleaf: number, host: readonly Cpu
     if (of !== leaf || index !== subleaf) continue;
     const entry = host.find((entry) => entry.leaf === leaf && (entry.subleaf ?? 0) === subleaf);
     values[register] = ((values[register] as number) & ((entry?.values[register] ?? 0) | ours)) >>> 0;
+  }
+}
+
+/** State components lie where this processor has them; subleaf 0 says how much room those of the guest take. */
+function placeState(
+  values: number[],
+  subleaf: number,
+  guest: CpuidEntry[],
+  host: readonly CpuidEntry[],
+): void {
+  const ofHost = (n: number) => host.find(({ leaf, subleaf = 0 }) => leaf === 0xd && subleaf === n)?.values;
+  if (subleaf === 0) {
+    for (let n = 2; n < 32; n++) {
+      const [bytes = 0, offset = 0] = (values[0] as number) >>> n & 1 ? ofHost(n) ?? [] : [];
+      values[2] = Math.max(n === 2 ? XSAVE_BYTES : values[2] as number, offset + bytes);
+    }
+  } else if (subleaf >= 2) {
+    const supported = guest.find((entry) => entry.leaf === 0xd && entry.subleaf === 0)?.values[0] ?? 0;
+    const place = (supported >>> subleaf & 1) !== 0 ? ofHost(subleaf) : undefined;
+    values.splice(0, 4, ...place ?? [0, 0, 0, 0]);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
+import { levelFeatures } from "../base/cpu_model.ts";
 import { noHooks } from "../_bare_cpu.ts";
 import { type CpuidEntry, guestCpuid, packCpuid, unpackCpuid } from "./cpuid.ts";
 
@@ -9,6 +10,7 @@ const FEATURE_LEAVES = [[1, 0], [7, 0], [0xd, 0], [0xd, 1], [0x8000_0001, 0], [0
 function guest(host: readonly CpuidEntry[]): CpuidEntry[] {
   const source = {
     vendor: "GenuineIntel",
+    features: levelFeatures("x86-64-v2"),
     crystalHz: 1_000_000_000,
     s: { get32: () => 0 },
     hooks: {

@@ -8,6 +8,8 @@
  */
 import { ConfigError } from "../base/assert.ts";
 import type { AccessSize } from "../base/bus.ts";
+import type { CpuFeatures } from "../base/cpu_features.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../base/cpu_model.ts";
 import type {
   CodePlace,
   CpuRegisterChanges,
@@ -64,6 +66,7 @@ export class KvmEngine implements Engine {
   readonly #slots: MemorySlots;
   readonly #hooks: EngineHooks;
   readonly #vendor: CpuVendor;
+  readonly #features: CpuFeatures;
   readonly #crystalHz: number;
   readonly #exits = new Map<number, number>();
   #interrupts = 0;
@@ -82,6 +85,7 @@ export class KvmEngine implements Engine {
     const vm = this.#vm = new KvmVm(host);
     this.#hooks = hooks;
     this.#vendor = options.vendor ?? "GenuineIntel";
+    this.#features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.#crystalHz = options.crystalHz ?? hooks.tscHz;
     const registers = this.#registers = new KvmRegisters(vm);
     const base = host.addressOf(memory.memory.buffer);
@@ -105,6 +109,7 @@ export class KvmEngine implements Engine {
     if (this.#powerOn !== undefined) return;
     const source = {
       vendor: this.#vendor,
+      features: this.#features,
       crystalHz: this.#crystalHz,
       hooks: { ...this.#hooks, tscHz: this.#vm.tscHz },
       s: { get32: () => 0 }, // OSXSAVE is KVM's

@@ -70,6 +70,7 @@ export class Mmu {
   /** One page's mapping changed (INVLPG). Set by the engine; by default a flush. */
   onInvalidate: (lo: number, hi: number) => void = () => this.onFlush(false);
   readonly #registers: Registers;
+  readonly #gigabytePages: boolean;
   readonly #words: Uint32Array;
   readonly #frames: Uint32Array;
   /** Word indexes of the entries that hold something. */
@@ -81,8 +82,9 @@ export class Mmu {
   /** Byte offsets of the entries of the current walk. */
   readonly #path = new Float64Array(4);
 
-  constructor(registers: Registers) {
+  constructor(registers: Registers, { gigabytePages = true } = {}) {
     this.#registers = registers;
+    this.#gigabytePages = gigabytePages;
     const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
     this.#frames = memory.frames;
@@ -143,6 +145,7 @@ export class Mmu {
         break;
       }
       if ((entryLo & PTE_PS) !== 0) {
+        if (level === 3 && !this.#gigabytePages) reserved = true;
         if (level === 4 || (entryLo & (level === 3 ? 0x3fff_e000 : 0x001f_e000)) !== 0) reserved = true;
         if (reserved) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
         marks = level === 3 ? MARK_1G : MARK_2M;

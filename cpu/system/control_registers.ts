@@ -4,6 +4,7 @@
  * Rules: SDM Vol. 3A §2.5-2.6, §4.1.2 (paging modes), §9.8.5 (entering long mode), Vol. 3B §17.2 (debug registers).
  * @module
  */
+import type { CpuFeature } from "../base/cpu_features.ts";
 import type { CpuCore } from "../core/core.ts";
 import { isCanonical, PHYSICAL_BITS } from "../mmu/mmu.ts";
 import { breakpointsEnabled, DR6_BD, DR7_GD } from "../state/breakpoints.ts";
@@ -45,15 +46,22 @@ import {
   TR,
 } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT, SLICE_END, type Status } from "../state/status.ts";
+import { supportedStates, XCR0_AVX, XCR0_SSE } from "./state_components.ts";
 
 const CR0_BITS =
   (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG) >>>
   0;
 const CR0_PAGING = (CR0_PG | CR0_WP | CR0_PE) >>> 0;
-/** CR4 bits that exist here; all others are reserved. */
-export const CR4_BITS = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
-  CR4_PCE | CR4_OSFXSR |
-  CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
+/** CR4 bits that every processor has, and those that come with a feature; all others are reserved. */
+const CR4_ALWAYS = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
+  CR4_OSFXSR | CR4_OSXMMEXCPT;
+const CR4_FEATURES: readonly (readonly [CpuFeature, number])[] = [
+  ["umip", CR4_UMIP],
+  ["fsgsbase", CR4_FSGSBASE],
+  ["xsave", CR4_OSXSAVE],
+  ["smep", CR4_SMEP],
+  ["smap", CR4_SMAP],
+];
 const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */
 const DR6_ONES = 0xffff_0ff0, DR6_WRITABLE = 0x0000_e00f, DR7_ONES = 0x400, DR7_WRITABLE = 0xffff_23ff;
@@ -110,10 +118,15 @@ function setCr3(core: CpuCore, lo: number, hi: number): boolean {
   return true;
 }
 
+/** CR4 bits that exist on this processor. */
+function cr4Bits(core: CpuCore): number {
+  return CR4_FEATURES.reduce((sum, [name, bit]) => core.features.has(name) ? sum | bit : sum, CR4_ALWAYS);
+}
+
 function setCr4(core: CpuCore, value: number, high: number): boolean {
   const s = core.s, old = s.get32(S.cr4), changed = old ^ value;
   const paging = (s.get32(S.cr0) & CR0_PG) !== 0;
-  let bad = high !== 0 || (value & ~CR4_BITS) !== 0 || (core.longMode && (value & CR4_PAE) === 0);
+  let bad = high !== 0 || (value & ~cr4Bits(core)) !== 0 || (core.longMode && (value & CR4_PAE) === 0);
   if (
     !bad && paging && !core.longMode && (value & CR4_PAE) !== 0 &&
     (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) !== 0
@@ -251,12 +264,15 @@ export function xgetbv(core: CpuCore): Status {
   return NEXT;
 }
 
-/** XSETBV: x87 and SSE state. */
+/** XSETBV. */
 export function xsetbv(core: CpuCore): Status {
   const s = core.s;
   if ((s.get32(S.cr4) & CR4_OSXSAVE) === 0) return core.raise(EXC_UD);
   const value = s.gpr32(0);
-  if (core.cpl !== 0 || s.gpr32(1) !== 0 || s.gpr32(2) !== 0 || (value & 1) === 0 || (value & ~3) !== 0) {
+  // AVX state is not without SSE state
+  const fits = (value & ~supportedStates(core.features)) === 0 &&
+    ((value & XCR0_AVX) === 0 || (value & XCR0_SSE) !== 0);
+  if (core.cpl !== 0 || s.gpr32(1) !== 0 || s.gpr32(2) !== 0 || (value & 1) === 0 || !fits) {
     return core.raise(EXC_GP, 0);
   }
   s.set32(S.xcr0, value);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * CPUID: an x86-64-v2 processor that advertises what is implemented. Rules: SDM Vol. 2A CPUID; AMD APM Vol. 3 §E.
+ * CPUID: shows the features of the model (cpu/base/cpu_features.ts). Rules: SDM Vol. 2A CPUID; AMD APM Vol. 3 §E.
  *
  * The Intel model is family 6, model 0x36 (an in-order Atom). Linux lists it as NO_SPECULATION
  * (arch/x86/kernel/cpu/common.c, cpu_vuln_whitelist), which is the truth about this CPU: no Meltdown, so no page
@@ -9,14 +9,16 @@
  * The AMD model is a family 0xf K8: not affected by Meltdown, MDS or L1TF, but Linux uses retpolines on it.
  *
  * Leaf 0x15 gives TSC and APIC timer ("crystal") frequencies, so that nobody calibrates.
- * Left out: performance monitoring (leaf 0xa), MONITOR/MWAIT, PCID, thermal sensors.
+ * Left out: performance monitoring (leaf 0xa), MONITOR/MWAIT, thermal sensors.
  * @module
  */
+import { EAX, EBX, ECX, EDX, featureWord } from "../base/cpu_features.ts";
 import type { CpuVendor } from "../base/engine.ts";
 import type { CpuCore } from "../core/core.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
 import { CR4_OSXSAVE, S } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
+import { areaBytes, STATES, supportedStates } from "./state_components.ts";
 
 /** Leaf 1 EAX: family, model, stepping. */
 export const CPUID_SIGNATURE: { readonly [V in CpuVendor]: number } = {
@@ -26,34 +28,17 @@ export const CPUID_SIGNATURE: { readonly [V in CpuVendor]: number } = {
 
 /** Brand string, leaves 0x8000_0002..4. */
 export const BRAND = "Xenner virtual CPU";
-/** Bytes of an XSAVE area for x87 and SSE: legacy region and header. */
-export const XSAVE_BYTES = 576;
 
 const bit = (...numbers: number[]) => numbers.reduce((sum, n) => sum | (1 << n), 0) >>> 0;
 
-/** FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2. */
-const LEAF1_EDX = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26);
-/** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE hypervisor. */
-const LEAF1_ECX = bit(0, 9, 13, 19, 20, 21, 23, 24, 26, 31);
-const LEAF1_ECX_OSXSAVE = bit(27);
-const LEAF1_EDX_APIC = bit(9);
+const LEAF1_ECX_OSXSAVE = bit(27), LEAF1_EDX_APIC = bit(9);
 /** The machine's MSR, and its global enable bit. */
 const IA32_APIC_BASE = 0x1b, APIC_BASE_EN = 1n << 11n;
-/** FSGSBASE TSC_ADJUST SMEP ERMS SMAP. */
-const LEAF7_EBX = bit(0, 1, 7, 9, 20);
-/** UMIP. */
-const LEAF7_ECX = bit(2);
-/** ARCH_CAPABILITIES. */
-const LEAF7_EDX_INTEL = bit(29);
-/** LAHF. */
-const EXTENDED1_ECX = bit(0);
-/** SYSCALL NX PAGE1GB RDTSCP LM. */
-const EXTENDED1_EDX = bit(11, 20, 26, 27, 29);
 /** Leaf-1 EDX bits that AMD repeats in leaf 0x8000_0001. */
 const AMD_REPEATED = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 23, 24);
 
 /** Whose CPUID it is. */
-export type CpuidSource = Pick<CpuCore, "vendor" | "hooks" | "crystalHz"> & {
+export type CpuidSource = Pick<CpuCore, "vendor" | "features" | "hooks" | "crystalHz"> & {
   readonly s: Pick<CpuCore["s"], "get32">;
 };
 
@@ -97,15 +82,17 @@ function hidden(core: CpuidSource): number {
 }
 
 function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: number): CpuidLeaf {
-  const { apicId, tscHz } = core.hooks;
+  const { apicId, tscHz } = core.hooks, { features } = core;
+  const word7 = (register: number) => featureWord(features, 7, 0, register);
   switch (leaf) {
     case 0:
       return [intel ? 0x16 : 0xd, text(core.vendor, 0), text(core.vendor, 8), text(core.vendor, 4)];
     case 1: {
       const osxsave = (core.s.get32(S.cr4) & CR4_OSXSAVE) !== 0 ? LEAF1_ECX_OSXSAVE : 0;
       const ebx = ((apicId & 0xff) << 24) | (1 << 16) | (8 << 8);
-      const edx = (LEAF1_EDX & ~hidden(core)) >>> 0;
-      return [CPUID_SIGNATURE[core.vendor], ebx >>> 0, (LEAF1_ECX | osxsave) >>> 0, edx];
+      const edx = (featureWord(features, 1, 0, EDX) & ~hidden(core)) >>> 0;
+      const ecx = (featureWord(features, 1, 0, ECX) | osxsave) >>> 0;
+      return [CPUID_SIGNATURE[core.vendor], ebx >>> 0, ecx, edx];
     }
     case 2:
       return intel ? [0x00ff_0001, 0, 0, 0] : ZERO; // 0xff: see leaf 4
@@ -114,15 +101,15 @@ function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: num
     case 6:
       return [bit(2), 0, 0, 0]; // ARAT: the APIC timer runs in C-states
     case 7:
-      return subleaf === 0 ? [0, LEAF7_EBX, LEAF7_ECX, intel ? LEAF7_EDX_INTEL : 0] : ZERO;
+      if (subleaf !== 0) return ZERO;
+      return [0, word7(EBX), word7(ECX), intel ? word7(EDX) : 0]; // EDX: ARCH_CAPABILITIES
     case 0xb: {
       if (!intel) return ZERO;
       const level = subleaf === 0 ? 1 : subleaf === 1 ? 2 : 0; // thread, core
       return [0, level === 0 ? 0 : 1, (subleaf & 0xff) | (level << 8), apicId];
     }
     case 0xd:
-      if (subleaf === 0) return [3, XSAVE_BYTES, XSAVE_BYTES, 0];
-      return subleaf === 1 ? [bit(0), 0, 0, 0] : ZERO; // XSAVEOPT
+      return features.has("xsave") ? stateLeaf(core, subleaf) : ZERO;
     case 0x15: {
       if (!intel) return ZERO;
       const g = gcd(tscHz, core.crystalHz);
@@ -137,6 +124,16 @@ function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: num
   }
 }
 
+/** Leaf 0xd: what XCR0 may hold, and where each state lies in an XSAVE area. */
+function stateLeaf(core: CpuidSource, subleaf: number): CpuidLeaf {
+  const { features } = core, supported = supportedStates(features);
+  if (subleaf === 0) return [supported, areaBytes(core.s.get32(S.xcr0)), areaBytes(supported), 0];
+  if (subleaf === 1) return [featureWord(features, 0xd, 1, EAX), 0, 0, 0];
+  const state = STATES.find(({ component }) => component === subleaf);
+  if (state === undefined || (supported & (1 << subleaf)) === 0) return ZERO;
+  return [state.bytes, state.offset, 0, 0];
+}
+
 function extendedLeaf(core: CpuidSource, intel: boolean, leaf: number): CpuidLeaf {
   switch (leaf) {
     case 0x8000_0000:
@@ -144,8 +141,10 @@ function extendedLeaf(core: CpuidSource, intel: boolean, leaf: number): CpuidLea
         ? [0x8000_0008, 0, 0, 0]
         : [0x8000_0008, text(core.vendor, 0), text(core.vendor, 8), text(core.vendor, 4)];
     case 0x8000_0001: {
-      const repeated = intel ? 0 : LEAF1_EDX & AMD_REPEATED & ~hidden(core);
-      return [intel ? 0 : CPUID_SIGNATURE[core.vendor], 0, EXTENDED1_ECX, (EXTENDED1_EDX | repeated) >>> 0];
+      const { features } = core;
+      const repeated = intel ? 0 : featureWord(features, 1, 0, EDX) & AMD_REPEATED & ~hidden(core);
+      const edx = (featureWord(features, leaf, 0, EDX) | repeated) >>> 0;
+      return [intel ? 0 : CPUID_SIGNATURE[core.vendor], 0, featureWord(features, leaf, 0, ECX), edx];
     }
     case 0x8000_0002:
     case 0x8000_0003:

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Expected values: SDM Vol. 2A CPUID; the x86-64-v2 list of the x86-64 psABI §3.1.1.
 import { assertEquals } from "@std/assert";
+import type { CpuFeature } from "../base/cpu_features.ts";
+import { parseCpuModel } from "../base/cpu_model.ts";
+import type { CpuVendor } from "../base/engine.ts";
+import { S } from "../state/state.ts";
 import { TestCore } from "../_test_core.ts";
 import { cpuidLeaf } from "./cpuid.ts";
 import { NEXT } from "../state/status.ts";
@@ -109,4 +113,31 @@ Deno.test("the APIC shows while IA32_APIC_BASE enables it", () => {
     base = 0xfee0_0100n;
     assertEquals(shows(), [0, 0]);
   }
+});
+
+Deno.test("levels show in CPUID, and what is not theirs does not", () => {
+  const words = (model: string, vendor: CpuVendor = "GenuineIntel") => {
+    const { core } = new TestCore({ vendor, features: parseCpuModel(model).features });
+    return [cpuidLeaf(core, 1, 0)[2], cpuidLeaf(core, 7, 0)[1], cpuidLeaf(core, 0x8000_0001, 0)[2]] as const;
+  };
+  const v2 = (1 << 0) | (1 << 9) | (1 << 13) | (1 << 19) | (1 << 20) | (1 << 23); // SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT
+  assertEquals([words("v1")[0] & v2, words("v1")[2]], [0, 0]);
+  assertEquals([words("v2")[0] & v2, words("v2")[2]], [v2, 1]);
+  assertEquals(words("v2,-sse4.2")[0] & v2, v2 & ~(1 << 20));
+  assertEquals(words("v2,-smep")[1], words("v2")[1] & ~(1 << 7));
+  assertEquals(words("v2", "AuthenticAMD"), words("v2"));
+});
+
+Deno.test("leaf 0xd follows the features and XCR0; without XSAVE there is none", () => {
+  const core = (features: readonly CpuFeature[]) => new TestCore({ features: new Set(features) }).core;
+  assertEquals(cpuidLeaf(core([]), 0xd, 0), [0, 0, 0, 0]);
+  assertEquals(cpuidLeaf(core(["xsave"]), 0xd, 0), [3, 576, 576, 0]);
+  assertEquals(cpuidLeaf(core(["xsave"]), 0xd, 1), [0, 0, 0, 0]);
+  assertEquals(cpuidLeaf(core(["xsave", "xsaveopt"]), 0xd, 1), [1, 0, 0, 0]);
+  const wide = core(["xsave", "avx", "pku"]);
+  assertEquals(cpuidLeaf(wide, 0xd, 0), [0x207, 576, 2696, 0]);
+  assertEquals([cpuidLeaf(wide, 0xd, 2), cpuidLeaf(wide, 0xd, 9)], [[256, 576, 0, 0], [8, 2688, 0, 0]]);
+  assertEquals(cpuidLeaf(core(["xsave"]), 0xd, 2), [0, 0, 0, 0]);
+  wide.s.set32(S.xcr0, 7);
+  assertEquals(cpuidLeaf(wide, 0xd, 0)[1], 832);
 });

@@ -8,7 +8,7 @@
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import type { CpuCore } from "../core/core.ts";
 import { isCanonical } from "../mmu/mmu.ts";
-import { XSAVE_BYTES } from "./cpuid.ts";
+import { XSAVE_BYTES } from "./state_components.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE, EXC_GP, EXC_NM, EXC_UD, S, XMM_BASE } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
 import { initState, loadFxsave, storeFxsave, X87_STATE } from "../fpu/x87_state.ts";

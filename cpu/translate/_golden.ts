@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Short blocks and the WebAssembly they become, as text. @module */
+import { ALL_FEATURES } from "../base/cpu_features.ts";
 import wabt from "npm:wabt@1.0.37";
 import { GPR_NAMES } from "../base/vcpu.ts";
 import { type DecodeMode, Decoder, type Instruction } from "../decode/decoder.ts";
@@ -32,7 +33,7 @@ const BLOCKS: readonly (readonly [string, string, DecodeMode])[] = [
 
 function decode(hex: string, mode: DecodeMode): Instruction[] {
   const code = Uint8Array.from(hex.replaceAll(" ", "").match(/../g) ?? [], (byte) => parseInt(byte, 16));
-  const decoder = new Decoder(), insns: Instruction[] = [];
+  const decoder = new Decoder(new Set(ALL_FEATURES)), insns: Instruction[] = [];
   for (let at = 0; at < code.length;) {
     const insn = decoder.decode(code, at, code.length, 0x100 + at, mode);
     if (insn === undefined) throw new Error(`${hex} is no code`);

@@ -81,7 +81,7 @@ export class BlockCache {
 
   readonly #core: CpuCore;
   readonly #modules: Modules;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
   readonly #jumps: JumpCache;
   readonly #arena = new Arena();
   readonly #blocks = new Map<number, Block>();
@@ -95,6 +95,7 @@ export class BlockCache {
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
     this.#modules = modules;
+    this.#decoder = new Decoder(core.features);
     this.#jumps = new JumpCache(core.memory);
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
     core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);

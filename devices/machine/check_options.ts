@@ -5,6 +5,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import { parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
@@ -218,6 +219,12 @@ const CREATE: Checks<CreateOptions> = {
   serial: callback,
   console: callback,
   engine: oneOf("interp", "jit", "kvm"),
+  cpu: (value) => {
+    if (typeof value !== "string") return 'a string like "x86-64-v2,+movbe"';
+    parseCpuModel(value); // says itself what is wrong
+    return undefined;
+  },
+  cpuVendor: oneOf("intel", "amd"),
   icount: boolean,
   rtc: date,
   hypercallPages: oneOf(1, 2),

@@ -82,6 +82,8 @@ export async function createMachine(options: CreateOptions): Promise<Machine> {
       ...(options.serial && { serial: sink(options.serial) }),
       ...(options.console && { console: sink(options.console) }),
       ...(options.engine && { engine: options.engine }),
+      ...(options.cpu !== undefined && { cpu: options.cpu }),
+      ...(options.cpuVendor && { cpuVendor: options.cpuVendor }),
       ...(options.icount !== undefined && { icount: options.icount }),
       ...(options.rtc !== undefined && { rtc: options.rtc }),
       ...(options.hypercallPages && { hypercallPages: options.hypercallPages }),

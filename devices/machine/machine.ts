@@ -7,6 +7,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { type Gpa, MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { engineFactory } from "../../cpu/engines.ts";
 import type { GprName } from "../../cpu/base/vcpu.ts";
 import { kvmHost } from "../../net/host/kvm.ts";
@@ -64,6 +65,8 @@ export class Machine {
   readonly #watchPanics: boolean;
   readonly #listeners = new Listeners(() => this.#watch());
   readonly #watches: readonly PacketWatch[];
+  /** As snapshots name it. */
+  readonly #cpu: string;
   #closed = false;
   #running: Promise<ExitInfo> | undefined;
   readonly #released = Promise.withResolvers<void>();
@@ -82,10 +85,14 @@ export class Machine {
     });
     const consoles = this.#consoles = new Consoles((bytes, which) => this.#print(bytes, which));
     const watches = this.#watches = (options.nets ?? []).map(({ end }, i) => new PacketWatch(end, i));
+    const { name, features } = parseCpuModel(options.cpu ?? DEFAULT_CPU),
+      vendor = options.cpuVendor ?? "intel";
+    this.#cpu = `${name} (${vendor})`;
     const board = this.board = new Board({
       memoryBytes: checkRamBytes(options.memoryBytes ?? 512 * MiB),
       type,
       engine: options.engineFactory ?? engineFactory(options.engine ?? "interp", kvmHost),
+      cpu: { features, vendor: vendor === "amd" ? "AuthenticAMD" : "GenuineIntel" },
       hypercallPages: options.hypercallPages ?? 1,
       xenVersion: options.xenVersion ?? { major: 4, minor: 17 },
       tracer: this.tracer,
@@ -228,6 +235,7 @@ export class Machine {
   get #kind(): SnapshotKind {
     return {
       type: this.type,
+      cpu: this.#cpu,
       memoryBytes: this.board.memory.ramBytes,
       nets: this.board.xen.netbacks.length,
       disks: this.board.xen.blkbacks.length,

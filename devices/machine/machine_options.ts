@@ -83,6 +83,13 @@ export interface MachineOptions {
    * @internal
    */
   readonly engineFactory?: EngineFactory;
+  /**
+   * The processor: a level (x86-64-v1, x86-64-v2, x86-64-v3, max; short: v1, v2, v3) and features to add or take away, like
+   * "v2,+movbe,-sse4.2". Default: "x86-64-v2".
+   */
+  readonly cpu?: string;
+  /** Whose processor it says it is, and behaves like where they differ; default "intel". */
+  readonly cpuVendor?: "intel" | "amd";
   /** Time follows the instruction count: a run is the same every time. */
   readonly icount?: boolean;
   /** The date at power-on, or "host": the host's clock. Default: the host's clock; with icount 2026-01-01 00:00 UTC. */

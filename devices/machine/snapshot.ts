@@ -9,7 +9,7 @@ import type { MachineType } from "./machine_options.ts";
 
 const FORMAT = "xenner-machine";
 /** Of the record below with all that is in it. */
-const VERSION = 3;
+const VERSION = 4;
 
 /** See the module's description. */
 export interface MachineSnapshot {
@@ -19,6 +19,8 @@ export interface MachineSnapshot {
   readonly version: number;
   /** hvm or pvh. */
   readonly type: MachineType;
+  /** Its processor: model and vendor. */
+  readonly cpu: string;
   /** Bytes of RAM. */
   readonly memoryBytes: number;
   /** Number of network interfaces. */
@@ -36,7 +38,10 @@ export interface MachineSnapshot {
 }
 
 /** What a machine and a snapshot must have in common. */
-export type SnapshotKind = Pick<MachineSnapshot, "type" | "memoryBytes" | "nets" | "disks" | "shares">;
+export type SnapshotKind = Pick<
+  MachineSnapshot,
+  "type" | "cpu" | "memoryBytes" | "nets" | "disks" | "shares"
+>;
 
 /** Puts a record together. */
 export function makeSnapshot(
@@ -55,7 +60,7 @@ export function checkSnapshot(snapshot: MachineSnapshot, kind: SnapshotKind): vo
   if (snapshot.version !== VERSION) {
     refuse(`it has version ${snapshot.version}, this program reads ${VERSION}`);
   }
-  for (const name of ["type", "memoryBytes", "nets", "disks", "shares"] as const) {
+  for (const name of ["type", "cpu", "memoryBytes", "nets", "disks", "shares"] as const) {
     if (snapshot[name] === kind[name]) continue;
     refuse(`it was made with ${name} ${snapshot[name]}, this machine has ${kind[name]}`);
   }

@@ -7,6 +7,7 @@ import {
   Option,
 } from "npm:@commander-js/extra-typings@15.1.0";
 import { ConfigError } from "../../cpu/base/assert.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice } from "./net_options.ts";
 import { share, type ShareChoice } from "./share_options.ts";
@@ -49,6 +50,8 @@ export interface RunChoices {
   readonly serial: ConsoleTarget;
   readonly console: ConsoleTarget;
   readonly engine: "interp" | "jit" | "kvm";
+  readonly cpu: string;
+  readonly cpuVendor: "intel" | "amd";
   readonly icount: boolean;
   /** The date at power-on; absent: the default of the machine. */
   readonly rtc?: Date | "host";
@@ -167,6 +170,15 @@ function runCommand(done: (choices: RunChoices) => void) {
           "interp",
         ),
     )
+    .option(
+      "--cpu <model>",
+      "x86-64-v1 | x86-64-v2 | x86-64-v3 | max (short: v1, v2, v3), then ,+FEATURE ,-FEATURE as in /proc/cpuinfo",
+      cpu,
+      DEFAULT_CPU,
+    )
+    .addOption(
+      new Option("--cpu-vendor <vendor>", "whose processor it is").choices(["intel", "amd"]).default("intel"),
+    )
     .option("--icount", "time follows the instruction count: runs repeat exactly", false)
     .option(
       "--rtc <date>",
@@ -224,6 +236,8 @@ function runCommand(done: (choices: RunChoices) => void) {
         serial: o.serial,
         console: o.console,
         engine: o.engine,
+        cpu: o.cpu,
+        cpuVendor: o.cpuVendor,
         icount: o.icount,
         hypercallPages: o.hypercallPages === "2" ? 2 : 1,
         xenVersion: o.xenVersion,
@@ -241,6 +255,12 @@ function runCommand(done: (choices: RunChoices) => void) {
         ...(o.stats !== undefined && { stats: o.stats === "json" ? "json" : "text" }),
       });
     });
+}
+
+/** Throws ConfigError. */
+function cpu(text: string): string {
+  parseCpuModel(text);
+  return text;
 }
 
 function reboots(text: string): number {

@@ -162,6 +162,8 @@ class Session {
       append: choices.append,
       memory: choices.memoryBytes,
       engine: choices.engine,
+      cpu: choices.cpu,
+      cpuVendor: choices.cpuVendor,
       icount: choices.icount,
       hypercallPages: choices.hypercallPages,
       xenVersion: choices.xenVersion,

@@ -10,7 +10,7 @@ import { requireSse } from "../simd/sse_patterns.ts";
 /** Two sources, VEX.vvvv and ModRM.rm, and a destination. */
 export const THREE: RowOptions = { reg: "xmm", rm: "xmm", vvvv: "xmm" };
 
-/** Defines a row of an instruction on XMM or YMM registers. */
+/** Defines a row of an instruction on XMM or YMM registers; `needs` in `options` where AVX alone is not enough. */
 export function avx(
   text: string,
   encoding: string,
@@ -21,5 +21,5 @@ export function avx(
   row(text, encoding, size, (e, w) => {
     requireSse(e);
     f(e, w);
-  }, options);
+  }, { needs: "avx", ...options });
 }

@@ -62,4 +62,4 @@ row("POPCNT r, r/m", "f3 0fb8 /r", "v", (e, w) => {
   const a = e.rm(w);
   e.setReg(w, w === 64 ? e.op("i64.popcnt", a) : e.op("i32.popcnt", a));
   e.setFlagsImage(flagAt(e, e.eqz(w, a), FLAG_ZF));
-});
+}, { needs: "popcnt" });

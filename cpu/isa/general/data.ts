@@ -157,7 +157,7 @@ row("CMPXCHG16B m128", "only64 w1 0fc7 /1 :mem", 64, (e) => {
     e.setGpr(RAX, 64, low.value);
     e.setGpr(RDX, 64, high.value);
   });
-}, { lockable: true });
+}, { lockable: true, needs: "cx16" });
 
 row("BSWAP r", "0fc8+r", "v", (e, w) => {
   const a = e.reg(w);
@@ -186,8 +186,13 @@ row("SETcc r/m8", "0f90+cc /r", 8, (e) => e.setRm(8, e.condition(e.form.opcodeLo
 
 const AH = 4;
 const AH_FLAGS = 0xd5;
-row("LAHF", "9f", 8, (e) => {
-  e.setHighByte(AH, e.or(32, e.and(32, e.flagsImage(), e.i32(AH_FLAGS)), e.i32(2)));
-});
-row("SAHF", "9e", 8, (e) => e.setFlagsPart(0x8d5 & ~FLAG_OF, e.and(32, e.highByte(AH), e.i32(AH_FLAGS))));
+// The first processors with 64-bit mode did not have them there.
+for (const [mode, options] of [["no64", {}], ["only64", { needs: "lahf_lm" }]] as const) {
+  row("LAHF", `${mode} 9f`, 8, (e) => {
+    e.setHighByte(AH, e.or(32, e.and(32, e.flagsImage(), e.i32(AH_FLAGS)), e.i32(2)));
+  }, options);
+  row("SAHF", `${mode} 9e`, 8, (e) => {
+    e.setFlagsPart(0x8d5 & ~FLAG_OF, e.and(32, e.highByte(AH), e.i32(AH_FLAGS)));
+  }, options);
+}
 row("SALC", "no64 d6", 8, (e) => e.setGpr(RAX, 8, e.select(e.carry(), e.i32(0xff), e.i32(0))));

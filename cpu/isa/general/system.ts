@@ -6,6 +6,7 @@
  * MONITOR, MWAIT, RSM and the VMX and SGX instructions have no rows: #UD, as CPUID says.
  * @module
  */
+import type { CpuFeature } from "../../base/cpu_features.ts";
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
 import type { MICROCODE, MicrocodeName } from "../../emit/microcode_calls.ts";
@@ -50,9 +51,10 @@ function microcoded(
   name: {
     [N in MicrocodeName]: keyof (typeof MICROCODE)[N]["args"] extends never ? N : never;
   }[MicrocodeName],
-  options: { readonly ends?: boolean } = {},
+  options: { readonly ends?: boolean; readonly needs?: CpuFeature } = {},
 ): void {
-  row(text, encoding, "v", (e) => e.microcode(name, {}, options));
+  const { needs, ...how } = options;
+  row(text, encoding, "v", (e) => e.microcode(name, {}, how), needs === undefined ? {} : { needs });
 }
 
 // Flags
@@ -81,8 +83,8 @@ const setAccess = (allow: boolean) => (e: Emit) => {
   const smap = e.and(32, e.state32(S.cr4), e.i32(CR4_SMAP));
   e.setState32(S.tlbBase, e.select(smap, withAccess, supervisor));
 };
-row("CLAC", "np 0f01 =ca", "v", setAccess(false));
-row("STAC", "np 0f01 =cb", "v", setAccess(true));
+row("CLAC", "np 0f01 =ca", "v", setAccess(false), { needs: "smap" });
+row("STAC", "np 0f01 =cb", "v", setAccess(true), { needs: "smap" });
 
 // Ports
 
@@ -223,7 +225,7 @@ row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
   e.setState64(base, kernel);
   e.setState64(S.kernelGsBase, user);
 });
-microcoded("RDTSCP", "0f01 =f9", "rdtscp");
+microcoded("RDTSCP", "0f01 =f9", "rdtscp", { needs: "rdtscp" });
 microcoded("RDTSC", "0f31", "rdtsc");
 microcoded("RDPMC", "0f33", "rdpmc");
 microcoded("CPUID", "0fa2", "cpuid");
@@ -234,26 +236,26 @@ for (const [index, name] of [[FS, "FS"], [GS, "GS"]] as const) {
   row(`RD${name}BASE r`, `only64 f3 0fae /${read} :reg`, "y", (e, w) => {
     e.microcode("rd_segbase", { index: e.i32(index), opBytes: e.i32(w / 8) });
     e.setRm(w, e.microcodeResult(w));
-  });
+  }, { needs: "fsgsbase" });
   row(`WR${name}BASE r`, `only64 f3 0fae /${write} :reg`, "y", (e, w) => {
     const value = e.zeroExtend(w, 64, e.rm(w));
     e.microcode("wr_segbase", { index: e.i32(index), opBytes: e.i32(w / 8), value });
-  });
+  }, { needs: "fsgsbase" });
 }
 microcoded("VMCALL", "np 0f01 =c1", "vmcall");
 microcoded("VMMCALL", "0f01 =d9", "vmcall");
 
 // Floating-point state
 
-microcoded("XGETBV", "np 0f01 =d0", "xgetbv");
-microcoded("XSETBV", "np 0f01 =d1", "xsetbv");
+microcoded("XGETBV", "np 0f01 =d0", "xgetbv", { needs: "xsave" });
+microcoded("XSETBV", "np 0f01 =d1", "xsetbv", { needs: "xsave" });
 const image = (name: "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xrstor") => (e: Emit) =>
   e.microcode(name, { linear: e.linear(e.address()), rexW: e.i32(e.form.rexW ? 1 : 0) });
 row("FXSAVE m", "np 0fae /0 :mem", "v", image("fxsave"));
 row("FXRSTOR m", "np 0fae /1 :mem", "v", image("fxrstor"));
-row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"));
-row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"));
-row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"));
+row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"), { needs: "xsave" });
+row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"), { needs: "xsave" });
+row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"), { needs: "xsaveopt" });
 row("LDMXCSR m32", "np 0fae /2 :mem", "v", (e) => {
   e.microcode("check_sse", {});
   e.microcode("ldmxcsr", { value: e.rm(32) });

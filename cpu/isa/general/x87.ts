@@ -5,6 +5,7 @@
  * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module
  */
+import { EXC_UD } from "../../state/state.ts";
 import { row } from "../row/row.ts";
 
 for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
@@ -15,4 +16,8 @@ for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
     const address = e.address();
     e.microcode("x87_memory", { how, offset: address.offset, linear: e.linear(address) });
   }, { reg: "none", rm: "none", passModrm: true });
+}
+// FISTTP came with SSE3.
+for (const opcode of ["db", "dd", "df"]) {
+  row(`x87 ${opcode.toUpperCase()}`, `${opcode} /1 :mem`, "v", (e) => e.fault(EXC_UD), { without: "pni" });
 }

@@ -22,6 +22,7 @@
  * @module
  */
 import { assert } from "../../base/assert.ts";
+import type { CpuFeature } from "../../base/cpu_features.ts";
 import type { Emit, Width } from "../../emit/emit.ts";
 
 /** Operand size: bits, or v: 16/32/64 by prefix and mode; q: like v but 64 by default in 64-bit mode (stack and
@@ -58,6 +59,10 @@ export interface RowOptions {
   readonly ignoresMod?: boolean;
   /** Default segment of the implicit rSI operand is DS and can be overridden. */
   readonly implicitSource?: boolean;
+  /** A processor has the row when it has these features; without them the encoding means what other rows say, or #UD. */
+  readonly needs?: CpuFeature | readonly CpuFeature[];
+  /** A processor has the row unless it has this feature: what an encoding means that other rows would take then. */
+  readonly without?: CpuFeature;
   /** EFLAGS the SDM leaves undefined; tests mask them. */
   readonly undefinedFlags?: number;
 }
@@ -92,6 +97,17 @@ export const rows: readonly Row[] = all;
 
 const IMMEDIATES = new Set(["ib", "ub", "iw", "iz", "iv", "is4", "cb", "cz", "mo", "far"]);
 const VEX = /^vex\.(128|lz|256|lig)(?:\.(66|f3|f2))?\.(0f|0f38|0f3a)\.(w0|w1|wig)$/;
+
+/** `row` for a file or group whose instructions all need `needs`. */
+export function rowsThatNeed(needs: NonNullable<RowOptions["needs"]>): typeof row {
+  return (text, encoding, size, semantics, options = {}) =>
+    row(text, encoding, size, semantics, { needs, ...options });
+}
+
+/** Features that the row needs. */
+export function needsOf({ options: { needs = [] } }: Row): readonly CpuFeature[] {
+  return typeof needs === "string" ? [needs] : needs;
+}
 
 /** Defines a row. Throws at load time when the encoding contradicts itself. */
 export function row(

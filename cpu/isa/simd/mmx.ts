@@ -16,7 +16,7 @@ import { slow } from "./ordinary.ts";
 import { IMMEDIATE_SHIFTS } from "./sse_integer.ts";
 import "./sse4.ts";
 import "./sse_move.ts";
-import { atMost, fromI64, iota, requireSse, source as source128 } from "./sse_patterns.ts";
+import { atMost, beyondSse2, fromI64, iota, requireSse, source as source128 } from "./sse_patterns.ts";
 
 const MM: RowOptions = { reg: "mmx", rm: "mmx" };
 /** FCW and FSW as one u32; FTW in the low byte of the next. */
@@ -66,7 +66,7 @@ function mmx(
   row(text, encoding, size, (e, w) => {
     check(e);
     f(e, w);
-  }, options);
+  }, { ...beyondSse2(encoding), ...options });
 }
 
 for (const { name, opcode, f, twin, half: isHalf } of integerOps) {

@@ -166,8 +166,8 @@ const crc = (e: Emit, w: Width) => {
   const value = e.rm(w);
   e.setReg(32, crc32c(e, e.reg(32), w, value));
 };
-row("CRC32 r32, r/m8", "f2 0f38f0 /r", 8, crc, { reg: "gpr", rm: "gpr8" });
-row("CRC32 r32, r/m", "f2 0f38f1 /r", "v", crc);
+row("CRC32 r32, r/m8", "f2 0f38f0 /r", 8, crc, { reg: "gpr", rm: "gpr8", needs: "sse4_2" });
+row("CRC32 r32, r/m", "f2 0f38f1 /r", "v", crc, { needs: "sse4_2" });
 
 const STRING_COMPARES = [
   ["PCMPESTRM", "60", true, true],

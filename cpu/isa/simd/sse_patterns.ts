@@ -4,6 +4,7 @@
  * 16-byte aligned unless the instruction is one of the unaligned moves (SDM Vol. 1 §11.3).
  * @module
  */
+import type { CpuFeature } from "../../base/cpu_features.ts";
 import type { Emit, Value } from "../../emit/emit.ts";
 import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.ts";
 
@@ -13,6 +14,26 @@ export const XMM: RowOptions = { reg: "xmm", rm: "xmm" };
 /** #UD or #NM when CR0, CR4 and, for AVX, XCR0 say so; nothing at all when they cannot. */
 export function requireSse(e: Emit): void {
   if (e.form.fpuTrap) e.microcode(e.form.vector === 0 ? "check_sse" : "check_avx", {});
+}
+
+/** What a legacy-encoded vector instruction needs beyond SSE2, by its place in the SDM's opcode maps (Vol. 2 §A.3). */
+export function beyondSse2(encoding: string): { readonly needs?: CpuFeature } {
+  const [, prefix, map, opcode] = /^(np|66|f3|f2) (0f38|0f3a|0f)([0-9a-f]{2})/.exec(encoding) ?? [];
+  const at = parseInt(opcode ?? "0", 16);
+  if (map === "0f38") {
+    return { needs: at < 0x10 || (at >= 0x1c && at < 0x20) ? "ssse3" : at === 0x37 ? "sse4_2" : "sse4_1" };
+  }
+  if (map === "0f3a") return { needs: at === 0x0f ? "ssse3" : at >= 0x60 ? "sse4_2" : "sse4_1" };
+  const sse3 = at === 0x12
+    ? /f[23]/
+    : at === 0x16
+    ? /f3/
+    : at === 0x7c || at === 0x7d || at === 0xd0
+    ? /./
+    : at === 0xf0
+    ? /f2/
+    : undefined;
+  return sse3?.test(prefix as string) === true ? { needs: "pni" } : {};
 }
 
 /** Defines a row of an SSE instruction. */
@@ -26,7 +47,7 @@ export function sse(
   row(text, encoding, size, (e, w) => {
     requireSse(e);
     f(e, w);
-  }, options);
+  }, { ...beyondSse2(encoding), ...options });
 }
 
 /** xmm/m128, aligned unless VEX-encoded; this half of ymm/m256. */

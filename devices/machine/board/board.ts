@@ -6,7 +6,13 @@
  */
 import type { Gpa } from "../../../cpu/base/bits.ts";
 import { TimerQueue } from "../../../cpu/base/clock.ts";
-import type { Engine, EngineFactory, EngineHooks, EngineState } from "../../../cpu/base/engine.ts";
+import type {
+  Engine,
+  EngineFactory,
+  EngineHooks,
+  EngineOptions,
+  EngineState,
+} from "../../../cpu/base/engine.ts";
 import { GuestMemory } from "../../../cpu/base/guest_memory.ts";
 import type { Tracer } from "../../../cpu/base/trace.ts";
 import { HYPERCALL_PORT } from "../../../xen/platform/platform.ts";
@@ -53,6 +59,7 @@ export interface BoardOptions {
   readonly memoryBytes: number;
   readonly type: MachineType;
   readonly engine: EngineFactory;
+  readonly cpu: Pick<EngineOptions, "vendor" | "features">;
   readonly hypercallPages: 1 | 2;
   readonly xenVersion: { readonly major: number; readonly minor: number };
   readonly tracer: Tracer;
@@ -115,7 +122,11 @@ export class Board {
       panicked: () => events.panicked(),
       crashLoaded: () => events.crashLoaded(),
     });
-    const engine = this.engine = options.engine.create(memory, this.#hooks(), { tracer, crystalHz: TSC_HZ });
+    const engine = this.engine = options.engine.create(memory, this.#hooks(), {
+      ...options.cpu,
+      tracer,
+      crystalHz: TSC_HZ,
+    });
     const { interrupts } = chips;
     const xen = this.xen = new XenDomain({
       memory,

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/**
+ * What a processor lacks is #UD, or what the encoding meant before (SDM Vol. 2: "F3 prefix ignored" of LZCNT and TZCNT;
+ * Vol. 2A §2.1.1).
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { TestCpu } from "../_bare_cpu.ts";
+import type { CpuFeatures } from "../base/cpu_features.ts";
+import { parseCpuModel } from "../base/cpu_model.ts";
+import { EXC_GP, EXC_PF, EXC_UD, S } from "../state/state.ts";
+
+const bytes = (hex: string) => hex.split(" ").map((byte) => parseInt(byte, 16));
+const features = (model: string): CpuFeatures => parseCpuModel(model).features;
+
+/** The exceptions that running `hex` raises, and RAX after it. */
+function outcome(model: string, hex: string, bits: 32 | 64 = 64): { ud: boolean; rax: bigint } {
+  const t = new TestCpu(bits, { features: features(model) });
+  const { s } = t.cpu.core;
+  s.setGpr(0, 0x1234n);
+  s.setGpr(1, 0x00f0n);
+  s.setGpr(3, 0x30_0000n);
+  t.run(bytes(hex));
+  return { ud: t.cpu.exceptions[EXC_UD] === 1, rax: s.gpr(0) };
+}
+
+// model with it, model without it, code
+const GATED: readonly (readonly [string, string, string, (32 | 64)?])[] = [
+  ["v2", "v2,-popcnt,-sse4.2", "f3 0f b8 c1"], // popcnt eax, ecx
+  ["v2", "v2,-popcnt,-sse4.2", "66 f3 0f b8 c1", 32],
+  ["v2", "v2,-sse4.2", "f2 0f 38 f1 c1"], // crc32 eax, ecx
+  ["v2", "v2,-sse4.2", "66 0f 38 37 c1"], // pcmpgtq
+  ["v2", "v2,-sse4.2", "66 0f 3a 63 c1 00"], // pcmpistri
+  ["v2", "v2,-sse4.1,-sse4.2", "66 0f 38 17 c1"], // ptest
+  ["v2", "v2,-sse4.1,-sse4.2", "66 0f 3a 0e c1 01"], // pblendw
+  ["v2", "v1,+sse3", "66 0f 38 00 c1"], // pshufb
+  ["v2", "v1,+sse3", "0f 38 00 c1"], // pshufb mm
+  ["v2", "v1,+sse3", "66 0f 3a 0f c1 01"], // palignr
+  ["v2", "v1", "f2 0f 12 c1"], // movddup
+  ["v2", "v1", "66 0f 7c c1"], // haddpd
+  ["v2", "v1", "f2 0f f0 03"], // lddqu
+  ["v2", "v1", "db 0b"], // fisttp
+  ["v2", "v1", "df 0b", 32],
+  ["v2", "v2,-cx16", "48 0f c7 0b"], // cmpxchg16b
+  ["v2", "v2,-lahf_lm", "9f"],
+  ["v2", "v2,-lahf_lm", "9e"],
+  ["v2", "v2,-rdtscp", "0f 01 f9"],
+  ["v2", "v2,-smap", "0f 01 cb"],
+];
+for (const [having, lacking, code, bits] of GATED) {
+  Deno.test(`${code} is #UD on ${lacking}, not on ${having}`, () => {
+    assertEquals([outcome(having, code, bits).ud, outcome(lacking, code, bits).ud], [false, true]);
+  });
+}
+
+Deno.test("LAHF and SAHF are always there outside 64-bit mode", () => {
+  assertEquals([outcome("v1", "9f", 32).ud, outcome("v1", "9e", 32).ud], [false, false]);
+});
+
+Deno.test("what is left of x87 DB, DD, DF without FISTTP", () => {
+  for (const code of ["db 03", "db 13", "dd 03", "df 2b"]) assertEquals(outcome("v1", code).ud, false, code);
+});
+
+Deno.test("what XSAVE brings is #UD without it", () => {
+  const model = "v2,-xsave,-xsaveopt";
+  for (const code of ["0f 01 d0", "0f 01 d1", "0f ae 23", "0f ae 2b", "0f ae 33"]) {
+    const t = new TestCpu(64, { features: features(model) });
+    t.cpu.core.s.set64(S.cr4, t.cpu.core.s.get64(S.cr4) | (1n << 18n)); // as no guest can
+    t.run(bytes(code));
+    assertEquals([code, t.cpu.exceptions[EXC_UD]], [code, 1]);
+  }
+});
+
+Deno.test("CR4 has the bits of the features", () => {
+  const bit = { umip: 11, fsgsbase: 16, xsave: 18, smep: 20, smap: 21 } as const;
+  for (const [name, n] of Object.entries(bit)) {
+    const setBit = (model: string) => {
+      const t = new TestCpu(64, { features: features(model) });
+      t.cpu.core.s.setGpr(0, t.cpu.core.s.get64(S.cr4) | (1n << BigInt(n)));
+      t.run(bytes("0f 22 e0")); // mov cr4, rax
+      return t.cpu.exceptions[EXC_GP];
+    };
+    const without = name === "xsave" ? "v2,-xsaveopt,-xsave" : `v2,-${name}`;
+    assertEquals([name, setBit("v2"), setBit(without)], [name, 0, 1]);
+  }
+});
+
+Deno.test("1-GiB pages are reserved bits without pdpe1gb", () => {
+  const access = (model: string) => {
+    const t = new TestCpu(64, { features: features(model) });
+    t.memory.view.setBigUint64(t.memory.offsetOf(0x2008), 0x83n, true); // maps 1 GiB at 1 GiB
+    t.cpu.core.s.setGpr(3, 0x4030_0000n);
+    t.run(bytes("8b 03")); // mov eax, [rbx]
+    return t.cpu.exceptions[EXC_PF];
+  };
+  assertEquals([access("v2"), access("v2,-pdpe1gb")], [0, 1]);
+});

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The state components that XSAVE manages and XCR0 enables, and where they lie in an area that is not compacted. Rules:
+ * SDM Vol. 1 §13.1-13.5; offsets are those of every processor with AVX and protection keys.
+ * @module
+ */
+import type { CpuFeature, CpuFeatures } from "../base/cpu_features.ts";
+
+/** One component beyond x87 and SSE: its bit in XCR0, the feature it comes with, its place. */
+export interface StateComponent {
+  readonly component: number;
+  readonly feature: CpuFeature;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** The components that always are there: x87 and SSE. */
+export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2, XCR0_PKRU = 1 << 9;
+/** Bytes of the legacy region and the header. */
+export const XSAVE_BYTES = 576;
+/** The others, by their offset. */
+export const STATES: readonly StateComponent[] = [
+  { component: 2, feature: "avx", offset: 576, bytes: 256 },
+  { component: 9, feature: "pku", offset: 2688, bytes: 8 },
+];
+
+/** Bits that XCR0 may have. */
+export function supportedStates(features: CpuFeatures): number {
+  return STATES.reduce(
+    (sum, { component, feature }) => features.has(feature) ? sum | (1 << component) : sum,
+    XCR0_X87 | XCR0_SSE,
+  );
+}
+
+/** Bytes of an area for the components in `xcr0`. */
+export function areaBytes(xcr0: number): number {
+  return STATES.reduce(
+    (bytes, { component, offset, bytes: own }) => (xcr0 & (1 << component)) !== 0 ? offset + own : bytes,
+    XSAVE_BYTES,
+  );
+}
