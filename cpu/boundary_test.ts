@@ -12,6 +12,13 @@ const CLI = 0xfa, STI = 0xfb, NOP = 0x90, HLT = 0xf4;
 const INC_ECX = [0x83, 0xc1, 0x01];
 /** pushf; or dword [esp],0x200; popf */
 const POPF_SETS_IF = [0x9c, 0x81, 0x0c, 0x24, 0, 2, 0, 0, 0x9d];
+/** A frame for IRETQ, whose RIP is four bytes behind, and a look at the GDT, so that the TLB has it. */
+const IRETQ_FRAME = [
+  [0x8b, 0x04, 0x25, ...le32(GDT)], // mov eax,[GDT]
+  [0x89, 0xe2, 0x6a, 0x10, 0x52], // mov edx,esp; push 10H; push rdx
+  [0x9c, 0x81, 0x0c, 0x24, ...le32(0x200), 0x6a, 8], // pushf; or dword [rsp],200H; push 8
+  [0x68, ...le32(CODE_BASE + 31)],
+].flat();
 /** mov dword [DEVICE],eax through EDI */
 const STORE = [0x89, 0x07];
 
@@ -103,6 +110,26 @@ const CASES: readonly Case[] = [
     pending: true,
     code: () => [0x9c, 0x81, 0x0c, 0x24, 0, 2, 0, 0, 0x0e, 0x68, ...le32(CODE_BASE + 15), 0xcf, NOP, CLI],
     at: 15,
+  },
+  {
+    name: "OUT with IF clear, then POPF",
+    pending: false,
+    code: () => [0xe6, 0x10, ...POPF_SETS_IF, NOP, CLI],
+    at: 11,
+  },
+  {
+    name: "OUT with IF clear, then IRETQ",
+    bits: 64,
+    pending: false,
+    code: () => [...IRETQ_FRAME, 0xe6, 0x10, 0x48, 0xcf, NOP, CLI],
+    at: IRETQ_FRAME.length + 4,
+  },
+  {
+    name: "IRETQ that sets IF",
+    bits: 64,
+    pending: true,
+    code: () => [...IRETQ_FRAME, 0xe6, 0x10, 0x48, 0xcf, NOP, CLI],
+    at: IRETQ_FRAME.length + 4,
   },
   {
     name: "MOV to CR8",

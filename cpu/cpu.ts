@@ -243,6 +243,7 @@ export class Cpu implements Engine {
 
   /** Tells the CPU that the interrupt source may have something now. */
   interruptsChanged(): void {
+    this.core.interruptsMayHaveChanged();
     if (((this.#u32[S.eflags >> 2] as number) & FLAG_IF) !== 0) this.#requestExit();
   }
   /** Makes run return "stopped" at the next block end. */
@@ -348,6 +349,7 @@ export class Cpu implements Engine {
     this.#sliceBudget = budget;
     this.#parked = this.#overhead = this.#decodings = 0;
     i32[budgetAt] = budget;
+    core.lookForInterrupts();
     const finish = (result: RunResult): RunResult => {
       this.#retired = this.instructions;
       this.#sliceBudget = i32[budgetAt] as number;

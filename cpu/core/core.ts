@@ -15,9 +15,11 @@ import { LinearMemory } from "../mmu/linear_memory.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { type Descriptor, emptyDescriptor } from "../state/descriptor.ts";
 import { Registers } from "../state/registers.ts";
-import { FLAG_IF, S } from "../state/state.ts";
+import { ATTENTION_INTERRUPT, ATTENTION_NMI_BLOCKED, FLAG_IF, S } from "../state/state.ts";
 import { DISPATCH, NEXT, SLICE_END, type Status, STOP } from "../state/status.ts";
 import { Stack } from "./stack.ts";
+
+const ATTENTION_AT = S.attention >> 2;
 
 /** What emitted code calls by name: `rec` is the address of the instruction's record. */
 export type Microcode = (core: CpuCore, rec: number) => Status;
@@ -64,7 +66,6 @@ export class CpuCore extends Registers {
   stopRequested = false;
   /** An NMI waits to be taken; another one may come while NMIs are blocked, until IRET. */
   nmiPending = false;
-  nmiBlocked = false;
   /** The running instruction decides that no single-step trap follows it (INT n; SYSCALL that clears TF). */
   stepTrapCancelled = false;
   /** An instruction will be executed again. Set by the engine, which charges for it. */
@@ -86,13 +87,32 @@ export class CpuCore extends Registers {
     memory.onRemap = () => this.mmu.flush();
   }
 
+  get nmiBlocked(): boolean {
+    return ((this.u32[ATTENTION_AT] as number) & ATTENTION_NMI_BLOCKED) !== 0;
+  }
+  set nmiBlocked(blocked: boolean) {
+    if (blocked) this.u32[ATTENTION_AT]! |= ATTENTION_NMI_BLOCKED;
+    else this.u32[ATTENTION_AT]! &= ~ATTENTION_NMI_BLOCKED;
+  }
   /** True when an interrupt may be taken at an instruction boundary, but for the shadow of STI or MOV SS. */
   get interruptDue(): boolean {
     if (this.nmiPending && !this.nmiBlocked) return true;
-    return ((this.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && this.hooks.interrupts.pending;
+    return ((this.u32[S.eflags >> 2] as number) & FLAG_IF) !== 0 && this.lookForInterrupts();
+  }
+  /** Asks the interrupt source. If it has nothing, emitted code may set IF without asking until it may have changed. */
+  lookForInterrupts(): boolean {
+    const { pending } = this.hooks.interrupts;
+    if (pending) this.u32[ATTENTION_AT]! |= ATTENTION_INTERRUPT;
+    else this.u32[ATTENTION_AT]! &= ~ATTENTION_INTERRUPT;
+    return pending;
+  }
+  /** Something outside may have made an interrupt pending: whoever sets IF next has to ask. */
+  interruptsMayHaveChanged(): void {
+    this.u32[ATTENTION_AT]! |= ATTENTION_INTERRUPT;
   }
   /** Call after an interrupt may have become due. */
   checkInterrupts(): void {
+    this.interruptsMayHaveChanged();
     if (this.interruptDue) this.requestExit();
   }
   /**
@@ -100,6 +120,7 @@ export class CpuCore extends Registers {
    * there.
    */
   afterSideEffects(): Status {
+    this.interruptsMayHaveChanged();
     return this.stopRequested ? STOP : this.interruptDue ? SLICE_END : NEXT;
   }
   /** After a call of the machine: as afterSideEffects, but execution goes on at the record itself if that was asked for. */

@@ -325,6 +325,26 @@ export class WasmBuilder {
     this.pushValue(this.i32(0));
     return offset + Number(constant);
   }
+  // The state block
+
+  state32(address: number): Val {
+    return this.loadRaw("i32.load", this.i32(address));
+  }
+  setState32(address: number, value: Value): void {
+    this.storeRaw("i32.store", this.i32(address), value);
+  }
+  state64(address: number): Val {
+    return this.loadRaw("i64.load", this.i32(address));
+  }
+  setState64(address: number, value: Value): void {
+    this.storeRaw("i64.store", this.i32(address), value);
+  }
+  state128(address: number): Val {
+    return this.loadRaw("v128.load", this.i32(address));
+  }
+  setState128(address: number, value: Value): void {
+    this.storeRaw("v128.store", this.i32(address), value);
+  }
   /** memory.copy(to, from, length), all i32. */
   copyRaw(to: Value, from: Value, length: Value): void {
     [to, from, length].forEach((v) => this.pushValue(v));

@@ -16,6 +16,7 @@ import type {
   OpResult,
   ValueType,
 } from "../wasm/opcodes.ts";
+import type { CoreFunction } from "./links.ts";
 import type { MICROCODE, MicrocodeName } from "./microcode_calls.ts";
 
 /** Operand width in bits. */
@@ -269,6 +270,8 @@ export interface Emit {
   setState32(address: number, value: Value<"i32">): void;
   state64(address: number): Value<"i64">;
   setState64(address: number, value: Value<"i64">): void;
+  state128(address: number): Value<"v128">;
+  setState128(address: number, value: Value<"v128">): void;
 
   // Flags
   /** Defines all six flags as `kind` does from the values; nothing is emitted when they are dead. */
@@ -293,6 +296,8 @@ export interface Emit {
   branch(condition: Value<"i32">): void;
   /** Near branch to a computed RIP (already cut to the operand size). */
   jump(target: Value<"i64">): void;
+  /** Branch to a computed RIP in a mode that has just changed. Conditions may have led here: microcode does the rest. */
+  jumpFar(target: Value<"i64">): void;
   /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */
   repeat(extra?: Value<"i32">): void;
   /** Runs TypeScript. */
@@ -301,6 +306,8 @@ export interface Emit {
     args: MicrocodeArguments<N>,
     options?: MicrocodeOptions,
   ): void;
+  /** Calls a function that all emitted code shares; it touches nothing but its arguments and S.arg. */
+  callCore(name: CoreFunction, ...args: readonly Value<"i32">[]): Value<"i32">;
   /** Result `i` of the last microcode. */
   microcodeResult<W extends Width>(w: W, i?: number): ValueOf<W>;
   /** Raises a fault when `condition` holds. */

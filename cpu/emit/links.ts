@@ -24,7 +24,11 @@ const CORE = {
   jumpSegmented: [],
   sliceEnd: ["rec"],
 } as const;
-const IMPORTS = { ...CALLBACKS, ...CORE };
+/** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
+const CORE_FUNCTIONS = {
+  stringCompare: ["imm", "how"],
+} as const;
+const IMPORTS = { ...CALLBACKS, ...CORE, ...CORE_FUNCTIONS };
 
 type Numbers<P extends readonly string[]> = { -readonly [I in keyof P]: number };
 
@@ -33,7 +37,9 @@ export type Callbacks = {
   readonly [N in keyof typeof CALLBACKS]: (...args: Numbers<(typeof CALLBACKS)[N]>) => number;
 };
 /** Names of the functions the core module exports to emitted code. */
-export type CoreExport = keyof typeof CORE;
+export type CoreExport = keyof typeof CORE | CoreFunction;
+/** Functions that descriptions call. */
+export type CoreFunction = keyof typeof CORE_FUNCTIONS;
 /** Indices that every emitted module has: of its imports, and of the type of a handler. */
 export type Links = { readonly [N in keyof typeof IMPORTS | "handlerType"]: number };
 

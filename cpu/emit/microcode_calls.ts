@@ -133,17 +133,6 @@ export const MICROCODE = {
     ...touching({ how: "i32", low: "i64", high: "i64" }, ["sse", "x87"], ["sse"]),
     quiet: true,
   },
-  /** how: 1 explicit lengths, 2 mask as result; see cpu/system/pcmpstr.ts; results: index or mask (2), flags image */
-  pcmpstr: pure({
-    imm: "i32",
-    how: "i32",
-    first: "i64",
-    firstHigh: "i64",
-    second: "i64",
-    secondHigh: "i64",
-    firstLength: "i64",
-    secondLength: "i64",
-  }),
 } as const satisfies Record<string, MicrocodeCall>;
 
 /** Name of a microcode. */

@@ -43,7 +43,7 @@ import type {
 import { type Facts, noFacts } from "./facts.ts";
 import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
 import type { InstructionForm, Operands, Slot } from "./form.ts";
-import type { Links } from "./links.ts";
+import type { CoreFunction, Links } from "./links.ts";
 import {
   MICROCODE,
   type MicrocodeCall,
@@ -328,19 +328,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   }
   setVvvv(w: Width, value: Value): void {
     this.storeRegister(w, this.slot("vvvv"), value);
-  }
-
-  state32(address: number): Value {
-    return this.loadRaw("i32.load", this.i32(address));
-  }
-  setState32(address: number, value: Value): void {
-    this.storeRaw("i32.store", this.i32(address), value);
-  }
-  state64(address: number): Value {
-    return this.loadRaw("i64.load", this.i32(address));
-  }
-  setState64(address: number, value: Value): void {
-    this.storeRaw("i64.store", this.i32(address), value);
   }
 
   // Addresses
@@ -752,6 +739,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     this.#charge();
     this.#leaveByRip();
   }
+  jumpFar(target: Value): void {
+    this.#ended();
+    this.setState64(S.rip, target);
+    this.#charge();
+    this.returnCall(this.links.jumpSegmented, []);
+  }
   /** Goes to the block at S.rip. */
   #leaveByRip(): void {
     const { codeBits, flat } = this.form;
@@ -805,6 +798,9 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
       this.#charge();
       this.#leaveByRip();
     }
+  }
+  callCore(name: CoreFunction, ...args: Value[]): Val {
+    return this.call(this.links[name], args, "i32") as Val;
   }
   microcodeResult(w: Width, i = 0): Value {
     return this.truncate(64, w, this.state64(S.arg + i * 8));

@@ -38,6 +38,7 @@ import {
   SEG_UNUSABLE,
   segmentLayout,
   SS,
+  SYSTEM_FLAGS,
   TLB_BASE,
   TLB_BYTES,
   TLB_MODE_SUPERVISOR,
@@ -70,6 +71,11 @@ export const MODE_FPU_TRAP = 1 << 6;
 /** An AVX instruction may fault: no CR4.OSXSAVE, XCR0 without SSE or AVX, CR0.TS, real mode, virtual-8086 mode. */
 export const MODE_AVX_TRAP = 1 << 7;
 
+/** The upper half of S.modeKey for these bits. */
+export function modeKeyOf(bits: number): number {
+  return (bits << MODE_KEY_SHIFT) >>> 0;
+}
+
 /** The recorded fault; `errorCode` -1: the vector has none. */
 export interface FaultRecord {
   vector: number;
@@ -91,8 +97,6 @@ const CODE_MASK_AT = S.codeMask >> 2,
   EFER_AT = S.efer >> 2,
   XCR0_AT = S.xcr0 >> 2;
 const ATTRIBUTES = segmentLayout.at.attributes, LIMIT = segmentLayout.at.limit;
-/** EFLAGS bits that exist outside the arithmetic ones: TF IF DF IOPL NT RF VM AC VIF VIP ID. */
-const SYSTEM_FLAGS = 0x003f_7700;
 const FLAT_DATA = SEG_S | SEG_P | 2, FLAT_DATA_MASK = SEG_S | SEG_P | SEG_UNUSABLE | 0xe;
 
 /** See the module's description. */
@@ -156,7 +160,7 @@ export class Registers {
     if (user) tlb = ac && (cr0 & CR0_AM) !== 0 ? TLB_MODE_USER_AC : TLB_MODE_USER;
     else if (ac && (cr4 & CR4_SMAP) !== 0) tlb = TLB_MODE_SUPERVISOR_AC;
     u32[TLB_BASE_AT] = TLB_BASE + tlb * TLB_BYTES;
-    const key = (mode << MODE_KEY_SHIFT) >>> 0;
+    const key = modeKeyOf(mode);
     const changed = u32[MODE_KEY_HI] !== key;
     u32[MODE_KEY_HI] = key;
     return changed;

@@ -39,7 +39,7 @@ const stateFields = {
   codeMask: "u64", // 0xffffffff or all ones: what RIP arithmetic keeps
   modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/jump_cache.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
-  budgetPad: "u32",
+  attention: "u32", // ATTENTION_*: what keeps emitted code from letting interrupts in by itself
   memAddr: "u64", // slow path: linear address
   memData: ["u64", 8], // slow path: data in or out
   arg: ["u64", 8], // microcode arguments and result (arg[0])
@@ -184,6 +184,14 @@ export const FLAG_NT = 1 << 14, FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 
 export const FLAG_VIP = 1 << 20, FLAG_ID = 1 << 21;
 /** CF PF AF ZF SF OF. */
 export const ARITHMETIC_FLAGS = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF;
+
+/** EFLAGS bits that exist outside the arithmetic ones: TF IF DF IOPL NT RF VM AC VIF VIP ID. */
+export const SYSTEM_FLAGS = 0x003f_7700;
+/**
+ * Bits of S.attention: an interrupt may be due as soon as IF is set, ask the interrupt source; NMIs are blocked, which IRET
+ * ends.
+ */
+export const ATTENTION_INTERRUPT = 1 << 0, ATTENTION_NMI_BLOCKED = 1 << 1;
 
 /** S.flagKind of flags stored explicitly, in S.flagAux; the lazy kinds are cpu/emit/flags.ts's. */
 export const FLAG_KIND_RAW = 0;

@@ -33,7 +33,6 @@ import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "../segments/interrupt_return.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
-import { pcmpstr } from "./pcmpstr.ts";
 import { portIn, portOut, portString } from "./port_io.ts";
 import { lar, lldt, loadSegment, lsl, ltr, verify } from "../segments/segmentation.ts";
 import {
@@ -224,5 +223,4 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   check_avx: checkAvx,
   ...x87Microcode,
   ...sseFloatMicrocode,
-  pcmpstr,
 };

@@ -8,6 +8,7 @@ import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
 import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
 import { type CoreExport, ENVIRONMENT, importSpace, type Sizes } from "../emit/links.ts";
+import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_FORWARD,
   H_GOTO,
@@ -150,6 +151,10 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
   const probeSegmented = probe(true);
   const jump = jumpBy(probe(false), "jump");
   const jumpSegmented = jumpBy(probeSegmented, "jumpSegmented");
+
+  define(binary, 2, (b) => {
+    b.return(stringCompare(b, b.parameter(0, "i32"), b.parameter(1, "i32")));
+  }, { exportName: "stringCompare" });
 
   // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
   define(binary, 2, (b) => {

@@ -223,6 +223,9 @@ export class RegionEmit extends RegionFlags {
     this.write(this.targetCell, target);
     this.goToTarget();
   }
+  override jumpFar(): void {
+    this.exit();
+  }
   override repeat(): void {
     this.exit();
   }

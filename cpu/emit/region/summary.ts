@@ -91,6 +91,10 @@ class Probe extends InterpreterEmit {
     if (this.depth === 0) this.summary.leaves = true;
     super.microcode(name, args, options);
   }
+  override jumpFar(target: Value): void {
+    this.summary.leaves = true;
+    super.jumpFar(target);
+  }
   override repeat(extra?: Value): void {
     this.summary.leaves = true;
     super.repeat(extra);

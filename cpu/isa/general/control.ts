@@ -8,6 +8,7 @@ import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RCX } from "../../emit/emit.ts";
 import { isComputedBranch } from "../../emit/form.ts";
 import { CS, EXC_BR, EXC_GP, EXC_UD, S, segmentLayout } from "../../state/state.ts";
+import { interruptReturn } from "./transfer.ts";
 import { row } from "../row/row.ts";
 import { nonZero, setStackPointer, stackAddress, stackPointer } from "../row/values.ts";
 
@@ -124,7 +125,7 @@ row(
   "v",
   (e, w) => e.microcode("far_ret", { opBytes: e.i32(w / 8), release: e.imm(16) }, ends),
 );
-row("IRET", "cf", "v", (e, w) => e.microcode("iret", { opBytes: e.i32(w / 8) }, ends));
+row("IRET", "cf", "v", interruptReturn);
 /** LDS and its like: pointer to segment and register. */
 const loadFar = (index: number) => (e: Emit, w: Width) => {
   const address = e.address();

@@ -4,6 +4,7 @@ import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RBP, RSP } from "../../emit/emit.ts";
 import {
   ARITHMETIC_FLAGS,
+  ATTENTION_INTERRUPT,
   CS,
   DS,
   ES,
@@ -111,8 +112,10 @@ row("POPF", "9d", "q", (e, w) => {
   const value = w === 64 ? e.truncate(64, 32, top.value) : top.value;
   const known = w === 16 ? e.i32(0xffff) : e.i32(-1);
   const slow = e.and(32, e.and(32, e.xor(32, old, value), e.i32(POPF_SLOW)), known);
-  // IF going from 0 to 1 may let an interrupt in.
-  const opens = e.and(32, e.and(32, value, e.not(32, old)), e.i32(FLAG_IF));
+  // IF going from 0 to 1 may let an interrupt in, when one may be pending.
+  const attention = e.and(32, e.state32(S.attention), e.i32(ATTENTION_INTERRUPT));
+  const waits = e.select(attention, e.i32(FLAG_IF), e.i32(0));
+  const opens = e.and(32, e.and(32, value, e.not(32, old)), waits);
   const fast = e.eqz(32, e.or(32, e.or(32, slow, opens), e.state32(S.cpl)));
   e.if(fast, () => {
     top.drop();

@@ -11,6 +11,7 @@ import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
 import type { MICROCODE, MicrocodeName } from "../../emit/microcode_calls.ts";
 import {
+  ATTENTION_INTERRUPT,
   CR0_MP,
   CR0_PE,
   CR0_TS,
@@ -39,6 +40,7 @@ import {
 } from "../../state/state.ts";
 import { FSW_ES, X87_STATE } from "../../fpu/x87_state.ts";
 import { setRmSelector } from "./data.ts";
+import { systemCall, systemReturn } from "./transfer.ts";
 import { row } from "../row/row.ts";
 import { flagAt, nonZero, selector } from "../row/values.ts";
 
@@ -71,7 +73,14 @@ row("CLI", "fa", "v", (e) => {
     () => e.microcode("cli", {}),
   );
 });
-row("STI", "fb", "v", (e) => e.microcode("sti", {}), { shadow: "interrupts" });
+row("STI", "fb", "v", (e) => {
+  const quiet = e.eqz(32, e.and(32, e.state32(S.attention), e.i32(ATTENTION_INTERRUPT)));
+  e.if(
+    e.and(32, quiet, e.eqz(32, e.state32(S.cpl))),
+    () => e.setState32(S.eflags, e.or(32, e.state32(S.eflags), e.i32(FLAG_IF))),
+    () => e.microcode("sti", {}),
+  );
+}, { shadow: "interrupts" });
 /** AC matters to supervisor accesses only, and only with CR4.SMAP: it selects the TLB table. */
 const setAccess = (allow: boolean) => (e: Emit) => {
   e.faultIf(e.state32(S.cpl), EXC_UD);
@@ -214,9 +223,9 @@ row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.li
 
 // System calls and MSRs
 
-microcoded("SYSCALL", "0f05", "syscall", ends);
+row("SYSCALL", "0f05", "v", systemCall);
 microcoded("SYSENTER", "0f34", "sysenter", ends);
-row("SYSRET", "0f07", "v", (e) => e.microcode("sysret", { opBytes: e.i32(e.form.rexW ? 8 : 4) }, ends));
+row("SYSRET", "0f07", "v", systemReturn);
 row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", { opBytes: e.i32(e.form.rexW ? 8 : 4) }, ends));
 row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
   e.faultIf(e.state32(S.cpl), EXC_GP, 0);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /**
  * SSSE3, SSE4.1 and SSE4.2 packed integers (insertions and shuffles: sse_shuffle.ts), CRC32 and the string
- * comparisons. SDM Vol. 2; PCMPxSTRx: Vol. 2 §4.1, done by cpu/system/pcmpstr.ts.
+ * comparisons. SDM Vol. 2; PCMPxSTRx: Vol. 2 §4.1, done by string_compare.ts.
  * @module
  */
 import { CRC32C_TABLE } from "./crc32c.ts";
 import { type Emit, RAX, RCX, RDX, type Value, type Width } from "../../emit/emit.ts";
-import { FLAG_CF, FLAG_ZF, XMM_BASE } from "../../state/state.ts";
+import { FLAG_CF, FLAG_ZF, S } from "../../state/state.ts";
 import { evenOdd, integerOp, type PackedOp, SHAPE, type VectorOp, wasm } from "./integer_ops.ts";
 import { row } from "../row/row.ts";
 import { multiplyEven } from "./sse_integer.ts";
+import { EXPLICIT_LENGTHS, FIRST_OPERAND, LENGTHS, MASK_RESULT, SECOND_OPERAND } from "./string_compare.ts";
 import { binary, bytes, fromI32, fromI64, iota, source, sse, unary, XMM, zero } from "./sse_patterns.ts";
 
 // SSSE3
@@ -181,28 +182,19 @@ for (const [name, opcode, explicit, mask] of STRING_COMPARES) {
     `66 0f3a${opcode} /r ub`,
     (e, w) => {
       const b = e.form.isMemory ? e.load128(e.address()) : e.xmmRm(); // need not be aligned
-      const a = e.xmmReg();
-      const half = (v: Value<"v128">, i: number) => e.lane("i64x2.extract_lane", i, v);
-      const length = (register: number) =>
-        !explicit ? e.i64(0) : w === 64 ? e.gpr(register, 64) : e.signExtend(32, 64, e.gpr(register, 32));
-      const how = e.i32((explicit ? 1 : 0) | (mask ? 2 : 0));
-      e.microcode("pcmpstr", {
-        imm: e.imm(8),
-        how,
-        first: half(a, 0),
-        firstHigh: half(a, 1),
-        second: half(b, 0),
-        secondHigh: half(b, 1),
-        firstLength: length(RAX),
-        secondLength: length(RDX),
-      });
-      if (mask) {
-        e.setState64(XMM_BASE, e.microcodeResult(64, 0));
-        e.setState64(XMM_BASE + 8, e.microcodeResult(64, 1));
-      } else {
-        e.setGpr(RCX, 32, e.microcodeResult(32, 0));
+      e.setState128(FIRST_OPERAND, e.xmmReg());
+      e.setState128(SECOND_OPERAND, b);
+      if (explicit) {
+        [RAX, RDX].forEach((register, i) => {
+          const length = w === 64 ? e.gpr(register, 64) : e.signExtend(32, 64, e.gpr(register, 32));
+          e.setState64(LENGTHS + 8 * i, length);
+        });
       }
-      e.setFlagsImage(e.microcodeResult(32, 2));
+      const how = e.i32((explicit ? EXPLICIT_LENGTHS : 0) | (mask ? MASK_RESULT : 0));
+      const answer = e.callCore("stringCompare", e.imm(8), how);
+      if (mask) e.setXmm(0, e.state128(S.arg));
+      else e.setGpr(RCX, 32, e.and(32, answer, e.i32(0xffff)));
+      e.setFlagsImage(e.shrU(32, answer, e.i32(16)));
     },
     XMM,
     "y",
