@@ -31,9 +31,13 @@ export {
   type CodeWindow,
   type ConsoleName,
   type HypercallEvent,
+  type HypercallHook,
+  type HypercallRequest,
   Machine,
   type MachineEvents,
   type MachineSnapshot,
+  type Moment,
+  type ShutdownRequest,
 } from "./devices/machine/machine.ts";
 export type {
   ConsoleSink,
@@ -53,7 +57,12 @@ export type { BlockStore } from "./xen/backend/block_store.ts";
 export type { DiskCommon, DiskSpec } from "./devices/machine/disks.ts";
 export type { DiskFileOptions, DiskFormat } from "./devices/storage/open_disk.ts";
 export type { CacheMode } from "./devices/storage/raw_store.ts";
-export { type ExecResult, GuestConsole, type GuestConsoleWires } from "./devices/machine/guest_console.ts";
+export {
+  type ExecResult,
+  GuestConsole,
+  type GuestConsoleWires,
+} from "./devices/machine/api/guest_console.ts";
+export { GuestStore, type GuestStoreWires } from "./devices/machine/api/guest_store.ts";
 export type { NamedFile } from "./devices/loaders/named_file.ts";
 export {
   type EndState,

@@ -13,17 +13,19 @@ import type { GprName } from "../../cpu/base/vcpu.ts";
 import { kvmHost } from "../../net/host/kvm.ts";
 import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
-import type { HypercallEvent } from "../../xen/hypercalls/hypercalls.ts";
-import { requestShutdown } from "../../xen/xenstore/domain.ts";
+import type { HypercallEvent, HypercallRequest } from "../../xen/hypercalls/hypercalls.ts";
+import type { ShutdownRequest } from "../../xen/xenstore/domain.ts";
 import { isBzImage } from "../loaders/bzimage.ts";
 import { unpackKernel } from "../loaders/decompress.ts";
 import { loadKernel } from "../loaders/kernel.ts";
 import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import { Board, type BoardState } from "./board/board.ts";
+import { askShutdown, pressSysrq, setLink, setMemoryTarget } from "./api/guest_requests.ts";
+import { GuestStore } from "./api/guest_store.ts";
 import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
-import { GuestConsole } from "./guest_console.ts";
-import { Listeners, type MachineEvents } from "./events.ts";
+import { GuestConsole } from "./api/guest_console.ts";
+import { EVENTS, type HypercallHook, Listeners, type MachineEvents, type Moment } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
 import * as inspect from "./inspect.ts";
 import {
@@ -39,9 +41,9 @@ import { checkSnapshot, type MachineSnapshot, makeSnapshot, type SnapshotKind } 
 export type * from "./machine_options.ts";
 export type { CodeWindow } from "./inspect.ts";
 export type { ConsoleName } from "./consoles.ts";
-export type { MachineEvents } from "./events.ts";
+export type { HypercallHook, MachineEvents, Moment } from "./events.ts";
 export type { MachineSnapshot } from "./snapshot.ts";
-export type { HypercallEvent, PacketEvent };
+export type { HypercallEvent, HypercallRequest, PacketEvent, ShutdownRequest };
 
 /** See the module's description. */
 export class Machine {
@@ -51,6 +53,8 @@ export class Machine {
   readonly console: GuestConsole = this.#guestConsole((bytes) => this.sendConsole(bytes));
   /** The first 16550 (ttyS0). */
   readonly serial: GuestConsole = this.#guestConsole((bytes) => this.sendSerial(bytes));
+  /** The guest's xenstore, as domain 0 sees it. */
+  readonly xenstore: GuestStore;
   /** hvm or pvh. */
   readonly type: MachineType;
   /**
@@ -67,6 +71,8 @@ export class Machine {
   readonly #watches: readonly PacketWatch[];
   /** As snapshots name it. */
   readonly #cpu: string;
+  readonly #hooks = new Set<HypercallHook>();
+  #reboots = 0;
   #closed = false;
   #running: Promise<ExitInfo> | undefined;
   readonly #released = Promise.withResolvers<void>();
@@ -125,6 +131,11 @@ export class Machine {
       reboot: () => this.#reboot(),
     });
     for (const end of watches) end.wakeWith(() => this.#loop.wake());
+    this.xenstore = new GuestStore({
+      store: board.xen.store,
+      domid: board.xen.domid,
+      wake: () => this.#loop.wake(),
+    });
   }
 
   /** Builds the machine and loads the kernel. Rejects with ConfigError for input that cannot work. */
@@ -157,6 +168,7 @@ export class Machine {
   async #reboot(): Promise<void> {
     this.tracer.counters.add("machine.resets");
     await this.#load(this.board.reset());
+    this.#listeners.emit("reboot", ++this.#reboots, this.#moment());
   }
 
   /** Runs until the guest ends, stop() is called, or `signal` aborts: then it resolves to "stopped" too. */
@@ -169,12 +181,14 @@ export class Machine {
       if (signal?.aborted) this.stop();
       this.#running = run;
       const info = await run;
-      this.#listeners.emit("shutdown", info);
+      this.#listeners.emit("shutdown", info, this.#moment());
+      if (info.reason !== "stopped") {
+        for (const each of [this.console, this.serial]) each.finished();
+      }
       return info;
     } finally {
       signal?.removeEventListener("abort", stop);
-      this.console.ended("the run has ended");
-      this.serial.ended("the run has ended");
+      for (const each of [this.console, this.serial]) each.ended("the run has ended");
       if (this.#closed) this.#release();
     }
   }
@@ -192,12 +206,17 @@ export class Machine {
         const timer = setTimeout(fn, ms);
         return () => clearTimeout(timer);
       },
+      hold: (held) => this.#loop.hold(held),
     });
   }
 
+  /** Throws ConfigError when the machine is closed. */
+  #mustBeOpen(what: string): void {
+    if (this.#closed) throw new ConfigError(`Cannot ${what} the machine: it is closed`);
+  }
   /** Throws ConfigError unless the machine is there and does not run. */
   #mustRest(what: string): void {
-    if (this.#closed) throw new ConfigError(`Cannot ${what} the machine: it is closed`);
+    this.#mustBeOpen(what);
     if (this.#loop.running) throw new ConfigError(`Cannot ${what} the machine: it is running`);
   }
 
@@ -206,9 +225,53 @@ export class Machine {
     this.#loop.stop();
   }
 
-  /** Asks the guest to shut down through xenstore's control/shutdown. */
-  requestShutdown(what: "poweroff" | "reboot"): void {
-    requestShutdown(this.board.xen.store, this.board.xen.domid, what);
+  /**
+   * Has a run stand still between two instructions, guest time too, until {@linkcode resume}; resolves when it does. A
+   * machine that does not run yet begins its next run so.
+   */
+  async pause(): Promise<void> {
+    this.#mustBeOpen("pause");
+    await this.#loop.pause();
+  }
+  /** Lets a paused machine go on. */
+  resume(): void {
+    this.#mustBeOpen("resume");
+    this.#loop.resume();
+  }
+  /** True between pause() and resume(), or the end of the run. */
+  get paused(): boolean {
+    return this.#loop.paused;
+  }
+  /** Presses the reset button: the kernel is loaded again. A guest that has ended begins anew with the next run(). */
+  reset(): void {
+    this.#mustBeOpen("reset");
+    this.#loop.pressReset();
+  }
+
+  // What the host asks of the guest. Whether it obeys is up to its drivers
+
+  /** Asks the guest to shut down, through xenstore's control/shutdown. */
+  requestShutdown(what: ShutdownRequest): void {
+    this.#mustBeOpen("shut down");
+    askShutdown(this.board.xen, what);
+    this.#loop.wake();
+  }
+  /** Presses a SysRq key, through xenstore's control/sysrq: "s" has Linux sync its disks, "c" has it crash. */
+  sysrq(key: string): void {
+    this.#mustBeOpen("press SysRq on");
+    pressSysrq(this.board.xen, key);
+    this.#loop.wake();
+  }
+  /** Asks the guest's balloon driver to make do with so much memory, in bytes or like "256M", through memory/target. */
+  setMemoryTarget(size: number | string): void {
+    this.#mustBeOpen("set the memory target of");
+    setMemoryTarget(this.board.xen, size, this.board.memory.ramBytes);
+    this.#loop.wake();
+  }
+  /** Plugs the cable of interface `net`, counted from 0, in or out: frames are dropped both ways while it is out. */
+  setLink(net: number, up: boolean): void {
+    this.#mustBeOpen("set a link of");
+    setLink(this.board.xen, net, up);
     this.#loop.wake();
   }
 
@@ -219,6 +282,7 @@ export class Machine {
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
+      for (const each of [this.console, this.serial]) each.close("the machine is closed");
       if (this.#loop.running) this.stop();
       else this.#release();
     }
@@ -267,7 +331,7 @@ export class Machine {
   #print(bytes: Uint8Array, which: ConsoleName): void {
     if (which === "serial") this.#options.serial?.output(bytes);
     else if (which === "console") this.#options.console?.output(bytes);
-    this.#listeners.emit("console", bytes, which);
+    if (this.#listeners.has("console")) this.#listeners.emit("console", bytes, which, this.#moment());
     if (which === "serial") this.serial.printed(bytes);
     else if (which === "console") this.console.printed(bytes);
     this.#consoleWatch.feed(bytes, which);
@@ -304,8 +368,18 @@ export class Machine {
 
   // Events
 
+  #moment(): Moment {
+    return { guestNs: this.guestNs, vcpu: 0, rip: this.board.engine.vcpu.rip };
+  }
+
   /** Adds a listener; the result removes it. */
   on<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
+    if (!EVENTS.includes(event)) {
+      throw new ConfigError(`Cannot listen to ${JSON.stringify(event)}: there are ${EVENTS.join(", ")}`);
+    }
+    if (typeof listener !== "function") {
+      throw new ConfigError(`Cannot listen to "${event}": the listener is no function`);
+    }
     return this.#listeners.add(event, listener);
   }
   /** The next event: what its listeners get, as an array. Bytes of consoles are copies. */
@@ -321,14 +395,38 @@ export class Machine {
       );
     });
   }
+  /** Adds one who may answer hypercalls in Xen's place; who was added first is asked first. The result removes it. */
+  hookHypercalls(hook: HypercallHook): () => void {
+    if (typeof hook !== "function") throw new ConfigError("Cannot hook hypercalls: the hook is no function");
+    this.#hooks.add(hook);
+    this.#watch();
+    return () => {
+      this.#hooks.delete(hook);
+      this.#watch();
+    };
+  }
+  #answer(request: HypercallRequest): number | undefined {
+    const at = this.#moment();
+    for (const hook of this.#hooks) {
+      const answer = hook(request, at);
+      if (answer === undefined) continue;
+      if (Number.isSafeInteger(answer)) return answer;
+      throw new ConfigError(
+        `Cannot answer ${request.name} with ${String(answer)}: it is a whole number, or undefined`,
+      );
+    }
+    return undefined;
+  }
   /** Looks at hypercalls and packets while somebody listens, and only then. */
   #watch(): void {
     const listeners = this.#listeners;
-    this.board.xen.platform.onHypercall = listeners.has("hypercall")
-      ? (event) => listeners.emit("hypercall", event)
+    const { platform } = this.board.xen;
+    platform.hypercallHook = this.#hooks.size > 0 ? (request) => this.#answer(request) : undefined;
+    platform.onHypercall = listeners.has("hypercall")
+      ? (event) => listeners.emit("hypercall", event, this.#moment())
       : undefined;
     const listener = listeners.has("packet")
-      ? (event: PacketEvent) => listeners.emit("packet", event)
+      ? (event: PacketEvent) => listeners.emit("packet", event, this.#moment())
       : undefined;
     for (const watch of this.#watches) watch.listener = listener;
   }

@@ -84,6 +84,10 @@ export class RunLoop {
   #exit: ExitInfo | undefined;
   #restart = false;
   #stopping = false;
+  /** Somebody has paused the run; `reached`: told when it stands still. */
+  #pause: PromiseWithResolvers<void> | undefined;
+  /** So many readers of the guest's output hold it back. */
+  #holds = 0;
   #wake: (() => void) | undefined;
   #startedNs = 0;
   #ranNs = 0;
@@ -143,6 +147,14 @@ export class RunLoop {
     this.#restart = false;
   }
 
+  /** Resets the system whatever is said about reboots: the button on the case. A guest that has ended begins anew. */
+  pressReset(): void {
+    if (!this.#stopping) this.#exit = undefined;
+    this.suspect(undefined);
+    this.#restart = true;
+    this.#interrupt();
+  }
+
   /** The guest wants a system reset. */
   reset(): void {
     if (this.#options.noReboot) return this.finish({ reason: "reboot" });
@@ -172,13 +184,55 @@ export class RunLoop {
   stop(): void {
     this.#stopping = true;
     this.#exit ??= { reason: "stopped" };
-    if (!this.#options.icount) this.#board.engine.requestStop();
-    this.#wake?.();
+    this.resume();
+    this.#interrupt();
   }
 
   /** Ends a sleep early: something outside has changed. */
   wake(): void {
     this.#wake?.();
+  }
+
+  /** Has the run stand still, guest time too, until {@linkcode resume}; resolves when it does. */
+  pause(): Promise<void> {
+    this.#pause ??= Promise.withResolvers();
+    if (!this.running) this.#pause.resolve(); // and the next run begins so
+    this.#interrupt();
+    return this.#pause.promise;
+  }
+  /** Goes on. */
+  resume(): void {
+    this.#pause?.resolve();
+    this.#pause = undefined;
+    this.#wake?.();
+  }
+  /** True between `pause` and `resume`. */
+  get paused(): boolean {
+    return this.#pause !== undefined;
+  }
+  /** Has the run stand still as long as one of them wants it. */
+  hold(held: boolean): void {
+    this.#holds += held ? 1 : -1;
+    if (held) this.#interrupt();
+    else this.#wake?.();
+  }
+
+  /** Has the loop look around soon: by instruction count at the end of the slice, which must not depend on who asks. */
+  #interrupt(): void {
+    if (!this.#options.icount) this.#board.engine.requestStop();
+    this.#wake?.();
+  }
+
+  /** Waits while the run is paused or held back. Guest time stands still. */
+  async #standStill(): Promise<void> {
+    const { time, clock, engine } = this.#board;
+    time.freeze(clock.nowNs());
+    while ((this.#pause !== undefined || this.#holds > 0) && this.#exit === undefined && !this.#restart) {
+      this.#pause?.resolve();
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    this.#wake = undefined;
+    time.resume(engine.instructions);
   }
 
   /** Another state was loaded into the board. */
@@ -223,6 +277,12 @@ export class RunLoop {
     try {
       while (this.#exit === undefined || this.#endsSlice()) {
         if (this.#rest < 0) {
+          if (this.#restart) await this.#reboot(); // the button was pressed
+          if (this.#pause !== undefined || this.#holds > 0) {
+            await this.#standStill();
+            breathedNs = clock.monotonicNs();
+            continue;
+          }
           board.clock.poll();
           this.#pollEnds();
           if (icount && xen.disksWork) await this.#settleDisks();
@@ -238,10 +298,7 @@ export class RunLoop {
         if (this.#rest < 0) xen.runDeferred();
         this.#duties.flush();
         this.#blame();
-        if (this.#restart && (this.#exit === undefined || this.#stopping)) {
-          this.#restart = false;
-          await this.#duties.reboot();
-        }
+        if (this.#restart && (this.#exit === undefined || this.#stopping)) await this.#reboot();
         if (this.#exit !== undefined) continue;
         if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
           if (this.#awaiting() && this.#pollEnds() > 0) continue; // an answer from within this turn
@@ -262,6 +319,12 @@ export class RunLoop {
     if (info.reason === "stopped") this.#exit = undefined;
     this.#stopping = false;
     return info;
+  }
+
+  async #reboot(): Promise<void> {
+    this.#restart = false;
+    this.#rest = -1;
+    await this.#duties.reboot();
   }
 
   /** True when the run was stopped within a slice that ought to be ended. */

@@ -10,6 +10,7 @@
  * interrupts.
  * @module
  */
+import { assert } from "../../cpu/base/assert.ts";
 import { hex } from "../../cpu/base/bits.ts";
 import type { Vcpu } from "../../cpu/base/vcpu.ts";
 import { consoleIo } from "./console_io.ts";
@@ -63,8 +64,16 @@ export interface HypercallEvent {
   readonly result: number;
 }
 
+/** A hypercall that is about to be performed. */
+export type HypercallRequest = Omit<HypercallEvent, "result">;
+
 /** See the module's description. */
 export class Hypercalls {
+  /**
+   * Asked before every hypercall from kernel mode, those in a multicall included: a number is the answer, and nobody else
+   * sees the call. One that is continued is asked about each time.
+   */
+  hook: ((request: HypercallRequest) => number | undefined) | undefined;
   /** Told of every hypercall from kernel mode, those in a multicall included, after it was performed. */
   onHypercall: ((event: HypercallEvent) => void) | undefined;
   readonly #parts: XenParts;
@@ -135,6 +144,10 @@ export class Hypercalls {
     const { tracer } = this.#parts;
     this.#budget.spend(CALL_WORK);
     const entry = this.#table[nr];
+    if (this.hook !== undefined) {
+      const answer = this.#ask(this.hook, nr, entry, call);
+      if (answer !== undefined) return answer;
+    }
     if (entry === undefined) {
       tracer.counters.add("hypercall.unknown");
       tracer.unimplemented(`hypercall ${NAMES[nr] ?? nr}`);
@@ -149,6 +162,28 @@ export class Hypercalls {
       ? entry.run(call)
       : this.#observe(entry, call);
     if (!call.preempted) tracer.counters.add(entry.counter);
+    return result;
+  }
+
+  #ask(
+    hook: (request: HypercallRequest) => number | undefined,
+    nr: number,
+    entry: Entry | undefined,
+    call: GuestCall,
+  ): number | undefined {
+    const { tracer } = this.#parts;
+    const operation = entry?.operations?.[call.u32(0)];
+    const request: HypercallRequest = {
+      name: entry?.name ?? NAMES[nr] ?? "unknown",
+      ...(operation !== undefined && { operation }),
+      args: argumentsOf(call, entry === undefined ? MOST_ARGUMENTS : argumentCount(entry, call)),
+    };
+    const result = hook(request);
+    if (result === undefined) return undefined;
+    assert(Number.isSafeInteger(result), "a hook answers with a whole number");
+    tracer.counters.add("hypercall.answered");
+    tracer.log("hypercall", `${request.name} was answered by a hook: ${result}`);
+    this.onHypercall?.({ ...request, result });
     return result;
   }
 

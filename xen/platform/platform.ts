@@ -21,7 +21,7 @@ import { BACKEND_DOMID } from "../backend/host.ts";
 import { EventChannels, type EventChannelsState } from "../events/event_channels.ts";
 import { GrantTable, type GrantTableState } from "../memory/grant_table.ts";
 import { HYPERCALL_PORT, HypercallPages, XEN_HYPERCALL_MSR } from "./hypercall_page.ts";
-import { type HypercallEvent, Hypercalls } from "../hypercalls/hypercalls.ts";
+import { type HypercallEvent, type HypercallRequest, Hypercalls } from "../hypercalls/hypercalls.ts";
 import { GuestMemoryMap, type MemoryRange } from "../memory/memory_map.ts";
 import { HvmParams } from "../hypercalls/hvm_params.ts";
 import type { VersionInfo, XenParts } from "../hypercalls/parts.ts";
@@ -248,6 +248,11 @@ export class XenPlatform {
   /** Whom to tell of every hypercall; undefined, the default, costs nothing. */
   set onHypercall(listener: ((event: HypercallEvent) => void) | undefined) {
     this.#hypercalls.onHypercall = listener;
+  }
+
+  /** Who may answer hypercalls in our place; undefined, the default, costs nothing. */
+  set hypercallHook(hook: ((request: HypercallRequest) => number | undefined) | undefined) {
+    this.#hypercalls.hook = hook;
   }
 
   /** Fills a Xen CPUID leaf into `out[0..3]`; false when the leaf is not Xen's. */

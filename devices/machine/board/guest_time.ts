@@ -74,7 +74,11 @@ export class GuestTime {
     this.#frozenNs = state.nowNs;
     this.#tscZeroNs = state.tscZeroNs;
   }
-  /** Goes on from where restore stopped. `instructions`: of the engine that will run. */
+  /** Time stands still at `nowNs` until {@linkcode resume}. */
+  freeze(nowNs: number): void {
+    this.#frozenNs = nowNs;
+  }
+  /** Goes on from where it stands. `instructions`: of the engine that will run. */
   resume(instructions: number): void {
     if (this.#frozenNs === undefined) return;
     this.#skippedNs = this.#frozenNs - Math.floor(instructions);

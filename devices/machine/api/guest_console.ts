@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
- * A console of the guest as programs use it: wait for text, type, run a command on the shell that listens there. What was
- * printed and not waited for yet is kept, its last megabyte.
+ * A console of the guest as programs use it: wait for text, type, run a command on the shell that listens there, or read
+ * and write it as Web Streams. What was printed and not waited for yet is kept, its last megabyte.
  * @module
  */
-import { ConfigError } from "../../cpu/base/assert.ts";
+import { ConfigError } from "../../../cpu/base/assert.ts";
+import { ConsoleReader } from "./console_reader.ts";
 
 const KEPT_CHARACTERS = 1 << 20;
 const SHOWN_CHARACTERS = 200;
@@ -15,6 +16,8 @@ export interface GuestConsoleWires {
   send(bytes: Uint8Array): number;
   /** Calls `fn` after `ms`, unless the result is called before. */
   after(ms: number, fn: () => void): () => void;
+  /** True: the guest stands still, for nobody reads what it prints; false: it goes on. */
+  hold(held: boolean): void;
 }
 
 /** What a command of {@linkcode GuestConsole.exec} did. */
@@ -25,20 +28,35 @@ export interface ExecResult {
   readonly output: string;
 }
 
+/** Bytes on their way to the guest. */
+interface Typing {
+  rest: Uint8Array;
+  /** Told when the guest's side has taken all of it, or why it never will. */
+  readonly done?: { resolve(): void; reject(why: unknown): void };
+}
+
+/** How soon what the guest had no room for is tried again, if nothing happens before. */
+const RETRY_MS = 20;
+
 interface Waiter {
   readonly pattern: RegExp;
   found(match: RegExpExecArray): void;
   fail(why: string): void;
 }
 
-/** See the module's description. */
+/** See the module's description. It can be iterated over: `for await (const bytes of machine.console)`. */
 export class GuestConsole {
   readonly #wires: GuestConsoleWires;
   readonly #decoder = new TextDecoder();
   readonly #waiters: Waiter[] = [];
   #text = "";
-  #typing: Uint8Array[] = [];
+  #typing: Typing[] = [];
+  #cancelRetry: (() => void) | undefined;
   #commands = 0;
+  #reader: ConsoleReader | undefined;
+  #writable: WritableStream<Uint8Array | string> | undefined;
+  /** Why nothing can be typed any more. */
+  #closed: string | undefined;
 
   /** Machines make theirs. */
   constructor(wires: GuestConsoleWires) {
@@ -83,8 +101,38 @@ export class GuestConsole {
 
   /** Types `text`; what the guest does not take at once is typed later, in order. */
   type(text: string): void {
-    this.#typing.push(new TextEncoder().encode(text));
+    this.#typing.push({ rest: new TextEncoder().encode(text) });
     this.pump();
+  }
+
+  /**
+   * What the guest prints from the first use on, as it comes. A reader that is slow holds the guest back, as with a pipe:
+   * cancel the stream when nobody wants it any more. It ends when the guest or the machine does; then this is a new one.
+   */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#reader ??= new ConsoleReader((held) => this.#wires.hold(held), (reader) => {
+      if (this.#reader === reader) this.#reader = undefined;
+    });
+    if (this.#closed !== undefined) this.#reader.end();
+    return this.#reader.stream;
+  }
+
+  /** What is typed, as bytes or text. A write is done when the guest's side has taken it: 64 KiB may wait there. */
+  get writable(): WritableStream<Uint8Array | string> {
+    return this.#writable ??= new WritableStream({
+      write: (chunk) =>
+        new Promise<void>((resolve, reject) => {
+          if (this.#closed !== undefined) return reject(new ConfigError(`Cannot type: ${this.#closed}`));
+          const rest = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk.slice();
+          this.#typing.push({ rest, done: { resolve, reject } });
+          this.pump();
+        }),
+    });
+  }
+
+  /** {@linkcode readable}, chunk by chunk. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    return this.readable[Symbol.asyncIterator]();
   }
 
   /** Runs one line on the shell that waits for input there. */
@@ -106,21 +154,25 @@ export class GuestConsole {
    */
   printed(bytes: Uint8Array): void {
     this.#text = (this.#text + this.#decoder.decode(bytes, { stream: true })).slice(-KEPT_CHARACTERS);
+    this.#reader?.push(bytes);
     if (this.#waiters.length > 0) this.#match();
-    this.pump();
+    if (this.#typing.length > 0) this.pump();
   }
   /**
    * Types what waits.
    * @internal
    */
   pump(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
     for (let first = this.#typing[0]; first !== undefined; first = this.#typing[0]) {
-      const rest = first.subarray(this.#wires.send(first));
-      if (rest.length === 0) this.#typing.shift();
-      else {
-        this.#typing[0] = rest;
+      first.rest = first.rest.subarray(this.#wires.send(first.rest));
+      if (first.rest.length > 0) { // perhaps the guest reads without printing anything
+        this.#cancelRetry = this.#wires.after(RETRY_MS, () => this.pump());
         return;
       }
+      this.#typing.shift();
+      first.done?.resolve();
     }
   }
   /**
@@ -129,6 +181,26 @@ export class GuestConsole {
    */
   ended(why: string): void {
     for (const waiter of [...this.#waiters]) waiter.fail(why);
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+  }
+  /**
+   * The guest has ended: what it printed can be read to its end.
+   * @internal
+   */
+  finished(): void {
+    this.#reader?.end();
+    this.#reader = undefined;
+  }
+  /**
+   * The machine is closed: nothing can be typed any more.
+   * @internal
+   */
+  close(why: string): void {
+    this.#closed = why;
+    this.ended(why);
+    this.finished();
+    for (const { done } of this.#typing.splice(0)) done?.reject(new ConfigError(`Cannot type: ${why}`));
   }
 
   /** One after the other: who waits first gets what comes first. */

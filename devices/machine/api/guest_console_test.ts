@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConfigError, createMachine } from "../../mod.ts";
-import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
+import { ConfigError, createMachine } from "../../../mod.ts";
+import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest } from "../../../tests/_tiny_guest.ts";
 import { GuestConsole } from "./guest_console.ts";
 
 function rig(accepts = Infinity) {
   let typed = "";
   const timers: (() => void)[] = [];
+  const holds: boolean[] = [];
   const console = new GuestConsole({
     send: (bytes) => {
       const taken = bytes.subarray(0, accepts);
@@ -17,9 +18,10 @@ function rig(accepts = Infinity) {
       timers.push(fn);
       return () => {};
     },
+    hold: (held) => holds.push(held),
   });
   const print = (text: string) => console.printed(new TextEncoder().encode(text));
-  return { console, print, timers, typed: () => typed };
+  return { console, print, timers, holds, typed: () => typed };
 }
 
 Deno.test("expect finds what was printed before and after, each text once, in the order of asking", async () => {
@@ -90,4 +92,58 @@ Deno.test("a machine that is disposed of runs no more", async () => {
     assertEquals((await printed)[1], "debug");
   }
   assertEquals(await run, { reason: "stopped" });
+});
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+Deno.test("readable has what is printed from then on, holds the guest back while nobody reads, and ends", async () => {
+  const { console, print, holds } = rig();
+  print("before");
+  const reader = console.readable.getReader();
+  print("one ");
+  print("two");
+  assertEquals(text((await reader.read()).value ?? new Uint8Array()), "one ");
+  print("x".repeat(70_000));
+  assertEquals(holds, [true]);
+  let read = 0;
+  while (read < 70_003) read += (await reader.read()).value?.length ?? NaN;
+  const more = reader.read(); // asks for more: the guest goes on
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(holds, [true, false]);
+  console.finished();
+  assertEquals((await more).done, true);
+});
+
+Deno.test("a stream that is cancelled holds nobody back; the next one is new", async () => {
+  const { console, print, holds } = rig();
+  const first = console.readable;
+  print("x".repeat(70_000));
+  await first.cancel();
+  assertEquals(holds, [true, false]);
+  print("y".repeat(70_000));
+  assertEquals(holds, [true, false]);
+  const second = console.readable;
+  print("z");
+  console.finished();
+  assertEquals(await new Response(second).text(), "z");
+});
+
+Deno.test("writable takes bytes and text, and is done when the guest's side has taken them", async () => {
+  const { console, print, timers, typed } = rig(2);
+  const writer = console.writable.getWriter();
+  let done = 0;
+  const writes = ["abc", new TextEncoder().encode("de")].map((chunk) =>
+    writer.write(chunk).then(() => done++)
+  );
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals([typed(), done], ["ab", 0]);
+  timers.at(-1)?.(); // a guest that reads and prints nothing
+  await writes[0];
+  print(".");
+  await writes[1];
+  assertEquals([typed(), done], ["abcde", 2]);
+  const late = writer.write("fgh");
+  await new Promise((resolve) => setTimeout(resolve));
+  console.close("the machine is closed");
+  await assertRejects(() => late, ConfigError, "Cannot type: the machine is closed");
 });
