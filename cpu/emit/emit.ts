@@ -274,8 +274,17 @@ export interface Emit {
   setState128(address: number, value: Value<"v128">): void;
 
   // Flags
-  /** Defines all six flags as `kind` does from the values; nothing is emitted when they are dead. */
-  setFlags(kind: FlagKind, w: Width, result: IntValue, first?: IntValue, second?: IntValue): void;
+  /**
+   * Defines all six flags as `kind` does from the values; nothing is emitted when they are dead. A function computes
+   * `first` from values that are at hand, where it is needed, perhaps several times.
+   */
+  setFlags(
+    kind: FlagKind,
+    w: Width,
+    result: IntValue,
+    first?: IntValue | (() => IntValue),
+    second?: IntValue,
+  ): void;
   /** Defines all six flags from an image in EFLAGS positions. */
   setFlagsImage(image: Value<"i32">): void;
   /** Defines only the flags in `mask`, from their EFLAGS positions in `bits`; the others stay. */

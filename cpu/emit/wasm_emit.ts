@@ -639,11 +639,12 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
   #source(): FlagSource | undefined {
     return this.flags?.source;
   }
-  setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void {
+  setFlags(kind: FlagKind, w: Width, result: Value, given?: Value | (() => Value), second?: Value): void {
     const keepsCarry = kind === "inc" || kind === "dec";
     const number = flagKindNumber(kind, w);
     const mask = keepsCarry ? ARITHMETIC_FLAGS & ~FLAG_CF : ARITHMETIC_FLAGS;
     if (!this.flagsLive) return this.#writes(mask, { number });
+    const first = typeof given === "function" ? given() : given;
     assert(kind === "logic" || keepsCarry || first !== undefined, "first operand given");
     const aux = keepsCarry ? this.#carryValue() : kind === "result" ? first : undefined;
     const operand = kind === "result" || kind === "logic" || keepsCarry ? undefined : first;

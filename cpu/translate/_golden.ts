@@ -83,6 +83,7 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
     summaries,
     count: insns.length,
     page: 0x800_0000,
+    address: 0,
   };
   return compileRegion([{ ...node, taken, fall: undefined }], [0], 30, links).body;
 }

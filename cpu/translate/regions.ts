@@ -101,7 +101,7 @@ export class Regions {
       root.samples = -1;
       if (root.secondHost !== 0 || !root.mode.flat || root.mode.codeBits === 16) continue;
       const members = this.#select(root, linear);
-      const { nodes, entries } = this.#nodesOf(members);
+      const { nodes, entries } = this.#nodesOf(members, linear);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
       if (slot === undefined) {
@@ -231,7 +231,7 @@ export class Regions {
   }
 
   /** Blocks cut behind instructions that always leave. */
-  #nodesOf(members: readonly Member[]): { nodes: RegionNode[]; entries: number[] } {
+  #nodesOf(members: readonly Member[], linear: bigint): { nodes: RegionNode[]; entries: number[] } {
     const nodes: RegionNode[] = [];
     const first = new Map<Block, number>();
     const entries = new Set<number>();
@@ -269,6 +269,7 @@ export class Regions {
           taken: isLast ? edge(member.taken) : undefined,
           fall: isLast ? edge(member.fall) : undefined,
           page: block.host - (block.host & PAGE_MASK),
+          address: Number(BigInt.asIntN(64, member.linear - linear)) + (insns[from] as Instruction).poff,
         };
         if (m === 0 && part === 0 || part > 0) entries.add(base + part);
       });

@@ -11,6 +11,7 @@ import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
+import { type PageUse, planPages } from "./page_plan.ts";
 import { RegionEmit } from "./region_emit.ts";
 import type { Crossing } from "./region_frame.ts";
 import { structure } from "./structure.ts";
@@ -32,6 +33,8 @@ export interface RegionNode {
   readonly fall: Edge | undefined;
   /** Byte offset of its page in the WebAssembly memory. */
   readonly page: number;
+  /** Linear address of the first instruction, relative to where the region was found. */
+  readonly address: number;
 }
 
 /** Where a node goes on in the region. */
@@ -72,7 +75,15 @@ export function compileRegion(
     });
   }
   const body = new FunctionBody(1);
-  const emit = new RegionEmit(body, links, { slot, touched, written, readsFlags: nodes.some(readsFlags) });
+  const plan = planPages(nodes);
+  const caches = plan.stores;
+  const emit = new RegionEmit(body, links, {
+    slot,
+    touched,
+    written,
+    caches,
+    readsFlags: nodes.some(readsFlags),
+  });
   const kinds = new Kinds(flow);
   emit.frame(() =>
     structure(flow, {
@@ -91,7 +102,8 @@ export function compileRegion(
       },
       node: (at, follow) => {
         emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count);
-        emitNode(emit, nodes[at] as RegionNode, live[at] as number, follow, () => kinds.after(at, emit.kind));
+        const done = () => kinds.after(at, emit.kind);
+        emitNode(emit, nodes[at] as RegionNode, plan.uses[at] ?? [], live[at] as number, follow, done);
       },
     })
   );
@@ -101,6 +113,7 @@ export function compileRegion(
 function emitNode(
   emit: RegionEmit,
   node: RegionNode,
+  pages: readonly (PageUse | undefined)[],
   liveAfter: number,
   follow: (edge: number) => void,
   done: () => void,
@@ -125,7 +138,8 @@ function emitNode(
       };
       emit.ways = { taken: way(node.taken, 0, RECORD_TAKEN), fall: way(node.fall, fallEdge, RECORD_FALL) };
     }
-    emit.instruction(insn, place, flags[i] as boolean, fact.flagsMayWrite !== fact.flagsWritten);
+    const mayWrite = fact.flagsMayWrite !== fact.flagsWritten;
+    emit.instruction(insn, place, { flagsLive: flags[i] as boolean, mayWrite, page: pages[i] });
   });
   if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
   const leave = () => emit.leaveAt({ record: start + insns.length * RECORD_BYTES, handler: undefined });

@@ -16,7 +16,8 @@ import type { LoadName, StoreName, Val } from "../builder.ts";
 import { type Address, RSP, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import { RegionFlags } from "./region_flags.ts";
-import { NO_PAGE, type Place } from "./region_frame.ts";
+import type { PageUse } from "./page_plan.ts";
+import { PAGE_LIMIT, type PageCache, type Place } from "./region_frame.ts";
 import type { Described } from "./summary.ts";
 
 const LOAD: { readonly [W in Width]: LoadName } = {
@@ -32,9 +33,16 @@ const STORE: { readonly [W in Width]: StoreName } = {
   64: "i64.store",
 };
 
+/** A memory operand with a page cache; `fills`: not to be looked into, only filled. */
+interface Cached extends Address {
+  readonly cache?: PageCache;
+  readonly fills?: boolean;
+}
+
 /** See the module's description. */
 export class RegionEmit extends RegionFlags {
   #insn!: Described;
+  #page: PageUse | undefined;
   /** Instructions of the current block. */
   #count = 0;
 
@@ -52,8 +60,17 @@ export class RegionEmit extends RegionFlags {
     this.leaveIf(this.op("i32.lt_s", this.read(this.budgetCell), this.i32(needed)));
   }
   /** Goes to the instruction at `place`. `mayWrite`: it writes flags on some paths only. */
-  instruction(insn: Described, place: Place, flagsLive: boolean, mayWrite: boolean): void {
+  instruction(
+    insn: Described,
+    place: Place,
+    { flagsLive, mayWrite, page }: {
+      readonly flagsLive: boolean;
+      readonly mayWrite: boolean;
+      readonly page: PageUse | undefined;
+    },
+  ): void {
     this.#insn = insn;
+    this.#page = page;
     this.place = place;
     this.form = insn.form;
     this.flagsLive = flagsLive;
@@ -111,7 +128,7 @@ export class RegionEmit extends RegionFlags {
     super.setState32(address, value);
     if (address !== S.tlbBase) return;
     this.write(this.tlbCell, value);
-    this.write(this.stackPageCell, this.i64(NO_PAGE));
+    this.forgetPages();
   }
   override rip(): Value {
     return this.#ripAt(this.#insn.poff);
@@ -128,38 +145,44 @@ export class RegionEmit extends RegionFlags {
 
   override address(): Address {
     const address = super.address();
-    return this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex
-      ? { ...address, isStack: true } as Address
-      : address;
+    if (this.#page !== undefined) {
+      const { cache, how } = this.#page;
+      return { ...address, cache: this.caches[cache], fills: how === "fill" } as Cached;
+    }
+    const isStack = this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex;
+    return isStack ? { ...address, cache: this.stackCache, fills: false } as Cached : address;
   }
   override segmentAddress(index: number, offset: Value): Address {
     const address = super.segmentAddress(index, offset);
-    return index === SS ? { ...address, isStack: true } as Address : address;
+    return index === SS ? { ...address, cache: this.stackCache, fills: false } as Cached : address;
   }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
     const linear = this.linear(address) as Val;
-    if ((address as { isStack?: boolean }).isStack !== true) return this.#lookUp(linear, bytes, write).host;
-    // The stack's page is the same nearly always: no need to look it up each time. An access that is not aligned, and so
-    // might cross into another page, takes the other way, too.
-    const page = this.and(64, linear, this.i64(-PAGE_SIZE | (bytes - 1)));
-    this.unlikely(this.op("i64.ne", page, this.read(this.stackPageCell)), () => {
-      this.#fillStackPage(linear, bytes, write);
+    const { cache, fills } = address as Cached;
+    if (cache === undefined) return this.#lookUp(linear, bytes, write).host;
+    if (fills) return this.#fill(cache, linear, bytes, write);
+    const distance = this.op("i64.sub", linear, this.read(cache.page));
+    this.unlikely(this.op("i64.ge_u", distance, this.read(cache.limit)), () => {
+      this.#fill(cache, linear, bytes, write);
     });
-    return this.add(32, this.op("i32.wrap_i64", linear), this.read(this.stackHostCell));
+    return this.add(32, this.op("i32.wrap_i64", linear), this.read(cache.host));
   }
-  /** Leaves unless the access is allowed; stackPageCell is the page if it may be written, and stackHostCell right anyway. */
-  #fillStackPage(linear: Val, bytes: number, write: boolean): void {
-    const { page, entry } = this.#lookUp(linear, bytes, write);
-    this.write(this.stackHostCell, this.loadRaw("i32.load", entry, tlbEntry.at.addend));
-    const known = write ? page : this.select(
-      this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag)),
-      page,
-      this.i64(NO_PAGE),
-    );
-    this.write(this.stackPageCell, known);
+  /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
+  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): Val {
+    const { page, entry, host, addend } = this.#lookUp(linear, bytes, write);
+    this.write(cache.page, page);
+    this.write(cache.host, addend);
+    const limit = this.i64(PAGE_LIMIT);
+    const writable = () => this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag));
+    this.write(cache.limit, write || !cache.stores ? limit : this.select(writable(), limit, this.i64(0)));
+    return host;
   }
-  #lookUp(linear: Val, bytes: number, write: boolean): { entry: Val; page: Val; host: Val } {
+  #lookUp(
+    linear: Val,
+    bytes: number,
+    write: boolean,
+  ): { readonly entry: Val; readonly page: Val; readonly host: Val; readonly addend: Val } {
     const shift = 12 - Math.log2(tlbEntry.size);
     const index = this.op("i32.shr_u", this.op("i32.wrap_i64", linear), this.i32(shift));
     const masked = this.and(32, index, this.i32(((1 << TLB_BITS) - 1) * tlbEntry.size));
@@ -169,7 +192,7 @@ export class RegionEmit extends RegionFlags {
     const page = this.and(64, last, this.i64(-PAGE_SIZE));
     this.leaveIf(this.op("i64.ne", page, tag));
     const addend = this.loadRaw("i32.load", entry, tlbEntry.at.addend);
-    return { entry, page, host: this.add(32, this.op("i32.wrap_i64", linear), addend) };
+    return { entry, page, addend, host: this.add(32, this.op("i32.wrap_i64", linear), addend) };
   }
   override load(w: Width, address: Address): Value {
     return this.loadRaw(LOAD[w], this.#host(address, w / 8, false));

@@ -4,7 +4,7 @@
  * where the region is left, they are in locals, with a kind that is known where all ways agree.
  * @module
  */
-import { ARITHMETIC_FLAGS, FLAG_KIND_RAW } from "../../state/state.ts";
+import { ARITHMETIC_FLAGS, FLAG_CF, FLAG_KIND_RAW } from "../../state/state.ts";
 import type { Val } from "../builder.ts";
 import type { ConditionCode, FlagKind, Value, Width } from "../emit.ts";
 import {
@@ -18,11 +18,21 @@ import {
 } from "../flags.ts";
 import { type Cell, RegionFrame } from "./region_frame.ts";
 
-/** What is known of the flags. With neither source nor image they are in the locals, of a known kind. */
+/**
+ * What is known of the flags. With neither source nor image they are in the locals, of a known kind. What is costly in
+ * them (CF and OF of shifts and products, flags that an instruction passes on) is emitted where it is read, which
+ * mostly is where the region is left: computed at once it would have to be kept for every way out. It may be read from
+ * the locals, so it is computed at the latest when these are about to change.
+ */
 interface KnownFlags {
   readonly number: number;
   readonly source?: FlagSource;
-  readonly image?: Val;
+  /** Of the kind raw: the six flags, and CF. */
+  readonly image?: Image;
+}
+interface Image {
+  bits(): Val;
+  carry(): Val;
 }
 
 /** See the module's description. */
@@ -43,21 +53,36 @@ export abstract class RegionFlags extends RegionFrame {
   }
   /** Puts the flags into the locals here; what is known of them stays true on other paths. */
   protected override syncHere(): void {
-    if (this.#synced || this.#known === undefined) return;
-    const { number, source, image } = this.#known;
+    if (!this.#synced && this.#known !== undefined) this.#write(this.#computed(this.#known));
+  }
+  /** The same flags, with nothing left to compute. */
+  #computed({ number, source, image }: KnownFlags): KnownFlags {
+    if (source !== undefined) {
+      const { kind, w, result, first, second, aux } = source; // aux once: reading it emits code
+      return { number, source: { kind, w, result, first, second, aux } };
+    }
+    if (image === undefined) return { number };
+    const bits = image.bits();
+    return { number, image: { bits: () => bits, carry: () => this.bit(bits, 0) } };
+  }
+  #write({ number, source, image }: KnownFlags): void {
     const wide = (w: Width, v: Value) => this.zeroExtend(w === 64 ? 64 : 32, 64, v);
     if (source !== undefined) {
       this.write(this.flagResultCell, wide(source.w, source.result));
       if (source.first !== undefined) this.write(this.flagFirstCell, wide(source.w, source.first));
       if (source.aux !== undefined) this.write(this.flagAuxCell, source.aux);
-    } else if (image !== undefined) this.write(this.flagAuxCell, image);
+    } else if (image !== undefined) this.write(this.flagAuxCell, image.bits());
     this.write(this.flagKindCell, this.i32(number));
   }
   /** Puts the flags into the locals. */
   sync(): void {
     if (this.#synced) return;
-    this.write(this.carryCell, this.carry());
-    this.syncHere();
+    const known = this.#known;
+    if (known !== undefined) {
+      const computed = this.#known = this.#computed(known);
+      this.write(this.carryCell, this.#carryOf(computed));
+      this.#write(computed);
+    }
     this.#synced = true;
   }
   #define(known: KnownFlags): void {
@@ -68,27 +93,49 @@ export abstract class RegionFlags extends RegionFrame {
     this.sync();
     this.#known = undefined;
   }
-  override setFlags(kind: FlagKind, w: Width, result: Value, first?: Value, second?: Value): void {
+  override setFlags(
+    kind: FlagKind,
+    w: Width,
+    result: Value,
+    first?: Value | (() => Value),
+    second?: Value,
+  ): void {
     if (!this.flagsLive) return;
     const number = flagKindNumber(kind, w);
+    const before = this.#known;
+    const computed = (aux: () => Value): FlagSource => ({
+      kind,
+      w,
+      result,
+      get aux() {
+        return aux();
+      },
+    });
     if (kind === "inc" || kind === "dec") {
-      return this.#define({ number, source: { kind, w, result, aux: this.carry() } });
+      return this.#define({ number, source: computed(() => this.#carryOf(before)) });
     }
+    if (typeof first === "function") return this.#define({ number, source: computed(first) });
     const aux = kind === "result" ? first : undefined;
     const operand = kind === "result" || kind === "logic" ? undefined : first;
     this.#define({ number, source: { kind, w, result, first: operand, second: operand && second, aux } });
   }
   override setFlagsImage(image: Value): void {
-    if (this.flagsLive) this.#define({ number: FLAG_KIND_RAW, image: image as Val });
-  }
-  override setFlagsPart(mask: number, bits: Value): void {
     if (!this.flagsLive) return;
-    const kept = this.and(32, this.flagsImage(), this.i32(ARITHMETIC_FLAGS & ~mask));
-    this.setFlagsImage(this.or(32, kept, bits));
+    const bits = () => image as Val;
+    this.#define({ number: FLAG_KIND_RAW, image: { bits, carry: () => this.bit(image, 0) } });
+  }
+  override setFlagsPart(mask: number, part: Value): void {
+    if (!this.flagsLive) return;
+    const before = this.#known;
+    const bits = () => {
+      const kept = this.and(32, this.#imageOf(before), this.i32(ARITHMETIC_FLAGS & ~mask));
+      return this.or(32, kept, part);
+    };
+    const carry = () => (mask & FLAG_CF) !== 0 ? this.bit(part, 0) : this.#carryOf(before);
+    this.#define({ number: FLAG_KIND_RAW, image: { bits, carry } });
   }
   /** The values the flags follow from, when their kind is known and not raw. */
-  #source(): FlagSource | undefined {
-    const known = this.#known;
+  #sourceOf(known: KnownFlags | undefined): FlagSource | undefined {
     if (known === undefined || known.source !== undefined) return known?.source;
     const kind = flagKindOf(known.number);
     if (kind === undefined) return undefined;
@@ -100,32 +147,31 @@ export abstract class RegionFlags extends RegionFrame {
       aux: this.read(this.flagAuxCell),
     };
   }
-  /** The image, when the flags are known to be one. */
-  #rawImage(): Val | undefined {
-    const known = this.#known;
-    if (known?.number !== FLAG_KIND_RAW) return undefined;
-    return known.image ?? this.read(this.flagAuxCell);
-  }
-  override flagsImage(): Value {
-    const source = this.#source();
-    if (source !== undefined) return imageOf(this, source);
-    const image = this.#rawImage();
-    if (image !== undefined) return image;
+  #imageOf(known: KnownFlags | undefined): Val {
+    const source = this.#sourceOf(known);
+    if (source !== undefined) return imageOf(this, source) as Val;
+    if (known !== undefined) return known.image?.bits() ?? this.read(this.flagAuxCell);
     this.storeFlags();
     return this.call(this.links.flags, [], "i32") as Val;
   }
+  #carryOf(known: KnownFlags | undefined): Val {
+    const source = this.#sourceOf(known);
+    if (source !== undefined) return carryOf(this, source) as Val;
+    if (known === undefined) return this.read(this.carryCell);
+    return known.image?.carry() ?? this.bit(this.read(this.flagAuxCell), 0);
+  }
+  override flagsImage(): Value {
+    return this.#imageOf(this.#known);
+  }
   override carry(): Value {
-    const source = this.#source();
-    if (source !== undefined) return carryOf(this, source);
-    const image = this.#rawImage();
-    return image !== undefined ? this.bit(image, 0) : this.read(this.carryCell);
+    return this.#carryOf(this.#known);
   }
   override condition(cc: ConditionCode): Value {
     if ((cc >> 1) === 1) {
       const carry = this.carry();
       return cc & 1 ? this.eqz(32, carry) : carry;
     }
-    const source = this.#source();
+    const source = this.#sourceOf(this.#known);
     return source !== undefined
       ? conditionOf(this, source, cc)
       : conditionOfImage(this, this.flagsImage(), cc);

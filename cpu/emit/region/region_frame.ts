@@ -28,13 +28,24 @@ import { WasmEmit } from "../wasm_emit.ts";
 import type { Label } from "./structure.ts";
 
 const GPRS = 16;
-/** No page's address, with or without some of the lowest bits of an address in it. */
-export const NO_PAGE = PAGE_SIZE / 2;
+/** How far an access of at most 32 bytes may begin from the start of a page to lie within it, and no more. */
+export const PAGE_LIMIT = PAGE_SIZE - 32 + 1;
 
 /** A local that keeps its value across blocks. */
 export interface Cell {
   readonly type: ValueType;
   readonly local: number;
+}
+
+/**
+ * A page that data was accessed in: `page` is its linear address, `host` what to add to one for its place in the
+ * WebAssembly memory. `limit` is PAGE_LIMIT; 0: no page is known. With `stores` it may be written, too.
+ */
+export interface PageCache {
+  readonly stores: boolean;
+  readonly page: Cell;
+  readonly limit: Cell;
+  readonly host: Cell;
 }
 
 /** Where an instruction's record is, and the handler it has without the region. */
@@ -59,6 +70,8 @@ export interface RegionLayout {
   /** Masks of the general registers it touches and changes. */
   readonly touched: number;
   readonly written: number;
+  /** For each page cache, whether something is stored through it; see cpu/emit/region/page_plan.ts. */
+  readonly caches: readonly boolean[];
   /** Some block needs flags, or CF alone, that come from before it. */
   readonly readsFlags: boolean;
 }
@@ -74,9 +87,8 @@ export abstract class RegionFrame extends WasmEmit {
   /** Byte offset of that page in the WebAssembly memory. */
   protected readonly pageCell: Cell = this.#cell("i32");
   protected readonly tlbCell: Cell = this.#cell("i32");
-  /** Linear address of a page of the stack that may be written, and where it is; NO_PAGE: none is known. */
-  protected readonly stackPageCell: Cell = this.#cell("i64");
-  protected readonly stackHostCell: Cell = this.#cell("i32");
+  protected readonly stackCache: PageCache = this.#pageCache(true);
+  protected readonly caches: readonly PageCache[];
   protected readonly flagResultCell: Cell = this.#cell("i64");
   protected readonly flagFirstCell: Cell = this.#cell("i64");
   protected readonly flagAuxCell: Cell = this.#cell("i32");
@@ -97,6 +109,7 @@ export abstract class RegionFrame extends WasmEmit {
   constructor(body: FunctionBody, links: Links, readonly layout: RegionLayout) {
     super(body, links);
     const { touched } = layout;
+    this.caches = layout.caches.map((stores) => this.#pageCache(stores));
     this.registers = Array.from(
       { length: GPRS },
       (_, r) => (touched >> r) & 1 ? this.#cell("i64") : undefined,
@@ -108,6 +121,13 @@ export abstract class RegionFrame extends WasmEmit {
 
   #cell(type: ValueType): Cell {
     return { type, local: this.body.pinned(type) };
+  }
+  #pageCache(stores: boolean): PageCache {
+    return { stores, page: this.#cell("i64"), limit: this.#cell("i64"), host: this.#cell("i32") };
+  }
+  /** No page is known any more. */
+  protected forgetPages(): void {
+    for (const { limit } of [this.stackCache, ...this.caches]) this.write(limit, this.i64(0));
   }
   protected read(cell: Cell): Val {
     this.body.get(cell.local);
@@ -132,7 +152,6 @@ export abstract class RegionFrame extends WasmEmit {
     this.write(this.budgetCell, this.state32(S.budget));
     this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.write(this.tlbCell, this.state32(S.tlbBase));
-    this.write(this.stackPageCell, this.i64(NO_PAGE));
     this.#leave = this.block();
     inner();
     this.end();

@@ -7,7 +7,17 @@
 import { S } from "../../state/state.ts";
 import { FunctionBody } from "../../wasm/encoder.ts";
 import type { Val } from "../builder.ts";
-import type { Address, Emit, MicrocodeArguments, MicrocodeOptions, Value, Width } from "../emit.ts";
+import {
+  type Address,
+  type Emit,
+  type MicrocodeArguments,
+  type MicrocodeOptions,
+  RAX,
+  RDI,
+  RSI,
+  type Value,
+  type Width,
+} from "../emit.ts";
 import type { Operands } from "../form.ts";
 import { InterpreterEmit } from "../interpreter.ts";
 import { NO_LINKS } from "../links.ts";
@@ -16,7 +26,7 @@ import type { MicrocodeName } from "../microcode_calls.ts";
 /** A decoded instruction: its operands, and its description. */
 export interface Described extends Operands {
   readonly width: Width;
-  readonly row: { readonly semantics: (e: Emit, w: Width) => void };
+  readonly row: { readonly text: string; readonly semantics: (e: Emit, w: Width) => void };
 }
 
 /** Of one form of a row. */
@@ -30,6 +40,8 @@ export interface Summary {
   readonly writesReg: boolean;
   readonly writesRm: boolean;
   readonly writesVvvv: boolean;
+  /** It stores through its memory operand, or elsewhere. */
+  readonly stores: boolean;
 }
 
 /** Masks of the general registers an instruction touches and writes. */
@@ -39,6 +51,24 @@ export function registersOf(insn: Described, summary: Summary): { touched: numbe
     (summary.writesVvvv ? vvvv : 0);
   const addresses = maskAt(insn.base) | maskAt(insn.index);
   return { touched: summary.reads | written | reg | rm | vvvv | addresses, written };
+}
+
+/** What counts as a small step: an eighth of a page, so that most accesses stay in the page of the one before. */
+const SMALL_STEP = 512;
+
+/** Mask of the registers that an instruction changes by a small step only, if it changes them at all. */
+export function staysNear(insn: Described): number {
+  const { form, row: { text }, reg, rm, base, disp, immLow, width } = insn;
+  if (/^(INC|DEC) r/.test(text)) return form.isMemory ? 0 : maskAt(text.includes("r/m") ? rm : reg);
+  if (/^(ADD|SUB) r.*imm/.test(text)) {
+    if (form.isMemory || Math.abs(immLow) > SMALL_STEP) return 0;
+    return text.includes("rAX") ? 1 << RAX : maskAt(rm);
+  }
+  if (text.startsWith("LEA ")) {
+    return base === reg && !form.addressForm.hasIndex && Math.abs(disp) <= SMALL_STEP ? maskAt(reg) : 0;
+  }
+  if (/^(MOVS|CMPS|STOS|LODS|SCAS)$/.test(text) && width <= 64) return 1 << RSI | 1 << RDI;
+  return 0;
 }
 
 /** Runs the description. */
@@ -57,6 +87,7 @@ class Probe extends InterpreterEmit {
     writesReg: false,
     writesRm: false,
     writesVvvv: false,
+    stores: false,
   };
 
   protected override loadRegister(w: Width, address: Val): Val {
@@ -112,10 +143,12 @@ class Probe extends InterpreterEmit {
     return super.load(w, address);
   }
   override store(w: Width, address: Address, value: Value): void {
+    this.summary.stores = true;
     this.#check(address);
     super.store(w, address, value);
   }
   override loadForUpdate(w: Width, address: Address): ReturnType<InterpreterEmit["loadForUpdate"]> {
+    this.summary.stores = true;
     this.#check(address);
     return super.loadForUpdate(w, address);
   }
@@ -124,6 +157,7 @@ class Probe extends InterpreterEmit {
     return super.load128(address, aligned);
   }
   override store128(address: Address, value: Value, aligned?: boolean): void {
+    this.summary.stores = true;
     this.#check(address);
     super.store128(address, value, aligned);
   }
@@ -132,6 +166,7 @@ class Probe extends InterpreterEmit {
     return super.load256(address, aligned);
   }
   override store256(address: Address, low: Value, high: Value, aligned?: boolean): void {
+    this.summary.stores = true;
     this.#check(address);
     super.store256(address, low, high, aligned);
   }

@@ -31,7 +31,7 @@ function setProductFlags(e: Emit, w: Width, low: Value, overflow: () => Value): 
     const o = overflow();
     return e.or(32, flagAt(e, o, FLAG_CF), flagAt(e, o, FLAG_OF));
   };
-  e.setFlags("result", w, low, e.flagsLive ? aux() : e.i32(0));
+  e.setFlags("result", w, low, aux);
 }
 
 /** rDX:rAX (AX for 8 bits) = rAX * r/m. */

@@ -114,11 +114,10 @@ const rcr: Shift = (e, w, a, count) => {
 /** Applies `f` to r/m with a count that may be zero (undefined: it is 1). */
 function shiftRm(e: Emit, w: Width, f: Shift, kind: "shift" | "rotate", count: Value | undefined): void {
   const flags = (s: Shifted) => {
-    const aux = e.flagsLive
-      ? e.or(32, flagAt(e, s.carry(), FLAG_CF), flagAt(e, s.overflow(), FLAG_OF))
-      : e.i32(0);
+    const aux = () => e.or(32, flagAt(e, s.carry(), FLAG_CF), flagAt(e, s.overflow(), FLAG_OF));
     if (kind === "shift") e.setFlags("result", w, s.result, aux);
-    else e.setFlagsPart(FLAG_CF | FLAG_OF, aux);
+    else if (e.flagsLive) e.setFlagsPart(FLAG_CF | FLAG_OF, aux());
+    else e.setFlagsPart(FLAG_CF | FLAG_OF, e.i32(0));
   };
   if (count === undefined) {
     e.updateRm(w, (a) => {

@@ -1,6 +1,6 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -8,19 +8,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rbx align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rsp align=1
+    i64.load offset=rbx align=1
     local.set $l23
     i32.const 0
+    i64.load offset=rsp align=1
+    local.set $l24
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -36,8 +36,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -57,41 +55,44 @@
             local.set $l9
             br $B0
           end
-          local.get $l22
+          local.get $l23
           i32.wrap_i64
           i64.extend_i32_u
-          local.tee $l21
+          local.tee $l22
           i32.wrap_i64
           local.tee $l11
           i32.const 1
           i32.add
           local.tee $l12
           i64.extend_i32_u
-          local.set $l21
+          local.set $l22
           local.get $l12
           local.get $l11
           i32.lt_u
           local.set $l7
           local.get $l12
           i64.extend_i32_u
-          local.set $l18
+          local.set $l19
           local.get $l11
           i64.extend_i32_u
-          local.set $l19
+          local.set $l20
           i32.const 3
           local.set $l6
-          local.get $l23
-          local.tee $l24
-          i64.const -4089
-          i64.and
+          local.get $l24
           local.set $l25
           local.get $l17
           local.set $l26
           local.get $l25
           local.get $l26
-          i64.ne
+          i64.sub
+          local.set $l26
+          local.get $l18
+          local.set $l27
+          local.get $l26
+          local.get $l27
+          i64.ge_u
           if $I5
-            local.get $l24
+            local.get $l25
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -105,14 +106,14 @@
             i32.add
             local.tee $l12
             i64.load align=1
-            local.set $l26
-            local.get $l24
+            local.set $l27
+            local.get $l25
             i64.const 7
             i64.add
             i64.const -4096
             i64.and
-            local.tee $l25
-            local.get $l26
+            local.tee $l26
+            local.get $l27
             i64.ne
             if $I6
               i32.const 16777280
@@ -124,28 +125,29 @@
             local.get $l12
             i32.load offset=24 align=1
             local.set $l11
-            local.get $l24
+            local.get $l25
             i32.wrap_i64
             local.get $l11
             i32.add
-            local.set $l11
-            local.get $l12
-            i32.load offset=24 align=1
+            local.set $l13
+            local.get $l26
+            local.set $l17
+            local.get $l11
             local.set $l4
             local.get $l12
             i64.load offset=8 align=1
-            local.set $l26
-            local.get $l25
+            local.set $l27
             local.get $l26
+            local.get $l27
             i64.eq
             local.set $l12
-            local.get $l25
-            i64.const 2048
+            i64.const 4065
+            i64.const 0
             local.get $l12
             select
-            local.set $l17
+            local.set $l18
           end
-          local.get $l24
+          local.get $l25
           i32.wrap_i64
           local.set $l12
           local.get $l4
@@ -154,7 +156,7 @@
           local.get $l11
           i32.add
           i64.load align=1
-          local.tee $l25
+          local.tee $l27
           i64.const 47
           i64.shr_s
           i64.const 1
@@ -168,21 +170,21 @@
             local.set $l9
             br $B0
           end
-          local.get $l24
+          local.get $l25
           i64.const 8
           i64.add
-          local.set $l23
+          local.set $l24
           local.get $l1
           i32.const 3
           i32.sub
           local.set $l1
-          local.get $l25
-          local.set $l20
+          local.get $l27
+          local.set $l21
           br $B2
         end
         block $B8
-          local.get $l20
-          local.tee $l25
+          local.get $l21
+          local.tee $l27
           i32.wrap_i64
           local.tee $l11
           i32.const -1640531535
@@ -194,16 +196,16 @@
           local.set $l12
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l24
+          local.set $l25
           local.get $l12
           i64.load offset=589824 align=1
           local.set $l26
+          local.get $l27
           local.get $l25
-          local.get $l24
           i64.xor
-          local.set $l24
+          local.set $l25
           local.get $l26
-          local.get $l24
+          local.get $l25
           i64.ne
           br_if $B8
           local.get $l11
@@ -216,13 +218,13 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l25
+          local.get $l27
           i64.const -4096
           i64.and
-          local.set $l24
+          local.set $l25
           local.get $l16
           local.set $l26
-          local.get $l24
+          local.get $l25
           local.get $l26
           i64.ne
           if $I9
@@ -238,13 +240,13 @@
             local.set $l26
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l27
-            local.get $l24
-            local.get $l27
+            local.set $l28
+            local.get $l25
+            local.get $l28
             i64.xor
-            local.set $l27
+            local.set $l28
             local.get $l26
-            local.get $l27
+            local.get $l28
             i64.ne
             local.set $l15
             local.get $l13
@@ -271,7 +273,7 @@
           local.tee $l12
           i32.load align=1
           local.set $l13
-          local.get $l24
+          local.get $l25
           local.set $l16
           local.get $l13
           i32.const 30
@@ -290,25 +292,25 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l24
+        local.get $l22
+        local.set $l25
         i32.const 0
-        local.get $l24
+        local.get $l25
         i64.store offset=rax align=1
-        local.get $l23
-        local.set $l24
-        i32.const 0
         local.get $l24
+        local.set $l25
+        i32.const 0
+        local.get $l25
         i64.store offset=rsp align=1
-        local.get $l18
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l24
+        local.set $l25
         i32.const 0
-        local.get $l24
+        local.get $l25
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l25
+        i32.const 0
+        local.get $l25
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -326,36 +328,36 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=codeBias align=1
+        local.set $l25
         i32.const 0
         local.get $l25
+        i64.store offset=codeBias align=1
+        i32.const 0
+        local.get $l27
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l25
+    local.get $l22
+    local.set $l27
     i32.const 0
-    local.get $l25
+    local.get $l27
     i64.store offset=rax align=1
-    local.get $l23
-    local.set $l25
+    local.get $l24
+    local.set $l27
     i32.const 0
-    local.get $l25
+    local.get $l27
     i64.store offset=rsp align=1
-    local.get $l18
-    local.set $l25
-    i32.const 0
-    local.get $l25
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l25
+    local.set $l27
     i32.const 0
-    local.get $l25
+    local.get $l27
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l27
+    i32.const 0
+    local.get $l27
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -373,9 +375,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l27
     i32.const 0
-    local.get $l25
+    local.get $l27
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -388,7 +390,7 @@
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -396,16 +398,16 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rcx align=1
     local.set $l22
     i32.const 0
+    i64.load offset=rcx align=1
+    local.set $l23
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -423,8 +425,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -445,15 +445,15 @@
               local.set $l9
               br $B0
             end
-            local.get $l21
+            local.get $l22
             i32.wrap_i64
             i32.const 1
             i32.add
             i64.extend_i32_u
-            local.tee $l21
+            local.tee $l22
             i32.wrap_i64
             local.set $l11
-            local.get $l22
+            local.get $l23
             i32.wrap_i64
             local.set $l12
             local.get $l11
@@ -466,10 +466,10 @@
             local.set $l7
             local.get $l13
             i64.extend_i32_u
-            local.set $l18
+            local.set $l19
             local.get $l11
             i64.extend_i32_u
-            local.set $l19
+            local.set $l20
             i32.const 7
             local.set $l6
             local.get $l13
@@ -495,8 +495,8 @@
           end
         end
         block $B7
-          local.get $l20
-          local.tee $l23
+          local.get $l21
+          local.tee $l24
           i32.wrap_i64
           local.tee $l13
           i32.const -1640531535
@@ -508,16 +508,16 @@
           local.set $l11
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l24
+          local.set $l25
           local.get $l11
           i64.load offset=589824 align=1
-          local.set $l25
-          local.get $l23
+          local.set $l26
           local.get $l24
-          i64.xor
-          local.set $l24
           local.get $l25
-          local.get $l24
+          i64.xor
+          local.set $l25
+          local.get $l26
+          local.get $l25
           i64.ne
           br_if $B7
           local.get $l13
@@ -530,14 +530,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l23
+          local.get $l24
           i64.const -4096
           i64.and
-          local.set $l24
-          local.get $l16
           local.set $l25
-          local.get $l24
+          local.get $l16
+          local.set $l26
           local.get $l25
+          local.get $l26
           i64.ne
           if $I8
             local.get $l13
@@ -549,16 +549,16 @@
             i32.mul
             local.tee $l12
             i64.load offset=851968 align=1
-            local.set $l25
+            local.set $l26
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l26
-            local.get $l24
-            local.get $l26
-            i64.xor
-            local.set $l26
+            local.set $l27
             local.get $l25
+            local.get $l27
+            i64.xor
+            local.set $l27
             local.get $l26
+            local.get $l27
             i64.ne
             local.set $l15
             local.get $l12
@@ -585,7 +585,7 @@
           local.tee $l11
           i32.load align=1
           local.set $l12
-          local.get $l24
+          local.get $l25
           local.set $l16
           local.get $l12
           i32.const 30
@@ -604,20 +604,20 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l24
+        local.get $l22
+        local.set $l25
         i32.const 0
-        local.get $l24
+        local.get $l25
         i64.store offset=rax align=1
-        local.get $l18
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l24
+        local.set $l25
         i32.const 0
-        local.get $l24
+        local.get $l25
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l25
+        i32.const 0
+        local.get $l25
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l12
@@ -635,31 +635,31 @@
         local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l24
+        local.set $l25
         i32.const 0
-        local.get $l24
+        local.get $l25
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l23
+        local.get $l24
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l23
+    local.get $l22
+    local.set $l24
     i32.const 0
-    local.get $l23
+    local.get $l24
     i64.store offset=rax align=1
-    local.get $l18
-    local.set $l23
-    i32.const 0
-    local.get $l23
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l23
+    local.set $l24
     i32.const 0
-    local.get $l23
+    local.get $l24
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l24
+    i32.const 0
+    local.get $l24
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l12
@@ -677,9 +677,9 @@
     local.get $l12
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l23
+    local.set $l24
     i32.const 0
-    local.get $l23
+    local.get $l24
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l12
@@ -692,7 +692,7 @@
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64) (local $l29 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -700,22 +700,22 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rcx align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rdx align=1
+    i64.load offset=rcx align=1
     local.set $l23
     i32.const 0
-    i64.load offset=rbx align=1
+    i64.load offset=rdx align=1
     local.set $l24
     i32.const 0
+    i64.load offset=rbx align=1
+    local.set $l25
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -731,8 +731,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -752,23 +750,23 @@
             local.set $l9
             br $B0
           end
-          local.get $l24
-          local.set $l25
-          local.get $l22
+          local.get $l25
+          local.set $l26
+          local.get $l23
           i64.const 3
           i64.shl
-          local.set $l26
-          local.get $l25
+          local.set $l27
           local.get $l26
+          local.get $l27
           i64.add
-          local.set $l26
+          local.set $l27
           i32.const 16
           i64.extend_i32_s
-          local.set $l25
+          local.set $l26
+          local.get $l27
           local.get $l26
-          local.get $l25
           i64.add
-          local.tee $l25
+          local.tee $l26
           i32.wrap_i64
           i32.const 7
           i32.shr_u
@@ -782,13 +780,13 @@
           i32.add
           local.tee $l12
           i64.load align=1
-          local.set $l26
-          local.get $l25
+          local.set $l27
+          local.get $l26
           i64.const 7
           i64.add
           i64.const -4096
           i64.and
-          local.get $l26
+          local.get $l27
           i64.ne
           if $I5
             i32.const 16777216
@@ -800,58 +798,58 @@
           local.get $l12
           i32.load offset=24 align=1
           local.set $l12
-          local.get $l25
+          local.get $l26
           i32.wrap_i64
           local.get $l12
           i32.add
           i64.load align=1
-          local.set $l25
-          local.get $l21
-          local.tee $l26
-          local.get $l25
-          i64.add
-          local.tee $l25
-          local.set $l21
-          local.get $l23
+          local.set $l26
+          local.get $l22
           local.tee $l27
+          local.get $l26
+          i64.add
+          local.tee $l26
+          local.set $l22
+          local.get $l24
+          local.tee $l28
           i64.const 0
           i64.add
-          local.set $l28
-          local.get $l25
+          local.set $l29
           local.get $l26
+          local.get $l27
           i64.lt_u
           i64.extend_i32_u
-          local.set $l26
-          local.get $l28
-          local.get $l26
-          i64.add
-          local.set $l26
+          local.set $l27
+          local.get $l29
           local.get $l27
+          i64.add
+          local.set $l27
+          local.get $l28
           i64.const 0
           i64.and
+          local.set $l29
+          local.get $l28
+          i64.const 0
+          i64.or
           local.set $l28
           local.get $l27
-          i64.const 0
-          i64.or
-          local.set $l27
-          local.get $l26
           i64.const -1
           i64.xor
-          local.set $l25
-          local.get $l27
-          local.get $l25
-          i64.and
-          local.set $l25
+          local.set $l26
           local.get $l28
-          local.get $l25
+          local.get $l26
+          i64.and
+          local.set $l26
+          local.get $l29
+          local.get $l26
           i64.or
-          local.set $l25
-          local.get $l26
-          local.set $l23
-          local.get $l26
-          local.set $l18
-          local.get $l25
+          local.set $l26
+          local.get $l27
+          local.set $l24
+          local.get $l27
           local.set $l19
+          local.get $l26
+          local.set $l20
           i32.const 12
           local.set $l6
           i32.const 16777280
@@ -861,8 +859,8 @@
           br $B0
         end
         block $B6
-          local.get $l20
-          local.tee $l25
+          local.get $l21
+          local.tee $l26
           i32.wrap_i64
           local.tee $l12
           i32.const -1640531535
@@ -874,16 +872,16 @@
           local.set $l11
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l26
+          local.set $l27
           local.get $l11
           i64.load offset=589824 align=1
-          local.set $l28
-          local.get $l25
+          local.set $l29
           local.get $l26
+          local.get $l27
           i64.xor
-          local.set $l26
-          local.get $l28
-          local.get $l26
+          local.set $l27
+          local.get $l29
+          local.get $l27
           i64.ne
           br_if $B6
           local.get $l12
@@ -896,14 +894,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l25
+          local.get $l26
           i64.const -4096
           i64.and
-          local.set $l26
+          local.set $l27
           local.get $l16
-          local.set $l28
-          local.get $l26
-          local.get $l28
+          local.set $l29
+          local.get $l27
+          local.get $l29
           i64.ne
           if $I7
             local.get $l12
@@ -915,16 +913,16 @@
             i32.mul
             local.tee $l13
             i64.load offset=851968 align=1
-            local.set $l28
+            local.set $l29
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l27
-            local.get $l26
+            local.set $l28
             local.get $l27
-            i64.xor
-            local.set $l27
             local.get $l28
-            local.get $l27
+            i64.xor
+            local.set $l28
+            local.get $l29
+            local.get $l28
             i64.ne
             local.set $l15
             local.get $l13
@@ -951,7 +949,7 @@
           local.tee $l11
           i32.load align=1
           local.set $l13
-          local.get $l26
+          local.get $l27
           local.set $l16
           local.get $l13
           i32.const 30
@@ -970,25 +968,25 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l26
+        local.get $l22
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
         i64.store offset=rax align=1
-        local.get $l23
-        local.set $l26
+        local.get $l24
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
         i64.store offset=rdx align=1
-        local.get $l18
-        local.set $l26
-        i32.const 0
-        local.get $l26
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l26
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l27
+        i32.const 0
+        local.get $l27
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -1006,36 +1004,36 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l26
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l25
+    local.get $l22
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
     i64.store offset=rax align=1
-    local.get $l23
-    local.set $l25
+    local.get $l24
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
     i64.store offset=rdx align=1
-    local.get $l18
-    local.set $l25
-    i32.const 0
-    local.get $l25
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l25
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l26
+    i32.const 0
+    local.get $l26
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -1053,9 +1051,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -1068,7 +1066,7 @@
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -1076,19 +1074,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rbx align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rdi align=1
+    i64.load offset=rbx align=1
     local.set $l23
     i32.const 0
+    i64.load offset=rdi align=1
+    local.set $l24
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -1104,8 +1102,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -1125,20 +1121,20 @@
             local.set $l9
             br $B0
           end
-          local.get $l21
+          local.get $l22
           i32.wrap_i64
           i32.const 255
           i32.and
           local.set $l11
-          local.get $l23
-          local.set $l24
+          local.get $l24
+          local.set $l25
           i32.const 0
           i64.extend_i32_s
-          local.set $l25
-          local.get $l24
+          local.set $l26
           local.get $l25
+          local.get $l26
           i64.add
-          local.tee $l25
+          local.tee $l26
           i32.wrap_i64
           i32.const 7
           i32.shr_u
@@ -1152,11 +1148,11 @@
           i32.add
           local.tee $l13
           i64.load offset=8 align=1
-          local.set $l24
-          local.get $l25
+          local.set $l25
+          local.get $l26
           i64.const -4096
           i64.and
-          local.get $l24
+          local.get $l25
           i64.ne
           if $I5
             i32.const 16777216
@@ -1168,30 +1164,30 @@
           local.get $l13
           i32.load offset=24 align=1
           local.set $l13
-          local.get $l25
+          local.get $l26
           i32.wrap_i64
           local.get $l13
           i32.add
           local.get $l11
           i32.store8
-          local.get $l22
+          local.get $l23
           i32.wrap_i64
           i32.const 255
           i32.and
           local.set $l11
-          local.get $l21
+          local.get $l22
           i64.const -65281
           i64.and
-          local.set $l25
+          local.set $l26
           local.get $l11
           i64.extend_i32_u
           i64.const 8
           i64.shl
-          local.set $l24
+          local.set $l25
+          local.get $l26
           local.get $l25
-          local.get $l24
           i64.or
-          local.set $l21
+          local.set $l22
           i32.const 16777280
           local.tee $l8
           i32.load align=1
@@ -1199,8 +1195,8 @@
           br $B0
         end
         block $B6
-          local.get $l20
-          local.tee $l24
+          local.get $l21
+          local.tee $l25
           i32.wrap_i64
           local.tee $l11
           i32.const -1640531535
@@ -1212,16 +1208,16 @@
           local.set $l13
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l25
+          local.set $l26
           local.get $l13
           i64.load offset=589824 align=1
-          local.set $l26
-          local.get $l24
+          local.set $l27
           local.get $l25
-          i64.xor
-          local.set $l25
           local.get $l26
-          local.get $l25
+          i64.xor
+          local.set $l26
+          local.get $l27
+          local.get $l26
           i64.ne
           br_if $B6
           local.get $l11
@@ -1234,14 +1230,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l24
+          local.get $l25
           i64.const -4096
           i64.and
-          local.set $l25
-          local.get $l16
           local.set $l26
-          local.get $l25
+          local.get $l16
+          local.set $l27
           local.get $l26
+          local.get $l27
           i64.ne
           if $I7
             local.get $l11
@@ -1253,16 +1249,16 @@
             i32.mul
             local.tee $l12
             i64.load offset=851968 align=1
-            local.set $l26
+            local.set $l27
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l27
-            local.get $l25
-            local.get $l27
-            i64.xor
-            local.set $l27
+            local.set $l28
             local.get $l26
+            local.get $l28
+            i64.xor
+            local.set $l28
             local.get $l27
+            local.get $l28
             i64.ne
             local.set $l15
             local.get $l12
@@ -1289,7 +1285,7 @@
           local.tee $l13
           i32.load align=1
           local.set $l12
-          local.get $l25
+          local.get $l26
           local.set $l16
           local.get $l12
           i32.const 30
@@ -1308,20 +1304,20 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l25
+        local.get $l22
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=rax align=1
-        local.get $l18
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l26
+        i32.const 0
+        local.get $l26
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l12
@@ -1339,31 +1335,31 @@
         local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l24
+        local.get $l25
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l24
+    local.get $l22
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
     i64.store offset=rax align=1
-    local.get $l18
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l25
+    i32.const 0
+    local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l12
@@ -1381,9 +1377,9 @@
     local.get $l12
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l12
@@ -1396,7 +1392,7 @@
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -1404,19 +1400,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rcx align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rdx align=1
+    i64.load offset=rcx align=1
     local.set $l23
     i32.const 0
+    i64.load offset=rdx align=1
+    local.set $l24
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -1432,8 +1428,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -1453,10 +1447,10 @@
             local.set $l9
             br $B0
           end
-          local.get $l21
+          local.get $l22
           i32.wrap_i64
           local.set $l11
-          local.get $l21
+          local.get $l22
           i32.wrap_i64
           local.set $l12
           local.get $l11
@@ -1465,35 +1459,35 @@
           local.tee $l12
           i32.eqz
           local.set $l11
-          local.get $l22
+          local.get $l23
           i64.const -256
           i64.and
-          local.set $l24
+          local.set $l25
           local.get $l11
           i64.extend_i32_u
           i64.const 0
           i64.shl
-          local.set $l25
-          local.get $l24
+          local.set $l26
           local.get $l25
+          local.get $l26
           i64.or
-          local.set $l22
-          local.get $l21
-          local.set $l25
+          local.set $l23
+          local.get $l22
+          local.set $l26
           local.get $l12
           i32.const 31
           i32.shr_u
           local.set $l11
-          local.get $l23
-          local.set $l24
-          local.get $l25
           local.get $l24
+          local.set $l25
+          local.get $l26
+          local.get $l25
           local.get $l11
           select
-          local.set $l23
+          local.set $l24
           local.get $l12
           i64.extend_i32_u
-          local.set $l18
+          local.set $l19
           i32.const 19
           local.set $l6
           i32.const 16777312
@@ -1503,8 +1497,8 @@
           br $B0
         end
         block $B5
-          local.get $l20
-          local.tee $l24
+          local.get $l21
+          local.tee $l25
           i32.wrap_i64
           local.tee $l12
           i32.const -1640531535
@@ -1516,16 +1510,16 @@
           local.set $l11
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l25
+          local.set $l26
           local.get $l11
           i64.load offset=589824 align=1
-          local.set $l26
-          local.get $l24
+          local.set $l27
           local.get $l25
-          i64.xor
-          local.set $l25
           local.get $l26
-          local.get $l25
+          i64.xor
+          local.set $l26
+          local.get $l27
+          local.get $l26
           i64.ne
           br_if $B5
           local.get $l12
@@ -1538,14 +1532,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l24
+          local.get $l25
           i64.const -4096
           i64.and
-          local.set $l25
-          local.get $l16
           local.set $l26
-          local.get $l25
+          local.get $l16
+          local.set $l27
           local.get $l26
+          local.get $l27
           i64.ne
           if $I6
             local.get $l12
@@ -1557,16 +1551,16 @@
             i32.mul
             local.tee $l13
             i64.load offset=851968 align=1
-            local.set $l26
+            local.set $l27
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l27
-            local.get $l25
-            local.get $l27
-            i64.xor
-            local.set $l27
+            local.set $l28
             local.get $l26
+            local.get $l28
+            i64.xor
+            local.set $l28
             local.get $l27
+            local.get $l28
             i64.ne
             local.set $l15
             local.get $l13
@@ -1593,7 +1587,7 @@
           local.tee $l11
           i32.load align=1
           local.set $l13
-          local.get $l25
+          local.get $l26
           local.set $l16
           local.get $l13
           i32.const 30
@@ -1612,25 +1606,25 @@
           local.set $l9
           br $B0
         end
-        local.get $l22
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=rcx align=1
         local.get $l23
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
+        i64.store offset=rcx align=1
+        local.get $l24
+        local.set $l26
+        i32.const 0
+        local.get $l26
         i64.store offset=rdx align=1
-        local.get $l18
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l26
+        i32.const 0
+        local.get $l26
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -1648,36 +1642,36 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l24
+        local.get $l25
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l22
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=rcx align=1
     local.get $l23
-    local.set $l24
+    local.set $l25
     i32.const 0
+    local.get $l25
+    i64.store offset=rcx align=1
     local.get $l24
+    local.set $l25
+    i32.const 0
+    local.get $l25
     i64.store offset=rdx align=1
-    local.get $l18
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l25
+    i32.const 0
+    local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -1695,9 +1689,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -1710,7 +1704,7 @@
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -1718,19 +1712,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rbx align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rsp align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rbp align=1
+    i64.load offset=rsp align=1
     local.set $l23
     i32.const 0
+    i64.load offset=rbp align=1
+    local.set $l24
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -1746,8 +1740,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -1767,22 +1759,25 @@
             local.set $l9
             br $B0
           end
+          local.get $l24
+          local.set $l25
           local.get $l23
-          local.set $l24
-          local.get $l22
           i64.const -8
           i64.add
-          local.tee $l25
-          i64.const -4089
-          i64.and
           local.set $l26
           local.get $l17
           local.set $l27
           local.get $l26
           local.get $l27
-          i64.ne
+          i64.sub
+          local.set $l27
+          local.get $l18
+          local.set $l28
+          local.get $l27
+          local.get $l28
+          i64.ge_u
           if $I5
-            local.get $l25
+            local.get $l26
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -1796,14 +1791,14 @@
             i32.add
             local.tee $l12
             i64.load offset=8 align=1
-            local.set $l27
-            local.get $l25
+            local.set $l28
+            local.get $l26
             i64.const 7
             i64.add
             i64.const -4096
             i64.and
-            local.tee $l26
-            local.get $l27
+            local.tee $l27
+            local.get $l28
             i64.ne
             if $I6
               i32.const 16777216
@@ -1814,19 +1809,20 @@
             end
             local.get $l12
             i32.load offset=24 align=1
-            local.set $l11
-            local.get $l25
+            local.set $l12
+            local.get $l26
             i32.wrap_i64
-            local.get $l11
+            local.get $l12
             i32.add
             local.set $l11
-            local.get $l12
-            i32.load offset=24 align=1
-            local.set $l4
-            local.get $l26
+            local.get $l27
             local.set $l17
+            local.get $l12
+            local.set $l4
+            i64.const 4065
+            local.set $l18
           end
-          local.get $l25
+          local.get $l26
           i32.wrap_i64
           local.set $l12
           local.get $l4
@@ -1834,23 +1830,26 @@
           local.get $l12
           local.get $l11
           i32.add
-          local.get $l24
-          i64.store align=1
           local.get $l25
-          local.tee $l22
-          local.set $l23
-          local.get $l22
-          local.tee $l25
-          i64.const -4089
-          i64.and
-          local.set $l24
-          local.get $l17
-          local.set $l26
-          local.get $l24
+          i64.store align=1
           local.get $l26
-          i64.ne
+          local.tee $l23
+          local.set $l24
+          local.get $l23
+          local.set $l26
+          local.get $l17
+          local.set $l25
+          local.get $l26
+          local.get $l25
+          i64.sub
+          local.set $l25
+          local.get $l18
+          local.set $l27
+          local.get $l25
+          local.get $l27
+          i64.ge_u
           if $I7
-            local.get $l25
+            local.get $l26
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -1864,14 +1863,14 @@
             i32.add
             local.tee $l12
             i64.load align=1
-            local.set $l26
-            local.get $l25
+            local.set $l27
+            local.get $l26
             i64.const 7
             i64.add
             i64.const -4096
             i64.and
-            local.tee $l24
-            local.get $l26
+            local.tee $l25
+            local.get $l27
             i64.ne
             if $I8
               i32.const 16777280
@@ -1883,28 +1882,29 @@
             local.get $l12
             i32.load offset=24 align=1
             local.set $l11
-            local.get $l25
+            local.get $l26
             i32.wrap_i64
             local.get $l11
             i32.add
-            local.set $l11
-            local.get $l12
-            i32.load offset=24 align=1
+            local.set $l13
+            local.get $l25
+            local.set $l17
+            local.get $l11
             local.set $l4
             local.get $l12
             i64.load offset=8 align=1
-            local.set $l26
-            local.get $l24
-            local.get $l26
+            local.set $l27
+            local.get $l25
+            local.get $l27
             i64.eq
             local.set $l12
-            local.get $l24
-            i64.const 2048
+            i64.const 4065
+            i64.const 0
             local.get $l12
             select
-            local.set $l17
+            local.set $l18
           end
-          local.get $l25
+          local.get $l26
           i32.wrap_i64
           local.set $l12
           local.get $l4
@@ -1913,13 +1913,13 @@
           local.get $l11
           i32.add
           i64.load align=1
-          local.set $l24
-          local.get $l25
+          local.set $l27
+          local.get $l26
           i64.const 8
           i64.add
+          local.set $l23
+          local.get $l27
           local.set $l22
-          local.get $l24
-          local.set $l21
           i32.const 16777312
           local.tee $l8
           i32.load align=1
@@ -1927,8 +1927,8 @@
           br $B0
         end
         block $B9
-          local.get $l20
-          local.tee $l24
+          local.get $l21
+          local.tee $l27
           i32.wrap_i64
           local.tee $l11
           i32.const -1640531535
@@ -1940,16 +1940,16 @@
           local.set $l12
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l25
+          local.set $l26
           local.get $l12
           i64.load offset=589824 align=1
-          local.set $l26
-          local.get $l24
-          local.get $l25
-          i64.xor
           local.set $l25
+          local.get $l27
           local.get $l26
+          i64.xor
+          local.set $l26
           local.get $l25
+          local.get $l26
           i64.ne
           br_if $B9
           local.get $l11
@@ -1962,14 +1962,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l24
+          local.get $l27
           i64.const -4096
           i64.and
-          local.set $l25
-          local.get $l16
           local.set $l26
-          local.get $l25
+          local.get $l16
+          local.set $l25
           local.get $l26
+          local.get $l25
           i64.ne
           if $I10
             local.get $l11
@@ -1981,16 +1981,16 @@
             i32.mul
             local.tee $l13
             i64.load offset=851968 align=1
-            local.set $l26
+            local.set $l25
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l27
-            local.get $l25
-            local.get $l27
-            i64.xor
-            local.set $l27
+            local.set $l28
             local.get $l26
-            local.get $l27
+            local.get $l28
+            i64.xor
+            local.set $l28
+            local.get $l25
+            local.get $l28
             i64.ne
             local.set $l15
             local.get $l13
@@ -2017,7 +2017,7 @@
           local.tee $l12
           i32.load align=1
           local.set $l13
-          local.get $l25
+          local.get $l26
           local.set $l16
           local.get $l13
           i32.const 30
@@ -2036,30 +2036,30 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=rbx align=1
         local.get $l22
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
-        i64.store offset=rsp align=1
+        local.get $l26
+        i64.store offset=rbx align=1
         local.get $l23
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
+        i64.store offset=rsp align=1
+        local.get $l24
+        local.set $l26
+        i32.const 0
+        local.get $l26
         i64.store offset=rbp align=1
-        local.get $l18
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l26
+        i32.const 0
+        local.get $l26
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -2077,41 +2077,41 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l26
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l24
+        local.get $l27
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=rbx align=1
     local.get $l22
-    local.set $l24
+    local.set $l27
     i32.const 0
-    local.get $l24
-    i64.store offset=rsp align=1
+    local.get $l27
+    i64.store offset=rbx align=1
     local.get $l23
-    local.set $l24
+    local.set $l27
     i32.const 0
+    local.get $l27
+    i64.store offset=rsp align=1
     local.get $l24
+    local.set $l27
+    i32.const 0
+    local.get $l27
     i64.store offset=rbp align=1
-    local.get $l18
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l24
+    local.set $l27
     i32.const 0
-    local.get $l24
+    local.get $l27
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l27
+    i32.const 0
+    local.get $l27
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -2129,9 +2129,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l27
     i32.const 0
-    local.get $l24
+    local.get $l27
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -2144,7 +2144,7 @@
 
 ;; 64 bit: shl eax, cl; jc +2
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i32) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i32) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64) (local $l29 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -2152,19 +2152,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l22
-    i32.const 0
-    i64.load offset=rcx align=1
     local.set $l23
     i32.const 0
-    i64.load offset=rsp align=1
+    i64.load offset=rcx align=1
     local.set $l24
     i32.const 0
+    i64.load offset=rsp align=1
+    local.set $l25
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l20
+    local.set $l21
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -2182,8 +2182,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l18
     block $B0
       loop $L1
         block $B2
@@ -2203,14 +2201,14 @@
             local.set $l9
             br $B0
           end
-          local.get $l23
+          local.get $l24
           i32.wrap_i64
           i32.const 255
           i32.and
           i32.const 31
           i32.and
           local.set $l11
-          local.get $l22
+          local.get $l23
           i32.wrap_i64
           local.tee $l12
           local.set $l13
@@ -2266,7 +2264,7 @@
             local.set $l7
             local.get $l14
             i64.extend_i32_u
-            local.set $l19
+            local.set $l20
             local.get $l11
             local.set $l5
             i32.const 31
@@ -2274,7 +2272,7 @@
           end
           local.get $l13
           i64.extend_i32_u
-          local.set $l22
+          local.set $l23
           local.get $l7
           local.set $l13
           local.get $l1
@@ -2300,8 +2298,8 @@
           unreachable
         end
         block $B7
-          local.get $l21
-          local.tee $l25
+          local.get $l22
+          local.tee $l26
           i32.wrap_i64
           local.tee $l13
           i32.const -1640531535
@@ -2313,16 +2311,16 @@
           local.set $l11
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l26
+          local.set $l27
           local.get $l11
           i64.load offset=589824 align=1
-          local.set $l27
-          local.get $l25
+          local.set $l28
           local.get $l26
-          i64.xor
-          local.set $l26
           local.get $l27
-          local.get $l26
+          i64.xor
+          local.set $l27
+          local.get $l28
+          local.get $l27
           i64.ne
           br_if $B7
           local.get $l13
@@ -2335,14 +2333,14 @@
           local.get $l15
           i32.add
           local.set $l15
-          local.get $l25
+          local.get $l26
           i64.const -4096
           i64.and
-          local.set $l26
-          local.get $l17
           local.set $l27
-          local.get $l26
+          local.get $l17
+          local.set $l28
           local.get $l27
+          local.get $l28
           i64.ne
           if $I8
             local.get $l13
@@ -2354,16 +2352,16 @@
             i32.mul
             local.tee $l14
             i64.load offset=851968 align=1
-            local.set $l27
+            local.set $l28
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l28
-            local.get $l26
-            local.get $l28
-            i64.xor
-            local.set $l28
+            local.set $l29
             local.get $l27
+            local.get $l29
+            i64.xor
+            local.set $l29
             local.get $l28
+            local.get $l29
             i64.ne
             local.set $l16
             local.get $l14
@@ -2390,7 +2388,7 @@
           local.tee $l11
           i32.load align=1
           local.set $l14
-          local.get $l26
+          local.get $l27
           local.set $l17
           local.get $l14
           i32.const 30
@@ -2409,20 +2407,20 @@
           local.set $l9
           br $B0
         end
-        local.get $l22
-        local.set $l26
+        local.get $l23
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
         i64.store offset=rax align=1
-        local.get $l19
-        local.set $l26
-        i32.const 0
-        local.get $l26
-        i64.store offset=flagResult align=1
         local.get $l20
-        local.set $l26
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
+        i64.store offset=flagResult align=1
+        local.get $l21
+        local.set $l27
+        i32.const 0
+        local.get $l27
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l14
@@ -2440,31 +2438,31 @@
         local.get $l14
         i32.store offset=budget align=1
         local.get $l17
-        local.set $l26
+        local.set $l27
         i32.const 0
-        local.get $l26
+        local.get $l27
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l25
+        local.get $l26
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l22
-    local.set $l25
+    local.get $l23
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
     i64.store offset=rax align=1
-    local.get $l19
-    local.set $l25
-    i32.const 0
-    local.get $l25
-    i64.store offset=flagResult align=1
     local.get $l20
-    local.set $l25
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
+    i64.store offset=flagResult align=1
+    local.get $l21
+    local.set $l26
+    i32.const 0
+    local.get $l26
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l14
@@ -2482,9 +2480,9 @@
     local.get $l14
     i32.store offset=budget align=1
     local.get $l17
-    local.set $l25
+    local.set $l26
     i32.const 0
-    local.get $l25
+    local.get $l26
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l14
@@ -2497,7 +2495,7 @@
 
 ;; 64 bit: rep movsb
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -2505,19 +2503,19 @@
     local.set $l10
     i32.const 0
     i64.load offset=rcx align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rsi align=1
     local.set $l22
     i32.const 0
-    i64.load offset=rdi align=1
+    i64.load offset=rsi align=1
     local.set $l23
     i32.const 0
+    i64.load offset=rdi align=1
+    local.set $l24
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -2533,8 +2531,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -2561,7 +2557,292 @@
           br $B0
         end
         block $B5
-          local.get $l20
+          local.get $l21
+          local.tee $l25
+          i32.wrap_i64
+          local.tee $l11
+          i32.const -1640531535
+          i32.mul
+          i32.const 18
+          i32.shr_u
+          i32.const 16
+          i32.mul
+          local.set $l12
+          i32.const 0
+          i64.load offset=modeKey align=1
+          local.set $l26
+          local.get $l12
+          i64.load offset=589824 align=1
+          local.set $l27
+          local.get $l25
+          local.get $l26
+          i64.xor
+          local.set $l26
+          local.get $l27
+          local.get $l26
+          i64.ne
+          br_if $B5
+          local.get $l11
+          i32.const 4095
+          i32.and
+          local.set $l13
+          local.get $l2
+          local.set $l14
+          local.get $l13
+          local.get $l14
+          i32.add
+          local.set $l14
+          local.get $l25
+          i64.const -4096
+          i64.and
+          local.set $l26
+          local.get $l16
+          local.set $l27
+          local.get $l26
+          local.get $l27
+          i64.ne
+          if $I6
+            local.get $l11
+            i32.const 12
+            i32.shr_u
+            i32.const 1023
+            i32.and
+            i32.const 16
+            i32.mul
+            local.tee $l13
+            i64.load offset=851968 align=1
+            local.set $l27
+            i32.const 0
+            i64.load offset=modeKey align=1
+            local.set $l28
+            local.get $l26
+            local.get $l28
+            i64.xor
+            local.set $l28
+            local.get $l27
+            local.get $l28
+            i64.ne
+            local.set $l15
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
+            local.get $l11
+            local.get $l13
+            i32.add
+            local.set $l13
+            local.get $l15
+            br_if $B5
+            local.get $l13
+            local.set $l14
+          end
+          local.get $l12
+          i32.load offset=589836 align=1
+          local.set $l13
+          local.get $l14
+          local.get $l13
+          i32.ne
+          br_if $B5
+          local.get $l12
+          i32.load offset=589832 align=1
+          local.tee $l12
+          i32.load align=1
+          local.set $l13
+          local.get $l26
+          local.set $l16
+          local.get $l13
+          i32.const 30
+          i32.eq
+          if $I7
+            local.get $l12
+            i32.const 5
+            i32.shr_u
+            i32.load8_u offset=34395648
+            local.set $l10
+            br $L1
+          end
+          local.get $l12
+          local.set $l8
+          local.get $l13
+          local.set $l9
+          br $B0
+        end
+        local.get $l22
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=rcx align=1
+        local.get $l23
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=rsi align=1
+        local.get $l24
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=rdi align=1
+        local.get $l19
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=flagFirst align=1
+        local.get $l5
+        local.set $l13
+        i32.const 0
+        local.get $l13
+        i32.store offset=flagAux align=1
+        local.get $l6
+        local.set $l13
+        i32.const 0
+        local.get $l13
+        i32.store offset=flagKind align=1
+        local.get $l1
+        local.set $l13
+        i32.const 0
+        local.get $l13
+        i32.store offset=budget align=1
+        local.get $l16
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=codeBias align=1
+        i32.const 0
+        local.get $l25
+        i64.store offset=rip align=1
+        i32.const 1
+        return
+      end
+    end
+    local.get $l22
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=rcx align=1
+    local.get $l23
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=rsi align=1
+    local.get $l24
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=rdi align=1
+    local.get $l19
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=flagFirst align=1
+    local.get $l5
+    local.set $l13
+    i32.const 0
+    local.get $l13
+    i32.store offset=flagAux align=1
+    local.get $l6
+    local.set $l13
+    i32.const 0
+    local.get $l13
+    i32.store offset=flagKind align=1
+    local.get $l1
+    local.set $l13
+    i32.const 0
+    local.get $l13
+    i32.store offset=budget align=1
+    local.get $l16
+    local.set $l25
+    i32.const 0
+    local.get $l25
+    i64.store offset=codeBias align=1
+    local.get $l8
+    local.set $l13
+    local.get $l9
+    local.set $l12
+    local.get $l13
+    local.get $l12
+    return_call_indirect (type $t0)
+    unreachable)
+
+;; 64 bit: cpuid; mov ebx, eax
+  (func $f13 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
+    local.get $p0
+    i32.const 5
+    i32.shr_u
+    i32.load8_u offset=34395648
+    local.set $l10
+    i32.const 0
+    i64.load offset=rax align=1
+    local.set $l22
+    i32.const 0
+    i64.load offset=rbx align=1
+    local.set $l23
+    i32.const 0
+    i64.load offset=flagResult align=1
+    local.set $l19
+    i32.const 0
+    i64.load offset=flagFirst align=1
+    local.set $l20
+    i32.const 0
+    i32.load offset=flagAux align=1
+    local.set $l5
+    i32.const 0
+    i32.load offset=flagKind align=1
+    local.set $l6
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l1
+    i32.const 0
+    i64.load offset=codeBias align=1
+    local.set $l16
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l3
+    block $B0
+      loop $L1
+        block $B2
+          block $B3
+            local.get $l10
+            br_table $B3 $B3
+          end
+          i32.const 134217728
+          local.set $l2
+          local.get $l1
+          i32.const 2
+          i32.lt_s
+          if $I4
+            i32.const 16777216
+            local.set $l8
+            i32.const 20
+            local.set $l9
+            br $B0
+          end
+          i32.const 16777216
+          local.set $l8
+          i32.const 20
+          local.set $l9
+          br $B0
+          local.get $l22
+          i32.wrap_i64
+          i64.extend_i32_u
+          local.set $l23
+          i32.const 16777280
+          local.tee $l8
+          i32.load align=1
+          local.set $l9
+          br $B0
+        end
+        block $B5
+          local.get $l21
           local.tee $l24
           i32.wrap_i64
           local.tee $l11
@@ -2670,27 +2951,17 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=rcx align=1
-        local.get $l22
-        local.set $l25
-        i32.const 0
-        local.get $l25
-        i64.store offset=rsi align=1
         local.get $l23
         local.set $l25
         i32.const 0
         local.get $l25
-        i64.store offset=rdi align=1
-        local.get $l18
+        i64.store offset=rbx align=1
+        local.get $l19
         local.set $l25
         i32.const 0
         local.get $l25
         i64.store offset=flagResult align=1
-        local.get $l19
+        local.get $l20
         local.set $l25
         i32.const 0
         local.get $l25
@@ -2722,27 +2993,17 @@
         return
       end
     end
-    local.get $l21
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=rcx align=1
-    local.get $l22
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=rsi align=1
     local.get $l23
     local.set $l24
     i32.const 0
     local.get $l24
-    i64.store offset=rdi align=1
-    local.get $l18
+    i64.store offset=rbx align=1
+    local.get $l19
     local.set $l24
     i32.const 0
     local.get $l24
     i64.store offset=flagResult align=1
-    local.get $l19
+    local.get $l20
     local.set $l24
     i32.const 0
     local.get $l24
@@ -2776,9 +3037,9 @@
     return_call_indirect (type $t0)
     unreachable)
 
-;; 64 bit: cpuid; mov ebx, eax
+;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 v128)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -2786,16 +3047,13 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rbx align=1
     local.set $l22
     i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -2811,8 +3069,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -2832,13 +3088,19 @@
             local.set $l9
             br $B0
           end
-          i32.const 16777216
-          local.set $l8
-          i32.const 20
-          local.set $l9
-          br $B0
-          local.get $l21
-          i32.wrap_i64
+          i32.const 0
+          v128.load offset=5712 align=1
+          local.set $l27
+          i32.const 0
+          v128.load offset=5696 align=1
+          local.get $l27
+          i32x4.add
+          local.set $l27
+          i32.const 0
+          local.get $l27
+          v128.store offset=5696 align=1
+          i32.const 0
+          i32.load offset=5696 align=1
           i64.extend_i32_u
           local.set $l22
           i32.const 16777280
@@ -2848,7 +3110,7 @@
           br $B0
         end
         block $B5
-          local.get $l20
+          local.get $l21
           local.tee $l23
           i32.wrap_i64
           local.tee $l11
@@ -2961,286 +3223,16 @@
         local.set $l24
         i32.const 0
         local.get $l24
-        i64.store offset=rbx align=1
-        local.get $l18
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=flagResult align=1
-        local.get $l19
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=flagFirst align=1
-        local.get $l5
-        local.set $l13
-        i32.const 0
-        local.get $l13
-        i32.store offset=flagAux align=1
-        local.get $l6
-        local.set $l13
-        i32.const 0
-        local.get $l13
-        i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
-        i32.const 0
-        local.get $l13
-        i32.store offset=budget align=1
-        local.get $l16
-        local.set $l24
-        i32.const 0
-        local.get $l24
-        i64.store offset=codeBias align=1
-        i32.const 0
-        local.get $l23
-        i64.store offset=rip align=1
-        i32.const 1
-        return
-      end
-    end
-    local.get $l22
-    local.set $l23
-    i32.const 0
-    local.get $l23
-    i64.store offset=rbx align=1
-    local.get $l18
-    local.set $l23
-    i32.const 0
-    local.get $l23
-    i64.store offset=flagResult align=1
-    local.get $l19
-    local.set $l23
-    i32.const 0
-    local.get $l23
-    i64.store offset=flagFirst align=1
-    local.get $l5
-    local.set $l13
-    i32.const 0
-    local.get $l13
-    i32.store offset=flagAux align=1
-    local.get $l6
-    local.set $l13
-    i32.const 0
-    local.get $l13
-    i32.store offset=flagKind align=1
-    local.get $l1
-    local.set $l13
-    i32.const 0
-    local.get $l13
-    i32.store offset=budget align=1
-    local.get $l16
-    local.set $l23
-    i32.const 0
-    local.get $l23
-    i64.store offset=codeBias align=1
-    local.get $l8
-    local.set $l13
-    local.get $l9
-    local.set $l12
-    local.get $l13
-    local.get $l12
-    return_call_indirect (type $t0)
-    unreachable)
-
-;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 v128)
-    local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=34395648
-    local.set $l10
-    i32.const 0
-    i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=flagResult align=1
-    local.set $l18
-    i32.const 0
-    i64.load offset=flagFirst align=1
-    local.set $l19
-    i32.const 0
-    i32.load offset=flagAux align=1
-    local.set $l5
-    i32.const 0
-    i32.load offset=flagKind align=1
-    local.set $l6
-    i32.const 0
-    i32.load offset=budget align=1
-    local.set $l1
-    i32.const 0
-    i64.load offset=codeBias align=1
-    local.set $l16
-    i32.const 0
-    i32.load offset=tlbBase align=1
-    local.set $l3
-    i64.const 2048
-    local.set $l17
-    block $B0
-      loop $L1
-        block $B2
-          block $B3
-            local.get $l10
-            br_table $B3 $B3
-          end
-          i32.const 134217728
-          local.set $l2
-          local.get $l1
-          i32.const 2
-          i32.lt_s
-          if $I4
-            i32.const 16777216
-            local.set $l8
-            i32.const 20
-            local.set $l9
-            br $B0
-          end
-          i32.const 0
-          v128.load offset=5712 align=1
-          local.set $l26
-          i32.const 0
-          v128.load offset=5696 align=1
-          local.get $l26
-          i32x4.add
-          local.set $l26
-          i32.const 0
-          local.get $l26
-          v128.store offset=5696 align=1
-          i32.const 0
-          i32.load offset=5696 align=1
-          i64.extend_i32_u
-          local.set $l21
-          i32.const 16777280
-          local.tee $l8
-          i32.load align=1
-          local.set $l9
-          br $B0
-        end
-        block $B5
-          local.get $l20
-          local.tee $l22
-          i32.wrap_i64
-          local.tee $l11
-          i32.const -1640531535
-          i32.mul
-          i32.const 18
-          i32.shr_u
-          i32.const 16
-          i32.mul
-          local.set $l12
-          i32.const 0
-          i64.load offset=modeKey align=1
-          local.set $l23
-          local.get $l12
-          i64.load offset=589824 align=1
-          local.set $l24
-          local.get $l22
-          local.get $l23
-          i64.xor
-          local.set $l23
-          local.get $l24
-          local.get $l23
-          i64.ne
-          br_if $B5
-          local.get $l11
-          i32.const 4095
-          i32.and
-          local.set $l13
-          local.get $l2
-          local.set $l14
-          local.get $l13
-          local.get $l14
-          i32.add
-          local.set $l14
-          local.get $l22
-          i64.const -4096
-          i64.and
-          local.set $l23
-          local.get $l16
-          local.set $l24
-          local.get $l23
-          local.get $l24
-          i64.ne
-          if $I6
-            local.get $l11
-            i32.const 12
-            i32.shr_u
-            i32.const 1023
-            i32.and
-            i32.const 16
-            i32.mul
-            local.tee $l13
-            i64.load offset=851968 align=1
-            local.set $l24
-            i32.const 0
-            i64.load offset=modeKey align=1
-            local.set $l25
-            local.get $l23
-            local.get $l25
-            i64.xor
-            local.set $l25
-            local.get $l24
-            local.get $l25
-            i64.ne
-            local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
-            local.get $l11
-            local.get $l13
-            i32.add
-            local.set $l13
-            local.get $l15
-            br_if $B5
-            local.get $l13
-            local.set $l14
-          end
-          local.get $l12
-          i32.load offset=589836 align=1
-          local.set $l13
-          local.get $l14
-          local.get $l13
-          i32.ne
-          br_if $B5
-          local.get $l12
-          i32.load offset=589832 align=1
-          local.tee $l12
-          i32.load align=1
-          local.set $l13
-          local.get $l23
-          local.set $l16
-          local.get $l13
-          i32.const 30
-          i32.eq
-          if $I7
-            local.get $l12
-            i32.const 5
-            i32.shr_u
-            i32.load8_u offset=34395648
-            local.set $l10
-            br $L1
-          end
-          local.get $l12
-          local.set $l8
-          local.get $l13
-          local.set $l9
-          br $B0
-        end
-        local.get $l21
-        local.set $l23
-        i32.const 0
-        local.get $l23
         i64.store offset=rax align=1
-        local.get $l18
-        local.set $l23
-        i32.const 0
-        local.get $l23
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l23
+        local.set $l24
         i32.const 0
-        local.get $l23
+        local.get $l24
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l24
+        i32.const 0
+        local.get $l24
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -3258,31 +3250,31 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l23
+        local.set $l24
         i32.const 0
-        local.get $l23
+        local.get $l24
         i64.store offset=codeBias align=1
         i32.const 0
-        local.get $l22
+        local.get $l23
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l22
-    i32.const 0
     local.get $l22
+    local.set $l23
+    i32.const 0
+    local.get $l23
     i64.store offset=rax align=1
-    local.get $l18
-    local.set $l22
-    i32.const 0
-    local.get $l22
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l22
+    local.set $l23
     i32.const 0
-    local.get $l22
+    local.get $l23
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l23
+    i32.const 0
+    local.get $l23
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -3300,9 +3292,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l22
+    local.set $l23
     i32.const 0
-    local.get $l22
+    local.get $l23
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -3315,7 +3307,7 @@
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
   (func $f13 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -3323,16 +3315,16 @@
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
-    local.set $l21
-    i32.const 0
-    i64.load offset=rsp align=1
     local.set $l22
     i32.const 0
+    i64.load offset=rsp align=1
+    local.set $l23
+    i32.const 0
     i64.load offset=flagResult align=1
-    local.set $l18
+    local.set $l19
     i32.const 0
     i64.load offset=flagFirst align=1
-    local.set $l19
+    local.set $l20
     i32.const 0
     i32.load offset=flagAux align=1
     local.set $l5
@@ -3348,8 +3340,6 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l3
-    i64.const 2048
-    local.set $l17
     block $B0
       loop $L1
         block $B2
@@ -3371,18 +3361,18 @@
           end
           i32.const 0
           i64.extend_i32_s
-          local.set $l23
-          i64.const 0
-          local.get $l23
-          i64.add
-          local.set $l23
-          i32.const 0
-          i64.load offset=fs align=1
           local.set $l24
-          local.get $l23
+          i64.const 0
           local.get $l24
           i64.add
-          local.tee $l24
+          local.set $l24
+          i32.const 0
+          i64.load offset=fs align=1
+          local.set $l25
+          local.get $l24
+          local.get $l25
+          i64.add
+          local.tee $l25
           i32.wrap_i64
           i32.const 7
           i32.shr_u
@@ -3396,13 +3386,13 @@
           i32.add
           local.tee $l12
           i64.load align=1
-          local.set $l23
-          local.get $l24
+          local.set $l24
+          local.get $l25
           i64.const 3
           i64.add
           i64.const -4096
           i64.and
-          local.get $l23
+          local.get $l24
           i64.ne
           if $I5
             i32.const 16777216
@@ -3414,14 +3404,14 @@
           local.get $l12
           i32.load offset=24 align=1
           local.set $l12
-          local.get $l24
+          local.get $l25
           i32.wrap_i64
           local.get $l12
           i32.add
           i32.load align=1
           i64.extend_i32_u
-          local.tee $l21
-          local.tee $l24
+          local.tee $l22
+          local.tee $l25
           i64.const 47
           i64.shr_s
           i64.const 1
@@ -3439,13 +3429,13 @@
           i32.const 2
           i32.sub
           local.set $l1
-          local.get $l24
-          local.set $l20
+          local.get $l25
+          local.set $l21
           br $B2
         end
         block $B7
-          local.get $l20
-          local.tee $l24
+          local.get $l21
+          local.tee $l25
           i32.wrap_i64
           local.tee $l12
           i32.const -1640531535
@@ -3457,16 +3447,16 @@
           local.set $l11
           i32.const 0
           i64.load offset=modeKey align=1
-          local.set $l23
+          local.set $l24
           local.get $l11
           i64.load offset=589824 align=1
-          local.set $l25
-          local.get $l24
-          local.get $l23
-          i64.xor
-          local.set $l23
+          local.set $l26
           local.get $l25
-          local.get $l23
+          local.get $l24
+          i64.xor
+          local.set $l24
+          local.get $l26
+          local.get $l24
           i64.ne
           br_if $B7
           local.get $l12
@@ -3479,14 +3469,14 @@
           local.get $l14
           i32.add
           local.set $l14
-          local.get $l24
+          local.get $l25
           i64.const -4096
           i64.and
-          local.set $l23
+          local.set $l24
           local.get $l16
-          local.set $l25
-          local.get $l23
-          local.get $l25
+          local.set $l26
+          local.get $l24
+          local.get $l26
           i64.ne
           if $I8
             local.get $l12
@@ -3498,16 +3488,16 @@
             i32.mul
             local.tee $l13
             i64.load offset=851968 align=1
-            local.set $l25
+            local.set $l26
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l26
-            local.get $l23
-            local.get $l26
+            local.set $l27
+            local.get $l24
+            local.get $l27
             i64.xor
-            local.set $l26
-            local.get $l25
+            local.set $l27
             local.get $l26
+            local.get $l27
             i64.ne
             local.set $l15
             local.get $l13
@@ -3534,7 +3524,7 @@
           local.tee $l11
           i32.load align=1
           local.set $l13
-          local.get $l23
+          local.get $l24
           local.set $l16
           local.get $l13
           i32.const 30
@@ -3553,20 +3543,20 @@
           local.set $l9
           br $B0
         end
-        local.get $l21
-        local.set $l23
+        local.get $l22
+        local.set $l24
         i32.const 0
-        local.get $l23
+        local.get $l24
         i64.store offset=rax align=1
-        local.get $l18
-        local.set $l23
-        i32.const 0
-        local.get $l23
-        i64.store offset=flagResult align=1
         local.get $l19
-        local.set $l23
+        local.set $l24
         i32.const 0
-        local.get $l23
+        local.get $l24
+        i64.store offset=flagResult align=1
+        local.get $l20
+        local.set $l24
+        i32.const 0
+        local.get $l24
         i64.store offset=flagFirst align=1
         local.get $l5
         local.set $l13
@@ -3584,31 +3574,31 @@
         local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l23
-        i32.const 0
-        local.get $l23
-        i64.store offset=codeBias align=1
+        local.set $l24
         i32.const 0
         local.get $l24
+        i64.store offset=codeBias align=1
+        i32.const 0
+        local.get $l25
         i64.store offset=rip align=1
         i32.const 1
         return
       end
     end
-    local.get $l21
-    local.set $l24
+    local.get $l22
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
     i64.store offset=rax align=1
-    local.get $l18
-    local.set $l24
-    i32.const 0
-    local.get $l24
-    i64.store offset=flagResult align=1
     local.get $l19
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
+    i64.store offset=flagResult align=1
+    local.get $l20
+    local.set $l25
+    i32.const 0
+    local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
     local.set $l13
@@ -3626,9 +3616,9 @@
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l25
     i32.const 0
-    local.get $l24
+    local.get $l25
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
