@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * `deno task bench [PART]... [--repeat=N]`: measures us next to QEMU TCG, and the host where that
- * means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default), and micro, which runs the
- * *_bench.ts files. Each figure is the best of N runs (default 3): other processes only ever make things slower.
+ * `deno task bench [PART]... [--repeat=N] [--json=FILE] [--chart=FILE]`: measures us next to QEMU TCG, v86, and the host
+ * where that means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default); work, which
+ * is whole programs in guests; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N
+ * runs (default 3), since other processes only ever make things slower; the last table has medians and ratios.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
@@ -11,11 +12,16 @@ import { type ProgramRun, runNatively, runOnQemu, runOnTestCpu, whyNotNative } f
 import { type Emulator, measureBoot, measureIdle, measureNet } from "./guests.ts";
 import { type Program, PROGRAMS } from "./programs.ts";
 import { qemuVersion } from "./qemu.ts";
+import { chartOf, type Row, tableOf } from "./report.ts";
 import { makeVirtioInitramfs } from "./virtio.ts";
+import { measureWork, type WorkEmulator } from "./work/guests.ts";
+import { WORK } from "./work/rows.ts";
+import { makeWorkInitramfs } from "./work/userland.ts";
+import { whyNoV86 } from "./work/v86_guest.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
-const PARTS = ["cpu", "boot", "idle", "net", "micro"] as const;
+const PARTS = ["cpu", "boot", "idle", "net", "work", "micro"] as const;
 type Part = typeof PARTS[number];
 const ENGINES = ["interp", "jit"] as const satisfies readonly EngineName[];
 const NET_MIB = 128, PINGS = 50;
@@ -24,23 +30,36 @@ const NET_MIB = 128, PINGS = 50;
 interface Choices {
   readonly parts: readonly Part[];
   readonly repeat: number;
+  /** Where all rows go, with every run. */
+  readonly json?: string;
+  /** Where a chart of the ratios goes. */
+  readonly chart?: string;
 }
 
 function parse(args: readonly string[]): Choices {
   const parts: Part[] = [];
   let repeat = 3;
+  const files: { json?: string; chart?: string } = {};
   for (const arg of args) {
     const part = PARTS.find((name) => name === arg);
     const count = /^--repeat=([1-9]\d?)$/.exec(arg);
+    const [, option, file] = /^--(json|chart)=(.+)$/.exec(arg) ?? [];
     if (part !== undefined) parts.push(part);
+    else if (file !== undefined) files[option as "json" | "chart"] = file;
     else if (count !== null) repeat = Number(count[1]);
     else {
       throw new ConfigError(
-        `Cannot measure ${JSON.stringify(arg)}: choose from ${PARTS.join(", ")} and --repeat=N`,
+        `Cannot measure ${JSON.stringify(arg)}: choose from ${
+          PARTS.join(", ")
+        } --repeat=N, --json=FILE and --chart=FILE`,
       );
     }
   }
-  return { parts: parts.length > 0 ? parts : PARTS.filter((part) => part !== "micro"), repeat };
+  return {
+    parts: parts.length > 0 ? parts : PARTS.filter((part) => part !== "micro" && part !== "work"),
+    repeat,
+    ...files,
+  };
 }
 
 function progress(what: string): void {
@@ -63,13 +82,21 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): v
 
 const NONE = "-";
 
-async function benchCpu(repeat: number, qemu: string | undefined): Promise<void> {
+async function benchCpu(repeat: number, qemu: string | undefined): Promise<Row[]> {
   progress("programs on a bare CPU");
   const best = (runs: readonly ProgramRun[]) => runs.reduce((a, b) => b.seconds < a.seconds ? b : a);
   const times = <T>(f: () => T) => Array.from({ length: repeat }, f);
   const qemuRuns = qemu === undefined ? undefined : await runOnQemu(PROGRAMS, repeat);
+  const measured: Row[] = [];
   const rows = PROGRAMS.map((program: Program, p) => {
-    const ours = ENGINES.map((engine) => best(times(() => runOnTestCpu(program, engine))));
+    const runs = ENGINES.map((engine) => times(() => runOnTestCpu(program, engine)));
+    const ours = runs.map(best);
+    const secondsOf = (runs: readonly ProgramRun[] | undefined) => (runs ?? []).map((run) => run.seconds);
+    measured.push({
+      name: program.name,
+      what: program.what,
+      seconds: { interp: secondsOf(runs[0]), jit: secondsOf(runs[1]), TCG: secondsOf(qemuRuns?.[p]) },
+    });
     const tcg = qemuRuns?.[p] && best(qemuRuns[p]);
     const native = whyNotNative() === undefined ? best(times(() => runNatively(program))) : undefined;
     const all = [...ours, ...(tcg ? [tcg] : []), ...(native ? [native] : [])];
@@ -89,6 +116,7 @@ async function benchCpu(repeat: number, qemu: string | undefined): Promise<void>
   });
   console.log("Programs on a bare CPU\n");
   table(["program", "interp s", "M insn/s", "jit s", "M insn/s", "TCG s", "native s"], rows);
+  return measured;
 }
 
 const OURS: readonly Emulator[] = (["hvm", "pvh"] as const).flatMap((type) =>
@@ -108,11 +136,17 @@ async function repeated<T>(times: number, f: () => Promise<T>): Promise<T[]> {
 const least = (values: readonly number[]) => Math.min(...values);
 const most = (values: readonly number[]) => Math.max(...values);
 
-async function benchBoot(repeat: number, qemu: string | undefined): Promise<void> {
+async function benchBoot(repeat: number, qemu: string | undefined): Promise<Row[]> {
   const rows: string[][] = [];
+  const seconds: Record<string, number[]> = {};
   for (const emulator of qemu === undefined ? OURS : [...OURS, ...TCG]) {
     progress(`boot: ${emulator.name}`);
     const boots = await repeated(repeat, () => measureBoot(emulator));
+    if (emulator.type === "hvm") {
+      seconds[emulator.kind === "qemu" ? "TCG" : emulator.kind.slice("xenner ".length)] = boots.map((boot) =>
+        boot.cpuSeconds
+      );
+    }
     rows.push([
       emulator.name,
       least(boots.map((boot) => boot.seconds)).toFixed(2),
@@ -122,6 +156,42 @@ async function benchBoot(repeat: number, qemu: string | undefined): Promise<void
   }
   console.log("Debian's cloud kernel from the start of the process to /init\n");
   table(["emulator", "wall s", "CPU s", "guest's uptime s"], rows);
+  return [{ name: "boot", what: "boot of a Debian kernel to /init, CPU time", seconds }];
+}
+
+/** Whole programs in guests of each emulator. */
+async function benchWork(repeat: number, qemu: string | undefined): Promise<Row[]> {
+  const noV86 = whyNoV86();
+  if (noV86 !== undefined) progress(`no v86: ${noV86}`);
+  else await makeGuests({ names: ["pae"], progress });
+  const names = { interp: "interp", jit: "jit", tcg: "TCG", v86: "v86" } as const;
+  const emulators: WorkEmulator[] = ["interp", "jit"];
+  if (qemu !== undefined) emulators.push("tcg");
+  if (noV86 === undefined) emulators.push("v86");
+  const file = await Deno.makeTempFile({ prefix: "xenner-bench-", suffix: ".cpio" });
+  const seconds = new Map<string, Record<string, number[]>>();
+  const proofs = new Map<string, Set<string>>();
+  try {
+    for (let i = 0; i < repeat; i++) {
+      for (const emulator of emulators) {
+        progress(`programs in guests: ${names[emulator]}, round ${i + 1} of ${repeat}`);
+        const rows = WORK.filter((row) => emulator !== "v86" || row.on32Bit);
+        await Deno.writeFile(file, await makeWorkInitramfs(emulator === "v86" ? "i386" : "amd64", rows));
+        for (const [name, run] of await measureWork(emulator, file, rows)) {
+          const row = seconds.get(name) ?? {};
+          (row[names[emulator]] ??= []).push(run.seconds);
+          seconds.set(name, row);
+          proofs.set(name, (proofs.get(name) ?? new Set()).add(run.proof));
+        }
+      }
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+  for (const [name, said] of proofs) {
+    if (said.size > 1) progress(`what ${name} said differs: ${[...said].join("; ")}`);
+  }
+  return WORK.map(({ name, what }) => ({ name, what, seconds: seconds.get(name) ?? {} }));
 }
 
 async function benchIdle(qemu: string | undefined): Promise<void> {
@@ -172,7 +242,7 @@ async function benchNet(repeat: number, qemu: string | undefined): Promise<void>
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const { parts, repeat } = parse(args);
+  const { parts, repeat, json, chart } = parse(args);
   const has = (part: Part) => parts.includes(part);
   if (parts.some((part) => part !== "micro")) {
     const qemu = await qemuVersion();
@@ -183,10 +253,19 @@ async function main(args: readonly string[]): Promise<number> {
       }; best of ${repeat}\n`,
     );
     if (has("boot") || has("idle") || has("net")) await makeGuests({ names: ["cloud"], progress });
-    if (has("cpu")) await benchCpu(repeat, qemu);
-    if (has("boot")) await benchBoot(repeat, qemu);
+    const rows: Row[] = [];
+    if (has("cpu")) rows.push(...await benchCpu(repeat, qemu));
+    if (has("boot")) rows.push(...await benchBoot(repeat, qemu));
     if (has("idle")) await benchIdle(qemu);
     if (has("net")) await benchNet(repeat, qemu);
+    if (has("work")) rows.push(...await benchWork(repeat, qemu));
+    if (rows.length > 0) {
+      console.log(`Medians of ${repeat}, and ratios of jit to each of the others\n`);
+      const { head, body } = tableOf(rows, ["jit", "interp", "TCG", ...(has("work") ? ["v86"] : [])], "jit");
+      table(head, body);
+    }
+    if (json !== undefined) await Deno.writeTextFile(json, JSON.stringify(rows, undefined, 2) + "\n");
+    if (chart !== undefined) await Deno.writeTextFile(chart, chartOf(rows, "jit", "TCG"));
   }
   if (!has("micro")) return 0;
   const { code } = await new Deno.Command(Deno.execPath(), { args: ["bench", "-A"], stdin: "null" }).spawn()

@@ -25,7 +25,7 @@ const MEMORY = "512M";
 const TICKS_PER_SECOND = 100;
 
 /** The emulator's command line for `run`. */
-function commandOf(emulator: Emulator, run: GuestRun, tap?: string): CommandLine {
+function commandOf(emulator: Emulator, run: GuestRun, tap?: string, tree?: URL): CommandLine {
   const files = guestFiles("cloud");
   const { initramfs } = files;
   if (emulator.kind === "qemu") {
@@ -48,7 +48,7 @@ function commandOf(emulator: Emulator, run: GuestRun, tap?: string): CommandLine
     ...["run", "--type", emulator.type, "--engine", emulator.kind.endsWith("jit") ? "jit" : "interp"],
     ...["--memory", MEMORY, "--kernel", files.vmlinuz.pathname, "--initrd", initramfs.pathname],
     ...["--append", guestCommandLine(run), ...(tap === undefined ? [] : ["--net", `tap,ifname=${tap}`])],
-  ]);
+  ], tree);
 }
 
 /** Initramfs with virtio drivers, for QEMU; made by virtioInitramfs. */
@@ -72,8 +72,10 @@ function usageOf(pid: number): Usage {
   };
 }
 
-async function until(guest: Child, pattern: RegExp): Promise<RegExpExecArray> {
-  const found = await guest.match(pattern, TIMEOUT_MS);
+/** Waits for what `child` prints, by default the guest itself; an error when that, or the guest, ends without. */
+async function until(guest: Child, pattern: RegExp, child = guest): Promise<RegExpExecArray> {
+  const ended = guest.status.then(() => child.match(pattern, 0));
+  const found = await Promise.race([child.match(pattern, TIMEOUT_MS), ended]);
   if (found === undefined) {
     throw new Error(`The guest said nothing like ${pattern}:\n${guest.stdout.slice(-2000)}${guest.stderr}`);
   }
@@ -90,10 +92,10 @@ export interface Boot {
   readonly uptime: number;
 }
 
-/** Boots to /init. */
-export async function measureBoot(emulator: Emulator): Promise<Boot> {
+/** Boots to /init; ours by the sources in `tree`. */
+export async function measureBoot(emulator: Emulator, tree?: URL): Promise<Boot> {
   const start = performance.now();
-  const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }));
+  const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }, undefined, tree));
   try {
     await until(guest, /XENNER-INIT [^\n]*\n/);
     const seconds = (performance.now() - start) / 1000;
@@ -162,8 +164,12 @@ export async function measureNet(
     }, namespace.tap);
     guest = new Child(namespace.inside(line.command, line.args));
     const rate = (done: StreamDone) => done.bytes * 8 / done.seconds / 1e6;
-    const sent: StreamDone = JSON.parse((await until(server, /^\{"stream":"discard".*\}$/m))[0]);
-    const received: StreamDone = JSON.parse((await until(server, /^\{"stream":"source".*\}$/m))[0]);
+    const sent: StreamDone = JSON.parse(
+      (await until(guest, /^\{"stream":"discard".*\}$/m, server))[0],
+    );
+    const received: StreamDone = JSON.parse(
+      (await until(guest, /^\{"stream":"source".*\}$/m, server))[0],
+    );
     if (sent.bytes !== mib << 20) throw new Error(`The guest sent ${sent.bytes} bytes`);
     await until(guest, /XENNER-PING [^\n]*\n/);
     const ping = guestReports(guest.stdout).find((r) => r.kind === "PING")?.values;

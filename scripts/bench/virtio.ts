@@ -7,11 +7,11 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { writeCpio } from "../../devices/loaders/root/cpio.ts";
 import { DebianPackages } from "../guests/debian_packages.ts";
-import { GUEST_KERNELS, guestFiles, PACKAGE_CACHE } from "../guests/manifest.ts";
+import { guestFiles, PACKAGE_CACHE } from "../guests/manifest.ts";
 import { collectModules } from "../guests/kernel_modules.ts";
 import { VIRTIO_INITRAMFS } from "./guests.ts";
 
-const DRIVERS = ["virtio_pci", "virtio_net"];
+const DRIVERS = ["virtio_pci", "virtio_net", "virtio_blk"];
 
 /** Makes VIRTIO_INITRAMFS; says why when it cannot. */
 export async function makeVirtioInitramfs(): Promise<string | undefined> {
@@ -29,21 +29,30 @@ export async function makeVirtioInitramfs(): Promise<string | undefined> {
   }
 }
 
-/** The second archive; kept, since unpacking a kernel takes a while. */
+/** What `uname -r` says in a bzImage's guest; Linux Documentation/arch/x86/boot.rst, kernel_version. */
+export function releaseOf(bzImage: Uint8Array): string {
+  const view = new DataView(bzImage.buffer, bzImage.byteOffset, bzImage.byteLength);
+  const KERNEL_VERSION = 0x20e, SECTOR = 0x200;
+  const from = view.getUint16(KERNEL_VERSION, true) + SECTOR;
+  return new TextDecoder().decode(bzImage.subarray(from, from + 128)).split(" ", 1)[0] ?? "";
+}
+
+/** The second archive, of the guest's own kernel; kept, since unpacking a kernel takes a while. */
 async function drivers(): Promise<Uint8Array> {
-  const file = new URL("virtio.cpio", VIRTIO_INITRAMFS);
+  const release = releaseOf(await Deno.readFile(guestFiles("cloud").vmlinuz));
+  const file = new URL(`virtio-${release}.cpio`, VIRTIO_INITRAMFS);
   try {
     return await Deno.readFile(file);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const { metaPackage } = GUEST_KERNELS.cloud;
   const packages = new DebianPackages(PACKAGE_CACHE);
-  await packages.require(metaPackage);
+  const image = `linux-image-${release}`;
+  await packages.require(image);
   const folder = await Deno.makeTempDir({ prefix: "xenner-bench-" });
   try {
     const root = new URL(`file://${folder}/root/`);
-    for (const part of await packages.kernelPackages(metaPackage)) await packages.unpack(part, root);
+    await packages.unpack(image, root);
     const modules = await collectModules(root, DRIVERS);
     const order = modules.map(({ name }) => `${name}.ko\n`).join("");
     const archive = writeCpio([

@@ -98,11 +98,11 @@ export class Child {
   }
 }
 
-/** The command line of `xenner` from this source tree. */
-export function xenner(args: readonly string[]): CommandLine {
+/** The command line of `xenner` from the source tree whose root is `tree`, by default this one. */
+export function xenner(args: readonly string[], tree = new URL("../../", import.meta.url)): CommandLine {
   return {
     command: Deno.execPath(),
-    args: ["run", "-A", new URL("../../mod.ts", import.meta.url).pathname, ...args],
+    args: ["run", "-A", new URL("mod.ts", tree).pathname, ...args],
   };
 }
 
