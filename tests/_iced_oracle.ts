@@ -462,8 +462,8 @@ function isUndefinedX87(i: Instruction): boolean {
 /** Operand size in bits of a bare r or r/m. */
 function expectedBits(bits: 32 | 64, i: Instruction): number {
   const word = i.row.text.split(" ")[0];
-  // MOV to and from CRn, DRn move whole registers; MOVSXD reads half of the size it writes.
-  if (/[CD]Rn/.test(i.row.text)) return bits;
+  // These move whole registers; MOVSXD reads half of the size it writes.
+  if (/[CD]Rn|^(INVPCID|RDPID) /.test(i.row.text)) return bits;
   if (word === "MOVSXD") return 0;
   return i.width;
 }

@@ -115,8 +115,7 @@ export type CpuLevel = keyof typeof LEVELS;
 
 /** Not emulated yet: take a name away when its instructions, registers and state are there, with tests. */
 export const NOT_YET: CpuFeatures = new Set(list(
-  "3dnowprefetch abm adx aes avx avx2 bmi1 bmi2 clflushopt clwb f16c fma invpcid movbe pcid pclmulqdq pku rdpid " +
-    "rdrand rdseed sha_ni vaes vpclmulqdq xgetbv1 xsavec xsaves",
+  "aes avx avx2 f16c fma pclmulqdq pku sha_ni vaes vpclmulqdq xgetbv1 xsavec xsaves",
 ));
 
 /** What a feature cannot be without. */
@@ -136,8 +135,6 @@ export const NEEDS: Readonly<Partial<Record<CpuFeature, readonly CpuFeature[]>>>
   avx2: ["avx"],
   f16c: ["avx"],
   fma: ["avx"],
-  bmi1: ["avx"], // its instructions are VEX-encoded
-  bmi2: ["avx"],
   vaes: ["avx", "aes"],
   vpclmulqdq: ["avx", "pclmulqdq"],
 };

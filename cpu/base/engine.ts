@@ -97,6 +97,8 @@ export interface EngineHooks {
   /** CR8: task priority, 0..15. */
   readTpr(): number;
   writeTpr(priority: number): void;
+  /** 64 bits of chance, for RDRAND and RDSEED. Absent: numbers that are the same every time. */
+  random?(): bigint;
   /** The clock's TSC, before the guest's own offset. */
   readTsc(): bigint;
 }

@@ -133,6 +133,16 @@ export class CpuCore extends Registers {
     const status = this.afterSideEffects();
     return status === NEXT ? DISPATCH : status;
   }
+  /** 64 bits for RDRAND and RDSEED. Without a source of chance, SplitMix64: the same every time. */
+  random(): bigint {
+    const { random } = this.hooks;
+    if (random !== undefined) return BigInt.asUintN(64, random());
+    const seed = BigInt.asUintN(64, this.s.get64(S.randomState) + 0x9e37_79b9_7f4a_7c15n);
+    this.s.set64(S.randomState, seed);
+    let z = BigInt.asUintN(64, (seed ^ (seed >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
+    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d0_49bb_1331_11ebn);
+    return z ^ (z >> 31n);
+  }
   /** The guest's TSC now. */
   readTsc(): bigint {
     return BigInt.asUintN(64, this.hooks.readTsc() + this.s.get64(S.tscOffset));

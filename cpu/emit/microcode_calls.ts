@@ -92,9 +92,12 @@ export const MICROCODE = {
   rdtsc: touching({}, [], ["rax", "rdx"]),
   rdtscp: touching({}, [], ["rax", "rcx", "rdx"]),
   rdpmc: pure({}),
+  /** a result of 64 bits */
+  random: { ...pure({}), quiet: true },
   cpuid: touching({}, ["rax", "rcx"], ["rax", "rbx", "rcx", "rdx"]),
   hlt: pure({}),
   invlpg: pure({ linear: "i64" }),
+  invpcid: pure({ type: "i64", pcid: "i64", linear: "i64" }),
   invd: pure({}),
   wbinvd: pure({}),
   vmcall: everything({}),

@@ -11,7 +11,8 @@ import type { Row } from "./row/row.ts";
 const WORDS = new Set(
   ("ADD OR ADC SBB AND SUB XOR CMP TEST INC DEC NEG NOT MOV MOVZX MOVSX MOVSXD CBW/CWDE/CDQE CWD/CDQ/CQO LEA " +
     "XLAT XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B BSWAP CMOVcc SETcc LAHF SAHF SALC ROL ROR RCL RCR SHL SHR SAR " +
-    "SHLD SHRD MUL IMUL DIV IDIV BT BTS BTR BTC BSF BSR POPCNT DAA DAS AAA AAS AAM AAD MOVS CMPS STOS LODS SCAS " +
+    "SHLD SHRD MUL IMUL DIV IDIV BT BTS BTR BTC BSF BSR TZCNT LZCNT POPCNT MOVBE ADCX ADOX " +
+    "ANDN BEXTR BLSI BLSMSK BLSR BZHI MULX PDEP PEXT RORX SARX SHLX SHRX DAA DAS AAA AAS AAM AAD MOVS CMPS STOS LODS SCAS " +
     "PUSH POP PUSHA POPA PUSHF POPF LEAVE ENTER JMP CALL RET Jcc JCXZ LOOP LOOPE LOOPNE BOUND UD2 NOP " +
     "PAUSE CLC STC CMC CLD STD").split(" "),
 );
@@ -79,9 +80,13 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
 
   // Operand and address size
   const branch = BRANCH.has(word);
-  let opsize = row.size !== 8 && row.prefix === undefined && !branch && random.chance(33);
+  const vex = row.vex !== undefined;
+  let opsize = !vex && row.size !== 8 && (row.prefix === undefined || /^([TL]ZCNT|POPCNT)$/.test(word)) &&
+    !branch &&
+    random.chance(33);
   const rexW = row.rexW ?? (long && row.size !== 8 && !branch && random.chance(40));
   if (word === "POPCNT" || word === "CMPXCHG8B") opsize = opsize && word === "POPCNT" && !rexW;
+  if (row.size === "y") opsize = false; // 32 or 64 bits
   const byDefault64 = row.size === "q" || row.size === "f";
   const w = row.size === 8
     ? 8
@@ -183,6 +188,12 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
     }
   }
 
+  // VEX.vvvv: a control word, or anything
+  const vvvv = vex && row.options.vvvv === "gpr" ? pick() : -1;
+  if (vvvv >= 0 && !(isMemory && isAddressRegister(tail, rex, vvvv)) && random.chance(60)) {
+    gpr[vvvv] = BigInt(random.below(w + 8) | (random.below(w + 8) << 8)) | (random.u64() & ~0xffffn);
+  }
+
   // Implicit operands
   if (STRING.has(word)) {
     const high = asize === 32 && long ? 0xdead_beef_0000_0000n : 0n;
@@ -262,11 +273,12 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
     const choices = long ? [0x64, 0x65, 0x2e, 0x3e] : [0x26, 0x36, 0x3e];
     bytes.push(choices[random.below(choices.length)] as number);
   }
-  if (row.prefix !== undefined && row.prefix !== "np") bytes.push(parseInt(row.prefix, 16));
+  if (vex) bytes.push(...vexPrefix(row, long ? rex : rexW ? 8 : 0, vvvv));
+  else if (row.prefix !== undefined && row.prefix !== "np") bytes.push(parseInt(row.prefix, 16));
   rexGiven ||= rex !== 0;
-  if (long && rexGiven) bytes.push(0x40 | rex);
-  if (row.map > 0) bytes.push(0x0f);
-  if (row.map > 1) bytes.push(row.map === 2 ? 0x38 : 0x3a);
+  if (long && rexGiven && !vex) bytes.push(0x40 | rex);
+  if (row.map > 0 && !vex) bytes.push(0x0f);
+  if (row.map > 1 && !vex) bytes.push(row.map === 2 ? 0x38 : 0x3a);
   bytes.push(opcode);
   const tailAt = bytes.length;
   bytes.push(...tail);
@@ -326,6 +338,13 @@ export function randomSequence(rows: readonly Row[], random: Random, place: Plac
   }
   if (last === undefined || code.length > MAX_CODE) throw new RangeError("a sequence is too long");
   return { ...last, code };
+}
+
+/** C4 with the fields of `rex`; `vvvv` below 0: it names nothing. */
+function vexPrefix(row: Row, rex: number, vvvv: number): number[] {
+  const pp = { np: 0, 66: 1, f3: 2, f2: 3 }[row.prefix ?? "np"];
+  const second = (~rex & 7) << 5 | row.map;
+  return [0xc4, second, ((rex & 8) << 4) | ((vvvv < 0 ? 15 : ~vvvv & 15) << 3) | pp];
 }
 
 /** Whether the ModRM and SIB bytes in `tail` name `reg` in the address. */

@@ -46,12 +46,62 @@ const GATED: readonly (readonly [string, string, string, (32 | 64)?])[] = [
   ["v2", "v2,-lahf_lm", "9e"],
   ["v2", "v2,-rdtscp", "0f 01 f9"],
   ["v2", "v2,-smap", "0f 01 cb"],
+  ["v2,+movbe", "v2", "0f 38 f0 03"],
+  ["v2,+movbe", "v2,-sse4.2", "66 0f 38 f1 03", 32],
+  ["v2,+bmi1", "v2", "c4 e2 70 f2 c1"], // andn
+  ["v2,+bmi1", "v2", "c4 e2 78 f3 c9", 32], // blsr
+  ["v2,+bmi2", "v2", "c4 e2 73 f6 c1"], // mulx
+  ["v2,+bmi2", "v2", "c4 e3 7b f0 c1 05", 32], // rorx
+  ["v2,+adx", "v2", "66 0f 38 f6 c1"],
+  ["v2,+adx", "v2", "f3 0f 38 f6 c1", 32],
+  ["v2,+rdrand", "v2", "0f c7 f0"],
+  ["v2,+rdseed", "v2", "66 0f c7 f8"],
+  ["v2,+rdpid", "v2", "f3 0f c7 f8"],
+  ["v2,+clflushopt", "v2", "66 0f ae 3b"],
+  ["v2,+clwb", "v2", "66 0f ae 33"],
+  ["v2,+invpcid", "v2", "66 0f 38 82 03"],
 ];
 for (const [having, lacking, code, bits] of GATED) {
   Deno.test(`${code} is #UD on ${lacking}, not on ${having}`, () => {
     assertEquals([outcome(having, code, bits).ud, outcome(lacking, code, bits).ud], [false, true]);
   });
 }
+
+Deno.test("F3 before BSF and BSR means nothing without BMI1 and ABM", () => {
+  // tzcnt, lzcnt eax, ecx of 0xf0; with 66, too
+  assertEquals([outcome("v2,+bmi1", "f3 0f bc c1").rax, outcome("v2", "f3 0f bc c1").rax], [4n, 4n]);
+  assertEquals([outcome("v2,+abm", "f3 0f bd c1").rax, outcome("v2", "f3 0f bd c1").rax], [24n, 7n]);
+  assertEquals(outcome("v2,+bmi1", "66 f3 0f bd c1").rax, 7n); // one does not bring the other
+  // of zero (esi): 32, and nothing
+  assertEquals([outcome("v2,+bmi1", "f3 0f bc c6").rax, outcome("v2", "f3 0f bc c6").rax], [32n, 0x1234n]);
+  // F2 never means anything
+  assertEquals([outcome("max", "f2 0f bd c1").rax, outcome("max", "f2 0f bc c1").rax], [7n, 4n]);
+});
+
+Deno.test("prefixes that make no instruction of MOVBE, POPCNT, RDRAND are #UD, on every processor", () => {
+  for (
+    const code of [
+      "f3 0f 38 f0 03",
+      "f3 0f 38 f1 03",
+      "0f b8 c1",
+      "f2 0f b8 c1",
+      "66 0f b8 c1",
+      "f2 0f c7 f0",
+    ]
+  ) {
+    assertEquals([code, outcome("max", code).ud, outcome("v1", code).ud], [code, true, true]);
+  }
+  assertEquals(outcome("v2,+movbe,-sse4.2", "f2 0f 38 f0 03").ud, true); // not MOVBE where CRC32 is not
+});
+
+Deno.test("VEX-encoded instructions on general registers are #UD in real mode", () => {
+  const t = new TestCpu(32, { features: features("max") });
+  t.cpu.core.s.set64(S.cr0, 0x10n);
+  t.cpu.core.s.set32(S.idtrLimit, 0); // no handlers
+  t.cpu.core.updateMode();
+  t.run(bytes("c4 e2 70 f2 c1"));
+  assertEquals(t.cpu.exceptions[EXC_UD], 1);
+});
 
 Deno.test("LAHF and SAHF are always there outside 64-bit mode", () => {
   assertEquals([outcome("v1", "9f", 32).ud, outcome("v1", "9e", 32).ud], [false, false]);

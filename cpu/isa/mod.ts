@@ -4,6 +4,7 @@ import "./avx/avx_state.ts";
 import "./general/arith.ts";
 import "./general/bcd.ts";
 import "./general/bit.ts";
+import "./general/bmi.ts";
 import "./general/control.ts";
 import "./general/data.ts";
 import "./simd/mmx.ts";

@@ -71,6 +71,7 @@ const stateFields = {
   sysenterEsp: "u64",
   sysenterEip: "u64",
   tscAux: "u64",
+  randomState: "u64", // of RDRAND's numbers when they are to repeat
   pat: "u64",
   tscOffset: "u64", // added to the clock's TSC (IA32_TSC writes, IA32_TSC_ADJUST)
   tscAdjust: "u64",
@@ -208,7 +209,9 @@ export const CR0_WP = 1 << 16, CR0_AM = 1 << 18, CR0_NW = 1 << 29, CR0_CD = 1 <<
 export const CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4;
 export const CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9;
 export const CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17;
-export const CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
+export const CR4_OSXSAVE = 1 << 18,
+  CR4_SMEP = 1 << 20,
+  CR4_SMAP = 1 << 21;
 /** XCR0 bits, SDM Vol. 1 §13.3. */
 export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2;
 /** IA32_EFER bits. */

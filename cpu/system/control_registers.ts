@@ -28,6 +28,7 @@ import {
   CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
+  CR4_PCIDE,
   CR4_PGE,
   CR4_PSE,
   CR4_PVI,
@@ -56,13 +57,14 @@ const CR0_PAGING = (CR0_PG | CR0_WP | CR0_PE) >>> 0;
 const CR4_ALWAYS = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
   CR4_OSFXSR | CR4_OSXMMEXCPT;
 const CR4_FEATURES: readonly (readonly [CpuFeature, number])[] = [
+  ["pcid", CR4_PCIDE],
   ["umip", CR4_UMIP],
   ["fsgsbase", CR4_FSGSBASE],
   ["xsave", CR4_OSXSAVE],
   ["smep", CR4_SMEP],
   ["smap", CR4_SMAP],
 ];
-const CR4_PAGING = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
+const CR4_PAGING = CR4_PCIDE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */
 const DR6_ONES = 0xffff_0ff0, DR6_WRITABLE = 0x0000_e00f, DR7_ONES = 0x400, DR7_WRITABLE = 0xffff_23ff;
 
@@ -83,7 +85,7 @@ function setCr0(core: CpuCore, value: number, high: number): boolean {
   if (activates) {
     bad ||= (cr4 & CR4_PAE) === 0 || (core.attributes(CS) & SEG_L) !== 0 || (core.attributes(TR) & 8) === 0;
   }
-  bad ||= !paging && was && core.codeBits === 64;
+  bad ||= !paging && was && (core.codeBits === 64 || (cr4 & CR4_PCIDE) !== 0);
   if (!bad && paging && !was && !activates && (cr4 & CR4_PAE) !== 0) {
     bad = !core.mmu.loadPdptes(s.get32(S.cr3));
   }
@@ -101,6 +103,8 @@ function setCr0(core: CpuCore, value: number, high: number): boolean {
 function setCr3(core: CpuCore, lo: number, hi: number): boolean {
   const s = core.s;
   if (core.longMode) {
+    // With PCIDE, bit 63 allows to keep the TLB: nothing is kept for another PCID here.
+    if ((s.get32(S.cr4) & CR4_PCIDE) !== 0) hi &= 0x7fff_ffff;
     if (hi >>> (PHYSICAL_BITS - 32) !== 0) {
       core.raise(EXC_GP, 0);
       return false;
@@ -127,6 +131,9 @@ function setCr4(core: CpuCore, value: number, high: number): boolean {
   const s = core.s, old = s.get32(S.cr4), changed = old ^ value;
   const paging = (s.get32(S.cr0) & CR0_PG) !== 0;
   let bad = high !== 0 || (value & ~cr4Bits(core)) !== 0 || (core.longMode && (value & CR4_PAE) === 0);
+  if ((changed & value & CR4_PCIDE) !== 0) {
+    bad ||= !core.longMode || (s.get32(S.cr3) & 0xfff) !== 0;
+  }
   if (
     !bad && paging && !core.longMode && (value & CR4_PAE) !== 0 &&
     (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) !== 0
@@ -287,6 +294,22 @@ export function invlpg(core: CpuCore, rec: number): Status {
   core.mmu.invalidatePage(s.get32(S.arg), hi);
   // The code that runs may have been in that page.
   core.setRipBehind(rec);
+  return DISPATCH;
+}
+
+/** INVPCID: type, PCID and linear address in arguments 0 to 2. All of the TLB goes, which every type allows but 0. */
+export function invpcid(core: CpuCore, rec: number): Status {
+  const s = core.s, type = s.arg32(0), pcid = s.get32(S.arg + 8);
+  if (s.get32(S.arg + 4) !== 0 || type > 3) return core.raise(EXC_GP, 0);
+  if (!requireCpl0(core)) return FAULT;
+  if ((pcid & ~0xfff) !== 0 || s.get32(S.arg + 12) !== 0) return core.raise(EXC_GP, 0);
+  if (type < 2 && pcid !== 0 && (s.get32(S.cr4) & CR4_PCIDE) === 0) return core.raise(EXC_GP, 0);
+  if (type === 0) {
+    const hi = s.get32(S.arg + 20);
+    if (core.longMode && !isCanonical(hi)) return core.raise(EXC_GP, 0);
+    core.mmu.invalidatePage(s.get32(S.arg + 16), core.longMode ? hi : 0);
+  } else core.mmu.flush(type === 1 || type === 3); // types 0, 1 and 3 may leave global pages
+  core.setRipBehind(rec); // the code that runs may have been in one of the pages
   return DISPATCH;
 }
 

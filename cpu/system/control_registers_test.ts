@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Expected values: SDM Vol. 3A §2.5, §4.1, §9.8.5; Vol. 3B §17.2.
 import { assertEquals } from "@std/assert";
+import { parseCpuModel } from "../base/cpu_model.ts";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
 import { MODE_FPU_TRAP, MODE_TF } from "../state/registers.ts";
 import { S } from "../state/state.ts";
@@ -153,4 +154,66 @@ Deno.test("RDFSBASE and WRGSBASE", () => {
   assertEquals([t.run("rd_segbase", 5, 4), s.arg(0)], [NEXT, 0x5678_9abcn]);
   assertEquals([t.run("wr_segbase", 5, 8, 1n << 63n), t.fault], [FAULT, "13:0"]);
   assertEquals([t.run("wr_segbase", 4, 4, 0xffff_ffff_0000_1000n), s.segment(4).base], [NEXT, 0x1000n]);
+});
+
+/** 64-bit mode with PCID and INVPCID. */
+function withPcid(): TestCore {
+  return new TestCore({ features: parseCpuModel("v2,+pcid,+invpcid").features }).long();
+}
+const PCIDE = 0x2_0000;
+
+Deno.test("CR4.PCIDE wants long mode and PCID 0; paging cannot end with it", () => {
+  const t = withPcid(), s = t.core.s;
+  s.set64(S.cr3, BigInt(PML4 | 1));
+  assertEquals([t.run("mov_to_cr", 4, 0x620 | PCIDE), t.fault], [FAULT, "13:0"]);
+  s.set64(S.cr3, BigInt(PML4));
+  assertEquals(t.run("mov_to_cr", 4, 0x620 | PCIDE), DISPATCH);
+  s.set64(S.cr3, BigInt(PML4 | 5));
+  assertEquals(t.run("mov_to_cr", 4, 0x6a0 | PCIDE), DISPATCH); // it is set already
+  const legacy = new TestCore({ features: parseCpuModel("v2,+pcid").features }).protected32();
+  assertEquals([legacy.run("mov_to_cr", 4, 0x620 | PCIDE), legacy.fault], [FAULT, "13:0"]);
+});
+
+Deno.test("with CR4.PCIDE, bit 63 of what goes to CR3 is no part of it", () => {
+  const t = withPcid();
+  const value = (1n << 63n) | BigInt(PML4 | 7);
+  assertEquals([t.run("mov_to_cr", 3, value), t.fault], [FAULT, "13:0"]);
+  t.run("mov_to_cr", 4, 0x620 | PCIDE);
+  assertEquals([t.run("mov_to_cr", 3, value), t.core.s.get64(S.cr3)], [DISPATCH, BigInt(PML4 | 7)]);
+});
+
+// type, PCID half, linear address, with PCIDE, fault
+const INVPCID: [number, bigint, bigint, boolean, string][] = [
+  [0, 0n, 0x1000n, false, ""],
+  [0, 5n, 0x1000n, true, ""],
+  [0, 5n, 0x1000n, false, "13:0"],
+  [1, 5n, 0n, false, "13:0"],
+  [1, 0n, 1n << 63n, true, ""],
+  [0, 0n, 1n << 63n, true, "13:0"],
+  [2, 0x1000n, 0n, true, "13:0"],
+  [2, 0xfffn, 0n, false, ""],
+  [3, 1n << 32n, 0n, true, "13:0"],
+  [3, 0n, 0n, false, ""],
+  [4, 0n, 0n, true, "13:0"],
+];
+for (const [type, pcid, linear, enabled, fault] of INVPCID) {
+  Deno.test(`INVPCID ${type} of ${pcid} and ${linear.toString(16)}${enabled ? " with PCIDE" : ""}`, () => {
+    const t = withPcid();
+    if (enabled) t.run("mov_to_cr", 4, 0x620 | PCIDE);
+    const status = t.run("invpcid", type, pcid, linear);
+    assertEquals([status, status === FAULT ? t.fault : ""], [fault === "" ? DISPATCH : FAULT, fault]);
+    t.core.setCpl(3);
+    assertEquals([t.run("invpcid", type, pcid, linear), t.fault], [FAULT, "13:0"]);
+  });
+}
+
+Deno.test("INVPCID forgets what the TLB had", () => {
+  for (const type of [0, 1, 2, 3]) {
+    const t = withPcid(), { mmu } = t.core;
+    const translated = () => mmu.lookup(0x4000_0000, 0, false, t.core.dataMode) !== 0;
+    mmu.translate(0x4000_0000, 0, 0, t.core.dataMode);
+    assertEquals(translated(), true);
+    t.run("invpcid", type, 0n, 0x4000_0000n);
+    assertEquals([type, translated()], [type, false]);
+  }
 });

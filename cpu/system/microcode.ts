@@ -8,6 +8,7 @@
 import {
   clts,
   invlpg,
+  invpcid,
   lmsw,
   loadTableRegister,
   movFromCr,
@@ -184,6 +185,10 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   rdtsc: (core) => rdtsc(core, false),
   rdtscp: (core) => rdtsc(core, true),
   rdpmc: (core) => core.raise(EXC_GP, 0), // no counters
+  random: (core) => {
+    core.s.setResult(core.random());
+    return NEXT;
+  },
   cpuid,
   hlt: (core, rec) => {
     if (!privileged(core)) return FAULT;
@@ -191,6 +196,7 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
     return HALT;
   },
   invlpg,
+  invpcid,
   invd: (core) => privileged(core) ? NEXT : FAULT,
   wbinvd: (core) => privileged(core) ? NEXT : FAULT,
   vmcall: hypercall,

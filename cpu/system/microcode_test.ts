@@ -60,6 +60,7 @@ Deno.test("no microcode writes a general register or flag that it does not decla
         if (name.startsWith("sse_float")) {
           given[0] = sseCode(SSE_OPERATIONS[random.below(SSE_OPERATIONS.length)] ?? "add", "f64", "packed");
         }
+        if (name === "invpcid") given[1] = 0;
         core.s.set64(S.sysenterCs, 8n);
         const status = t.run(name, ...given);
         if (status === NEXT || status === DISPATCH || status === HALT) done.add(name);

@@ -42,12 +42,14 @@ export interface ShareOptions {
   readonly tag: string;
 }
 
-/** The host's clocks, injected: nothing below the command line reads them itself. */
+/** The host's clocks and its source of chance, injected: nothing below the command line reads them itself. */
 export interface HostClock {
   /** Monotonic nanoseconds. */
   monotonicNs(): number;
   /** UNIX time in seconds, with fraction. */
   unixSeconds(): number;
+  /** 64 random bits, for RDRAND. Absent: the guest's numbers are the same every time, as with icount. */
+  random64?(): bigint;
   /** Resolves after `ms` milliseconds, or earlier when `wake` resolves or one of the descriptors has input. */
   sleep(ms: number, wake: Promise<void>, fds: readonly number[]): Promise<void>;
   /** Lets the event loop run once; soon back. */

@@ -15,6 +15,8 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 export class SystemClock {
   #waker: Waker | undefined;
   #canPoll: boolean | undefined;
+  readonly #chance = new BigUint64Array(64);
+  #chanceLeft = 0;
 
   /** Nanoseconds since some fixed time. */
   monotonicNs(): number {
@@ -24,6 +26,17 @@ export class SystemClock {
   /** UNIX time in seconds. */
   unixSeconds(): number {
     return Date.now() / 1000;
+  }
+
+  /** 64 bits that nobody can foresee. */
+  random64(): bigint {
+    if (this.#chanceLeft === 0) {
+      crypto.getRandomValues(this.#chance);
+      this.#chanceLeft = this.#chance.length;
+    }
+    const bits = this.#chance[--this.#chanceLeft] as bigint;
+    this.#chance[this.#chanceLeft] = 0n; // given away once
+    return bits;
   }
 
   /** Resolves after `ms`, when `wake` resolves, or when one of `fds` is readable. */

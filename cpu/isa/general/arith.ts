@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Binary integer arithmetic and logic: ADD OR ADC SBB AND SUB XOR CMP TEST INC DEC NEG NOT. SDM Vol. 2. @module */
+/** Binary integer arithmetic and logic: ADD OR ADC SBB ADCX ADOX AND SUB XOR CMP TEST INC DEC NEG NOT. SDM Vol. 2. @module */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import {
   AI,
@@ -16,7 +16,12 @@ import {
   RM,
   type Unary,
 } from "../row/patterns.ts";
+import { FLAG_CF, FLAG_OF } from "../../state/state.ts";
 import { row } from "../row/row.ts";
+import { flagAt } from "../row/values.ts";
+
+/** The condition that OF is set. */
+const CONDITION_O = 0;
 
 const add: Binary = (e, w, a, b) => {
   const r = e.add(w, a, b);
@@ -90,6 +95,19 @@ GROUP.forEach(([name, f], i) => {
   row(`${name} r/m8, imm8`, `no64 82 /${i} ib`, 8, MI(f), lockable);
   row(`${name} r/m, imm8`, `83 /${i} ib`, "v", MI(f), lockable);
 });
+// ADX: two chains of carries at a time
+row("ADCX r, r/m", "66 0f38f6 /r", "y", (e, w) => {
+  const a = e.reg(w), b = e.rm(w);
+  const r = e.add(w, e.add(w, a, b), e.zeroExtend(8, w, e.carry()));
+  e.setReg(w, r);
+  e.setFlagsPart(FLAG_CF, flagAt(e, e.sign(w, carries(e, w, a, b, r)), FLAG_CF));
+}, { needs: "adx" });
+row("ADOX r, r/m", "f3 0f38f6 /r", "y", (e, w) => {
+  const a = e.reg(w), b = e.rm(w);
+  const r = e.add(w, e.add(w, a, b), e.zeroExtend(8, w, e.condition(CONDITION_O)));
+  e.setReg(w, r);
+  e.setFlagsPart(FLAG_OF, flagAt(e, e.sign(w, carries(e, w, a, b, r)), FLAG_OF));
+}, { needs: "adx" });
 row("CMP r/m8, r8", "38 /r", 8, compareMR(cmp));
 row("CMP r/m, r", "39 /r", "v", compareMR(cmp));
 row("CMP r8, r/m8", "3a /r", 8, compareRM(cmp));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Bit tests and scans: BT BTS BTR BTC BSF BSR POPCNT. SDM Vol. 2. @module */
+/** Bit tests and scans: BT BTS BTR BTC BSF BSR TZCNT LZCNT POPCNT. SDM Vol. 2. @module */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../../state/state.ts";
 import { row } from "../row/row.ts";
@@ -46,8 +46,8 @@ for (const [name, opcode, digit, change] of OPERATIONS) {
   row(`${name} r/m, imm8`, `0fba /${digit} ib`, "v", (e, w) => bitTest(e, w, change, undefined), options);
 }
 
-// The destination stays when the source is zero: processors do so, and Linux relies on it. F3 does not make
-// these TZCNT and LZCNT: BMI1 and ABM are not advertised.
+// The destination stays when the source is zero: processors do so, and Linux relies on it. Without BMI1 and ABM, F3
+// means nothing here.
 const scan = (reverse: boolean) => (e: Emit, w: Width) => {
   const a = e.rm(w);
   const wide = e.zeroExtend(w, 64, a);
@@ -58,6 +58,18 @@ const scan = (reverse: boolean) => (e: Emit, w: Width) => {
 const undefinedByScan = { undefinedFlags: undefinedFlags | FLAG_CF };
 row("BSF r, r/m", "0fbc /r", "v", scan(false), undefinedByScan);
 row("BSR r, r/m", "0fbd /r", "v", scan(true), undefinedByScan);
+/** Zeros at one end; all of the width when there are no ones. */
+const count = (leading: boolean) => (e: Emit, w: Width) => {
+  const a = e.rm(w);
+  const wide = e.zeroExtend(w, 64, a);
+  const n = leading
+    ? e.sub(64, e.op("i64.clz", wide), e.i64(64 - w))
+    : e.op("i64.ctz", w === 64 ? wide : e.or(64, wide, e.i64(1n << BigInt(w))));
+  e.setReg(w, e.truncate(64, w, n));
+  e.setFlagsImage(e.or(32, flagAt(e, e.eqz(w, a), FLAG_CF), flagAt(e, e.eqz(64, n), FLAG_ZF)));
+};
+row("TZCNT r, r/m", "f3 0fbc /r", "v", count(false), { undefinedFlags, needs: "bmi1" });
+row("LZCNT r, r/m", "f3 0fbd /r", "v", count(true), { undefinedFlags, needs: "abm" });
 row("POPCNT r, r/m", "f3 0fb8 /r", "v", (e, w) => {
   const a = e.rm(w);
   e.setReg(w, w === 64 ? e.op("i64.popcnt", a) : e.op("i32.popcnt", a));

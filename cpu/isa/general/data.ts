@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Data transfer: MOV, MOVZX, LEA, XCHG, CMOVcc, SETcc, BSWAP, XADD, CMPXCHG, CBW..., XLAT. SDM Vol. 2. @module */
+/** Data transfer: MOV, MOVZX, LEA, XCHG, CMOVcc, SETcc, BSWAP, MOVBE, XADD, CMPXCHG, CBW..., XLAT. SDM Vol. 2. @module */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RBX, RCX, RDX } from "../../emit/emit.ts";
 import { CS, EXC_GP, FLAG_OF, FLAG_ZF, SS } from "../../state/state.ts";
@@ -159,20 +159,33 @@ row("CMPXCHG16B m128", "only64 w1 0fc7 /1 :mem", 64, (e) => {
   });
 }, { lockable: true, needs: "cx16" });
 
-row("BSWAP r", "0fc8+r", "v", (e, w) => {
-  const a = e.reg(w);
-  if (w === 16) return e.setReg(w, e.k(w, 0)); // undefined in the SDM; processors clear it
+/** Bytes in reverse order. */
+function swapped(e: Emit, w: Width, a: Value): Value {
   const swap32 = (v: Value) =>
     e.or(
       32,
       e.and(32, e.op("i32.rotl", v, e.i32(8)), e.i32(0x00ff_00ff)),
       e.and(32, e.op("i32.rotr", v, e.i32(8)), e.i32(0xff00_ff00)),
     );
-  if (w === 32) return e.setReg(w, swap32(a));
+  if (w === 16) return e.or(16, e.shl(16, a, e.k(8, 8)), e.shrU(16, a, e.k(8, 8)));
+  if (w === 32) return swap32(a);
   const low = swap32(e.truncate(64, 32, a));
   const high = swap32(e.truncate(64, 32, e.shrU(64, a, e.k(8, 32))));
-  e.setReg(64, e.or(64, e.shl(64, e.zeroExtend(32, 64, low), e.k(8, 32)), e.zeroExtend(32, 64, high)));
+  return e.or(64, e.shl(64, e.zeroExtend(32, 64, low), e.k(8, 32)), e.zeroExtend(32, 64, high));
+}
+row("BSWAP r", "0fc8+r", "v", (e, w) => {
+  // of 16 bits it is undefined in the SDM; processors clear the register
+  e.setReg(w, w === 16 ? e.k(w, 0) : swapped(e, w, e.reg(w)));
 });
+// CRC32 has F2, and F3 means nothing.
+for (const prefix of ["np", "66"]) {
+  row("MOVBE r, m", `${prefix} 0f38f0 /r :mem`, "v", (e, w) => e.setReg(w, swapped(e, w, e.rm(w))), {
+    needs: "movbe",
+  });
+  row("MOVBE m, r", `${prefix} 0f38f1 /r :mem`, "v", (e, w) => e.setRm(w, swapped(e, w, e.reg(w))), {
+    needs: "movbe",
+  });
+}
 
 // Conditions
 

@@ -11,7 +11,7 @@ const undefinedByDivision = 0x8d5;
 const AH = 4;
 
 /** High half of the unsigned product of two i64, from four 32-bit products. */
-function highUnsigned(e: Emit, a: Value, b: Value): Value {
+export function highUnsigned(e: Emit, a: Value, b: Value): Value {
   const low = (v: Value) => e.and(64, v, e.i64(0xffff_ffff));
   const high = (v: Value) => e.shrU(64, v, e.k(8, 32));
   const a0 = low(a), a1 = high(a), b0 = low(b), b1 = high(b);

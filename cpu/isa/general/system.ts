@@ -147,7 +147,7 @@ row("LGDT m", "0f01 /2 :mem", "v", loadTable("lgdt"));
 row("LIDT m", "0f01 /3 :mem", "v", loadTable("lidt"));
 
 /** These need protected mode (and not virtual-8086 mode). */
-function checkProtected(e: Emit): void {
+export function checkProtected(e: Emit): void {
   const real = e.eqz(32, e.and(32, e.state32(S.cr0), e.i32(CR0_PE)));
   const virtual = nonZero(e, 32, e.and(32, e.state32(S.eflags), e.i32(FLAG_VM)));
   e.faultIf(e.or(32, real, virtual), EXC_UD);
@@ -220,6 +220,12 @@ row("SMSW r/m", "0f01 /4", "v", (e, w) => {
 row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", { value: e.rm(16) }, ends));
 microcoded("CLTS", "0f06", "clts");
 row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.linear(e.address()) }, ends));
+row("INVPCID r, m128", "66 0f3882 /r :mem", "v", (e) => {
+  const w = registerWidth(e), address = e.address();
+  e.faultIf(e.state32(S.cpl), EXC_GP, 0);
+  const low = e.load(64, address), linear = e.load(64, e.offsetBy(address, 8));
+  e.microcode("invpcid", { type: e.zeroExtend(w, 64, e.reg(w)), pcid: low, linear }, ends);
+}, { needs: "invpcid" });
 
 // System calls and MSRs
 
@@ -237,6 +243,20 @@ row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
 microcoded("RDTSCP", "0f01 =f9", "rdtscp", { needs: "rdtscp" });
 microcoded("RDTSC", "0f31", "rdtsc");
 microcoded("RDPMC", "0f33", "rdpmc");
+row("RDPID r", "f3 0fc7 /7 :reg", "v", (e) => {
+  const w = registerWidth(e);
+  e.setRm(w, e.zeroExtend(32, w, e.state32(S.tscAux)));
+}, { needs: "rdpid" });
+/** Always has a number: CF is set. */
+const random = (e: Emit, w: Width) => {
+  e.microcode("random", {});
+  e.setRm(w, e.microcodeResult(w));
+  e.setFlagsImage(e.i32(FLAG_CF));
+};
+for (const prefix of ["np", "66"]) {
+  row("RDRAND r", `${prefix} 0fc7 /6 :reg`, "v", random, { needs: "rdrand" });
+  row("RDSEED r", `${prefix} 0fc7 /7 :reg`, "v", random, { needs: "rdseed" });
+}
 microcoded("CPUID", "0fa2", "cpuid");
 microcoded("RDMSR", "0f32", "rdmsr");
 microcoded("WRMSR", "0f30", "wrmsr", ends);
@@ -286,6 +306,8 @@ row("WAIT", "9b", "v", (e) => {
 microcoded("INVD", "0f08", "invd");
 microcoded("WBINVD", "0f09", "wbinvd");
 row("CLFLUSH m8", "np 0fae /7 :mem", 8, (e) => void e.load(8, e.address()));
+row("CLFLUSHOPT m8", "66 0fae /7 :mem", 8, (e) => void e.load(8, e.address()), { needs: "clflushopt" });
+row("CLWB m8", "66 0fae /6 :mem", 8, (e) => void e.load(8, e.address()), { needs: "clwb" });
 row("LFENCE", "np 0fae /5 :reg", "v", nothing);
 row("MFENCE", "np 0fae /6 :reg", "v", nothing);
 row("SFENCE", "np 0fae /7 :reg", "v", nothing);

@@ -381,3 +381,64 @@ Deno.test("LDMXCSR refuses reserved bits, STMXCSR stores", () => {
   t.write(DATA_BASE, [0, 0, 1, 0]);
   assertEquals(run(t, [0x0f, 0xae, 0x13]), EXC_GP);
 });
+
+Deno.test("RDRAND and RDSEED: a number of the machine's, CF set and the other flags clear", () => {
+  const numbers = [0x1111_2222_3333_4444n, 0x5555_6666_7777_8888n];
+  const t = machine(64, { random: () => numbers.shift() ?? 0n });
+  const { s } = t.cpu.core;
+  t.cpu.core.setRflags(0x8d6);
+  s.setGpr(RDX, 0xffff_ffff_ffff_ffffn);
+  assertEquals(run(t, [0x48, 0x0f, 0xc7, 0xf0, 0x66, 0x0f, 0xc7, 0xfa]), -1); // rdrand rax; rdseed dx
+  assertEquals([s.gpr(RAX), s.gpr(RDX)], [0x1111_2222_3333_4444n, 0xffff_ffff_ffff_8888n]);
+  assertEquals(t.cpu.core.rflags & 0x8d5, 1);
+});
+
+Deno.test("without a source of chance RDRAND repeats from power-on, and does not repeat itself", () => {
+  const four = () => {
+    const t = machine(64), values: bigint[] = [];
+    for (let i = 0; i < 4; i++) {
+      run(t, [0x48, 0x0f, 0xc7, 0xf0]);
+      values.push(t.cpu.core.s.gpr(RAX));
+    }
+    return values;
+  };
+  const first = four();
+  assertEquals(first, four());
+  assertEquals(new Set(first).size, 4);
+  assertEquals(first[0], 0xe220_a839_7b1d_cdafn); // SplitMix64 of seed 0: Vigna, prng.di.unimi.it/splitmix64.c
+});
+
+Deno.test("RDPID reads TSC_AUX, all of the register in 64-bit code", () => {
+  for (const bits of [32, 64] as const) {
+    const t = machine(bits), { s } = t.cpu.core;
+    s.set64(S.tscAux, 0x8765_4321n);
+    s.setGpr(RAX, 0xffff_ffff_ffff_ffffn);
+    assertEquals(run(t, [0xf3, 0x0f, 0xc7, 0xf8]), -1);
+    if (bits === 64) assertEquals(s.gpr(RAX), 0x8765_4321n);
+    else assertEquals(s.gpr(RAX) & 0xffff_ffffn, 0x8765_4321n);
+  }
+});
+
+Deno.test("INVPCID takes its descriptor from memory, above CPL 0 it does not look", () => {
+  const t = machine(64), { s } = t.cpu.core;
+  s.setGpr(RBX, BigInt(DATA_BASE));
+  t.write(DATA_BASE, new Uint8Array(16));
+  s.setGpr(RAX, 2n);
+  const invpcid = [0x66, 0x0f, 0x38, 0x82, 0x03];
+  assertEquals(run(t, invpcid), -1);
+  t.write(DATA_BASE, [0, 0x10]);
+  assertEquals(run(t, invpcid), EXC_GP);
+  s.setGpr(RAX, 1n << 32n); // all of the register counts
+  t.write(DATA_BASE, [0, 0]);
+  assertEquals(run(t, invpcid), EXC_GP);
+});
+
+Deno.test("CLFLUSH, CLFLUSHOPT and CLWB fault as loads do", () => {
+  for (const code of [[0x0f, 0xae, 0x3b], [0x66, 0x0f, 0xae, 0x3b], [0x66, 0x0f, 0xae, 0x33]]) {
+    const t = machine(64);
+    t.cpu.core.s.setGpr(RBX, BigInt(DATA_BASE));
+    assertEquals(run(t, code), -1);
+    t.cpu.core.s.setGpr(RBX, 0x7000_0000_0000n);
+    assertEquals(run(t, code), EXC_PF);
+  }
+});

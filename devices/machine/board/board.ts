@@ -172,7 +172,7 @@ export class Board {
   }
 
   #hooks(): EngineHooks {
-    const { bus, clock, time, chips: { interrupts } } = this;
+    const { bus, clock, time, chips: { interrupts }, options: { host, icount } } = this;
     const { lapic } = interrupts;
     const cpuidOut = new Uint32Array(4);
     return {
@@ -197,6 +197,7 @@ export class Board {
       hypercall: () => this.xen.platform.hypercall(),
       readTpr: () => lapic.cr8,
       writeTpr: (priority) => lapic.cr8 = priority,
+      ...(host.random64 !== undefined && !icount && { random: () => host.random64?.() ?? 0n }),
       readTsc: () => time.tscAt(clock.nowNs()),
     };
   }
