@@ -5,6 +5,7 @@ import { fitsSequence, isComparable, randomCase, randomSequence } from "./_cases
 import type { NativeCase, NativeResult } from "./_native_runner.ts";
 import { type Group, groupName, makeCases, type Suite } from "./_oracle.ts";
 import { type Row, rows } from "./mod.ts";
+import { needsOf } from "./row/row.ts";
 
 /** Strings have a count, a direction and a repetition on top of what others have. */
 const CASES_PER_ROW = 16, CASES_PER_STRING = 80;
@@ -38,6 +39,7 @@ function rowGroup(row: Row, bits: 32 | 64): Group {
   const name = groupName(row), count = row.options.repeats === true ? CASES_PER_STRING : CASES_PER_ROW;
   return {
     name,
+    needs: needsOf(row),
     cases: makeCases({ name, bits, count }, (random, place) => randomCase(row, random, place)),
     settle: (one, result) => {
       const halves = isEmptyRepeat(row, bits, one) ? [RCX, RSI, RDI] : [];
@@ -50,6 +52,7 @@ function sequenceGroup(fitting: readonly Row[], bits: 32 | 64, n: number): Group
   const name = `sequences ${n}`;
   return {
     name,
+    needs: fitting.flatMap(needsOf),
     cases: makeCases(
       { name, bits, count: CASES_PER_SEQUENCE },
       (random, place) => randomSequence(fitting, random, place),

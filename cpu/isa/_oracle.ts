@@ -5,6 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import type { CpuFeature } from "../base/cpu_features.ts";
 import type { ENGINES } from "../_bare_cpu.ts";
 import { TestCpu } from "../_bare_cpu.ts";
 import { digest, readRecording, recordedBytes, type RecordedGroup } from "../../tests/vectors/_recording.ts";
@@ -25,6 +26,8 @@ import type { Row } from "./row/row.ts";
 export interface Group {
   readonly name: string;
   readonly cases: readonly NativeCase[];
+  /** What a processor must have to judge. */
+  readonly needs: readonly CpuFeature[];
   /**
    * `result` without what the manuals leave open. With a `judge`, an approximation that is as near to the judge's as
    * the manual promises becomes the judge's.
@@ -114,24 +117,38 @@ export function inputsOf(cases: readonly NativeCase[]): number {
   })());
 }
 
+/** Features that `group` needs and this host's CPU lacks. Linux names them as we do. */
+export async function hostLacks(group: Group): Promise<readonly CpuFeature[]> {
+  const flags = /^flags\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1]?.split(" ") ?? [];
+  return group.needs.filter((name) => !flags.includes(name));
+}
+
 /** Runs a group on the host's CPU and settles the results. */
 export async function judgeNatively(suite: Suite, { cases, settle }: Group): Promise<NativeResult[]> {
   const results = await runNative(suite.bits, cases);
   return results.map((result, i) => settle(cases[i] as NativeCase, result));
 }
 
-/** Each group is a step that `check`s the recorded results. */
+/** Each group is a step that `check`s the recorded results; `lacks`: what it cannot be checked without. */
 async function withRecorded(
   t: Deno.TestContext,
   suite: Suite,
   check: (group: Group, recorded: readonly NativeResult[]) => void | Promise<void>,
+  lacks: (group: Group) => Promise<readonly string[]> = () => Promise.resolve([]),
 ): Promise<void> {
   const { groups } = await readRecording(suite.name);
   const byName = new Map<string, RecordedGroup>(groups.map((group) => [group.name, group]));
   for (const group of suite.groups) {
-    await t.step(group.name, async () => {
-      const bytes = recordedBytes(suite.name, byName, group.name, inputsOf(group.cases));
-      await check(group, unpackResults(group.cases, bytes));
+    const missing = await lacks(group);
+    await t.step({
+      name: missing.length === 0
+        ? group.name
+        : `${group.name} (skipped: this CPU has no ${missing.join(", ")})`,
+      ignore: missing.length > 0,
+      fn: async () => {
+        const bytes = recordedBytes(suite.name, byName, group.name, inputsOf(group.cases));
+        await check(group, unpackResults(group.cases, bytes));
+      },
     });
   }
 }
@@ -188,5 +205,5 @@ export async function checkHost(t: Deno.TestContext, suite: Suite): Promise<void
     group.cases.forEach((one, i) =>
       compare(suite, group, one, native[i] as NativeResult, recorded[i] as NativeResult)
     );
-  });
+  }, hostLacks);
 }

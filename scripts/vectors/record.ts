@@ -7,13 +7,17 @@
  */
 import { integerSuites } from "../../cpu/isa/_integer_suite.ts";
 import { whyNotNative } from "../../cpu/isa/_native_runner.ts";
-import { inputsOf, judgeNatively, packResults, type Suite } from "../../cpu/isa/_oracle.ts";
+import { hostLacks, inputsOf, judgeNatively, packResults, type Suite } from "../../cpu/isa/_oracle.ts";
 import { vectorSuite } from "../../cpu/isa/simd/_vector_suite.ts";
 import { type RecordedGroup, writeRecording } from "../../tests/vectors/_recording.ts";
 import { recordX87, whyNot } from "../../tests/_x87_native.ts";
 
 async function record(suite: Suite, cpu: string): Promise<void> {
   const groups: RecordedGroup[] = [];
+  const lacks = new Set((await Promise.all(suite.groups.map(hostLacks))).flat());
+  if (lacks.size > 0) {
+    return console.log(`${suite.name}: not recorded: this CPU has no ${Array.from(lacks).join(", ")}`);
+  }
   for (const group of suite.groups) {
     const bytes = packResults(group.cases, await judgeNatively(suite, group));
     groups.push({ name: group.name, inputs: inputsOf(group.cases), bytes });

@@ -8,6 +8,7 @@ import { ARITHMETIC_FLAGS } from "../../state/state.ts";
 import { type NativeCase, type NativeResult, SCRATCH_BYTES, XM } from "../_native_runner.ts";
 import { type Group, groupName, makeCases, type Suite } from "../_oracle.ts";
 import { type Row, rows } from "../mod.ts";
+import { needsOf } from "../row/row.ts";
 import { FX, isVectorRow, vectorCase } from "./_vector_cases.ts";
 
 const CASES_PER_ROW = 40;
@@ -107,6 +108,7 @@ export function vectorSuite(bits: 32 | 64): Suite {
       const name = groupName(row);
       return {
         name,
+        needs: needsOf(row),
         cases: makeCases(
           { name, bits, count: CASES_PER_ROW },
           (random, place) => vectorCase(row, random, place),
