@@ -272,6 +272,9 @@ export class WasmBuilder {
     b.u8(0x0b);
     this.depth--;
   }
+  expect(conditions: readonly (() => Value)[], otherwise: () => void): void {
+    if (conditions.length > 0) this.ifAll(conditions, () => {}, otherwise);
+  }
   doWhile(body: () => Value): void {
     this.body.loop();
     this.depth++;
@@ -363,6 +366,15 @@ export class WasmBuilder {
     this.body.code.u8(0x10);
     this.body.code.u32(index);
     return result === undefined ? undefined : this.popValue(result);
+  }
+  /** Call through table 0. */
+  callIndirect(type: number, args: readonly Value[], slot: Value, result: ValueType): Val {
+    args.forEach((a) => this.pushValue(a));
+    this.pushValue(slot);
+    this.body.code.u8(0x11);
+    this.body.code.u32(type);
+    this.body.code.u8(0);
+    return this.popValue(result);
   }
   returnCall(index: number, args: readonly Value[]): void {
     args.forEach((a) => this.pushValue(a));

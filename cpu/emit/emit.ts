@@ -95,8 +95,18 @@ export interface MicrocodeOptions {
 
 /** Fields of an encoding that name vector registers; is4: the immediate of that kind. */
 export type VectorField = "reg" | "rm" | "vvvv" | "is4";
+/** Types of floating-point numbers and lanes. */
+export type FloatType = "f32" | "f64";
 /** Types of numbers that fit into an XMM register beside others. */
 export type Scalar = "i32" | "i64" | "f32" | "f64";
+
+/** What cpu/translate/sse_look.ts looks at. */
+export interface SecondLook {
+  readonly how: number;
+  readonly a: Value<"v128">;
+  readonly b: Value<"v128">;
+  readonly result: Value<"v128">;
+}
 
 type OperandsOf<A extends readonly ValueType[]> = { [I in keyof A]: Value<A[I]> };
 type ArgumentsOf<A> = keyof A extends never ? Readonly<Record<string, never>>
@@ -156,6 +166,8 @@ export interface Emit {
   if(condition: Value<"i32">, then: () => void, otherwise?: () => void): void;
   /** Mostly `then`, which wants all conditions; one is not looked at, nor emitted code for it run, unless those before hold. */
   ifAll(conditions: readonly (() => Value<"i32">)[], then: () => void, otherwise: () => void): void;
+  /** The same with nothing more to do: `otherwise` sees to the case that a condition does not hold. */
+  expect(conditions: readonly (() => Value<"i32">)[], otherwise: () => void): void;
   /** Runs `body` while it says so: `body` returns the condition to go on. */
   doWhile(body: () => Value<"i32">): void;
   variable<T extends ValueType>(initial: Value<T>): Variable<T>;
@@ -221,6 +233,20 @@ export interface Emit {
   /** VEX.vvvv at width `w`, for rows whose option vvvv is "gpr". */
   vvvv<W extends Width>(w: W): ValueOf<W>;
   setVvvv<W extends Width>(w: W, value: ValueOf<W>): void;
+
+  // SSE floating point: cpu/isa/simd/ordinary.ts
+  /** Whether an inexact result raises nothing new, and rounding is to nearest. */
+  roundsQuietly(): Value<"i32">;
+  /** `value`, a number of `type` or lanes of it, is known to have no denormals, infinities and NaNs from here on. */
+  noteTame(type: FloatType, value: Value): void;
+  /** Whether that is known. */
+  isTame(type: FloatType, value: Value): boolean;
+  /**
+   * Inside of `expect`. Comes back when a second look finds the result to be right all the same. Else the SSE unit does the
+   * whole instruction with `value` as the second operand, and nothing behind this is run. `how`: see
+   * cpu/fpu/sse/sse_unit.ts.
+   */
+  floatElsewhere(how: number, value: Value<"v128">, look?: SecondLook): void;
 
   // Memory
   /** The ModRM memory operand. */

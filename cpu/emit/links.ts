@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
- * What emitted code imports, said once: functions of TypeScript and functions of the core module. All parameters and
- * results are i32.
+ * What emitted code imports, said once: functions of TypeScript and functions of the core module. Parameters and results
+ * are i32, but for the operands of SSE.
  * @module
  */
 import type { ModuleBuilder } from "../wasm/encoder.ts";
+import type { ValueType } from "../wasm/opcodes.ts";
 
 /** Functions of TypeScript, with the names of their parameters. Status results are those of cpu/state/status.ts. */
 const CALLBACKS = {
@@ -23,12 +24,15 @@ const CORE = {
   jump: [],
   jumpSegmented: [],
   sliceEnd: ["rec"],
+  /** Does all of an SSE instruction, and goes on with the record behind. */
+  sseSlow: ["rec", "how", "a", "b", "result"],
 } as const;
 /** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
 const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
 } as const;
 const IMPORTS = { ...CALLBACKS, ...CORE, ...CORE_FUNCTIONS };
+const VECTORS: readonly string[] = ["a", "b", "result"];
 
 type Numbers<P extends readonly string[]> = { -readonly [I in keyof P]: number };
 
@@ -40,8 +44,12 @@ export type Callbacks = {
 export type CoreExport = keyof typeof CORE | CoreFunction;
 /** Functions that descriptions call. */
 export type CoreFunction = keyof typeof CORE_FUNCTIONS;
-/** Indices that every emitted module has: of its imports, and of the type of a handler. */
-export type Links = { readonly [N in keyof typeof IMPORTS | "handlerType"]: number };
+/** Parameters of Links.sseSlow, by name. */
+export const SSE_SLOW_PARAMETERS: readonly string[] = CORE.sseSlow;
+/** Parameters of a second look. */
+export const LOOK_PARAMETERS: readonly string[] = VECTORS;
+/** Indices that every emitted module has: of its imports, and of the types of a handler and of a second look at SSE. */
+export type Links = { readonly [N in keyof typeof IMPORTS | "handlerType" | "lookType"]: number };
 
 /** Name of the module everything is imported from, of the memory and of the table. */
 export const ENVIRONMENT = "e", MEMORY_NAME = "m", TABLE_NAME = "t";
@@ -60,17 +68,24 @@ export function importSpace(module: ModuleBuilder, sizes: Sizes): number {
   return module.type(["i32"], ["i32"]);
 }
 
+/** Index of the type of a function with these parameters. */
+export function linkType(module: ModuleBuilder, parameters: readonly string[]): number {
+  return module.type(parameters.map((p): ValueType => VECTORS.includes(p) ? "v128" : "i32"), ["i32"]);
+}
+
 /** Imports all that emitted code needs. */
 export function importLinks(module: ModuleBuilder, sizes: Sizes): Links {
-  const links: Record<string, number> = { handlerType: importSpace(module, sizes) };
+  const links: Record<string, number> = {
+    handlerType: importSpace(module, sizes),
+    lookType: linkType(module, LOOK_PARAMETERS),
+  };
   for (const [name, parameters] of Object.entries(IMPORTS)) {
-    const type = module.type(parameters.map(() => "i32" as const), ["i32"]);
-    links[name] = module.importFunction(ENVIRONMENT, name, type);
+    links[name] = module.importFunction(ENVIRONMENT, name, linkType(module, parameters));
   }
   return links as Links;
 }
 
 /** For emission whose code is thrown away. */
 export const NO_LINKS: Links = Object.fromEntries(
-  ["handlerType", ...Object.keys(IMPORTS)].map((name) => [name, 0]),
+  ["handlerType", "lookType", ...Object.keys(IMPORTS)].map((name) => [name, 0]),
 ) as Links;

@@ -129,10 +129,8 @@ export const MICROCODE = {
   /** how: see cpu/fpu/x87_unit.ts */
   x87: touching({ how: "i32" }, ["flags", "rax", "x87"], ["flags", "rax", "x87"]),
   x87_memory: touching({ how: "i32", offset: "i64", linear: "i64" }, ["x87"], ["x87"]),
-  /** how: see cpu/fpu/sse/sse_unit.ts; the result is in XMM ModRM.reg, or it is a result */
-  sse_float: { ...touching({ how: "i32" }, ["sse", "x87"], ["sse"]), quiet: true },
-  /** low, high: the second operand instead of ModRM.rm */
-  sse_float_value: {
+  /** how: see cpu/fpu/sse/sse_unit.ts; low, high: the second operand; the result is in ModRM.reg, or it is a result */
+  sse_float: {
     ...touching({ how: "i32", low: "i64", high: "i64" }, ["sse", "x87"], ["sse"]),
     quiet: true,
   },

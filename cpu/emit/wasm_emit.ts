@@ -9,7 +9,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { H_STALE, record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
+import { H_SSE_LOOK, H_STALE, record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
 import {
   ARITHMETIC_FLAGS,
   DS,
@@ -25,8 +25,9 @@ import {
   YMM_HIGH,
 } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
+import { SSE_256, SSE_VALUE, SSE_VEX, SSE_VVVV, sseLookNumber } from "../fpu/sse/sse_unit.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
-import { type LoadName, type StoreName, Val, WasmBuilder } from "./builder.ts";
+import { type LoadName, type StoreName, Val } from "./builder.ts";
 import type {
   Address,
   ConditionCode,
@@ -35,6 +36,7 @@ import type {
   MicrocodeArguments,
   MicrocodeOptions,
   Scalar,
+  SecondLook,
   Value,
   Variable,
   VectorField,
@@ -51,6 +53,7 @@ import {
   microcodeNumber,
   type Register,
 } from "./microcode_calls.ts";
+import { VectorEmit } from "./vector_emit.ts";
 
 /** What is known of the flags: S.flagKind, and the values if they are at hand. */
 interface KnownFlags {
@@ -82,7 +85,7 @@ interface Halves {
 export const STACK_ACCESS = 0x100;
 
 /** See the module's description. */
-export abstract class WasmEmit extends WasmBuilder implements Emit {
+export abstract class WasmEmit extends VectorEmit implements Emit {
   form!: InstructionForm;
   facts: Facts = noFacts();
   /** Number of the instruction in its function, from 0: its record is that many behind the first. */
@@ -103,8 +106,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     super(body);
   }
 
-  /** A field of the current record: i32. */
-  protected abstract slot(name: Slot): Val;
   /** The immediate: i64. */
   protected abstract immediate(): Val;
   /** Address of the first record: i32. */
@@ -164,6 +165,10 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     if (this.#loopStart === undefined) return;
     this.body.endLoop();
     this.unreachable();
+  }
+
+  protected override get remembersVectors(): boolean {
+    return this.sinksFlags;
   }
 
   // Registers
@@ -231,13 +236,6 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
 
   // Vector registers
 
-  /** A vector register, or part of one, at an address in the state block. */
-  protected loadVector(name: LoadName, address: Val, offset: number): Val {
-    return this.loadRaw(name, address, offset);
-  }
-  protected storeVector(name: StoreName, address: Val, value: Value, offset: number): void {
-    this.storeRaw(name, address, value, offset);
-  }
   /** Address of the register in `field`. */
   #vectorAt(field: VectorField): Val {
     return field === "is4" ? this.truncate(64, 32, this.immediate()) : this.slot(field);
@@ -819,6 +817,39 @@ export abstract class WasmEmit extends WasmBuilder implements Emit {
     const args = [this.record(), this.i32(vector), this.i32(errorCode)];
     this.return(this.call(this.links.raise, args, "i32") as Val);
   }
+  floatElsewhere(how: number, value: Value, look?: SecondLook): void {
+    this.facts.canLeave = true;
+    const isVex = this.form.vector !== 0;
+    const leave = (code: number, a: Value, result: Value) => {
+      this.#storePending();
+      this.returnCall(this.links.sseSlow, [this.record(), this.i32(code), a, value, result]);
+    };
+    const unseen = () => leave(how | SSE_VALUE | (isVex ? this.#storeHalves() : 0), value, value);
+    if (look === undefined) return unseen();
+    // What is done elsewhere goes on elsewhere: a function of one instruction may leave at once.
+    if (!this.sinksFlags && look.how === how && !isVex) return leave(how, look.a, look.result);
+    this.if(this.eqz(32, this.secondLook(look)), unseen);
+  }
+  /** Tells the SSE unit of the operands of a VEX-encoded instruction, apart from a second one of 128 bits. */
+  #storeHalves(): number {
+    const first = this.form.threeOperands ? SSE_VVVV : 0, halves = this.#halves;
+    if (halves === undefined) return SSE_VEX | first;
+    for (const half of [0, 1] as const) {
+      const second = this.form.isMemory ? this.xmmMemory(half) : this.vector("rm", half);
+      this.storeRaw("v128.store", this.i32(S.arg + 24 + 16 * half), second);
+    }
+    return SSE_VEX | SSE_256 | first;
+  }
+  protected secondLook({ how, a, b, result }: SecondLook): Val {
+    return this.callIndirect(
+      this.links.lookType,
+      [a, b, result],
+      this.i32(H_SSE_LOOK + sseLookNumber(how)),
+      "i32",
+    );
+  }
   /** TypeScript may have changed these. */
-  protected registersChanged(_registers: readonly Register[]): void {}
+  protected registersChanged(registers: readonly Register[]): void {
+    if (registers.includes("sse")) this.forgetVectors();
+  }
 }

@@ -56,5 +56,7 @@ export const H_RELINK = 6;
 export const H_FORWARD = 7;
 /** Like H_GOTO where linear addresses are not RIP. */
 export const H_GOTO_SEGMENTED = 8;
+/** Not a handler: from here on, functions that look at results of SSE a second time; see cpu/translate/sse_look.ts. */
+export const H_SSE_LOOK = 16;
 /** First slot for functions of instructions and blocks. */
-export const H_FIRST = 16;
+export const H_FIRST = 48;

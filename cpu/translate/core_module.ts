@@ -7,7 +7,16 @@ import { PAGE_SHIFT } from "../base/bits.ts";
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
 import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
-import { type CoreExport, ENVIRONMENT, importSpace, type Sizes } from "../emit/links.ts";
+import {
+  type CoreExport,
+  ENVIRONMENT,
+  importSpace,
+  linkType,
+  type Sizes,
+  SSE_SLOW_PARAMETERS,
+} from "../emit/links.ts";
+import { microcodeNumber } from "../emit/microcode_calls.ts";
+import { SSE_VALUE } from "../fpu/sse/sse_unit.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_FORWARD,
@@ -16,8 +25,10 @@ import {
   H_LINK,
   H_RELINK,
   H_SHADOW,
+  H_SSE_LOOK,
   H_STALE,
   record,
+  RECORD_BYTES,
 } from "../state/record.ts";
 import {
   CODE_TLB_BASE,
@@ -33,6 +44,7 @@ import {
 } from "../state/state.ts";
 import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
 import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { defineLooks, storeResult } from "./sse_look.ts";
 
 /** The export that runs the record at the given address until something leaves with a status. */
 export const RUN_NAME = "run";
@@ -46,6 +58,7 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
   const nullary = module.type([], ["i32"]);
   const binary = module.type(["i32", "i32"], ["i32"]);
   const link = module.importFunction(ENVIRONMENT, LINK_NAME, handlerType);
+  const microcode = module.importFunction(ENVIRONMENT, "microcode", binary);
 
   const define = (
     type: number,
@@ -157,7 +170,7 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
   }, { exportName: "stringCompare" });
 
   // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
-  define(binary, 2, (b) => {
+  const leave = define(binary, 2, (b) => {
     const status = b.parameter(0, "i32");
     const rec = b.parameter(1, "i32");
     const left = b.op(
@@ -169,6 +182,27 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
     b.if(b.op("i32.ne", status, b.i32(DISPATCH)), () => b.return(status));
     b.returnCall(jumpSegmented, []); // the mode may be another now
   }, { exportName: "leave" });
+
+  // SSE: emitted code did not like what came out.
+  const lookType = defineLooks(module);
+  define(linkType(module, SSE_SLOW_PARAMETERS), SSE_SLOW_PARAMETERS.length, (b) => {
+    const [rec, how] = [b.parameter(0, "i32"), b.parameter(1, "i32")];
+    const [first, second, result] = [2, 3, 4].map((i) => b.parameter(i, "v128")) as [Val, Val, Val];
+    const next = b.add(32, rec, b.i32(RECORD_BYTES));
+    b.if(b.eqz(32, b.and(32, how, b.i32(SSE_VALUE))), () => {
+      const shifted = b.and(32, b.op("i32.shr_u", how, b.i32(3)), b.i32(0x18)); // sseLookNumber
+      const slot = b.add(32, b.or(32, b.and(32, how, b.i32(7)), shifted), b.i32(H_SSE_LOOK));
+      b.if(b.callIndirect(lookType, [first, second, result], slot, "i32"), () => {
+        storeResult(b, how, b.loadRaw("i32.load16_u", rec, record.at.reg), result);
+        enter(b, next);
+      });
+    });
+    b.storeRaw("i32.store", b.i32(S.arg), b.or(32, how, b.i32(SSE_VALUE)));
+    b.storeRaw("v128.store", b.i32(S.arg + 8), second);
+    const status = b.call(microcode, [b.i32(microcodeNumber("sse_float")), rec], "i32") as Val;
+    b.if(status, () => b.returnCall(leave, [status, rec]));
+    enter(b, next);
+  }, { exportName: "sseSlow" });
 
   // The budget ran out before the block at record `rec`, which may be a stub.
   define(handlerType, 1, (b) => {

@@ -13,7 +13,7 @@
 import { PAGE_SIZE } from "../../base/bits.ts";
 import { S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import type { LoadName, StoreName, Val } from "../builder.ts";
-import { type Address, RSP, type Value, type Width } from "../emit.ts";
+import { type Address, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import { RegionFlags } from "./region_flags.ts";
 import type { PageUse } from "./page_plan.ts";
@@ -51,6 +51,7 @@ export class RegionEmit extends RegionFlags {
   /** A block begins; `kind`: of the flags in the locals, when all ways here agree. */
   beginBlock(kind: number | undefined, count: number): void {
     this.flagsInLocals(kind);
+    this.forgetVectors();
     this.#count = count;
   }
   /** An entry, in the page at `page`: leaves for the handlers at `place` when less than `needed` is left of the budget. */
@@ -94,6 +95,9 @@ export class RegionEmit extends RegionFlags {
   }
   protected override slot(name: Slot): Val {
     return this.i32(name === "count" ? this.#count : this.#insn[name as Exclude<Slot, "count">]);
+  }
+  protected override get remembersVectors(): boolean {
+    return true;
   }
   protected override immediate(): Val {
     return this.i64((BigInt(this.#insn.immHigh) << 32n) | BigInt(this.#insn.immLow >>> 0));
@@ -254,6 +258,10 @@ export class RegionEmit extends RegionFlags {
   }
   override microcode(): void {
     this.exit();
+  }
+  override floatElsewhere(_how: number, _value: Value, look?: SecondLook): void {
+    if (look === undefined) return this.exit();
+    this.if(this.eqz(32, this.secondLook(look)), () => this.exit());
   }
   override faultIf(condition: Value): void {
     this.leaveIf(condition);

@@ -59,26 +59,37 @@ export type SseOperation = typeof SSE_OPERATIONS[number];
 export type SseLanes = "scalar" | "packed" | "mmx";
 const LANES: readonly SseLanes[] = ["scalar", "packed", "mmx"];
 
-const DOUBLE_BIT = 1 << 6, LANES_SHIFT = 7;
+/** Bits of an operation's code: f64; the second operand is an argument, and not ModRM.rm's register. */
+export const SSE_DOUBLE: number = 1 << 6, SSE_VALUE: number = 1 << 9;
+/** Of a VEX-encoded instruction: the result has an upper half; there are two sources; it has 256 bits. */
+export const SSE_VEX: number = 1 << 10, SSE_VVVV: number = 1 << 11, SSE_256: number = 1 << 12;
+/** Bits of its lanes. */
+export const SSE_PACKED: number = 1 << 7;
+const LANES_SHIFT = 7;
 
+/** Number of an operation among those that are looked at a second time: arithmetic, of either type, scalar or packed. */
+export function sseLookNumber(code: number): number {
+  return (code & 7) | ((code >> 3) & 0x18);
+}
 /** An operation as emitted code names it. */
 export function sseCode(operation: SseOperation, type: "f32" | "f64", lanes: SseLanes): number {
-  return SSE_OPERATIONS.indexOf(operation) | (type === "f64" ? DOUBLE_BIT : 0) |
+  return SSE_OPERATIONS.indexOf(operation) | (type === "f64" ? SSE_DOUBLE : 0) |
     (LANES.indexOf(lanes) << LANES_SHIFT);
 }
 /** The opposite of {@linkcode sseCode}. */
 function decode(code: number): { operation: SseOperation; double: boolean; lanes: SseLanes } {
   return {
     operation: SSE_OPERATIONS[code & 0x3f] as SseOperation,
-    double: (code & DOUBLE_BIT) !== 0,
+    double: (code & SSE_DOUBLE) !== 0,
     lanes: LANES[(code >> LANES_SHIFT) & 3] as SseLanes,
   };
 }
-/** Whether the result is the XMM register of ModRM.reg, and not a number for a general or MM register or the flags. */
-export function writesXmm(code: number): boolean {
+/** Where the result goes: the register of ModRM.reg, XMM or general; or it is a number for whoever called. */
+export function resultOf(code: number): "xmm" | "gpr" | "number" {
   const { operation, lanes } = decode(code);
-  if (operation === "comi" || operation === "ucomi") return false;
-  return lanes === "packed" || !/^(to|truncate)_/.test(operation);
+  if (operation === "comi" || operation === "ucomi") return "number";
+  if (lanes === "packed" || !/^(to|truncate)_/.test(operation)) return "xmm";
+  return lanes === "mmx" ? "number" : "gpr";
 }
 
 const PREDICATES: readonly ((order: number) => boolean)[] = [
@@ -95,10 +106,10 @@ const COMPARED: Readonly<Record<number, number>> = {
   [UNORDERED]: 0x45,
 };
 
-/** Where an instruction's operands are. */
+/** Where an instruction's operands are, 128 bits of each. */
 export interface SseOperands {
   readonly view: DataView;
-  /** The first operand, which the result replaces. */
+  /** The first operand, which gives what the result does not replace. */
   readonly first: number;
   readonly second: number;
   readonly imm: number;
@@ -107,20 +118,32 @@ export interface SseOperands {
 /** See the module's description. */
 export class SseUnit {
   readonly #env = new SseEnv();
-  /** The result: the whole XMM register, or a number in the low half. */
-  readonly result: DataView = new DataView(new ArrayBuffer(16));
+  /** The result: the whole XMM register, or a number in the low half; the upper half of a YMM register behind it. */
+  readonly result: DataView = new DataView(new ArrayBuffer(32));
+  readonly #halves = [0, 16].map((at) => new DataView(this.result.buffer, at, 16));
   /** Exceptions of the last instruction. */
   get raised(): number {
     return this.#env.settled;
   }
 
-  /** Executes an operation; false when an exception is not masked: there is no result then. */
-  execute(code: number, mxcsr: number, operands: SseOperands): boolean {
+  /**
+   * Executes an operation on its operands, or on each half of them; false when an exception is not masked: there is no
+   * result then.
+   */
+  execute(code: number, mxcsr: number, ...operands: readonly SseOperands[]): boolean {
+    this.#env.begin(mxcsr);
+    const { operation, double } = decode(code);
+    const outs = this.#halves;
+    if (operation === "dp") {
+      const f = double ? DOUBLE : SINGLE;
+      return this.#dotProduct(f, operands.map((half, i) => [half, outs[i] as DataView]));
+    }
+    operands.forEach((half, i) => this.#execute(code, half, outs[i] as DataView));
+    return this.#env.endStep();
+  }
+  #execute(code: number, { view, first, second, imm }: SseOperands, out: DataView): void {
     const { operation, double, lanes } = decode(code);
-    const { view, first, second, imm } = operands;
-    const env = this.#env, out = this.result;
-    const f = double ? DOUBLE : SINGLE, bytes = f.bits / 8;
-    env.begin(mxcsr);
+    const env = this.#env, f = double ? DOUBLE : SINGLE, bytes = f.bits / 8;
     out.setBigUint64(0, view.getBigUint64(first, true), true);
     out.setBigUint64(8, view.getBigUint64(first + 8, true), true);
     const count = lanes === "scalar" ? 1 : lanes === "mmx" ? 2 : 16 / bytes;
@@ -176,10 +199,8 @@ export class SseUnit {
           return add(f, env, from(at), from(at + 1), operation === "hsub");
         });
         break;
-      case "dp":
-        return this.#dotProduct(f, count, a, b, imm);
       case "convert":
-        this.#convert(f, lanes, b);
+        this.#convert(f, lanes, b, out);
         break;
       case "from_i32":
       case "from_i64":
@@ -205,11 +226,10 @@ export class SseUnit {
         }
       }
     }
-    return env.endStep();
   }
 
-  #convert(f: Format, lanes: SseLanes, b: (i: number) => bigint): void {
-    const out = this.result, to = f === DOUBLE ? SINGLE : DOUBLE;
+  #convert(f: Format, lanes: SseLanes, b: (i: number) => bigint, out: DataView): void {
+    const to = f === DOUBLE ? SINGLE : DOUBLE;
     if (lanes === "scalar") return set(to, out, 0, convert(f, to, this.#env, b(0)));
     const results = [0, 1].map((i) => convert(f, to, this.#env, b(i)));
     out.setBigUint64(8, 0n, true);
@@ -217,29 +237,27 @@ export class SseUnit {
   }
 
   /** imm8 7:4 says which products count, 3:0 which lanes get the sum. Each step's exceptions come before the next. */
-  #dotProduct(
-    f: Format,
-    count: number,
-    a: (i: number) => bigint,
-    b: (i: number) => bigint,
-    imm: number,
-  ): boolean {
-    const env = this.#env;
-    let sums: bigint[] = [];
-    for (let i = 0; i < count; i++) {
-      sums.push((imm >> (4 + i) & 1) !== 0 ? multiply(f, env, a(i), b(i)) : 0n);
-    }
-    while (sums.length > 1) {
+  #dotProduct(f: Format, halves: readonly (readonly [SseOperands, DataView])[]): boolean {
+    const env = this.#env, bytes = f.bits / 8, count = 16 / bytes;
+    const lanes = Array.from({ length: count }, (_, i) => i);
+    let sums = halves.map(([{ view, first, second, imm }]) =>
+      lanes.map((i) => {
+        if ((imm >> (4 + i) & 1) === 0) return 0n;
+        return multiply(f, env, get(f, view, first + i * bytes), get(f, view, second + i * bytes));
+      })
+    );
+    for (let n = count; n > 1; n /= 2) {
       if (!env.endStep()) return false;
-      const next: bigint[] = [];
-      for (let i = 0; i < sums.length; i += 2) {
-        next.push(add(f, env, sums[i] as bigint, sums[i + 1] as bigint, false));
-      }
-      sums = next;
+      sums = sums.map((terms) =>
+        lanes.slice(0, n / 2).map((i) => {
+          return add(f, env, terms[2 * i] as bigint, terms[2 * i + 1] as bigint, false);
+        })
+      );
     }
-    for (let i = 0; i < count; i++) {
-      set(f, this.result, i * f.bits / 8, (imm >> i & 1) !== 0 ? sums[0] as bigint : 0n);
-    }
+    halves.forEach(([{ imm }, out], h) => {
+      const sum = (sums[h] as readonly bigint[])[0] as bigint;
+      for (const i of lanes) set(f, out, i * bytes, (imm >> i & 1) !== 0 ? sum : 0n);
+    });
     return env.endStep();
   }
 }

@@ -8,6 +8,7 @@ import type { Emit, Value } from "../../emit/emit.ts";
 import {
   all,
   denormalsCount,
+  elsewhere,
   every,
   type FloatType,
   inexactIsQuiet,
@@ -18,10 +19,7 @@ import {
   lanesNormal,
   lanesNotDenormal,
   lanesZero,
-  memoryOperand,
-  roundsQuietly,
   type Shape,
-  slow,
 } from "./ordinary.ts";
 import { guarded, KINDS } from "./sse_float.ts";
 import { scalar, source, source64, sse } from "./sse_patterns.ts";
@@ -54,7 +52,7 @@ for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
     `ROUND${k.suffix} xmm, xmm/m, imm8`,
     `66 0f3a${opcode} /r ub`,
     guarded(k, "round", (e, _, b) => roundTo(e, shape, b, immediateMode(e)), {
-      quick: (e, _, b, r) => {
+      quick: (e, { b, result: r }) => {
         const same = (x: Value, y: Value) => {
           const equal = e.op(`${shape}.eq`, x, y);
           return k.packed ? all(e, k.shape, equal) : equal;
@@ -62,7 +60,7 @@ for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
         const quiet = e.or(32, e.bit(e.imm(8), 3), inexactIsQuiet(e));
         return [() => e.or(32, same(r, b), every(e, same(b, b), denormalsCount(e), quiet))];
       },
-    }),
+    }, true),
   );
 }
 
@@ -92,15 +90,15 @@ for (const k of KINDS.filter((x) => !x.packed)) {
         const w = size as 32 | 64;
         const b = scalar(e, type);
         const integral = e.op(`${type}.${rounding}`, b);
-        const quiet = rounding === "trunc" ? inexactIsQuiet(e) : roundsQuietly(e);
-        const ok = e.and(32, fits(e, type, w, integral), e.or(32, quiet, e.op(`${type}.eq`, integral, b)));
-        const result = e.variable(e.k(w, 0));
-        e.if(ok, () => e.set(result, e.op(`i${w}.trunc_sat_${type}_s`, integral)), () => {
-          const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
-          slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });
-          e.set(result, e.microcodeResult(w));
-        });
-        e.setReg(w, e.get(result));
+        const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
+        e.expect(
+          [() => fits(e, type, w, integral), () => e.or(32, quiet, e.op(`${type}.eq`, integral, b))],
+          () => {
+            const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
+            elsewhere(e, { operation, type, lanes: "scalar", value: b });
+          },
+        );
+        e.setReg(w, e.op(`i${w}.trunc_sat_${type}_s`, integral));
       },
       { reg: "gpr", rm: "xmm" },
       "y",
@@ -129,19 +127,13 @@ for (
       e.op(`${shape}.ge`, integral, least),
       e.op(`${shape}.lt`, integral, e.op(`${shape}.neg`, least)),
     );
-    const quiet = rounding === "trunc" ? inexactIsQuiet(e) : roundsQuietly(e);
+    const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
     const exact = all(e, shape, e.op(`${shape}.eq`, integral, b));
-    e.if(
-      e.and(32, all(e, shape, fit), e.or(32, quiet, exact)),
-      () =>
-        e.setXmmReg(
-          e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral),
-        ),
-      () => {
-        const operation = rounding === "trunc" ? "truncate_i32" : "to_i32";
-        slow(e, { operation, type, lanes: "packed", value: memoryOperand(e, b) });
-      },
-    );
+    e.expect([() => e.and(32, all(e, shape, fit), e.or(32, quiet, exact))], () => {
+      const operation = rounding === "trunc" ? "truncate_i32" : "to_i32";
+      elsewhere(e, { operation, type, lanes: "packed", value: b });
+    });
+    e.setXmmReg(e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral));
   });
 }
 
@@ -156,27 +148,32 @@ for (const k of KINDS.filter((x) => !x.packed)) {
       const w = size as 32 | 64;
       const n = e.rm(w);
       const converted = e.op(`${type}.convert_i${w}_s`, n);
+      e.noteTame(type, converted);
       if (type === "f64" && w === 32) return e.setXmmPart("reg", converted);
       // Up to 2^precision every integer has a float.
       const bound = 1n << (type === "f32" ? 24n : 53n);
       const exact = e.ltU(w, e.add(w, n, e.k(w, bound)), e.k(w, 2n * bound));
-      e.if(
-        e.or(32, exact, roundsQuietly(e)),
-        () => e.setXmmPart("reg", converted),
-        () => slow(e, { operation: `from_i${w}`, type, lanes: "scalar", value: n }),
-      );
+      e.expect([() => e.or(32, exact, e.roundsQuietly())], () => {
+        elsewhere(e, { operation: `from_i${w}`, type, lanes: "scalar", value: n });
+      });
+      e.setXmmPart("reg", converted);
     },
     { reg: "xmm", rm: "gpr" },
     "y",
   );
 }
 sse("CVTDQ2PS xmm, xmm/m128", "np 0f5b /r", (e) => {
-  const b = source(e);
-  e.if(
-    roundsQuietly(e),
-    () => e.setXmmReg(e.op("f32x4.convert_i32x4_s", b)),
-    () => slow(e, { operation: "from_i32", type: "f32", lanes: "packed", value: memoryOperand(e, b) }),
-  );
+  const b = source(e), converted = e.op("f32x4.convert_i32x4_s", b);
+  e.noteTame("f32", converted);
+  e.expect([() => e.roundsQuietly()], () => {
+    // 2^31 converts back to one less, which it may come from.
+    const back = e.op("i32x4.eq", e.op("i32x4.trunc_sat_f32x4_s", converted), b);
+    const small = e.op("f32x4.lt", converted, e.op("i32x4.splat", e.i32(0x4f00_0000)));
+    e.if(e.eqz(32, all(e, "f32x4", back, small)), () => {
+      elsewhere(e, { operation: "from_i32", type: "f32", lanes: "packed", value: b });
+    });
+  });
+  e.setXmmReg(converted);
 });
 sse(
   "CVTDQ2PD xmm, xmm/m64",
@@ -187,13 +184,15 @@ sse(
 // Between the formats
 
 sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
-  const b = source64(e);
-  const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
-  e.if(
-    all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice)),
-    () => e.setXmmReg(e.op("f64x2.promote_low_f32x4", b)),
-    () => slow(e, { operation: "convert", type: "f32", lanes: "packed", value: memoryOperand(e, b) }),
-  );
+  const b = source64(e), converted = e.op("f64x2.promote_low_f32x4", b);
+  if (!e.isTame("f32", b)) {
+    const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
+    e.expect([() => all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice))], () => {
+      elsewhere(e, { operation: "convert", type: "f32", lanes: "packed", value: b });
+    });
+  }
+  e.noteTame("f64", converted);
+  e.setXmmReg(converted);
 });
 sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
   const b = source(e);
@@ -202,32 +201,36 @@ sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
   const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], result, result);
   const zeros = lanesZero(e, "f64x2", b);
   const fromZero = e.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11], zeros, zeros);
-  const ordinary = e.op("v128.or", lanesNormal(e, "f32x4", twice), fromZero);
-  e.if(
-    e.and(32, roundsQuietly(e), all(e, "f32x4", ordinary)),
-    () => e.setXmmReg(result),
-    () => slow(e, { operation: "convert", type: "f64", lanes: "packed", value: memoryOperand(e, b) }),
-  );
+  const ordinary = all(e, "f32x4", e.op("v128.or", lanesNormal(e, "f32x4", twice), fromZero));
+  const quiet = e.roundsQuietly();
+  e.expect([() => quiet, () => ordinary], () => {
+    const exact = all(e, "f64x2", e.op("f64x2.eq", e.op("f64x2.promote_low_f32x4", result), b));
+    e.if(e.eqz(32, e.and(32, exact, ordinary)), () => {
+      elsewhere(e, { operation: "convert", type: "f64", lanes: "packed", value: b });
+    });
+  });
+  e.setXmmReg(result);
 });
 sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
-  const b = scalar(e, "f32");
-  e.ifAll(
-    [() => isNotDenormal(e, "f32", b), () => e.op("f32.eq", b, b)],
-    () => e.setXmmPart("reg", e.op("f64.promote_f32", b)),
-    () => slow(e, { operation: "convert", type: "f32", lanes: "scalar", value: memoryOperand(e, b) }),
-  );
+  const b = scalar(e, "f32"), converted = e.op("f64.promote_f32", b);
+  const tests = [() => isNotDenormal(e, "f32", b), () => e.op("f32.eq", b, b)];
+  e.expect(e.isTame("f32", b) ? [] : tests, () => {
+    elsewhere(e, { operation: "convert", type: "f32", lanes: "scalar", value: b });
+  });
+  e.noteTame("f32", b);
+  e.noteTame("f64", converted);
+  e.setXmmPart("reg", converted);
 });
 sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
-  const b = scalar(e, "f64");
-  const result = e.op("f32.demote_f64", b);
-  const write = () => e.setXmmPart("reg", result);
-  e.ifAll([() => roundsQuietly(e), () => isPlain(e, "f32", result)], write, () => {
+  const b = scalar(e, "f64"), result = e.op("f32.demote_f64", b);
+  const quiet = e.roundsQuietly();
+  e.expect([() => quiet, () => isPlain(e, "f32", result)], () => {
     const ordinary = e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b));
     const exact = e.op("f64.eq", e.op("f64.promote_f32", result), b);
-    e.if(
-      e.and(32, e.or(32, roundsQuietly(e), exact), ordinary),
-      write,
-      () => slow(e, { operation: "convert", type: "f64", lanes: "scalar", value: memoryOperand(e, b) }),
-    );
+    e.if(e.eqz(32, e.and(32, e.or(32, quiet, exact), ordinary)), () => {
+      elsewhere(e, { operation: "convert", type: "f64", lanes: "scalar", value: b });
+    });
   });
+  e.noteTame("f32", result);
+  e.setXmmPart("reg", result);
 });

@@ -11,20 +11,15 @@ import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
 import {
   all,
   allPlain,
-  every,
+  elsewhere,
   exponents,
-  isExact,
-  isNormal,
   isNotDenormal,
   isPlain,
-  isZero,
-  lanesNormal,
   lanesNotDenormal,
-  lanesZero,
+  type Look,
   memoryOperand,
-  roundsQuietly,
-  roundsToNearest,
   slow,
+  unknown,
 } from "./ordinary.ts";
 import type { Semantics } from "../row/row.ts";
 import { binary, laneMask, scalar, source, sse, unary, zero } from "./sse_patterns.ts";
@@ -45,128 +40,125 @@ export const KINDS: readonly [Kind, Kind, Kind, Kind] = [
   { prefix: "f2", suffix: "SD", type: "f64", shape: "f64x2", packed: false },
 ];
 
-/** When an operation is ordinary. Given are scalars or vectors, as the kind is. */
+/** Operands and result of an operation, all scalars or all vectors. */
+export interface Computed {
+  readonly a: Value;
+  readonly b: Value;
+  readonly result: Value;
+}
+/** How it is seen that an operation is ordinary. */
 export interface Ordinary {
-  /** Mostly true when it is. */
-  readonly quick: (e: Emit, a: Value, b: Value, result: Value) => readonly (() => Value)[];
-  /** Asked when `quick` is false. */
-  readonly exact?: (e: Emit, a: Value, b: Value, result: Value) => Value;
+  /** Conditions that mostly hold when it is. */
+  readonly quick: (e: Emit, computed: Computed) => readonly (() => Value)[];
+  /** What to look at when they do not, or what else makes it ordinary. */
+  readonly look?: (e: Emit, computed: Computed) => Look | Value<"i32">;
+  /** Operands (`of` says which type's) and results are tame then. */
+  readonly tame?: "operands" | "all";
 }
 
-/** dst = `operation` of dst and the source: `compute` when that is ordinary. */
+/** Goes on when `computed` is ordinary; else `operation` is done elsewhere. */
+export function expectOrdinary(
+  e: Emit,
+  k: Kind,
+  operation: SseOperation,
+  computed: Computed,
+  { quick, look, tame }: Ordinary,
+): void {
+  e.expect(quick(e, computed), () => {
+    const how = {
+      operation,
+      type: k.type,
+      lanes: k.packed ? "packed" : "scalar",
+      value: computed.b,
+    } as const;
+    const second = look?.(e, computed);
+    if (second === undefined || "operation" in second) return elsewhere(e, how, second);
+    e.if(e.eqz(32, second), () => elsewhere(e, how));
+  });
+  if (tame === undefined) return;
+  e.noteTame(k.type, computed.a);
+  e.noteTame(k.type, computed.b);
+  if (tame === "all") e.noteTame(k.type, computed.result);
+}
+/** The source, and the destination's value unless the operation has one operand. */
+function operands(e: Emit, k: Kind, unary: boolean): { a: Value; b: Value } {
+  const b = k.packed ? source(e) : scalar(e, k.type);
+  return { a: unary ? b : k.packed ? e.xmmReg() : e.xmmPart("reg", k.type), b };
+}
+/** dst = `operation` of dst and the source, or of the source: `compute` when that is ordinary. */
 export function guarded(
   k: Kind,
   operation: SseOperation,
   compute: (e: Emit, a: Value, b: Value) => Value,
-  { quick, exact }: Ordinary,
+  ordinary: Ordinary,
+  unary = false,
 ): Semantics {
   return (e) => {
-    const b = k.packed ? source(e) : scalar(e, k.type);
-    const a = k.packed ? e.xmmReg() : e.xmmPart("reg", k.type);
-    const result = compute(e, a, b);
-    const write = () =>
-      k.packed ? e.setXmmReg(result as Value<"v128">) : e.setXmmPart("reg", result as Value<"f32" | "f64">);
-    const value = memoryOperand(e, b);
-    const leave = () => slow(e, { operation, type: k.type, lanes: k.packed ? "packed" : "scalar", value });
-    e.ifAll(
-      quick(e, a, b, result),
-      write,
-      exact === undefined ? leave : () => e.ifAll([() => exact(e, a, b, result)], write, leave),
-    );
+    const { a, b } = operands(e, k, unary), result = compute(e, a, b);
+    expectOrdinary(e, k, operation, { a, b, result }, ordinary);
+    if (k.packed) e.setXmmReg(result as Value<"v128">);
+    else e.setXmmPart("reg", result as Value<"f32" | "f64">);
   };
 }
 
-const quickArithmetic = (k: Kind): Ordinary["quick"] => (e, a, b, r) =>
-  k.packed
-    ? [() => roundsQuietly(e), () => allPlain(e, k.shape, a, b, r)]
-    : [() => roundsQuietly(e), ...exponents(e, k.type, b), () => isPlain(e, k.type, r)];
-/** ADD and SUB: a zero is exact. */
-export function ordinarySum(k: Kind, operation: "add" | "sub"): Ordinary & Required<Pick<Ordinary, "exact">> {
-  const exact = (e: Emit, a: Value, b: Value, r: Value): Value => {
-    if (k.packed) {
-      const results = e.op("v128.or", lanesNormal(e, k.shape, r), lanesZero(e, k.shape, r));
-      const operands = e.op("v128.and", lanesNotDenormal(e, k.shape, a), lanesNotDenormal(e, k.shape, b));
-      return every(e, roundsQuietly(e), all(e, k.shape, operands, results));
-    }
-    const quiet = e.or(32, roundsQuietly(e), isExact(e, operation, k.type, { a, b, r }));
-    const result = e.or(
-      32,
-      e.and(32, isNormal(e, k.type, r), quiet),
-      e.and(32, isZero(e, k.type, r), roundsToNearest(e)),
-    );
-    return every(e, isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
-  };
-  return { quick: quickArithmetic(k), exact };
-}
-/** MUL and DIV: a zero must come from a factor, or the dividend. */
-export function ordinaryProduct(
-  k: Kind,
-  operation: "mul" | "div",
-): Ordinary & Required<Pick<Ordinary, "exact">> {
-  const exact = (e: Emit, a: Value, b: Value, r: Value): Value => {
-    if (k.packed) {
-      const zeros = (v: Value) => lanesZero(e, k.shape, v);
-      const from = operation === "mul" ? e.op("v128.or", zeros(a), zeros(b)) : zeros(a);
-      const results = e.op("v128.or", lanesNormal(e, k.shape, r), e.op("v128.and", zeros(r), from));
-      const operands = e.op("v128.and", lanesNotDenormal(e, k.shape, a), lanesNotDenormal(e, k.shape, b));
-      return every(e, roundsQuietly(e), all(e, k.shape, operands, results));
-    }
-    const isZeroOf = (v: Value) => isZero(e, k.type, v);
-    const from = operation === "mul" ? e.or(32, isZeroOf(a), isZeroOf(b)) : isZeroOf(a);
-    const quiet = e.or(32, roundsQuietly(e), isExact(e, operation, k.type, { a, b, r }));
-    const result = e.or(32, e.and(32, isNormal(e, k.type, r), quiet), e.and(32, isZeroOf(r), from));
-    return every(e, isNotDenormal(e, k.type, a), isNotDenormal(e, k.type, b), result);
-  };
-  return { quick: quickArithmetic(k), exact };
-}
-function ordinaryRoot(k: Kind): Ordinary {
-  return {
-    quick: (e, _, b, r) =>
-      k.packed ? [() => roundsQuietly(e), () => allPlain(e, k.shape, b, r)] : [
-        () => roundsQuietly(e),
-        () => isNotDenormal(e, k.type, b),
-        () => isPlain(e, k.type, r),
-      ],
-    exact: (e, _, b, r) => {
-      if (k.packed) return ordinarySum(k, "add").exact(e, b, b, r);
-      const quiet = e.or(32, roundsQuietly(e), isExact(e, "sqrt", k.type, { a: r, b, r }));
-      const normal = every(e, isNotDenormal(e, k.type, b), isNormal(e, k.type, r), quiet);
-      return e.or(32, isZero(e, k.type, b), normal);
-    },
+/** The result is in the middle of the range, where no infinity leads, and the operands are not denormal. */
+export function quickArithmetic(k: Kind): Ordinary["quick"] {
+  return (e, { a, b, result }) => {
+    const quiet = e.roundsQuietly();
+    const tests = k.packed
+      ? [() => allPlain(e, k.shape, { operands: unknown(e, k.type, a, b), result })]
+      : [...exponents(e, k.type, a === b ? { b } : { a, b }), () => isPlain(e, k.type, result)];
+    return [() => quiet, ...tests];
   };
 }
+const arithmetic = (k: Kind, operation: "add" | "sub" | "mul" | "div"): Semantics =>
+  guarded(
+    k,
+    operation,
+    (e, a, b) => e.op(k.packed ? `${k.shape}.${operation}` : `${k.type}.${operation}`, a, b),
+    { quick: quickArithmetic(k), look: (_, computed) => ({ operation, ...computed }), tame: "all" },
+  );
+const root = (k: Kind): Semantics =>
+  guarded(
+    k,
+    "sqrt",
+    (e, _, b) => e.op(k.packed ? `${k.shape}.sqrt` : `${k.type}.sqrt`, b),
+    { quick: quickArithmetic(k), look: (_, computed) => ({ operation: "sqrt", ...computed }), tame: "all" },
+    true,
+  );
+
 /** A comparison raises nothing without denormals and NaNs. */
 function ordinaryComparison(k: Kind): Ordinary {
   const { type, shape } = k;
   if (!k.packed) {
     return {
-      quick: (e, a, b) => [
-        () => isNotDenormal(e, type, a),
-        () => isNotDenormal(e, type, b),
-        () => e.op(`${type}.eq`, a, a),
-        () => e.op(`${type}.eq`, b, b),
-      ],
+      quick: (e, { a, b }) => {
+        const wild = unknown(e, type, a, b);
+        const ordered = () =>
+          wild.length === 1
+            ? e.op(`${type}.eq`, wild[0] as Value, wild[0] as Value)
+            : e.or(32, e.op(`${type}.lt`, a, b), e.op(`${type}.ge`, a, b));
+        return [...wild.map((v) => () => isNotDenormal(e, type, v)), ...(wild.length === 0 ? [] : [ordered])];
+      },
+      tame: "operands",
     };
   }
   return {
-    quick: (e, a, b) => [() => allPlain(e, shape, a, b)],
-    exact: (e, a, b) => all(e, shape, lanesNotDenormal(e, shape, a), lanesNotDenormal(e, shape, b)),
+    quick: (e, { a, b }) => {
+      const wild = unknown(e, type, a, b);
+      const ordered = () => all(e, shape, ...wild.map((v) => e.op(`${shape}.eq`, v, v)));
+      return wild.length === 0 ? [] : [() => allPlain(e, shape, { operands: wild }), ordered];
+    },
+    look: (e, { a, b }) => all(e, shape, ...unknown(e, type, a, b).map((v) => lanesNotDenormal(e, shape, v))),
+    tame: "operands",
   };
 }
-
-const arithmetic = (k: Kind, name: "add" | "sub" | "mul" | "div"): Semantics =>
-  guarded(
-    k,
-    name,
-    (e, a, b) => e.op(k.packed ? `${k.shape}.${name}` : `${k.type}.${name}`, a, b),
-    name === "add" || name === "sub" ? ordinarySum(k, name) : ordinaryProduct(k, name),
-  );
 /** MIN and MAX return the second operand for two zeros. */
 const extremum = (k: Kind, name: "min" | "max"): Semantics =>
   guarded(k, name, (e, a, b) => {
     if (k.packed) return e.op(`${k.shape}.p${name}`, b, a);
     return e.select(e.op(`${k.type}.${name === "min" ? "lt" : "gt"}`, a, b), a, b);
-  }, ordinaryComparison(k));
+  }, { ...ordinaryComparison(k), tame: "all" });
 
 // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD, which nothing ordinary is; bit 2 negates.
 const comparison = (k: Kind): Semantics =>
@@ -206,13 +198,7 @@ for (const k of KINDS) {
   const operand = k.packed ? "xmm/m128" : k.type === "f32" ? "xmm/m32" : "xmm/m64";
   const define = (name: string, opcode: string, f: Semantics) =>
     sse(`${name}${k.suffix} xmm, ${operand}`, `${k.prefix} 0f${opcode} /r`, f);
-  const root = guarded(
-    k,
-    "sqrt",
-    (e, _, b) => e.op(k.packed ? `${k.shape}.sqrt` : `${k.type}.sqrt`, b),
-    ordinaryRoot(k),
-  );
-  define("SQRT", "51", root);
+  define("SQRT", "51", root(k));
   define("ADD", "58", arithmetic(k, "add"));
   define("MUL", "59", arithmetic(k, "mul"));
   define("SUB", "5c", arithmetic(k, "sub"));
@@ -229,14 +215,12 @@ for (const k of KINDS) {
 for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
   for (const [prefix, k] of [["np", KINDS[2]], ["66", KINDS[3]]] as const) {
     sse(`${name}${k.suffix} xmm, xmm/m`, `${prefix} 0f${opcode} /r`, (e) => {
-      const { type } = k;
-      const b = scalar(e, type);
-      const a = e.xmmPart("reg", type);
+      const { type } = k, { a, b } = operands(e, k, false);
       const flags = e.variable(e.i32(0));
-      e.ifAll(ordinaryComparison(k).quick(e, a, b, b), () => {
-        const less = e.select(e.op(`${type}.lt`, a, b), e.i32(FLAG_CF), e.i32(0));
-        e.set(flags, e.select(e.op(`${type}.eq`, a, b), e.i32(FLAG_ZF), less));
-      }, () => {
+      const less = e.select(e.op(`${type}.lt`, a, b), e.i32(FLAG_CF), e.i32(0));
+      e.set(flags, e.select(e.op(`${type}.eq`, a, b), e.i32(FLAG_ZF), less));
+      e.expect(ordinaryComparison(k).quick(e, { a, b, result: b }), () => {
+        // Its handler may be that of the branch behind it, too: no going on elsewhere.
         const operation = name === "COMI" ? "comi" : "ucomi";
         slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });
         e.set(flags, e.microcodeResult(32));

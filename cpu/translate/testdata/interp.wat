@@ -1,5 +1,5 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -148,7 +148,7 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -263,7 +263,7 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64)
     i32.const 0
     i32.eqz
@@ -426,7 +426,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -550,7 +550,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -613,7 +613,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -804,7 +804,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)
     i32.const 0
     i32.eqz
@@ -948,7 +948,7 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i64) (local $l16 i64)
     i32.const 0
     i32.eqz
@@ -1482,7 +1482,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -1553,7 +1553,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 v128)
     i32.const 0
     i32.eqz
@@ -1561,23 +1561,19 @@
     if $I0
       ;; weight
     end
-    local.get $p0
-    i32.load16_u offset=10 align=1
-    v128.load align=1
+    i32.const 0
+    v128.load offset=5712 align=1
     local.set $l4
-    local.get $p0
-    i32.load16_u offset=8 align=1
-    local.tee $l1
-    v128.load align=1
+    i32.const 0
+    v128.load offset=5696 align=1
     local.get $l4
     i32x4.add
     local.set $l4
-    local.get $l1
+    i32.const 0
     local.get $l4
-    v128.store align=1
-    local.get $p0
-    i32.load16_u offset=40 align=1
-    i32.load align=1
+    v128.store offset=5696 align=1
+    i32.const 0
+    i32.load offset=5696 align=1
     local.set $l1
     local.get $p0
     i32.load16_u offset=42 align=1
@@ -1598,7 +1594,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -1727,7 +1723,7 @@
     unreachable)
 
 ;; 16 bit: mov [bx+si], ax; call +3
-  (func $f13 (type $t0) (param $p0 i32) (result i32)
+  (func $f14 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     i32.const 0
     i32.eqz
