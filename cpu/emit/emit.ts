@@ -329,8 +329,11 @@ export interface Emit {
   jumpDirect(): void;
   /** Conditional direct branch. */
   branch(condition: Value<"i32">): void;
-  /** Near branch to a computed RIP (already cut to the operand size). */
-  jump(target: Value<"i64">): void;
+  /**
+   * Near branch to a computed RIP (already cut to the operand size). `remember`: the record has no immediate and keeps
+   * the target there, for whoever makes a region of the code.
+   */
+  jump(target: Value<"i64">, remember?: boolean): void;
   /** Branch to a computed RIP in a mode that has just changed. Conditions may have led here: microcode does the rest. */
   jumpFar(target: Value<"i64">): void;
   /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */

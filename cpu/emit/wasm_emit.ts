@@ -732,8 +732,9 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     const left = this.#charge();
     this.if(condition, () => this.#follow(RECORD_TAKEN, left), () => this.#follow(RECORD_FALL, left));
   }
-  jump(target: Value): void {
+  jump(target: Value, remember = false): void {
     this.#ended();
+    if (remember) this.storeRaw("i64.store", this.record(), target, record.at.imm);
     this.setState64(S.rip, target);
     this.#charge();
     this.#leaveByRip();

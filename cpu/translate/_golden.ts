@@ -84,6 +84,9 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
     count: insns.length,
     page: 0x800_0000,
     address: 0,
+    after: undefined,
+    computed: undefined,
+    returns: false,
   };
   return compileRegion([{ ...node, taken, fall: undefined }], [0], 30, links).body;
 }

@@ -47,6 +47,8 @@ interface Member {
   readonly fall: Target | undefined;
   /** Where it returns to, when it ends with a call. */
   readonly after: Target | undefined;
+  /** Where its computed branch went last. */
+  readonly computed: Target | undefined;
 }
 
 /** A block that another one goes to. */
@@ -90,6 +92,11 @@ export class Regions {
   /** Whether some region has the block's code. */
   has(block: Block): boolean {
     return this.#regions.has(block);
+  }
+
+  /** Whether some region has both. */
+  together(one: Block, other: Block): boolean {
+    return [...this.#regions.get(one) ?? []].some((region) => region.blocks.includes(other));
   }
 
   /** Compiles regions around blocks into one module; how many. */
@@ -191,7 +198,7 @@ export class Regions {
       if (members.length > 0 && instructions > MOST_INSTRUCTIONS) break;
       members.push(member);
       if (members.length === MOST_NODES) break;
-      for (const target of [member.taken, member.fall, member.after]) {
+      for (const target of [member.taken, member.fall, member.computed, member.after]) {
         if (target === undefined || seen.has(target.block)) continue;
         seen.add(target.block);
         queue.push(target);
@@ -211,6 +218,16 @@ export class Regions {
     return block && { block, linear: to, crossing: distance === 0 ? undefined : { distance, page } };
   }
 
+  /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
+  #computedTarget(member: Block, i: number): Target | undefined {
+    const { view } = this.#blocks;
+    const rip = view.getBigUint64(member.start + i * RECORD_BYTES + record.at.imm, true);
+    const poff = Number(rip & BigInt(PAGE_MASK)), linear = rip - BigInt(poff);
+    const page = this.#blocks.codePageAt(linear);
+    const block = page === 0 ? undefined : this.#blocks.find(page + poff, member);
+    return block && { block, linear, crossing: undefined };
+  }
+
   #memberOf(block: Block, linear: bigint): Member | undefined {
     const insns = this.#blocks.instructionsOf(block);
     const last = insns[insns.length - 1];
@@ -219,15 +236,19 @@ export class Regions {
     const at = (offset: number) => this.#target(block, linear, offset);
     const end = last.poff + last.length;
     let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
+    let computed: Target | undefined;
     if (!(facts[facts.length - 1] as Facts).ends) {
       if (last.row.options.shadow === undefined) fall = at(end);
     } else if (isDirectBranch(last)) {
       taken = at(end + Number(immediate(last)));
       if (last.row.text.startsWith("CALL")) after = at(end);
       else if (!last.row.text.startsWith("JMP")) fall = at(end);
-    } else if (!last.row.text.startsWith("JMP")) after = at(end);
+    } else {
+      if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, insns.length - 1);
+      if (!last.row.text.startsWith("JMP")) after = at(end);
+    }
     const summaries = insns.map((insn) => this.#summaryOf(insn));
-    return { block, linear, insns, facts, summaries, taken, fall, after };
+    return { block, linear, insns, facts, summaries, taken, fall, after, computed };
   }
 
   /** Blocks cut behind instructions that always leave. */
@@ -246,8 +267,9 @@ export class Regions {
       cuts.forEach(() => nodes.push(undefined as unknown as RegionNode));
       return cuts;
     });
+    const nodeOf = (target: Target | undefined) => target && first.get(target.block);
     const edge = (target: Target | undefined): Edge | undefined => {
-      const to = target && first.get(target.block);
+      const to = nodeOf(target);
       return to === undefined ? undefined : { to, crossing: target?.crossing };
     };
     const called: Block[] = [], returned: Block[] = [];
@@ -269,10 +291,14 @@ export class Regions {
           taken: isLast ? edge(member.taken) : undefined,
           fall: isLast ? edge(member.fall) : undefined,
           page: block.host - (block.host & PAGE_MASK),
+          after: isLast ? nodeOf(member.after) : undefined,
+          computed: isLast ? nodeOf(member.computed) : undefined,
+          returns: isLast && /^RET( imm16)?$/.test(insns[to - 1]?.row.text ?? ""),
           address: Number(BigInt.asIntN(64, member.linear - linear)) + (insns[from] as Instruction).poff,
         };
         if (m === 0 && part === 0 || part > 0) entries.add(base + part);
       });
+      if (member.computed !== undefined) called.push(member.computed.block);
       if (member.after !== undefined) {
         returned.push(member.after.block);
         if (member.taken !== undefined) called.push(member.taken.block);

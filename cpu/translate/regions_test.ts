@@ -2,6 +2,7 @@
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
 import { CODE_BASE, DATA_BASE, TestCpu } from "../_bare_cpu.ts";
+import { S } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const RAX = 0;
@@ -78,4 +79,27 @@ Deno.test("a register that only some path of a region changes has its value when
   finish(t);
   assertEquals([3, 8].map((r) => t.cpu.core.s.gpr(r)), [150_001n, 150_000n]);
   assert(t.cpu.regions.compiled > 0);
+});
+
+Deno.test("a function that a loop calls through a pointer is in the loop's region", () => {
+  // mov r12d, turns; lea rbx, [f]; loop: call rbx; dec r12d; jnz loop; hlt; f: add eax, r12d; ret
+  const code = [
+    ...[0x41, 0xbc, ...le32(400_000), 0x48, 0x8d, 0x1d, ...le32(8)],
+    ...[0xff, 0xd3, 0x41, 0xff, 0xcc, 0x75, 0xf9, 0xf4, 0x44, 0x01, 0xe0, 0xc3],
+  ];
+  const [interp, jit] = (["interp", "jit"] as const).map((engine) => {
+    const t = new TestCpu(64, { engine });
+    t.write(CODE_BASE, code);
+    finish(t);
+    return t;
+  }) as [TestCpu, TestCpu];
+  assertEquals(jit.cpu.core.s.gpr(RAX), interp.cpu.core.s.gpr(RAX));
+  assertEquals(jit.cpu.instructions, interp.cpu.instructions);
+  const blockOf = (offset: number) => {
+    jit.cpu.core.s.set64(S.rip, BigInt(CODE_BASE + offset));
+    return jit.cpu.blocks.blockAt(jit.cpu.blocks.lookup());
+  };
+  const [loop, f] = [blockOf(13), blockOf(21)];
+  assert(loop !== undefined && f !== undefined);
+  assert(jit.cpu.regions.together(loop, f));
 });

@@ -9,6 +9,7 @@ import { ARITHMETIC_FLAGS, FLAG_CF } from "../../state/state.ts";
 import { FunctionBody } from "../../wasm/encoder.ts";
 import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
+import { type BranchingNode, type ComputedEdge, computedEdges } from "./computed_edges.ts";
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
 import { type PageUse, planPages } from "./page_plan.ts";
@@ -18,7 +19,7 @@ import { structure } from "./structure.ts";
 import { type Described, registersOf, type Summary } from "./summary.ts";
 
 /** A straight run of instructions. */
-export interface RegionNode {
+export interface RegionNode extends BranchingNode {
   /** Address of the first instruction's record. */
   readonly start: number;
   /** The handler that stands there without regions. */
@@ -31,10 +32,6 @@ export interface RegionNode {
   /** Nodes the last instruction goes to, taken and not; undefined: it leaves the region, or never goes there. */
   readonly taken: Edge | undefined;
   readonly fall: Edge | undefined;
-  /** Byte offset of its page in the WebAssembly memory. */
-  readonly page: number;
-  /** Linear address of the first instruction, relative to where the region was found. */
-  readonly address: number;
 }
 
 /** Where a node goes on in the region. */
@@ -58,10 +55,9 @@ export function compileRegion(
   slot: number,
   links: Links,
 ): CompiledRegion {
-  const successors = nodes.map((node) =>
-    node.taken === undefined && node.fall === undefined
-      ? []
-      : [node.taken, node.fall].flatMap((edge) => edge === undefined ? [] : [edge.to])
+  const computed = computedEdges(nodes);
+  const successors = nodes.map((node, at) =>
+    [node.taken, node.fall, ...computed[at] ?? []].flatMap((edge) => edge === undefined ? [] : [edge.to])
   );
   const flow = analyse({ successors, entries }, true);
   const live = liveOut(flow, nodes.map(flagUse));
@@ -103,7 +99,12 @@ export function compileRegion(
       node: (at, follow) => {
         emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count);
         const done = () => kinds.after(at, emit.kind);
-        emitNode(emit, nodes[at] as RegionNode, plan.uses[at] ?? [], live[at] as number, follow, done);
+        const more = {
+          pages: plan.uses[at] ?? [],
+          computed: computed[at] ?? [],
+          liveAfter: live[at] as number,
+        };
+        emitNode(emit, nodes[at] as RegionNode, more, follow, done);
       },
     })
   );
@@ -113,8 +114,11 @@ export function compileRegion(
 function emitNode(
   emit: RegionEmit,
   node: RegionNode,
-  pages: readonly (PageUse | undefined)[],
-  liveAfter: number,
+  { pages, computed, liveAfter }: {
+    readonly pages: readonly (PageUse | undefined)[];
+    readonly computed: readonly ComputedEdge[];
+    readonly liveAfter: number;
+  },
   follow: (edge: number) => void,
   done: () => void,
 ): void {
@@ -136,7 +140,18 @@ function emitNode(
         if (edge.crossing !== undefined) emit.cross(edge.crossing, leave);
         follow(number);
       };
-      emit.ways = { taken: way(node.taken, 0, RECORD_TAKEN), fall: way(node.fall, fallEdge, RECORD_FALL) };
+      const firstComputed = (node.taken === undefined ? 0 : 1) + (node.fall === undefined ? 0 : 1);
+      emit.ways = {
+        taken: way(node.taken, 0, RECORD_TAKEN),
+        fall: way(node.fall, fallEdge, RECORD_FALL),
+        computed: computed.map(({ offset, crossing }, i) => ({
+          offset,
+          go: (otherwise) => {
+            if (crossing !== undefined) emit.cross(crossing, otherwise);
+            follow(firstComputed + i);
+          },
+        })),
+      };
     }
     const mayWrite = fact.flagsMayWrite !== fact.flagsWritten;
     emit.instruction(insn, place, { flagsLive: flags[i] as boolean, mayWrite, page: pages[i] });

@@ -33,6 +33,14 @@ const STORE: { readonly [W in Width]: StoreName } = {
   64: "i64.store",
 };
 
+/** Where a node's last instruction goes. */
+export interface Ways {
+  readonly taken: () => void;
+  readonly fall: () => void;
+  /** Likely targets of a computed branch, from the start of the page that runs; `go` may go on with `otherwise`. */
+  readonly computed: readonly { readonly offset: number; go(otherwise: () => void): void }[];
+}
+
 /** A memory operand with a page cache; `fills`: not to be looked into, only filled. */
 interface Cached extends Address {
   readonly cache?: PageCache;
@@ -83,7 +91,7 @@ export class RegionEmit extends RegionFlags {
     this.write(this.budgetCell, this.op("i32.sub", this.read(this.budgetCell), this.i32(this.#count)));
   }
   /** How the current block's last instruction goes on: set before it is emitted. */
-  ways: { readonly taken: () => void; readonly fall: () => void } | undefined;
+  ways: Ways | undefined;
 
   // Operands
 
@@ -248,6 +256,16 @@ export class RegionEmit extends RegionFlags {
     this.charge();
     this.sync();
     this.write(this.targetCell, target);
+    const computed = this.ways?.computed ?? [];
+    if (computed.length > 0) {
+      const distance = this.sub(64, target, this.read(this.biasCell));
+      for (const { offset, go } of computed) {
+        this.if(
+          this.eq(64, distance, this.i64(offset)),
+          () => this.nested(() => go(() => this.goToTarget())),
+        );
+      }
+    }
     this.goToTarget();
   }
   override jumpFar(): void {

@@ -52,7 +52,7 @@ function branch(e: Emit, w: Width, condition: Value, commit: () => void = () => 
   e.jump(e.select(condition, to, e.nextRip()));
 }
 /** Pushes the next RIP and goes to `to`; a stack that cannot be written to comes first. */
-function call(e: Emit, w: Width, to: Value): void {
+function call(e: Emit, w: Width, to: Value, remember = false): void {
   const bad = isBadTarget(e, to);
   if (bad !== undefined) {
     e.if(bad, () => {
@@ -61,7 +61,7 @@ function call(e: Emit, w: Width, to: Value): void {
     });
   }
   e.push(w, e.truncate(64, w, e.nextRip()));
-  e.jump(to);
+  e.jump(to, remember);
 }
 
 const jump = (e: Emit, w: Width) =>
@@ -70,13 +70,13 @@ row("JMP rel8", "eb cb", "f", jump);
 row("JMP rel", "e9 cz", "f", jump);
 row("Jcc rel8", "70+cc cb", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
 row("Jcc rel", "0f80+cc cz", "f", (e, w) => branch(e, w, e.condition(e.form.opcodeLow)));
-row("JMP r/m", "ff /4", "f", (e, w) => e.jump(checkTarget(e, target(e, w, e.rm(w)))));
+row("JMP r/m", "ff /4", "f", (e, w) => e.jump(checkTarget(e, target(e, w, e.rm(w))), true));
 row("CALL rel", "e8 cz", "f", (e, w) => {
   if (isComputedBranch(e.form, w)) return call(e, w, computedTarget(e, w));
   e.push(w, e.truncate(64, w, e.nextRip()));
   e.jumpDirect();
 });
-row("CALL r/m", "ff /2", "f", (e, w) => call(e, w, target(e, w, e.rm(w))));
+row("CALL r/m", "ff /2", "f", (e, w) => call(e, w, target(e, w, e.rm(w)), true));
 /** `release`: bytes of parameters. */
 const ret = (release: (e: Emit) => Value | undefined) => (e: Emit, w: Width) => {
   const top = e.peek(w), to = checkTarget(e, target(e, w, top.value)), bytes = release(e);

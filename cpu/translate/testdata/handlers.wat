@@ -1647,6 +1647,9 @@
       call $e.raise
       return
     end
+    local.get $p0
+    local.get $l3
+    i64.store offset=24 align=1
     i32.const 0
     local.get $l3
     i64.store offset=rip align=1
