@@ -26,6 +26,8 @@ const CORE = {
   sliceEnd: ["rec"],
   /** Does all of an SSE instruction, and goes on with the record behind. */
   sseSlow: ["rec", "how", "a", "b", "result"],
+  /** Byte offset of linear address S.memAddr in the WebAssembly memory, up to the end of its page; 0: not to be had here. */
+  span: ["write"],
 } as const;
 /** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
 const CORE_FUNCTIONS = {

@@ -548,7 +548,12 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     const linear = this.linear(address) as Val;
     const entry = this.#tlbEntry(linear);
     const hit = this.#hit(linear, entry, 1, write ? tlbEntry.at.writeTag : tlbEntry.at.readTag);
-    return this.select(hit, this.#host(linear, entry), this.i32(0));
+    const at = this.variable(this.#host(linear, entry));
+    this.if(this.eqz(32, hit), () => {
+      this.setState64(S.memAddr, linear);
+      this.set(at, this.call(this.links.span, [this.i32(write ? 1 : 0)], "i32") as Val);
+    });
+    return this.get(at);
   }
   hostLoad(w: Width, at: Value): Value {
     return this.loadRaw(WasmEmit.#LOAD[w], at);

@@ -20,15 +20,22 @@ import {
   EFER_LMA,
   EFER_NXE,
   EXC_GP,
+  MARK_1G,
+  MARK_2M,
+  MARK_4M,
+  MARK_GLOBAL,
+  MARK_LISTED,
   S,
   TLB_BASE,
   TLB_BYTES,
   TLB_ENTRIES,
+  TLB_LIST_BASE,
   TLB_MODE_SUPERVISOR,
   TLB_MODE_USER,
   TLB_MODE_USER_AC,
   TLB_TABLES,
   tlbEntry,
+  tlbList,
 } from "../state/state.ts";
 
 /** Kinds of access. */
@@ -53,10 +60,11 @@ const TLB_BASE_AT = S.tlbBase >> 2;
 const READ_TAG = tlbEntry.at.readTag >> 2, WRITE_TAG = tlbEntry.at.writeTag >> 2;
 const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MARKS = tlbEntry.at.pad >> 2;
 const ENTRY_WORDS = tlbEntry.size >> 2;
+const USED = (TLB_LIST_BASE + tlbList.at.count) >> 2, FIRST_USED = (TLB_LIST_BASE + tlbList.size) >> 2;
+const LARGE_LOW = (TLB_LIST_BASE + tlbList.at.largeLow) >> 2;
+const LARGE_HIGH = (TLB_LIST_BASE + tlbList.at.largeHigh) >> 2;
 /** Low half of an invalid tag. */
 const INVALID = 1;
-/** Marks in an entry's padding. */
-const MARK_LISTED = 1, MARK_GLOBAL = 2, MARK_2M = 4, MARK_4M = 8, MARK_1G = 16;
 const MARK_LARGE = MARK_2M | MARK_4M | MARK_1G;
 
 /** See the module's description. */
@@ -67,18 +75,12 @@ export class Mmu {
   readonly pdptes: Uint32Array = new Uint32Array(8);
   /** Linear-to-physical mappings changed. Set by the engine. */
   onFlush: (keepGlobal: boolean) => void = () => {};
-  /** One page's mapping changed (INVLPG). Set by the engine; by default a flush. */
-  onInvalidate: (lo: number, hi: number) => void = () => this.onFlush(false);
+  /** The mapping of one page, or perhaps of a large one, changed (INVLPG). Set by the engine; by default a flush. */
+  onInvalidate: (lo: number, hi: number, isLarge: boolean) => void = () => this.onFlush(false);
   readonly #registers: Registers;
   readonly #gigabytePages: boolean;
   readonly #words: Uint32Array;
   readonly #frames: Uint32Array;
-  /** Word indexes of the entries that hold something. */
-  readonly #used = new Uint32Array(TLB_TABLES * TLB_ENTRIES);
-  #usedCount = 0;
-  /** Large pages may be cached in the lower, upper half of the address space. */
-  #largeLow = false;
-  #largeHigh = false;
   /** Byte offsets of the entries of the current walk. */
   readonly #path = new Float64Array(4);
 
@@ -274,12 +276,9 @@ export class Mmu {
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
-    if (((words[e + MARKS] as number) & MARK_LISTED) === 0) this.#used[this.#usedCount++] = e;
+    if (((words[e + MARKS] as number) & MARK_LISTED) === 0) words[FIRST_USED + words[USED]!++] = e * 4;
     words[e + MARKS] = marks | MARK_LISTED;
-    if ((marks & MARK_LARGE) !== 0) {
-      if ((hi !== 0 ? hi : lo) >>> 31 !== 0) this.#largeHigh = true;
-      else this.#largeLow = true;
-    }
+    if ((marks & MARK_LARGE) !== 0) words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] = 1;
     // Breakpoints are looked for where the fast path does not go.
     const fast = tlbMode !== TLB_MODE_USER_AC && !breakpointsEnabled(words);
     words[e + READ_TAG] = read && fast ? pageLo : INVALID;
@@ -350,15 +349,15 @@ export class Mmu {
 
   /** Forgets every translation; with `keepGlobal`, as a CR3 load does. */
   flush(keepGlobal = false): void {
-    const words = this.#words, used = this.#used;
+    const words = this.#words, used = words[USED] as number;
     let kept = 0;
-    for (let i = 0; i < this.#usedCount; i++) {
-      const e = used[i] as number;
-      if (keepGlobal && ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0) used[kept++] = e;
+    for (let i = 0; i < used; i++) {
+      const at = words[FIRST_USED + i] as number, e = at >> 2;
+      if (keepGlobal && ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0) words[FIRST_USED + kept++] = at;
       else this.#drop(e);
     }
-    this.#usedCount = kept;
-    if (!keepGlobal) this.#largeLow = this.#largeHigh = false;
+    words[USED] = kept;
+    if (!keepGlobal) words[LARGE_LOW] = words[LARGE_HIGH] = 0;
     this.onFlush(keepGlobal);
   }
 
@@ -372,16 +371,15 @@ export class Mmu {
       words[e + WRITE_TAG] = INVALID;
       words[e + EXEC_TAG] = INVALID;
     }
-    if ((hi !== 0 ? hi : lo) >>> 31 !== 0 ? this.#largeHigh : this.#largeLow) {
-      this.#invalidateLarge(pageLo, hi);
-    }
-    this.onInvalidate(pageLo, hi);
+    const mayBeLarge = words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] !== 0;
+    if (mayBeLarge) this.#invalidateLarge(pageLo, hi);
+    this.onInvalidate(pageLo, hi, mayBeLarge);
   }
 
   #invalidateLarge(lo: number, hi: number): void {
-    const words = this.#words;
-    for (let i = 0; i < this.#usedCount; i++) {
-      const e = this.#used[i] as number;
+    const words = this.#words, used = words[USED] as number;
+    for (let i = 0; i < used; i++) {
+      const e = (words[FIRST_USED + i] as number) >> 2;
       const marks = words[e + MARKS] as number;
       if ((marks & MARK_LARGE) === 0 || words[e + READ_TAG + 1] !== hi) continue;
       const shift = (marks & MARK_1G) !== 0 ? 30 : (marks & MARK_4M) !== 0 ? 22 : 21;
@@ -400,8 +398,9 @@ export class Mmu {
   /** Code in the page at byte offset `hostPage` is about to be watched: no fast writes to it any more. */
   onCodePageWatched(hostPage: number): void {
     const words = this.#words;
-    for (let i = 0; i < this.#usedCount; i++) {
-      const e = this.#used[i] as number;
+    const used = words[USED] as number;
+    for (let i = 0; i < used; i++) {
+      const e = (words[FIRST_USED + i] as number) >> 2;
       const tag = words[e + WRITE_TAG] as number;
       if (tag !== INVALID && (tag + (words[e + ADDEND] as number)) >>> 0 === hostPage) {
         words[e + WRITE_TAG] = INVALID;

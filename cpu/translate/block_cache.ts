@@ -99,7 +99,8 @@ export class BlockCache {
     this.#jumps = new JumpCache(core.memory);
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
     core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);
-    core.mmu.onInvalidate = (lo) => this.#jumps.pageChanged(lo);
+    core.mmu.onInvalidate = (lo, _, mayBeLarge) =>
+      mayBeLarge ? this.#jumps.mappingsChanged(false) : this.#jumps.pageChanged(lo);
     this.#jumps.clear();
   }
 
@@ -109,7 +110,7 @@ export class BlockCache {
   }
   /** How much there is of what a guest can fill. */
   get occupancy(): Readonly<
-    Record<"blocks" | "pages" | "listed" | "arenaBytes" | "crossing" | "local", number>
+    Record<"blocks" | "pages" | "listed" | "arenaBytes" | "crossing" | "code", number>
   > {
     let listed = 0;
     for (const list of this.#pages.values()) listed += list.length;
@@ -154,14 +155,7 @@ export class BlockCache {
     const poff = host & PAGE_MASK;
     s.set32(S.codeBias, core.ripLo - poff);
     s.set32(S.codeBias + 4, core.ripHi - (core.ripLo < poff ? 1 : 0));
-    this.#jumps.remember({
-      linearLo: lo,
-      linearHi: hi,
-      start: block.start,
-      host,
-      crosses: block.secondHost !== 0,
-      isGlobal: core.mmu.isGlobal(lo),
-    });
+    this.#jumps.remember(lo, hi, block.start, host, block.secondHost !== 0, core.mmu.isGlobal(lo));
     return block.start;
   }
 

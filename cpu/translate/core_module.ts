@@ -45,6 +45,9 @@ import {
 import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
 import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 import { defineLooks, storeResult } from "./sse_look.ts";
+import { SLOW_ACCESSES, slowAccess, spanOf } from "../mmu/emitted_access.ts";
+import { pageWalk, type WalkMap } from "../mmu/emitted_walk.ts";
+import { findBlock } from "./find_block.ts";
 
 /** The export that runs the record at the given address until something leaves with a status. */
 export const RUN_NAME = "run";
@@ -52,19 +55,21 @@ export const RUN_NAME = "run";
 export const LINK_NAME = "link";
 
 /** The module's bytes. */
-export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
+export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const handlerType = importSpace(module, sizes);
   const nullary = module.type([], ["i32"]);
   const binary = module.type(["i32", "i32"], ["i32"]);
   const link = module.importFunction(ENVIRONMENT, LINK_NAME, handlerType);
   const microcode = module.importFunction(ENVIRONMENT, "microcode", binary);
+  const unary64 = module.type(["i64"], ["i32"]), mixed = module.type(["i64", "i32"], ["i32"]);
+  const slow = SLOW_ACCESSES.map((name) => module.importFunction(ENVIRONMENT, name, binary));
 
   const define = (
     type: number,
     params: number,
     fill: (b: WasmBuilder) => void,
-    where: { exportName?: CoreExport | typeof RUN_NAME; tableIndex?: number },
+    where: { exportName?: CoreExport | typeof SLOW_ACCESSES[number] | typeof RUN_NAME; tableIndex?: number },
   ) => {
     const body = new FunctionBody(params);
     const b = new WasmBuilder(body);
@@ -113,10 +118,16 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
       b.return(carryOf(b, stored(b, known)));
     }), { exportName: "carry" });
 
-  // Goes to the block at S.rip if the jump cache has it; `segmented`: RIP need not be the linear address.
+  const walk = define(mixed, 2, (b) => pageWalk(b, map), {});
+  SLOW_ACCESSES.forEach((exportName, i) => {
+    const otherwise = slow[i] as number;
+    define(binary, 2, (b) => slowAccess(b, exportName, { walk, otherwise, map }), { exportName });
+  });
+  define(handlerType, 1, (b) => spanOf(b, { walk, map }), { exportName: "span" });
+  const find = define(unary64, 1, (b) => findBlock(b, walk), {});
+  // Goes to the block at S.rip if it is known; `segmented`: RIP need not be the linear address.
   const probe = (segmented: boolean) =>
     define(nullary, 0, (b) => {
-      const miss = (condition: Val) => b.if(condition, () => b.return(b.i32(DISPATCH)));
       const rip = state64(b, S.rip);
       const ripLow = b.op("i32.wrap_i64", rip);
       let low = ripLow, linear = rip;
@@ -132,25 +143,34 @@ export function coreModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
       const entry = b.op("i32.mul", index, b.i32(jumpCacheEntry.size));
       const tag = b.xor(64, linear, state64(b, S.modeKey));
       const cached = b.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
-      miss(b.op("i64.ne", cached, tag));
       // The block is still there if its page is still mapped where it was.
       const page = b.op("i32.shr_u", low, b.i32(PAGE_SHIFT));
       const inTable = b.and(32, page, b.i32((1 << CODE_TLB_BITS) - 1));
       const code = b.op("i32.mul", inTable, b.i32(codeTlbEntry.size));
       const pageTag = b.xor(64, b.and(64, linear, b.i64(-4096n)), state64(b, S.modeKey));
       const mapped = b.loadRaw("i64.load", code, CODE_TLB_BASE + codeTlbEntry.at.tag);
-      miss(b.op("i64.ne", mapped, pageTag));
       const host = b.add(32, low, b.loadRaw("i32.load", code, CODE_TLB_BASE + codeTlbEntry.at.addend));
       const expected = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
-      miss(b.op("i32.ne", host, expected));
-      const rec = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record);
+      const isThere = b.and(
+        32,
+        b.and(32, b.eq(64, cached, tag), b.eq(64, mapped, pageTag)),
+        b.eq(32, host, expected),
+      );
+      const known = b.variable(b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record));
+      b.body.hint(0);
+      b.if(b.eqz(32, isThere), () => {
+        const found = b.call(find, [linear], "i32") as Val;
+        b.if(b.eqz(32, found), () => b.return(b.i32(DISPATCH)));
+        b.set(known, found);
+      });
+      const rec = b.get(known);
       if (segmented) {
         // The whole block lies within the segment.
         const bytes = b.zeroExtend(32, 64, b.loadRaw("i32.load8_u", rec, record.at.bytes));
         const end = b.add(64, b.zeroExtend(32, 64, ripLow), bytes);
         const limit = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.limit));
         const beyond = b.ltU(64, b.add(64, b.zeroExtend(32, 64, limit), b.i64(1)), end);
-        miss(b.and(32, beyond, b.eqz(32, isLong())));
+        b.if(b.and(32, beyond, b.eqz(32, isLong())), () => b.return(b.i32(DISPATCH)));
       }
       b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
       enter(b, rec);

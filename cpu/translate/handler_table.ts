@@ -72,7 +72,7 @@ export class Modules {
       [LINK_NAME]: callbacks.link,
     };
     const core = new WebAssembly.Instance(
-      new WebAssembly.Module(coreModule(this.#sizes)),
+      new WebAssembly.Module(coreModule(this.#sizes, memory.map)),
       { [ENVIRONMENT]: environment },
     );
     this.#imports = { [ENVIRONMENT]: { ...environment, ...core.exports } };

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: MIT
 /**
- * The jump cache and the code TLB that vouches for it (layouts: cpu/state/state.ts). The core module probes them; here
- * they are filled and emptied.
+ * The jump cache, the code TLB that vouches for it, and the block table behind them (layouts: cpu/state/state.ts). The
+ * core module probes them (cpu/translate/find_block.ts); here they are filled and emptied.
  *
- * Both are keyed by linear address and mode. An entry says where the block at that address begins; it holds only while
- * the code TLB says that the block's page is still mapped where it was, and in segmented code only when the block ends
- * within the limit of CS. Changes of mappings empty the code TLB and leave the jump cache alone. It vouches for a
- * block's first page only: blocks that cross into another leave the jump cache then.
+ * Jump cache and code TLB are keyed by linear address and mode. An entry says where the block at that address begins; it
+ * holds only while the code TLB says that the block's page is still mapped where it was, and in segmented code only when
+ * the block ends within the limit of CS. Changes of mappings empty the code TLB and leave the jump cache alone. It vouches
+ * for a block's first page only: blocks that cross into another leave the jump cache then, and are not in the block table,
+ * which knows blocks by their place in memory and no mapping concerns.
  * @module
  */
 import { PAGE_MASK, PAGE_SHIFT } from "../base/bits.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
+import { MODE_USER } from "../state/registers.ts";
 import {
+  BLOCK_TABLE_BASE,
+  BLOCK_TABLE_BITS,
+  BLOCK_TABLE_BYTES,
+  blockTableEntry,
+  CODE_GLOBAL,
+  CODE_LIST_BASE,
+  CODE_LISTED,
   CODE_TLB_BASE,
   CODE_TLB_BITS,
   codeTlbEntry,
@@ -23,80 +32,114 @@ import {
 } from "../state/state.ts";
 import { IndexSet } from "./index_set.ts";
 
-/** Where a block was found. */
-export interface Place {
-  readonly linearLo: number;
-  readonly linearHi: number;
-  /** First record, and byte offset of its code in the WebAssembly memory. */
-  readonly start: number;
-  readonly host: number;
-  /** It crosses into another page. */
-  readonly crosses: boolean;
-  /** Its page is global: a CR3 load does not change it. */
-  readonly isGlobal: boolean;
-}
+const KEY_LO_AT = S.modeKey >> 2, KEY_HI_AT = KEY_LO_AT + 1;
+const LIST_AT = CODE_LIST_BASE >> 2;
+/** Words of a code TLB entry. */
+const ADDEND = codeTlbEntry.at.addend >> 2, MARKS = codeTlbEntry.at.marks >> 2;
+const RECORD = jumpCacheEntry.at.record >> 2, HOST = jumpCacheEntry.at.host >> 2;
+/** Half of a tag that nobody has: a linear address ^ modeKey would have to be all ones in its lower half. */
+const INVALID = 0xffff_ffff;
+/** modeKey's upper half without MODE_USER: blocks are the same for users. */
+const MODES_OF_BLOCKS = ~(MODE_USER << 16);
 
 /** See the module's description. */
 export class JumpCache {
   readonly #crossing = new IndexSet(1 << JUMP_CACHE_BITS);
-  /** Code TLB entries of pages that are not global. */
-  readonly #local = new IndexSet(1 << CODE_TLB_BITS);
+  readonly #words: Uint32Array;
 
-  constructor(readonly memory: GuestMemory) {}
-
-  /** Entries that must be looked after when mappings change: of crossing blocks, and of pages that are not global. */
-  get watched(): { readonly crossing: number; readonly local: number } {
-    return { crossing: this.#crossing.size, local: this.#local.size };
+  constructor(readonly memory: GuestMemory) {
+    this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
   }
 
-  #invalidate(entry: number, bytes: number): void {
-    // A tag of all ones is no linear address ^ modeKey: its address would have to be all ones in the lower half.
-    this.memory.bytes.fill(0xff, entry, entry + bytes);
+  /** Entries that must be looked after when mappings change: of crossing blocks, and in the code TLB. */
+  get watched(): { readonly crossing: number; readonly code: number } {
+    return { crossing: this.#crossing.size, code: this.#words[LIST_AT] as number };
   }
+
   /** Forgets where every block is. */
   clear(): void {
-    this.#invalidate(JUMP_CACHE_BASE, jumpCacheEntry.size << JUMP_CACHE_BITS);
+    const { bytes } = this.memory;
+    bytes.fill(0xff, JUMP_CACHE_BASE, JUMP_CACHE_BASE + (jumpCacheEntry.size << JUMP_CACHE_BITS));
+    bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS));
+    bytes.fill(0, BLOCK_TABLE_BASE, BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES);
+    const words = this.#words;
+    for (let i = 0; i < 1 << CODE_TLB_BITS; i++) {
+      words[((CODE_TLB_BASE + i * codeTlbEntry.size) >> 2) + MARKS] = 0;
+    }
+    words[LIST_AT] = 0;
     this.#crossing.drain(() => {});
-    this.mappingsChanged(false);
   }
   /** Linear addresses may mean other pages now; global pages do not with `keepGlobal` (a CR3 load). */
   mappingsChanged(keepGlobal: boolean): void {
-    if (!keepGlobal) this.#invalidate(CODE_TLB_BASE, codeTlbEntry.size << CODE_TLB_BITS);
-    this.#local.drain((index) => {
-      if (keepGlobal) this.#invalidate(CODE_TLB_BASE + index * codeTlbEntry.size, codeTlbEntry.size);
-    });
+    const words = this.#words;
+    const count = words[LIST_AT] as number;
+    let kept = 0;
+    for (let i = 1; i <= count; i++) {
+      const place = words[LIST_AT + i] as number;
+      const entry = (CODE_TLB_BASE + place) >> 2;
+      if (keepGlobal && ((words[entry + MARKS] as number) & CODE_GLOBAL) !== 0) {
+        words[LIST_AT + ++kept] = place;
+        continue;
+      }
+      words[entry] = INVALID;
+      words[entry + MARKS] = 0;
+    }
+    words[LIST_AT] = kept;
     this.#forgetCrossing();
   }
   /** The page of linear address `lo` may be another one now. */
   pageChanged(lo: number): void {
     this.#forgetCrossing();
-    this.#invalidate(CODE_TLB_BASE + codeTlbIndex(lo) * codeTlbEntry.size, codeTlbEntry.size);
+    this.#words[codeTlbAt(lo)] = INVALID;
   }
   #forgetCrossing(): void {
-    this.#crossing.drain((index) =>
-      this.#invalidate(JUMP_CACHE_BASE + index * jumpCacheEntry.size, jumpCacheEntry.size)
-    );
+    this.#crossing.drain((index) => {
+      this.#words[(JUMP_CACHE_BASE + index * jumpCacheEntry.size) >> 2] = INVALID;
+    });
   }
 
-  /** Puts a block in, under the current mode. */
-  remember({ linearLo: lo, linearHi: hi, start, host, crosses, isGlobal }: Place): void {
-    const { view } = this.memory;
-    const keyLo = view.getUint32(S.modeKey, true), keyHi = view.getUint32(S.modeKey + 4, true);
+  /**
+   * Puts a block in, under the current mode: its linear address, its first record, where its code lies in the WebAssembly
+   * memory; `crosses`: into another page; `isGlobal`: its page is, a CR3 load does not change it.
+   */
+  remember(lo: number, hi: number, start: number, host: number, crosses: boolean, isGlobal: boolean): void {
+    const words = this.#words;
+    const keyLo = words[KEY_LO_AT] as number, keyHi = words[KEY_HI_AT] as number;
     const index = Math.imul(lo, JUMP_CACHE_HASH) >>> (32 - JUMP_CACHE_BITS);
-    const entry = JUMP_CACHE_BASE + index * jumpCacheEntry.size;
-    view.setUint32(entry, lo ^ keyLo, true);
-    view.setUint32(entry + 4, hi ^ keyHi, true);
-    view.setUint32(entry + jumpCacheEntry.at.record, start, true);
-    view.setUint32(entry + jumpCacheEntry.at.host, host, true);
+    const entry = (JUMP_CACHE_BASE + index * jumpCacheEntry.size) >> 2;
+    words[entry] = lo ^ keyLo;
+    words[entry + 1] = hi ^ keyHi;
+    words[entry + RECORD] = start;
+    words[entry + HOST] = host;
     if (crosses) this.#crossing.add(index);
-    const code = codeTlbIndex(lo), at = CODE_TLB_BASE + code * codeTlbEntry.size;
-    if (!isGlobal) this.#local.add(code);
-    view.setUint32(at, (lo & ~PAGE_MASK) ^ keyLo, true);
-    view.setUint32(at + 4, hi ^ keyHi, true);
-    view.setUint32(at + codeTlbEntry.at.addend, host - lo, true);
+    else this.#enter(host, keyHi & MODES_OF_BLOCKS, start);
+    const code = codeTlbAt(lo);
+    if (((words[code + MARKS] as number) & CODE_LISTED) === 0) {
+      const count = (words[LIST_AT] as number) + 1;
+      words[LIST_AT] = count;
+      words[LIST_AT + count] = code * 4 - CODE_TLB_BASE;
+    }
+    words[code] = (lo & ~PAGE_MASK) ^ keyLo;
+    words[code + 1] = hi ^ keyHi;
+    words[code + ADDEND] = host - lo;
+    words[code + MARKS] = isGlobal ? CODE_LISTED | CODE_GLOBAL : CODE_LISTED;
+  }
+  /** Into the block table: the newest of a set stands first. */
+  #enter(host: number, mode: number, start: number): void {
+    const words = this.#words;
+    const set = Math.imul(host, JUMP_CACHE_HASH) >>> (32 - BLOCK_TABLE_BITS);
+    const first = (BLOCK_TABLE_BASE + set * 2 * blockTableEntry.size) >> 2;
+    if (words[first] !== host || words[first + 1] !== mode >>> 0) {
+      words.copyWithin(first + 4, first, first + 4);
+      words[first] = host;
+      words[first + 1] = mode;
+    }
+    words[first + (blockTableEntry.at.record >> 2)] = start;
   }
 }
 
-function codeTlbIndex(linearLo: number): number {
-  return (linearLo >>> PAGE_SHIFT) & ((1 << CODE_TLB_BITS) - 1);
+/** Word index of the code TLB entry for a linear address. */
+function codeTlbAt(linearLo: number): number {
+  const index = (linearLo >>> PAGE_SHIFT) & ((1 << CODE_TLB_BITS) - 1);
+  return (CODE_TLB_BASE + index * codeTlbEntry.size) >> 2;
 }

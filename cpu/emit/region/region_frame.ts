@@ -18,7 +18,6 @@ import {
   REGION_STATES,
   S,
 } from "../../state/state.ts";
-import { DISPATCH } from "../../state/status.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Val } from "../builder.ts";
@@ -210,7 +209,7 @@ export abstract class RegionFrame extends WasmEmit {
     this.end();
     this.#spill();
     this.storeRaw("i64.store", this.i32(S.rip), rip);
-    this.return(this.i32(DISPATCH));
+    this.returnCall(this.links.jump, []);
   }
   /** By the code TLB: whether it does not know the linear page, and where its byte at `low` is if it does. */
   #mappedCode(linearPage: Val, low: Val): { elsewhere: Val; host: Val } {

@@ -115,12 +115,24 @@ function movs(e: Emit, w: Width): void {
   };
   if (e.form.rep === 0) return void iterate();
   repeat(e, iterate, (count) => {
-    const from = e.hostSpan(source(e), false), to = e.hostSpan(destination(e), true);
-    if (from === undefined || to === undefined) return undefined;
-    const fromRoom = elementsToPageEnd(e, w, from), toRoom = elementsToPageEnd(e, w, to);
+    const from = e.hostSpan(source(e), false);
+    if (from === undefined) return undefined;
+    const fromRoom = elementsToPageEnd(e, w, from);
+    // The destination's page becomes dirty when it is looked up: not before it is known that something will be written.
+    const readable = e.and(32, nonZero(e, 32, from), nonZero(e, 32, fromRoom));
+    const straight = e.and(32, readable, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
+    const found = e.variable(e.i32(0));
+    let checked = false;
+    e.if(straight, () => {
+      const span = e.hostSpan(destination(e), true);
+      if (span === undefined) checked = true;
+      else e.set(found, span);
+    });
+    if (checked) return undefined;
+    const to = e.get(found);
+    const toRoom = elementsToPageEnd(e, w, to);
     const room = e.select(e.ltU(32, fromRoom, toRoom), fromRoom, toRoom);
-    const hits = e.and(32, nonZero(e, 32, from), nonZero(e, 32, to));
-    const usable = e.and(32, hits, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
+    const usable = nonZero(e, 32, to);
     const elements = e.select(usable, least(e, room, count), e.i32(0));
     e.if(elements, () => {
       const bytes = e.shl(32, elements, e.k(8, log2(w)));

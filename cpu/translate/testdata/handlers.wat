@@ -1,5 +1,5 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -22,7 +22,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -60,7 +60,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f17 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i64.load offset=rsp align=1
@@ -159,7 +159,7 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -193,7 +193,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -276,7 +276,7 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=12 align=1
@@ -387,7 +387,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -450,7 +450,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -527,7 +527,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -547,7 +547,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -575,7 +575,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
     call $e.flags
     i32.const 64
@@ -595,7 +595,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f17 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -630,7 +630,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -705,7 +705,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -723,7 +723,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f17 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i64.load offset=rsp align=1
@@ -802,7 +802,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)
     i32.const 0
     i32.load8_u offset=rcx
@@ -886,7 +886,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32)
     call $e.flags
     i32.const 1
@@ -946,7 +946,7 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i64) (local $l16 i64)
     i32.const 0
     i64.load offset=rcx align=1
@@ -1018,91 +1018,40 @@
         local.get $l6
         local.get $l5
         i32.add
-        i32.const 0
+        local.set $l5
         local.get $l4
-        select
+        i32.eqz
+        if $I2
+          i32.const 0
+          local.get $l13
+          i64.store offset=memAddr align=1
+          i32.const 0
+          call $e.span
+          local.set $l5
+        end
+        local.get $l5
+        local.tee $l5
+        i32.const 4095
+        i32.and
         local.set $l4
-        i32.const 0
-        i64.load offset=rdi align=1
-        local.tee $l13
-        i32.wrap_i64
-        i32.const 7
-        i32.shr_u
-        i32.const 131040
-        i32.and
-        local.set $l5
-        i32.const 0
-        i32.load offset=tlbBase align=1
-        local.set $l6
-        local.get $l5
-        local.get $l6
-        i32.add
-        local.set $l6
-        local.get $l13
-        i64.const -4096
-        i64.and
-        local.set $l15
-        local.get $l6
-        i64.load offset=8 align=1
-        local.set $l14
-        local.get $l15
-        local.get $l14
-        i64.eq
-        local.set $l5
-        local.get $l13
-        i32.wrap_i64
-        local.set $l7
-        local.get $l6
-        i32.load offset=24 align=1
-        local.set $l6
-        local.get $l7
-        local.get $l6
-        i32.add
-        i32.const 0
-        local.get $l5
-        select
-        local.set $l5
-        local.get $l4
-        i32.const 4095
-        i32.and
-        local.set $l6
         i32.const 4096
-        local.get $l6
+        local.get $l4
         i32.sub
         i32.const 0
         i32.shr_u
-        local.set $l6
-        local.get $l5
-        i32.const 4095
-        i32.and
-        local.set $l7
-        i32.const 4096
-        local.get $l7
-        i32.sub
-        i32.const 0
-        i32.shr_u
-        local.set $l7
-        local.get $l6
-        local.get $l7
-        i32.lt_u
-        local.set $l8
-        local.get $l6
-        local.get $l7
-        local.get $l8
-        select
-        local.set $l8
-        local.get $l4
-        i32.const 0
-        i32.ne
-        local.set $l7
+        local.set $l4
         local.get $l5
         i32.const 0
         i32.ne
         local.set $l6
-        local.get $l7
+        local.get $l4
+        i32.const 0
+        i32.ne
+        local.set $l7
         local.get $l6
+        local.get $l7
         i32.and
-        local.set $l6
+        local.set $l7
         i32.const 0
         i32.load offset=eflags align=1
         i32.const 1280
@@ -1110,56 +1059,134 @@
         i32.const 0
         i32.ne
         i32.eqz
+        local.set $l6
+        local.get $l7
+        local.get $l6
+        i32.and
+        local.set $l6
+        i32.const 0
         local.set $l7
         local.get $l6
+        if $I3
+          i32.const 0
+          i64.load offset=rdi align=1
+          local.tee $l13
+          i32.wrap_i64
+          i32.const 7
+          i32.shr_u
+          i32.const 131040
+          i32.and
+          local.set $l6
+          i32.const 0
+          i32.load offset=tlbBase align=1
+          local.set $l8
+          local.get $l6
+          local.get $l8
+          i32.add
+          local.set $l8
+          local.get $l13
+          i64.const -4096
+          i64.and
+          local.set $l15
+          local.get $l8
+          i64.load offset=8 align=1
+          local.set $l14
+          local.get $l15
+          local.get $l14
+          i64.eq
+          local.set $l6
+          local.get $l13
+          i32.wrap_i64
+          local.set $l9
+          local.get $l8
+          i32.load offset=24 align=1
+          local.set $l8
+          local.get $l9
+          local.get $l8
+          i32.add
+          local.set $l8
+          local.get $l6
+          i32.eqz
+          if $I4
+            i32.const 0
+            local.get $l13
+            i64.store offset=memAddr align=1
+            i32.const 1
+            call $e.span
+            local.set $l8
+          end
+          local.get $l8
+          local.set $l7
+        end
         local.get $l7
+        local.tee $l7
+        i32.const 4095
         i32.and
-        local.set $l7
+        local.set $l8
+        i32.const 4096
         local.get $l8
+        i32.sub
+        i32.const 0
+        i32.shr_u
+        local.set $l8
+        local.get $l4
+        local.get $l8
+        i32.lt_u
+        local.set $l6
+        local.get $l4
+        local.get $l8
+        local.get $l6
+        select
+        local.set $l6
+        local.get $l7
+        i32.const 0
+        i32.ne
+        local.set $l8
+        local.get $l6
         i64.extend_i32_u
         local.tee $l13
         local.get $l12
         i64.lt_u
-        local.set $l8
+        local.set $l6
         local.get $l13
         local.get $l12
-        local.get $l8
+        local.get $l6
         select
         i32.wrap_i64
         i32.const 0
-        local.get $l7
+        local.get $l8
         select
-        local.tee $l7
-        if $I2
-          local.get $l7
+        local.tee $l8
+        if $I5
+          local.get $l8
           i32.const 0
           i32.shl
-          local.set $l8
+          local.set $l6
+          local.get $l7
           local.get $l5
-          local.get $l4
           i32.sub
-          local.tee $l6
+          local.tee $l4
           i32.const 0
           i32.ne
           local.set $l9
+          local.get $l4
           local.get $l6
-          local.get $l8
           i32.lt_u
-          local.set $l6
+          local.set $l4
           local.get $l9
-          local.get $l6
+          local.get $l4
           i32.and
-          if $I3
+          if $I6
             i32.const 0
-            local.set $l6
-            loop $L4
-              local.get $l6
+            local.set $l4
+            loop $L7
+              local.get $l4
               local.set $l9
-              local.get $l5
+              local.get $l7
               local.get $l9
               i32.add
               local.set $l10
-              local.get $l4
+              local.get $l5
               local.get $l9
               i32.add
               i32.load8_u
@@ -1171,19 +1198,19 @@
               i32.const 1
               i32.add
               local.tee $l9
-              local.set $l6
+              local.set $l4
               local.get $l9
-              local.get $l8
+              local.get $l6
               i32.lt_u
-              br_if $L4
+              br_if $L7
             end
           else
+            local.get $l7
             local.get $l5
-            local.get $l4
-            local.get $l8
+            local.get $l6
             memory.copy
           end
-          local.get $l8
+          local.get $l6
           i64.extend_i32_u
           local.set $l13
           i32.const 0
@@ -1203,9 +1230,9 @@
           local.get $l13
           i64.store offset=rdi align=1
         end
-        local.get $l7
-        if $I5
-          local.get $l7
+        local.get $l8
+        if $I8
+          local.get $l8
           i64.extend_i32_u
           local.set $l13
           local.get $l12
@@ -1220,7 +1247,7 @@
           i64.ne
           local.set $l1
           local.get $l3
-          local.get $l7
+          local.get $l8
           i32.add
           local.set $l3
         else
@@ -1235,36 +1262,36 @@
           i32.shr_u
           i32.const 131040
           i32.and
-          local.set $l7
+          local.set $l8
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l8
-          local.get $l7
+          local.set $l6
           local.get $l8
+          local.get $l6
           i32.add
-          local.set $l8
+          local.set $l6
           local.get $l14
           i64.const -4096
           i64.and
           local.set $l15
-          local.get $l8
+          local.get $l6
           i64.load align=1
           local.set $l16
           local.get $l15
           local.get $l16
           i64.eq
-          if $I6
+          if $I9
             local.get $l14
             i32.wrap_i64
-            local.set $l7
-            local.get $l8
-            i32.load offset=24 align=1
             local.set $l8
-            local.get $l7
+            local.get $l6
+            i32.load offset=24 align=1
+            local.set $l6
             local.get $l8
+            local.get $l6
             i32.add
             i32.load8_u
-            local.set $l8
+            local.set $l6
           else
             i32.const 0
             local.get $l14
@@ -1272,14 +1299,14 @@
             local.get $p0
             i32.const 1
             call $e.slowLoad
-            local.tee $l7
-            if $I7
-              local.get $l7
+            local.tee $l8
+            if $I10
+              local.get $l8
               return
             end
             i32.const 0
             i32.load8_u offset=memData
-            local.set $l8
+            local.set $l6
           end
           local.get $l13
           i32.wrap_i64
@@ -1287,39 +1314,39 @@
           i32.shr_u
           i32.const 131040
           i32.and
-          local.set $l7
+          local.set $l8
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l4
-          local.get $l7
-          local.get $l4
+          local.set $l5
+          local.get $l8
+          local.get $l5
           i32.add
-          local.set $l4
+          local.set $l5
           local.get $l13
           i64.const -4096
           i64.and
           local.set $l14
-          local.get $l4
+          local.get $l5
           i64.load offset=8 align=1
           local.set $l16
           local.get $l14
           local.get $l16
           i64.eq
-          if $I8
+          if $I11
             local.get $l13
             i32.wrap_i64
-            local.set $l7
-            local.get $l4
+            local.set $l8
+            local.get $l5
             i32.load offset=24 align=1
-            local.set $l4
-            local.get $l7
-            local.get $l4
-            i32.add
+            local.set $l5
             local.get $l8
+            local.get $l5
+            i32.add
+            local.get $l6
             i32.store8
           else
             i32.const 0
-            local.get $l8
+            local.get $l6
             i32.store8 offset=memData
             i32.const 0
             local.get $l13
@@ -1327,9 +1354,9 @@
             local.get $p0
             i32.const 1
             call $e.slowStore
-            local.tee $l8
-            if $I9
-              local.get $l8
+            local.tee $l6
+            if $I12
+              local.get $l6
               return
             end
           end
@@ -1339,10 +1366,10 @@
           i32.and
           i32.const 0
           i32.ne
-          local.set $l8
+          local.set $l6
           i64.const -1
           i64.const 1
-          local.get $l8
+          local.get $l6
           select
           local.set $l13
           i32.const 0
@@ -1376,21 +1403,21 @@
         local.get $l2
         i32.const 1
         i32.sub
-        local.tee $l8
+        local.tee $l6
         local.set $l2
         local.get $l1
-        local.set $l4
-        local.get $l8
+        local.set $l5
+        local.get $l6
         i32.const 0
         i32.ne
-        local.set $l8
-        local.get $l4
-        local.get $l8
+        local.set $l6
+        local.get $l5
+        local.get $l6
         i32.and
         br_if $L1
       end
       local.get $l1
-      if $I10
+      if $I13
         local.get $l3
         i32.const 5
         i32.shr_u
@@ -1421,7 +1448,7 @@
         local.get $l1
         i32.const 0
         i32.lt_s
-        if $I11
+        if $I14
           local.get $p0
           return_call $e.sliceEnd
         end
@@ -1443,9 +1470,9 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
-    i32.const 36
+    i32.const 37
     local.get $p0
     call $e.microcode
     local.tee $l1
@@ -1462,7 +1489,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1487,7 +1514,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 v128)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -1511,7 +1538,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1536,7 +1563,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=12 align=1
@@ -1628,7 +1655,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -1670,7 +1697,7 @@
     unreachable)
 
 ;; 16 bit: mov [bx+si], ax; call +3
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1787,7 +1814,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f16 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     local.get $p0
     i32.load16_u offset=4 align=1

@@ -1,5 +1,5 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -148,7 +148,7 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -263,7 +263,7 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64)
     i32.const 0
     i32.eqz
@@ -426,7 +426,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -550,7 +550,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -613,7 +613,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -804,7 +804,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)
     i32.const 0
     i32.eqz
@@ -948,7 +948,7 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i64) (local $l16 i64)
     i32.const 0
     i32.eqz
@@ -1026,91 +1026,40 @@
         local.get $l6
         local.get $l5
         i32.add
-        i32.const 0
+        local.set $l5
         local.get $l4
-        select
+        i32.eqz
+        if $I3
+          i32.const 0
+          local.get $l13
+          i64.store offset=memAddr align=1
+          i32.const 0
+          call $e.span
+          local.set $l5
+        end
+        local.get $l5
+        local.tee $l5
+        i32.const 4095
+        i32.and
         local.set $l4
-        i32.const 0
-        i64.load offset=rdi align=1
-        local.tee $l13
-        i32.wrap_i64
-        i32.const 7
-        i32.shr_u
-        i32.const 131040
-        i32.and
-        local.set $l5
-        i32.const 0
-        i32.load offset=tlbBase align=1
-        local.set $l6
-        local.get $l5
-        local.get $l6
-        i32.add
-        local.set $l6
-        local.get $l13
-        i64.const -4096
-        i64.and
-        local.set $l15
-        local.get $l6
-        i64.load offset=8 align=1
-        local.set $l14
-        local.get $l15
-        local.get $l14
-        i64.eq
-        local.set $l5
-        local.get $l13
-        i32.wrap_i64
-        local.set $l7
-        local.get $l6
-        i32.load offset=24 align=1
-        local.set $l6
-        local.get $l7
-        local.get $l6
-        i32.add
-        i32.const 0
-        local.get $l5
-        select
-        local.set $l5
-        local.get $l4
-        i32.const 4095
-        i32.and
-        local.set $l6
         i32.const 4096
-        local.get $l6
+        local.get $l4
         i32.sub
         i32.const 0
         i32.shr_u
-        local.set $l6
-        local.get $l5
-        i32.const 4095
-        i32.and
-        local.set $l7
-        i32.const 4096
-        local.get $l7
-        i32.sub
-        i32.const 0
-        i32.shr_u
-        local.set $l7
-        local.get $l6
-        local.get $l7
-        i32.lt_u
-        local.set $l8
-        local.get $l6
-        local.get $l7
-        local.get $l8
-        select
-        local.set $l8
-        local.get $l4
-        i32.const 0
-        i32.ne
-        local.set $l7
+        local.set $l4
         local.get $l5
         i32.const 0
         i32.ne
         local.set $l6
-        local.get $l7
+        local.get $l4
+        i32.const 0
+        i32.ne
+        local.set $l7
         local.get $l6
+        local.get $l7
         i32.and
-        local.set $l6
+        local.set $l7
         i32.const 0
         i32.load offset=eflags align=1
         i32.const 1280
@@ -1118,56 +1067,134 @@
         i32.const 0
         i32.ne
         i32.eqz
+        local.set $l6
+        local.get $l7
+        local.get $l6
+        i32.and
+        local.set $l6
+        i32.const 0
         local.set $l7
         local.get $l6
+        if $I4
+          i32.const 0
+          i64.load offset=rdi align=1
+          local.tee $l13
+          i32.wrap_i64
+          i32.const 7
+          i32.shr_u
+          i32.const 131040
+          i32.and
+          local.set $l6
+          i32.const 0
+          i32.load offset=tlbBase align=1
+          local.set $l8
+          local.get $l6
+          local.get $l8
+          i32.add
+          local.set $l8
+          local.get $l13
+          i64.const -4096
+          i64.and
+          local.set $l15
+          local.get $l8
+          i64.load offset=8 align=1
+          local.set $l14
+          local.get $l15
+          local.get $l14
+          i64.eq
+          local.set $l6
+          local.get $l13
+          i32.wrap_i64
+          local.set $l9
+          local.get $l8
+          i32.load offset=24 align=1
+          local.set $l8
+          local.get $l9
+          local.get $l8
+          i32.add
+          local.set $l8
+          local.get $l6
+          i32.eqz
+          if $I5
+            i32.const 0
+            local.get $l13
+            i64.store offset=memAddr align=1
+            i32.const 1
+            call $e.span
+            local.set $l8
+          end
+          local.get $l8
+          local.set $l7
+        end
         local.get $l7
+        local.tee $l7
+        i32.const 4095
         i32.and
-        local.set $l7
+        local.set $l8
+        i32.const 4096
         local.get $l8
+        i32.sub
+        i32.const 0
+        i32.shr_u
+        local.set $l8
+        local.get $l4
+        local.get $l8
+        i32.lt_u
+        local.set $l6
+        local.get $l4
+        local.get $l8
+        local.get $l6
+        select
+        local.set $l6
+        local.get $l7
+        i32.const 0
+        i32.ne
+        local.set $l8
+        local.get $l6
         i64.extend_i32_u
         local.tee $l13
         local.get $l12
         i64.lt_u
-        local.set $l8
+        local.set $l6
         local.get $l13
         local.get $l12
-        local.get $l8
+        local.get $l6
         select
         i32.wrap_i64
         i32.const 0
-        local.get $l7
+        local.get $l8
         select
-        local.tee $l7
-        if $I3
-          local.get $l7
+        local.tee $l8
+        if $I6
+          local.get $l8
           i32.const 0
           i32.shl
-          local.set $l8
+          local.set $l6
+          local.get $l7
           local.get $l5
-          local.get $l4
           i32.sub
-          local.tee $l6
+          local.tee $l4
           i32.const 0
           i32.ne
           local.set $l9
+          local.get $l4
           local.get $l6
-          local.get $l8
           i32.lt_u
-          local.set $l6
+          local.set $l4
           local.get $l9
-          local.get $l6
+          local.get $l4
           i32.and
-          if $I4
+          if $I7
             i32.const 0
-            local.set $l6
-            loop $L5
-              local.get $l6
+            local.set $l4
+            loop $L8
+              local.get $l4
               local.set $l9
-              local.get $l5
+              local.get $l7
               local.get $l9
               i32.add
               local.set $l10
-              local.get $l4
+              local.get $l5
               local.get $l9
               i32.add
               i32.load8_u
@@ -1179,19 +1206,19 @@
               i32.const 1
               i32.add
               local.tee $l9
-              local.set $l6
+              local.set $l4
               local.get $l9
-              local.get $l8
+              local.get $l6
               i32.lt_u
-              br_if $L5
+              br_if $L8
             end
           else
+            local.get $l7
             local.get $l5
-            local.get $l4
-            local.get $l8
+            local.get $l6
             memory.copy
           end
-          local.get $l8
+          local.get $l6
           i64.extend_i32_u
           local.set $l13
           i32.const 0
@@ -1211,9 +1238,9 @@
           local.get $l13
           i64.store offset=rdi align=1
         end
-        local.get $l7
-        if $I6
-          local.get $l7
+        local.get $l8
+        if $I9
+          local.get $l8
           i64.extend_i32_u
           local.set $l13
           local.get $l12
@@ -1228,7 +1255,7 @@
           i64.ne
           local.set $l1
           local.get $l3
-          local.get $l7
+          local.get $l8
           i32.add
           local.set $l3
         else
@@ -1243,36 +1270,36 @@
           i32.shr_u
           i32.const 131040
           i32.and
-          local.set $l7
+          local.set $l8
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l8
-          local.get $l7
+          local.set $l6
           local.get $l8
+          local.get $l6
           i32.add
-          local.set $l8
+          local.set $l6
           local.get $l14
           i64.const -4096
           i64.and
           local.set $l15
-          local.get $l8
+          local.get $l6
           i64.load align=1
           local.set $l16
           local.get $l15
           local.get $l16
           i64.eq
-          if $I7
+          if $I10
             local.get $l14
             i32.wrap_i64
-            local.set $l7
-            local.get $l8
-            i32.load offset=24 align=1
             local.set $l8
-            local.get $l7
+            local.get $l6
+            i32.load offset=24 align=1
+            local.set $l6
             local.get $l8
+            local.get $l6
             i32.add
             i32.load8_u
-            local.set $l8
+            local.set $l6
           else
             i32.const 0
             local.get $l14
@@ -1280,14 +1307,14 @@
             local.get $p0
             i32.const 1
             call $e.slowLoad
-            local.tee $l7
-            if $I8
-              local.get $l7
+            local.tee $l8
+            if $I11
+              local.get $l8
               return
             end
             i32.const 0
             i32.load8_u offset=memData
-            local.set $l8
+            local.set $l6
           end
           local.get $l13
           i32.wrap_i64
@@ -1295,39 +1322,39 @@
           i32.shr_u
           i32.const 131040
           i32.and
-          local.set $l7
+          local.set $l8
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l4
-          local.get $l7
-          local.get $l4
+          local.set $l5
+          local.get $l8
+          local.get $l5
           i32.add
-          local.set $l4
+          local.set $l5
           local.get $l13
           i64.const -4096
           i64.and
           local.set $l14
-          local.get $l4
+          local.get $l5
           i64.load offset=8 align=1
           local.set $l16
           local.get $l14
           local.get $l16
           i64.eq
-          if $I9
+          if $I12
             local.get $l13
             i32.wrap_i64
-            local.set $l7
-            local.get $l4
+            local.set $l8
+            local.get $l5
             i32.load offset=24 align=1
-            local.set $l4
-            local.get $l7
-            local.get $l4
-            i32.add
+            local.set $l5
             local.get $l8
+            local.get $l5
+            i32.add
+            local.get $l6
             i32.store8
           else
             i32.const 0
-            local.get $l8
+            local.get $l6
             i32.store8 offset=memData
             i32.const 0
             local.get $l13
@@ -1335,9 +1362,9 @@
             local.get $p0
             i32.const 1
             call $e.slowStore
-            local.tee $l8
-            if $I10
-              local.get $l8
+            local.tee $l6
+            if $I13
+              local.get $l6
               return
             end
           end
@@ -1347,10 +1374,10 @@
           i32.and
           i32.const 0
           i32.ne
-          local.set $l8
+          local.set $l6
           i64.const -1
           i64.const 1
-          local.get $l8
+          local.get $l6
           select
           local.set $l13
           i32.const 0
@@ -1384,21 +1411,21 @@
         local.get $l2
         i32.const 1
         i32.sub
-        local.tee $l8
+        local.tee $l6
         local.set $l2
         local.get $l1
-        local.set $l4
-        local.get $l8
+        local.set $l5
+        local.get $l6
         i32.const 0
         i32.ne
-        local.set $l8
-        local.get $l4
-        local.get $l8
+        local.set $l6
+        local.get $l5
+        local.get $l6
         i32.and
         br_if $L2
       end
       local.get $l1
-      if $I11
+      if $I14
         local.get $l3
         i32.const 5
         i32.shr_u
@@ -1429,7 +1456,7 @@
         local.get $l1
         i32.const 0
         i32.lt_s
-        if $I12
+        if $I15
           local.get $p0
           return_call $e.sliceEnd
         end
@@ -1445,7 +1472,7 @@
     i32.load offset=32 align=1
     i32.const 3
     i32.eq
-    if $I13
+    if $I16
       local.get $p0
       i32.load16_u offset=4 align=1
       local.set $l1
@@ -1482,7 +1509,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -1490,7 +1517,7 @@
     if $I0
       ;; weight
     end
-    i32.const 36
+    i32.const 37
     local.get $p0
     call $e.microcode
     local.tee $l1
@@ -1553,7 +1580,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 v128)
     i32.const 0
     i32.eqz
@@ -1594,7 +1621,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -1728,7 +1755,7 @@
     unreachable)
 
 ;; 16 bit: mov [bx+si], ax; call +3
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     i32.const 0
     i32.eqz

@@ -1,10 +1,10 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -231,7 +231,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -282,7 +282,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -335,8 +335,7 @@
         i32.const 0
         local.get $l27
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -389,12 +388,12 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -543,7 +542,7 @@
             local.get $l13
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -594,7 +593,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -642,8 +641,7 @@
         i32.const 0
         local.get $l24
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -691,12 +689,12 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64) (local $l29 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -907,7 +905,7 @@
             local.get $l12
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -958,7 +956,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -1011,8 +1009,7 @@
         i32.const 0
         local.get $l26
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -1065,12 +1062,12 @@
     unreachable)
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -1243,7 +1240,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -1294,7 +1291,7 @@
             local.get $l13
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -1342,8 +1339,7 @@
         i32.const 0
         local.get $l25
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -1391,12 +1387,12 @@
     unreachable)
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -1545,7 +1541,7 @@
             local.get $l12
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -1596,7 +1592,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -1649,8 +1645,7 @@
         i32.const 0
         local.get $l25
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l23
@@ -1703,12 +1698,12 @@
     unreachable)
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rbx align=1
@@ -1975,7 +1970,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -2026,7 +2021,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -2084,8 +2079,7 @@
         i32.const 0
         local.get $l27
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -2143,12 +2137,12 @@
     unreachable)
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i32) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64) (local $l29 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -2346,7 +2340,7 @@
             local.get $l13
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -2397,7 +2391,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -2445,8 +2439,7 @@
         i32.const 0
         local.get $l26
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l23
@@ -2494,12 +2487,12 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64) (local $l28 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rcx align=1
@@ -2605,7 +2598,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -2656,7 +2649,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -2714,8 +2707,7 @@
         i32.const 0
         local.get $l25
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -2773,12 +2765,12 @@
     unreachable)
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -2890,7 +2882,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -2941,7 +2933,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -2989,8 +2981,7 @@
         i32.const 0
         local.get $l24
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l23
@@ -3038,12 +3029,12 @@
     unreachable)
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 v128)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -3158,7 +3149,7 @@
             local.get $l11
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -3209,7 +3200,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -3257,8 +3248,7 @@
         i32.const 0
         local.get $l23
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22
@@ -3306,12 +3296,12 @@
     unreachable)
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f14 (type $t0) (param $p0 i32) (result i32)
+  (func $f15 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64) (local $l23 i64) (local $l24 i64) (local $l25 i64) (local $l26 i64) (local $l27 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=34395648
+    i32.load8_u offset=35542400
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -3482,7 +3472,7 @@
             local.get $l12
             i32.const 12
             i32.shr_u
-            i32.const 1023
+            i32.const 4095
             i32.and
             i32.const 16
             i32.mul
@@ -3533,7 +3523,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=34395648
+            i32.load8_u offset=35542400
             local.set $l10
             br $L1
           end
@@ -3581,8 +3571,7 @@
         i32.const 0
         local.get $l25
         i64.store offset=rip align=1
-        i32.const 1
-        return
+        return_call $e.jump
       end
     end
     local.get $l22

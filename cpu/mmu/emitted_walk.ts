@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The page walk of long mode as emitted code, for what misses the TLB most often: an access that is allowed, to memory.
+ * It does what Mmu.translate does then (cpu/mmu/mmu.ts), accessed and dirty bits and the TLB entry included. For
+ * everything else it says 0 and has changed nothing: faults, other paging modes, page tables in pages with code,
+ * breakpoints and checked alignment are for TypeScript.
+ * @module
+ */
+import { PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
+import { type MemoryMap, PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import type { Val, WasmBuilder } from "../emit/builder.ts";
+import { MODE_TF } from "../state/registers.ts";
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PGE,
+  CR4_SMAP,
+  CR4_SMEP,
+  EFER_LMA,
+  EFER_NXE,
+  MARK_1G,
+  MARK_2M,
+  MARK_GLOBAL,
+  MARK_LISTED,
+  S,
+  TLB_BASE,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_INVALID,
+  TLB_LIST_BASE,
+  TLB_MODE_SUPERVISOR,
+  TLB_MODE_USER,
+  TLB_MODE_USER_AC,
+  tlbEntry,
+  tlbList,
+} from "../state/state.ts";
+import { ACCESS_EXEC, ACCESS_WRITE } from "./mmu.ts";
+
+const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100;
+const NX = 1n << 63n;
+/** Address bits that physical memory has not. */
+const RESERVED = 0x000f_ffff_0000_0000n;
+/** Reserved bits of a leaf above the lowest level, and the offset in its page. */
+const LEAVES = {
+  3: { reserved: 0x3fff_e000, offset: 0x3fff_ffff, mark: MARK_1G },
+  2: { reserved: 0x001f_e000, offset: 0x001f_ffff, mark: MARK_2M },
+} as const;
+
+/** Where the walk finds memory. */
+export type WalkMap = Pick<MemoryMap, "frameTable" | "pageAttributes">;
+
+/**
+ * Body of a function: linear address (i64) and kind of access (i32) to byte offset of the address in the
+ * WebAssembly memory, or 0. The TLB of the mode that runs has the page then, though not for writes if code is there.
+ */
+export function pageWalk(b: WasmBuilder, map: WalkMap): void {
+  const linear = b.parameter(0, "i64"), access = b.parameter(1, "i32");
+  const low = b.op("i32.wrap_i64", linear);
+  const state = (at: number) => b.loadRaw("i32.load", b.i32(at));
+  const any = (value: Val, mask: number) => b.op("i32.ne", b.and(32, value, b.i32(mask)), b.i32(0));
+  const not = (condition: Val) => b.eqz(32, condition);
+  const giveUpIf = (condition: Val) => b.if(condition, () => b.return(b.i32(0)));
+  const frame = (gpa: Val) =>
+    b.loadRaw("i32.load", b.shl(32, b.op("i32.shr_u", gpa, b.i32(PAGE_SHIFT)), b.i32(2)), map.frameTable);
+  const hasCode = (at: Val) =>
+    any(
+      b.loadRaw("i32.load8_u", b.op("i32.shr_u", at, b.i32(PAGE_SHIFT)), map.pageAttributes),
+      PAGE_HAS_CODE,
+    );
+
+  const cr0 = state(S.cr0), cr4 = state(S.cr4), efer = state(S.efer), tlbBase = state(S.tlbBase);
+  giveUpIf(not(any(cr0, CR0_PG)));
+  giveUpIf(not(any(efer, EFER_LMA)));
+  giveUpIf(any(state(S.modeKey + 4), MODE_TF << 16));
+  giveUpIf(b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_USER_AC * TLB_BYTES)));
+  const extended = b.op("i64.shr_s", b.op("i64.shl", linear, b.i64(16)), b.i64(16));
+  giveUpIf(b.op("i64.ne", extended, linear));
+  const reserved = b.select(any(efer, EFER_NXE), b.i64(RESERVED), b.i64(RESERVED | NX));
+
+  // What the levels agree on, and what any of them says
+  const all = b.variable(b.i64(-1)), some = b.variable(b.i64(0));
+  const path = [1, 2, 3, 4].map(() => b.variable(b.i32(0)));
+  const leaf = b.variable(b.i64(0)), page = b.variable(b.i32(0)), marks = b.variable(b.i32(MARK_LISTED));
+  const descend = (level: number, table: Val): void => {
+    const at = frame(table);
+    giveUpIf(not(at));
+    const index = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(12 + 9 * (level - 1))));
+    const place = b.add(32, at, b.shl(32, b.and(32, index, b.i32(511)), b.i32(3)));
+    b.set(path[level - 1]!, place);
+    const entry = b.loadRaw("i64.load", place);
+    const entryLow = b.op("i32.wrap_i64", entry);
+    giveUpIf(not(any(entryLow, PTE_P)));
+    giveUpIf(b.op("i64.ne", b.and(64, entry, reserved), b.i64(0)));
+    b.set(some, b.or(64, b.get(some), entry));
+    const isLeaf = (offsetMask: number) => {
+      b.set(leaf, entry);
+      const from = b.and(32, entryLow, b.i32(~offsetMask));
+      b.set(page, b.and(32, b.or(32, from, b.and(32, low, b.i32(offsetMask))), b.i32(-PAGE_SIZE)));
+    };
+    // The accessed bit of the leaf is looked at with its dirty bit.
+    if (level === 1) {
+      b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
+      return isLeaf(PAGE_SIZE - 1);
+    }
+    const next = () => {
+      b.set(all, b.and(64, b.get(all), entry));
+      descend(level - 1, b.and(32, entryLow, b.i32(-PAGE_SIZE)));
+    };
+    if (level === 4) {
+      giveUpIf(any(entryLow, PTE_PS));
+      return next();
+    }
+    const large = LEAVES[level as 2 | 3];
+    b.if(any(entryLow, PTE_PS), () => {
+      giveUpIf(any(entryLow, large.reserved));
+      b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
+      b.set(marks, b.i32(MARK_LISTED | large.mark));
+      isLeaf(large.offset);
+    }, next);
+  };
+  giveUpIf(state(S.cr3 + 4));
+  descend(4, b.and(32, state(S.cr3), b.i32(-PAGE_SIZE)));
+
+  // Rights: SDM Vol. 3A §4.6.1
+  const common = b.op("i32.wrap_i64", b.get(all));
+  const user = any(common, PTE_U), writable = any(common, PTE_W);
+  const executable = b.op("i64.ge_s", b.get(some), b.i64(0));
+  const isUser = b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_USER * TLB_BYTES));
+  const isPlain = b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES));
+  const mapped = b.and(32, b.and(32, user, isPlain), any(cr4, CR4_SMAP));
+  const canRead = b.select(isUser, user, not(mapped));
+  const readOnly = b.and(32, not(writable), b.or(32, isUser, any(cr0, CR0_WP)));
+  const canWrite = b.and(32, canRead, not(readOnly));
+  const kept = b.and(32, user, any(cr4, CR4_SMEP));
+  const canExecute = b.and(32, executable, b.select(isUser, user, not(kept)));
+  const isWrite = b.eq(32, access, b.i32(ACCESS_WRITE)), isExec = b.eq(32, access, b.i32(ACCESS_EXEC));
+  giveUpIf(not(b.select(isWrite, canWrite, b.select(isExec, canExecute, canRead))));
+  const host = frame(b.get(page));
+  giveUpIf(not(host));
+
+  // Accessed and dirty bits: §4.8. The lowest entry of the path is the leaf.
+  const leafLow = b.op("i32.wrap_i64", b.get(leaf));
+  const wanted = b.select(isWrite, b.i32(PTE_A | PTE_D), b.i32(PTE_A));
+  const missing = b.or(
+    32,
+    b.op("i32.ne", b.and(32, leafLow, wanted), wanted),
+    not(any(common, PTE_A)),
+  );
+  b.body.hint(0);
+  b.if(missing, () => {
+    for (const place of path) giveUpIf(b.and(32, nonZero(b, b.get(place)), hasCode(b.get(place))));
+    const bits = b.variable(wanted);
+    for (const place of path) {
+      const at = b.get(place);
+      b.if(at, () => {
+        const entry = b.loadRaw("i32.load", at);
+        const more = b.or(32, entry, b.get(bits));
+        b.if(b.op("i32.ne", entry, more), () => b.storeRaw("i32.store", at, more));
+        b.set(bits, b.i32(PTE_A));
+      });
+    }
+  });
+
+  // The TLB entry
+  const inTlb = b.and(32, b.op("i32.shr_u", low, b.i32(PAGE_SHIFT)), b.i32(TLB_ENTRIES - 1));
+  const entry = b.add(32, tlbBase, b.op("i32.mul", inTlb, b.i32(tlbEntry.size)));
+  b.if(not(any(b.loadRaw("i32.load", entry, tlbEntry.at.pad), MARK_LISTED)), () => {
+    const count = b.loadRaw("i32.load", b.i32(TLB_LIST_BASE + tlbList.at.count));
+    b.storeRaw("i32.store", b.shl(32, count, b.i32(2)), entry, TLB_LIST_BASE + tlbList.size);
+    b.storeRaw("i32.store", b.i32(TLB_LIST_BASE + tlbList.at.count), b.add(32, count, b.i32(1)));
+  });
+  const mark = b.get(marks);
+  b.if(any(mark, MARK_1G | MARK_2M), () => {
+    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(32)));
+    const isHigh = b.op("i32.lt_s", b.select(high, high, low), b.i32(0));
+    const flag = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
+    b.storeRaw("i32.store", flag, b.i32(1), TLB_LIST_BASE);
+  });
+  const isGlobal = b.and(32, any(leafLow, PTE_G), any(cr4, CR4_PGE));
+  const marked = b.or(32, mark, b.select(isGlobal, b.i32(MARK_GLOBAL), b.i32(0)));
+  b.storeRaw("i32.store", entry, marked, tlbEntry.at.pad);
+  const tag = b.and(64, linear, b.i64(-PAGE_SIZE));
+  // Invalid tags have the upper half of the address, too: INVLPG looks at that.
+  const invalid = b.or(64, b.and(64, tag, b.i64(0xffff_ffff_0000_0000n)), b.i64(TLB_INVALID));
+  const put = (at: number, granted: Val) =>
+    b.storeRaw("i64.store", entry, b.select(granted, tag, invalid), at);
+  const dirty = b.or(32, isWrite, any(leafLow, PTE_D));
+  put(tlbEntry.at.readTag, canRead);
+  put(tlbEntry.at.writeTag, b.and(32, b.and(32, canWrite, dirty), not(hasCode(host))));
+  put(tlbEntry.at.execTag, canExecute);
+  b.storeRaw("i32.store", entry, b.op("i32.sub", host, b.op("i32.wrap_i64", tag)), tlbEntry.at.addend);
+  b.return(b.add(32, host, b.and(32, low, b.i32(PAGE_SIZE - 1))));
+}
+
+function nonZero(b: WasmBuilder, value: Val): Val {
+  return b.op("i32.ne", value, b.i32(0));
+}

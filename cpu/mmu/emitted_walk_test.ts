@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The emitted page walk does what Mmu.translate does, or nothing: random page tables, modes and accesses, with everything
+ * compared that either may change. Mmu.translate itself is compared with the SDM in mmu_test.ts.
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { FREE, PML4, TestCore } from "../_test_core.ts";
+import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import { WasmBuilder } from "../emit/builder.ts";
+import { ENVIRONMENT, importSpace, MEMORY_NAME, TABLE_NAME } from "../emit/links.ts";
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PAE,
+  CR4_PGE,
+  CR4_SMAP,
+  CR4_SMEP,
+  EFER_LMA,
+  EFER_LME,
+  EFER_NXE,
+  S,
+  TLB_BASE,
+  TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_LIST_BASE,
+  TLB_MODE_USER_AC,
+  TLB_TABLES,
+  tlbEntry,
+  tlbList,
+} from "../state/state.ts";
+import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { pageWalk } from "./emitted_walk.ts";
+import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE } from "./mmu.ts";
+
+type Walk = (linear: bigint, access: number) => number;
+
+function walkOf({ memory }: TestCore): Walk {
+  const module = new ModuleBuilder();
+  importSpace(module, { memoryPages: memory.map.totalBytes / 65536, tableSize: 16 });
+  const body = new FunctionBody(2);
+  const b = new WasmBuilder(body);
+  pageWalk(b, memory.map);
+  b.unreachable();
+  module.addFunction(module.type(["i64", "i32"], ["i32"]), body, { exportName: "walk" });
+  const table = new WebAssembly.Table({ element: "anyfunc", initial: 16, maximum: 16 });
+  const environment = { [MEMORY_NAME]: memory.memory, [TABLE_NAME]: table };
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
+    [ENVIRONMENT]: environment,
+  });
+  return instance.exports.walk as Walk;
+}
+
+/** xorshift32 */
+function random(seed: number): (below: number) => number {
+  let x = seed;
+  return (below) => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) % below;
+  };
+}
+
+const TABLES = [PML4, PML4 + 0x1000, PML4 + 0x2000, PML4 + 0x3000];
+const NX = 1n << 63n;
+
+/** An entry for a table of `level` whose next is at `next`: mostly good. */
+function entryOf(rnd: (n: number) => number, level: number, next: number): bigint {
+  const odd = (n: number) => rnd(n) === 0;
+  let entry = BigInt(next) | (odd(20) ? 0n : 1n) | (odd(4) ? 0n : 2n) | (odd(4) ? 0n : 4n);
+  if (odd(2)) entry |= 0x20n;
+  if (odd(2)) entry |= 0x40n;
+  if (odd(3)) entry |= 0x100n;
+  if (odd(6)) entry |= NX;
+  if (odd(30)) entry |= 1n << BigInt(32 + rnd(20));
+  if (odd(level === 1 ? 4 : 6)) {
+    // A large page, whose frame is 0 then; or PAT at the lowest level.
+    if (level > 1) entry &= ~0x3fff_f000n;
+    entry |= 0x80n;
+    if (odd(3)) entry |= 0x1000n; // PAT
+    if (odd(10)) entry |= 0x2000n; // reserved
+  }
+  return entry;
+}
+
+/** What a walk may change: the entries at `places`, what the TLB has of the address, the head and end of its list. */
+function seen(t: TestCore, lo: number, places: readonly number[]): unknown {
+  const { bytes, view } = t.memory;
+  const modes = Array.from({ length: TLB_TABLES }, (_, mode) => mode);
+  const entry = TLB_BASE + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size;
+  const count = view.getUint32(TLB_LIST_BASE + tlbList.at.count, true);
+  return {
+    tables: places.map((gpa) => t.read64(gpa)),
+    tlb: modes.map((mode) => bytes.slice(entry + mode * TLB_BYTES, entry + mode * TLB_BYTES + tlbEntry.size)),
+    list: bytes.slice(TLB_LIST_BASE, TLB_LIST_BASE + tlbList.size),
+    newest: view.getUint32(TLB_LIST_BASE + tlbList.size + 4 * Math.max(0, count - 1), true),
+  };
+}
+
+Deno.test("the emitted walk agrees with Mmu.translate, or has changed nothing", () => {
+  const rnd = random(0x2545_f491);
+  const a = new TestCore().long(), b = new TestCore().long();
+  const walk = walkOf(a);
+  const announced: number[] = [];
+  b.memory.onCodeWrite = (page) => announced.push(page);
+  const counts = { walked: 0, left: 0, faults: 0 };
+  for (let i = 0; i < 1500; i++) {
+    const hi = rnd(4) === 0 ? [0xffff_8880, 0x7fff, 0x8000, 0xffff_ffff][rnd(4)]! : 0;
+    const lo = ((rnd(4) << 30) | (rnd(3) << 21) | (rnd(3) << 12) | rnd(4096)) >>> 0;
+    const linear = BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo));
+    const index = (level: number) => Number(BigInt.asUintN(64, linear) >> BigInt(12 + 9 * (level - 1))) & 511;
+    const entries = [4, 3, 2, 1].map((level, n) =>
+      entryOf(rnd, level, level > 1 ? TABLES[n + 1]! : FREE + 0x1000 * rnd(3))
+    );
+    if (rnd(25) === 0) entries[3] = (entries[3]! & 0xfffn) | 0xfee0_0000n; // no memory there
+    const places = TABLES.map((gpa, n) => gpa + 8 * index(4 - n));
+    const bit = (mask: number, oneIn = 2) => BigInt(rnd(oneIn) === 0 ? 0 : mask);
+    const cr0 = BigInt(rnd(30) === 0 ? 0x11 : (CR0_PG | 0x11) >>> 0) | bit(CR0_WP);
+    const cr4 = BigInt(CR4_PAE) | bit(CR4_PGE) | bit(CR4_SMAP) | bit(CR4_SMEP);
+    const efer = BigInt(EFER_LME) | bit(EFER_LMA, 30) | bit(EFER_NXE, 8);
+    const mode = rnd(TLB_TABLES), access = [ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC][rnd(3)]!;
+    const codeIn = rnd(6) === 0 ? [...TABLES, FREE][rnd(5)]! : undefined;
+    const keepGlobal = rnd(2) === 0;
+    if (rnd(8) === 0) { for (const t of [a, b]) t.core.mmu.flush(keepGlobal); }
+    for (const t of [a, b]) {
+      const { s } = t.core;
+      places.forEach((gpa, n) => t.write64(gpa, entries[n]!));
+      s.set64(S.cr0, cr0);
+      s.set64(S.cr4, cr4);
+      s.set64(S.efer, efer);
+      s.set32(S.tlbBase, TLB_BASE + mode * TLB_BYTES);
+      for (const gpa of [...TABLES, FREE]) {
+        t.memory.setAttribute(t.memory.offsetOf(gpa), PAGE_HAS_CODE, gpa === codeIn);
+      }
+    }
+    announced.length = 0;
+    const before = seen(a, lo, places);
+    assertEquals(before, seen(b, lo, places), `case ${i}`);
+    const host = walk(linear, access);
+    const canonical = linear >> 47n === 0n || linear >> 47n === -1n;
+    if (!canonical) {
+      assertEquals([host, seen(a, lo, places)], [0, before]);
+      continue;
+    }
+    const gpa = b.core.mmu.translate(lo, hi, access, mode);
+    const what = `case ${i}: ${linear.toString(16)} ${
+      entries.map((e) => e.toString(16))
+    } mode ${mode} ${access}`;
+    if (host !== 0) {
+      counts.walked++;
+      assertEquals(
+        [host, seen(a, lo, places)],
+        [gpa === -1 ? 0 : b.core.mmu.host, seen(b, lo, places)],
+        what,
+      );
+      assertEquals(announced, [], what);
+      continue;
+    }
+    assertEquals(seen(a, lo, places), before, what);
+    counts.left++;
+    // It leaves for a reason only.
+    const reason = gpa === -1 || b.core.mmu.host === 0 || TABLES.includes(codeIn ?? 0) ||
+      mode === TLB_MODE_USER_AC ||
+      (cr0 & BigInt(CR0_PG >>> 0)) === 0n || (efer & BigInt(EFER_LMA)) === 0n;
+    assertEquals(reason, true, what);
+    if (gpa === -1) counts.faults++;
+    a.core.mmu.translate(lo, hi, access, mode);
+  }
+  // All of it has happened, many times.
+  assertEquals(Object.values(counts).every((n) => n > 150), true, JSON.stringify(counts));
+});
