@@ -80,6 +80,7 @@ export type { UserNetworkOptions } from "./net/ends/user/user_addresses.ts";
 export type { StreamOptions } from "./net/host/stream_socket.ts";
 export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
+export { WorkerMachine, type WorkerStore } from "./devices/machine/worker/worker_machine.ts";
 export { createMachine, hubByName } from "./devices/machine/create_machine.ts";
 export type { CreateOptions, FileSource, NetCommon, NetSpec } from "./devices/machine/create_options.ts";
 

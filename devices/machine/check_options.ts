@@ -206,7 +206,7 @@ const shares: Check = (value) => {
   return undefined;
 };
 
-const CREATE: Checks<CreateOptions> = {
+const CREATE: Checks<CreateOptions & { readonly worker: boolean }> = {
   kernel: file,
   root: path,
   initrd: file,
@@ -235,6 +235,7 @@ const CREATE: Checks<CreateOptions> = {
   maxReboots: whole(0, Number.MAX_SAFE_INTEGER),
   tracer: (value) => unless(value instanceof Tracer, "a Tracer"),
   clock: withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe"),
+  worker: boolean,
 };
 
 /** Throws ConfigError for the first of `options` that cannot work. */

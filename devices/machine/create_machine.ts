@@ -13,6 +13,7 @@ import { checkCreateOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
+import { WorkerMachine } from "./worker/worker_machine.ts";
 import { prepareRoot, ROOT_TAG, type RootBoot } from "../loaders/root/root_folder.ts";
 import { closeShares, openShares, pathOf, type ShareSpec } from "./shares.ts";
 import {
@@ -43,9 +44,20 @@ export function hubByName(name: string): Hub {
   return hub;
 }
 
+/** Makes a machine that runs in a worker, a thread of its own. */
+export function createMachine(options: CreateOptions & { readonly worker: true }): Promise<WorkerMachine>;
 /** Makes a machine and loads its kernel. Rejects with {@linkcode ConfigError} when that cannot be done. */
-export async function createMachine(options: CreateOptions): Promise<Machine> {
+export function createMachine(options: CreateOptions & { readonly worker?: false }): Promise<Machine>;
+export async function createMachine(
+  options: CreateOptions & { readonly worker?: boolean },
+): Promise<Machine | WorkerMachine> {
   checkCreateOptions(options);
+  const { worker = false, ...others } = options;
+  return worker ? await WorkerMachine.create(others, hubByName) : await create(others);
+}
+
+/** Makes one in this thread. The options were checked. */
+async function create(options: CreateOptions): Promise<Machine> {
   const memoryBytes = typeof options.memory === "string" ? parseSize(options.memory) : options.memory;
   const xenVersion = options.xenVersion === undefined ? undefined : parseXenVersion(options.xenVersion);
   const ownClock = options.clock === undefined ? new SystemClock() : undefined;

@@ -52,7 +52,7 @@ export class Listeners {
   readonly #sets = new Map<keyof MachineEvents, Set<(...args: never[]) => void>>();
 
   /** `changed` is called after each change. */
-  constructor(readonly changed: () => void) {}
+  constructor(readonly changed: (event: keyof MachineEvents) => void) {}
 
   /** Adds a listener; the result removes it. */
   add<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
@@ -60,10 +60,10 @@ export class Listeners {
     if (set === undefined) this.#sets.set(event, set = new Set());
     const entry = listener as (...args: never[]) => void;
     set.add(entry);
-    this.changed();
+    this.changed(event);
     return () => {
       set.delete(entry);
-      this.changed();
+      this.changed(event);
     };
   }
   /** True when somebody listens. */

@@ -238,6 +238,13 @@ export class Machine {
     this.#mustBeOpen("resume");
     this.#loop.resume();
   }
+  /**
+   * A reader of what it prints is too slow: it stands still until that one has read.
+   * @internal
+   */
+  hold(held: boolean): void {
+    this.#loop.hold(held);
+  }
   /** True between pause() and resume(), or the end of the run. */
   get paused(): boolean {
     return this.#loop.paused;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The command line: what may be said, checked and turned into plain data. Touches nothing of the host. @module */
 import {
+  Argument,
   Command,
   CommanderError,
   InvalidArgumentError,
@@ -13,6 +14,8 @@ import { net, type NetChoice } from "./net_options.ts";
 import { share, type ShareChoice } from "./share_options.ts";
 import { filled, memory, regex, timeout } from "./values.ts";
 import { type DiskChoice, diskChoice } from "../disk/disk_choice.ts";
+import { completions, SHELLS } from "../shell/completions.ts";
+import { shellCommands } from "../shell/shell_commands.ts";
 import { diskCommand, type DiskTask } from "../disk/disk_options.ts";
 import { type BootChoice, bootChoice } from "../boot/boot_choice.ts";
 
@@ -108,6 +111,13 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const disks = diskCommand((task) => disk = task).copyInheritedSettings(program);
   for (const command of disks.commands) command.copyInheritedSettings(disks);
   program.addCommand(disks);
+  let script: string | undefined;
+  program.addCommand(
+    new Command("completions").description("prints a script that completes command lines in a shell")
+      .addArgument(new Argument("<shell>", "which").choices(SHELLS))
+      .action((shell) => void (script = completions(shell, shellCommands(program))))
+      .copyInheritedSettings(program),
+  );
   try {
     program.parse([...args], { from: "user" });
   } catch (error) {
@@ -115,6 +125,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     if (!(error instanceof CommanderError)) throw error;
     return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
   }
+  if (script !== undefined) return { status: 0, stdout: script, stderr };
   if (test !== undefined) return { test };
   if (disk !== undefined) return { disk };
   return run === undefined ? { status: 2, stdout, stderr: program.helpInformation() } : { run };
@@ -193,7 +204,7 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option("--no-reboot", "a reboot of the guest ends the run")
     .option(
       "--max-reboots <n>",
-      "more reboots in a row, each within a minute, end the run with status 8",
+      "more reboots in a row, each within a minute, end the run with status 7",
       reboots,
       10,
     )
