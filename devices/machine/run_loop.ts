@@ -284,7 +284,7 @@ export class RunLoop {
             continue;
           }
           board.clock.poll();
-          this.#pollEnds();
+          this.#pollEnds(false);
           if (icount && xen.disksWork) await this.#settleDisks();
           xen.runDeferred();
           this.#duties.feed();
@@ -301,7 +301,7 @@ export class RunLoop {
         if (this.#restart && (this.#exit === undefined || this.#stopping)) await this.#reboot();
         if (this.#exit !== undefined) continue;
         if (xen.platform.blocked || (board.engine.halted && !(this.#interruptible() && interrupts.pending))) {
-          if (this.#awaiting() && this.#pollEnds() > 0) continue; // an answer from within this turn
+          if (this.#awaiting() && this.#pollEnds(true) > 0) continue; // an answer from within this turn
           await this.#sleep();
           breathedNs = clock.monotonicNs();
         } else if (clock.monotonicNs() - breathedNs > this.#breatheEveryNs()) {
@@ -360,10 +360,10 @@ export class RunLoop {
     return false;
   }
 
-  /** Moves what arrived at the network ends; returns how many frames. */
-  #pollEnds(): number {
+  /** Moves what arrived at the network ends; returns how many frames. `idle`: the guest has nothing else to do. */
+  #pollEnds(idle: boolean): number {
     let frames = 0;
-    for (const netback of this.#board.xen.netbacks) frames += netback.poll();
+    for (const netback of this.#board.xen.netbacks) frames += netback.poll(idle);
     return frames;
   }
 

@@ -56,12 +56,17 @@ export interface NetEnd {
   attach(receiver: FrameReceiver | undefined): void;
   /** To be called when the receiver's `accepts` has changed. */
   receiverChanged(): void;
-  /** Delivers what has arrived, as far as the receiver has room; returns how many frames. Never blocks. */
-  poll(): number;
+  /**
+   * Delivers what has arrived, as far as the receiver has room; returns how many frames. Never blocks. `idle`, the default:
+   * the receiver has nothing else to do, so what could wait for more of its like comes now.
+   */
+  poll(idle?: boolean): number;
   /** File descriptor to sleep on until poll() would find something; -1: none, or no use now (no room). */
   pollFd(): number;
   /** For ends whose frames come by no descriptor: what to call when poll() would find something. */
   wakeWith?(wake: () => void): void;
+  /** What was sent last wants no answer soon: there is no hurry to poll. Absent: it may. */
+  readonly unhurried?: boolean;
   /** It waits for something outside: time that a machine makes up (icount) passes no faster than the host's meanwhile. */
   readonly awaiting?: boolean;
   /** The plain record of a snapshot. An end that keeps no frames has none. */

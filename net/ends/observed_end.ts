@@ -63,14 +63,17 @@ export abstract class ObservedEnd<Seen> implements NetEnd {
   receiverChanged(): void {
     this.inner.receiverChanged();
   }
-  poll(): number {
-    return this.inner.poll();
+  poll(idle?: boolean): number {
+    return this.inner.poll(idle);
   }
   pollFd(): number {
     return this.inner.pollFd();
   }
   wakeWith(wake: () => void): void {
     this.inner.wakeWith?.(wake);
+  }
+  get unhurried(): boolean {
+    return this.inner.unhurried ?? false;
   }
   get awaiting(): boolean {
     return this.inner.awaiting ?? false;

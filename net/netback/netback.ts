@@ -152,14 +152,14 @@ export class Netback {
     if (!this.#gone) this.xenbus.start();
   }
 
-  /** Moves what arrived at the end to the guest, and goes on with what a turn left over. Returns frames received. */
-  poll(): number {
+  /** Moves what arrived at the end to the guest, and goes on with what a turn left over. Returns frames received. See NetEnd. */
+  poll(idle?: boolean): number {
     if ((this.end.gone ?? false) !== this.#gone) this.#followEnd();
     if (this.#moreTx) {
       this.#moreTx = false;
       for (const queue of this.#queues) this.#processTx(queue.tx);
     }
-    return this.end.poll();
+    return this.end.poll(idle);
   }
 
   /** The end's device went or came back. */

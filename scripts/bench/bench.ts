@@ -211,33 +211,36 @@ async function benchIdle(qemu: string | undefined): Promise<void> {
 }
 
 async function benchNet(repeat: number, qemu: string | undefined): Promise<void> {
-  const missing = await whyNoTap();
-  if (missing !== undefined) return console.log(`Network: not measured, ${missing}\n`);
   const emulators = [...OURS.slice(0, 2)];
   if (qemu !== undefined) {
     const why = await makeVirtioInitramfs();
     if (why === undefined) emulators.push({ name: "TCG, virtio-net", kind: "qemu", type: "hvm" });
     else progress(`no virtio-net for QEMU: ${why}`);
   }
+  const noTap = await whyNoTap();
+  if (noTap !== undefined) progress(`net: over a TAP not measured, ${noTap}`);
   const rows: string[][] = [];
-  for (const emulator of emulators) {
-    progress(`net: ${emulator.name}`);
-    const nets = await repeated(repeat, async () => {
-      const namespace = await openTapNamespace();
-      try {
-        return await measureNet(emulator, namespace, NET_MIB, PINGS);
-      } finally {
-        namespace.close();
-      }
-    });
-    rows.push([
-      emulator.name,
-      most(nets.map((net) => net.sendMbits)).toFixed(0),
-      most(nets.map((net) => net.receiveMbits)).toFixed(0),
-      least(nets.map((net) => net.pingMs)).toFixed(2),
-    ]);
+  for (const over of noTap === undefined ? ["user network", "TAP"] : ["user network"]) {
+    for (const emulator of emulators) {
+      const name = `${emulator.name}, ${over === "TAP" || emulator.kind !== "qemu" ? over : "slirp"}`;
+      progress(`net: ${name}`);
+      const nets = await repeated(repeat, async () => {
+        const namespace = over === "TAP" ? await openTapNamespace() : undefined;
+        try {
+          return await measureNet(emulator, namespace, NET_MIB, PINGS);
+        } finally {
+          namespace?.close();
+        }
+      });
+      rows.push([
+        name,
+        most(nets.map((net) => net.sendMbits)).toFixed(0),
+        most(nets.map((net) => net.receiveMbits)).toFixed(0),
+        least(nets.map((net) => net.pingMs)).toFixed(2),
+      ]);
+    }
   }
-  console.log(`Network over a TAP: TCP of ${NET_MIB} MiB each way, average of ${PINGS} pings\n`);
+  console.log(`Network: TCP of ${NET_MIB} MiB each way, average of ${PINGS} pings\n`);
   table(["emulator", "send Mbit/s", "receive Mbit/s", "ping ms"], rows);
 }
 

@@ -24,8 +24,11 @@ const MEMORY = "512M";
 /** Linux counts CPU time in these (USER_HZ of proc(5)) on every architecture that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 
+/** What a guest's interface is connected to: a TAP, or the emulator's own user network. */
+type Net = { readonly tap: string } | "user";
+
 /** The emulator's command line for `run`. */
-function commandOf(emulator: Emulator, run: GuestRun, tap?: string, tree?: URL): CommandLine {
+function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): CommandLine {
   const files = guestFiles("cloud");
   const { initramfs } = files;
   if (emulator.kind === "qemu") {
@@ -35,10 +38,11 @@ function commandOf(emulator: Emulator, run: GuestRun, tap?: string, tree?: URL):
       args: [
         ...["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-nodefaults", "-display", "none"],
         ...["-no-reboot", "-serial", "stdio", "-kernel", kernel.pathname],
-        ...["-initrd", (tap === undefined ? initramfs : VIRTIO_INITRAMFS).pathname],
+        ...["-initrd", (net === undefined ? initramfs : VIRTIO_INITRAMFS).pathname],
         ...["-append", guestCommandLine({ ...run, console: "ttyS0" })],
-        ...(tap === undefined ? [] : [
-          ...["-netdev", `tap,id=n,ifname=${tap},script=no,downscript=no,vhost=off`],
+        ...(net === undefined ? [] : [
+          "-netdev",
+          net === "user" ? "user,id=n" : `tap,id=n,ifname=${net.tap},script=no,downscript=no,vhost=off`,
           ...["-device", "virtio-net-pci,netdev=n,romfile="],
         ]),
       ],
@@ -47,7 +51,8 @@ function commandOf(emulator: Emulator, run: GuestRun, tap?: string, tree?: URL):
   return xenner([
     ...["run", "--type", emulator.type, "--engine", emulator.kind.endsWith("jit") ? "jit" : "interp"],
     ...["--memory", MEMORY, "--kernel", files.vmlinuz.pathname, "--initrd", initramfs.pathname],
-    ...["--append", guestCommandLine(run), ...(tap === undefined ? [] : ["--net", `tap,ifname=${tap}`])],
+    ...["--append", guestCommandLine(run)],
+    ...(net === undefined ? [] : ["--net", net === "user" ? net : `tap,ifname=${net.tap}`]),
   ], tree);
 }
 
@@ -137,32 +142,37 @@ export async function measureIdle(emulator: Emulator): Promise<Idle> {
 }
 
 /** What the network does; Mbit/s as the host's end sees it. */
-export interface Net {
+export interface NetFigures {
   readonly sendMbits: number;
   readonly receiveMbits: number;
   readonly pingMs: number;
 }
 
-/** `mib` MiB of zeros each way over TCP, then `pings` pings. */
+/** The host's loopback, and what guests of a user network call it. */
+const LOOPBACK = "127.0.0.1", USER_GATEWAY = "10.0.2.2";
+
+/** `mib` MiB of zeros each way over TCP, then `pings` pings: over the TAP of `namespace`, or a user network. */
 export async function measureNet(
   emulator: Emulator,
-  namespace: TapNamespace,
+  namespace: TapNamespace | undefined,
   mib: number,
   pings: number,
-): Promise<Net> {
-  const { command, args } = script("bench/stream_server.ts", [HOST_ADDRESS, String(mib)]);
-  const server = new Child(namespace.inside(command, args));
+): Promise<NetFigures> {
+  const inside = (line: CommandLine) => namespace?.inside(line.command, line.args) ?? line;
+  const here = namespace === undefined ? LOOPBACK : HOST_ADDRESS;
+  const server = new Child(inside(script("bench/stream_server.ts", [here, String(mib)])));
+  const seen = (address: string) => address.replace(LOOPBACK, USER_GATEWAY);
   let guest: Child | undefined;
   try {
     const ready: StreamsReady = JSON.parse((await until(server, /^\{"discard".*\}$/m))[0]);
-    const line = commandOf(emulator, {
+    const run: GuestRun = {
       run: ["send", "receive", "ping"],
-      ip: { address: GUEST_ADDRESS, gateway: HOST_ADDRESS },
+      ip: namespace === undefined ? "dhcp" : { address: GUEST_ADDRESS, gateway: HOST_ADDRESS },
       count: pings,
       mib,
-      ...{ send: ready.discard, receive: ready.source },
-    }, namespace.tap);
-    guest = new Child(namespace.inside(line.command, line.args));
+      ...{ send: seen(ready.discard), receive: seen(ready.source) },
+    };
+    guest = new Child(inside(commandOf(emulator, run, namespace === undefined ? "user" : namespace)));
     const rate = (done: StreamDone) => done.bytes * 8 / done.seconds / 1e6;
     const sent: StreamDone = JSON.parse(
       (await until(guest, /^\{"stream":"discard".*\}$/m, server))[0],

@@ -127,6 +127,35 @@ export class DebianPackages {
     return [image, ...Array.from(parts, ([, part = ""]) => part)];
   }
 
+  /** `names`, and what they depend on, directly or not, as far as `wanted` says. */
+  async withDependencies(names: readonly string[], wanted: (name: string) => boolean): Promise<string[]> {
+    const all = new Set(names);
+    for (let next = [...names]; next.length > 0;) { // all of one depth at a time: starting apt-cache takes long
+      const text = await runText("apt-cache", [...this.#options, "depends", ...next]);
+      next = [];
+      for (const [, name = ""] of text.matchAll(/^ *\|?(?:Pre)?Depends: ([a-z0-9][\w.+-]*)$/gm)) {
+        if (all.has(name) || !wanted(name)) continue;
+        all.add(name);
+        next.push(name);
+      }
+    }
+    return [...all];
+  }
+
+  /** Downloads `names` and unpacks all of them into one folder; keeps none of the packages. */
+  async unpackAll(names: readonly string[], into: URL): Promise<void> {
+    const folder = await Deno.makeTempDir({ prefix: "xenner-packages-" });
+    try {
+      await run("apt-get", [...this.#options, "-q", "download", ...names], { cwd: folder, quiet: true });
+      await Deno.mkdir(into, { recursive: true });
+      for await (const { name } of Deno.readDir(folder)) {
+        await run("dpkg-deb", ["--extract", `${folder}/${name}`, into.pathname]);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+
   /** The version that would be downloaded. */
   async version(name: string): Promise<string> {
     const policy = await runText("apt-cache", [...this.#options, "policy", name]);

@@ -11,7 +11,7 @@ export function shellCommands(program: CommandUnknownOpts, path: readonly string
     name: path.join(" "),
     description: program.description(),
     options: help.visibleOptions(program).map((
-      { short, long, description, required, optional, argChoices },
+      { short, long, description, required, argChoices },
     ) => ({
       names: [long, short].filter((name) => name !== undefined && name !== null),
       description,

@@ -138,7 +138,7 @@ export class XenDomain {
         bindInterdomain: (port, handler) =>
           this.platform.events.bindInterdomain(port, () => {
             handler();
-            options.netNotified();
+            if (this.netbacks.some(({ end }) => !(end.unhurried ?? false))) options.netNotified();
           }),
       },
       store: this.store,

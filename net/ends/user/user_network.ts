@@ -157,18 +157,22 @@ export class UserNetwork implements NetEnd, UserLink {
       this.#udp.open > this.#addresses.hostForwards.length ||
       this.#echo.pollFd() >= 0;
   }
+  /** All that was sent lately was data of connections, whose acknowledgements may wait for more. */
+  get unhurried(): boolean {
+    return this.#tcp.onlyData;
+  }
   pollFd(): number {
     return this.#closed ? -1 : this.#echo.pollFd();
   }
 
-  poll(): number {
+  poll(idle = true): number {
     const receiver = this.#receiver;
     if (receiver === undefined || this.#closed) return 0;
     this.#echo.poll();
     this.#udp.poll();
     if (this.#host.nowMs() >= this.#advertiseMs) this.#advertise();
     this.#delivered += this.#queue.drain(receiver);
-    if (this.#queue.waiting === 0) this.#tcp.poll();
+    if (this.#queue.waiting === 0) this.#tcp.poll(idle);
     const delivered = this.#delivered;
     this.#delivered = 0;
     if (delivered > 0) receiver.flush();
@@ -177,6 +181,7 @@ export class UserNetwork implements NetEnd, UserLink {
 
   send(frame: Frame): boolean {
     if (this.#closed || frame.length < MIN_FRAME_BYTES) return false;
+    this.#tcp.onlyData = false;
     try {
       this.#input(frame);
     } catch (error) { // only the host's side throws, and never for what a guest can repair

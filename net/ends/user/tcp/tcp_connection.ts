@@ -33,6 +33,8 @@ export const WINDOW_SHIFT = 4;
 /** Rings begin so small and double when they were full. */
 export const FIRST_RING_BYTES = 32 << 10;
 export const LARGEST_RING_BYTES = 512 << 10;
+/** So much data is acknowledged at once. */
+const LARGEST_DELAYED = 128 << 10;
 const FIRST_SYN_MS = 1000;
 const MOST_SYNS = 6;
 const TIME_WAIT_MS = 10_000;
@@ -59,6 +61,8 @@ export interface TcpWires {
   most(c: TcpConnection): number;
   /** Has `serve` called soon. */
   wake(c: TcpConnection): void;
+  /** Has `acknowledge` called when the guest is idle, or soon. */
+  delay(c: TcpConnection): void;
   /** `c` has a deadline at `ms`. */
   timer(ms: number): void;
   /** May so many bytes more be used for buffers? Taken when true. */
@@ -81,6 +85,8 @@ export class TcpConnection implements HostTcpEvents {
   chained: TcpConnection | undefined;
   /** Waits for `serve`. */
   queued = false;
+  /** Waits for `acknowledge`. */
+  delayed = false;
   #host: HostTcp | undefined;
   /** Sequence numbers of offset 0 of either direction. */
   #theirs = 0;
@@ -91,6 +97,8 @@ export class TcpConnection implements HostTcpEvents {
   #wl1 = 0;
   #wl2 = 0;
   #ackNow = false;
+  /** What the guest has been told that we have. */
+  #acked = 0;
   #synNow = false;
   #syns = 0;
   #reading = false;
@@ -198,10 +206,27 @@ export class TcpConnection implements HostTcpEvents {
     if (ring.length + this.receive.ahead.bytes > ring.capacity / 2) this.#grow(ring);
     ring.consume(bytes);
     this.#drain();
-    if (this.receive.opened(this.send.mss) && !this.receive.finished) {
-      this.#ackNow = true;
-      this.wires.wake(this);
+    if (this.receive.opened(this.send.mss) && !this.receive.finished) this.#acknowledgeData();
+  }
+
+  /** Data was taken: much of it is acknowledged at once, else it waits a moment for more. */
+  #acknowledgeData(): void {
+    const { receive, wires } = this;
+    const left = receive.offered - receive.next;
+    if (receive.next - this.#acked < LARGEST_DELAYED && left > receive.ring.capacity / 4) {
+      return wires.delay(this);
     }
+    this.#ackNow = true;
+    wires.wake(this);
+  }
+  /** No more is waited for. */
+  acknowledge(): void {
+    this.delayed = false;
+    if (
+      this.state === "CLOSED" || (this.receive.next === this.#acked && !this.receive.opened(this.send.mss))
+    ) return;
+    this.#ackNow = true;
+    this.wires.wake(this);
   }
 
   failed(why: HostFailure): void {
@@ -332,8 +357,11 @@ export class TcpConnection implements HostTcpEvents {
     }
     if (!this.#acknowledge(segment, offset)) return;
     if (segment.length > 0) {
+      const inOrder = offset === receive.next && receive.ahead.list.length === 0;
       receive.take(offset, frame, segment.payloadAt, segment.length);
-      this.#ackNow = true;
+      // a gap, or the end of one, is told at once (RFC 5681 §4.2)
+      if (inOrder && receive.next === offset + segment.length) this.#acknowledgeData();
+      else this.#ackNow = true;
     }
     if ((flags & TH_FIN) !== 0) {
       receive.finish(offset + segment.length);
@@ -416,16 +444,19 @@ export class TcpConnection implements HostTcpEvents {
         (length > 0 && from + length === send.ring.tail ? TH_PSH : 0);
       if (!wires.segment(this, flags, this.seqOf(from), from, length)) return false;
       this.#ackNow = this.#probeNow = false;
+      this.#acked = this.receive.next;
       send.sent(nowMs);
       if (fin) this.#finSent();
     }
     if (send.probe || this.#probeNow) { // something old, that has to be answered
       if (!wires.segment(this, TH_ACK, this.seqOf(send.una - 1), 0, 0)) return false;
       send.probe = this.#probeNow = this.#ackNow = false;
+      this.#acked = this.receive.next;
     }
     if (this.#ackNow) {
       if (!wires.segment(this, TH_ACK, this.seqOf(send.nxt), 0, 0)) return false;
       this.#ackNow = false;
+      this.#acked = this.receive.next;
     }
     send.checkWindow(nowMs);
     wires.timer(this.deadlineMs);

@@ -2,7 +2,7 @@
 /** TCP of the user network: data, windows, what gets lost. @module */
 import { assert, assertEquals } from "@std/assert";
 import { be32 } from "../../../frames/headers.ts";
-import { OFFLOAD_ALL, OFFLOAD_CSUM, OFFLOAD_NONE } from "../../end.ts";
+import { frameOf, OFFLOAD_ALL, OFFLOAD_CSUM, OFFLOAD_NONE } from "../../end.ts";
 import type { FakeTcp } from "../_fake_network.ts";
 import { Guest, GuestTcp, pattern, sackOption, type Segment, SYN_OPTIONS } from "../_guest.ts";
 import { LARGEST_RING_BYTES, WINDOW_SHIFT } from "./tcp_connection.ts";
@@ -403,4 +403,33 @@ Deno.test("rings grow with what is needed, and all connections together are boun
   const kept = guest.host.tcp.map((host) => host.unread === 0 ? 0 : LARGEST_RING_BYTES * 2 - host.unread);
   const sum = kept.reduce((a, b) => a + b, 0);
   assert(sum <= (64 << 20) + 200 * (64 << 10), String(sum));
+});
+
+Deno.test("data of a busy guest is acknowledged together: when it is much, after a millisecond, or when the guest is idle", () => {
+  const { guest, tcp } = opened();
+  const acks = () => tcp.received().map(({ ack }) => ack);
+  /** Sends and polls as a machine does whose guest goes on. */
+  const send = (bytes: number) => {
+    guest.net.send(frameOf(tcp.segment("A", pattern(bytes))));
+    tcp.seq = (tcp.seq + bytes) >>> 0;
+    guest.host.run();
+    guest.net.poll(false);
+  };
+  send(1000);
+  send(1000);
+  assertEquals([acks(), guest.net.unhurried], [[], true]);
+  guest.net.poll(true);
+  assertEquals(acks(), [tcp.seq]);
+  guest.net.poll(true);
+  assertEquals(acks(), []); // once
+  send(1000);
+  guest.host.ms += 1;
+  guest.net.poll(false);
+  assertEquals(acks(), [tcp.seq]);
+  let unheard = 0;
+  for (; acks().length === 0; unheard += 1000) send(1000);
+  assert(unheard > 8_000 && unheard <= 131_000, `${unheard}`); // of a window of 32 KiB
+  guest.net.send(frameOf(tcp.segment("A", pattern(10), { seq: (tcp.seq + 100) >>> 0 })));
+  guest.net.poll(false);
+  assertEquals([acks(), guest.net.unhurried], [[tcp.seq], false]); // a gap is told at once
 });

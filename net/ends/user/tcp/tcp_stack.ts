@@ -38,6 +38,8 @@ const MOST_BUFFER_BYTES = 64 << 20;
 const LARGEST_GSO = 65_535 - 40 - 60;
 const MOST_GSO_SEGMENTS = 64;
 const BUCKETS = 1024;
+/** A guest that is busy does not hear of data that has arrived before this, unless it is much. */
+const ACK_DELAY_MS = 1;
 /** Segments a turn may send, so that a flood does not keep the guest from running. */
 const TURN_BUDGET = 256;
 
@@ -51,6 +53,11 @@ export class TcpStack implements TcpWires {
   #deadlineMs = Infinity;
   #polledMs = 0;
   readonly #edges: number[] = [];
+  /** The last segment was in order and had data, and nobody has to hear of it at once. */
+  onlyData = false;
+  /** Connections whose acknowledgements wait for more to acknowledge. */
+  #delayed: TcpConnection[] = [];
+  #delayedMs = 0;
   #seed: number;
 
   constructor(readonly link: UserLink, readonly host: HostNetwork, readonly writer: PacketWriter) {
@@ -183,6 +190,13 @@ export class TcpStack implements TcpWires {
     this.#queue.push(c);
     this.link.wake();
   }
+  delay(c: TcpConnection): void {
+    this.onlyData = true;
+    if (c.delayed) return;
+    c.delayed = true;
+    if (this.#delayed.length === 0) this.#delayedMs = this.host.nowMs();
+    this.#delayed.push(c);
+  }
   timer(ms: number): void {
     if (ms >= this.#deadlineMs) return;
     this.#deadlineMs = ms;
@@ -276,9 +290,12 @@ export class TcpStack implements TcpWires {
 
   // turns
 
-  /** Sends what there is to send, as far as there is room. */
-  poll(): void {
+  /** Sends what there is to send, as far as there is room. `idle`: guests have nothing else to do. */
+  poll(idle: boolean): void {
     const nowMs = this.host.nowMs();
+    if (this.#delayed.length > 0 && (idle || nowMs - this.#delayedMs >= ACK_DELAY_MS)) {
+      for (const c of this.#delayed.splice(0)) c.acknowledge();
+    }
     if (nowMs >= this.#deadlineMs) this.#tick(nowMs);
     this.#polledMs = nowMs;
     if (this.#queue.length === 0) return;
