@@ -74,9 +74,6 @@ export const MICROCODE = {
   verr: pure({ selector: "i32" }),
   /** result 1: ZF */
   verw: pure({ selector: "i32" }),
-  /** FS or GS */
-  rd_segbase: pure({ index: "i32", opBytes: "i32" }),
-  wr_segbase: pure({ index: "i32", opBytes: "i32", value: "i64" }),
 
   // Control
   clts: pure({}),
@@ -122,7 +119,6 @@ export const MICROCODE = {
   xsave: touching({ linear: "i64", rexW: "i32" }, ["rax", "rdx", "x87", "sse"], []),
   xsaveopt: touching({ linear: "i64", rexW: "i32" }, ["rax", "rdx", "x87", "sse"], []),
   xrstor: touching({ linear: "i64", rexW: "i32" }, ["rax", "rdx", "x87", "sse"], ["x87", "sse"]),
-  ldmxcsr: touching({ value: "i32" }, [], ["sse"]),
   check_sse: pure({}),
   check_avx: pure({}),
   check_mmx: pure({}),

@@ -145,17 +145,6 @@ Deno.test("CLI, STI and POPF by privilege", () => {
   assertEquals([u.run("popf", 2, 0x24_0002), u.core.rflags], [DISPATCH, 0x202]); // 16 bits: no AC, ID
 });
 
-Deno.test("RDFSBASE and WRGSBASE", () => {
-  const t = new TestCore().long(3), s = t.core.s;
-  assertEquals([t.run("rd_segbase", 4, 8), t.fault], [FAULT, "6:-1"]);
-  s.set64(S.cr4, 0x1_0620n);
-  assertEquals(t.run("wr_segbase", 5, 8, 0x7fff_1234_5678_9abcn & 0x7fff_ffff_ffffn), NEXT);
-  assertEquals([t.run("rd_segbase", 5, 8), s.arg(0)], [NEXT, 0x1234_5678_9abcn]);
-  assertEquals([t.run("rd_segbase", 5, 4), s.arg(0)], [NEXT, 0x5678_9abcn]);
-  assertEquals([t.run("wr_segbase", 5, 8, 1n << 63n), t.fault], [FAULT, "13:0"]);
-  assertEquals([t.run("wr_segbase", 4, 4, 0xffff_ffff_0000_1000n), s.segment(4).base], [NEXT, 0x1000n]);
-});
-
 /** 64-bit mode with PCID and INVPCID. */
 function withPcid(): TestCore {
   return new TestCore({ features: parseCpuModel("v2,+pcid,+invpcid").features }).long();

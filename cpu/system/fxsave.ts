@@ -159,10 +159,3 @@ export function xrstor(core: CpuCore, rec: number, wide: boolean): Status {
   }
   return NEXT;
 }
-
-/** LDMXCSR. */
-export function ldmxcsr(core: CpuCore, value: number): Status {
-  if ((value & ~MXCSR_BITS) !== 0) return core.raise(EXC_GP, 0);
-  core.s.set32(S.mxcsr, value);
-  return NEXT;
-}

@@ -115,12 +115,10 @@ Deno.test("XSAVE needs CR4.OSXSAVE and 64-byte alignment", () => {
   assertEquals([t.run("xsave", FREE, 1), t.fault], [FAULT, "6:-1"]);
 });
 
-Deno.test("FXSAVE over code is announced, LDMXCSR checks its bits", () => {
+Deno.test("FXSAVE over code is announced", () => {
   const t = machine();
   let announced = 0;
   t.memory.setAttribute(t.memory.offsetOf(FREE), PAGE_HAS_CODE, true);
   t.memory.onCodeWrite = () => announced++;
   assertEquals([t.run("fxsave", FREE, 1), announced], [NEXT, 1]);
-  assertEquals([t.run("ldmxcsr", 0x1_0000), t.fault], [FAULT, "13:0"]);
-  assertEquals([t.run("ldmxcsr", 0x9fc0), t.core.s.get32(S.mxcsr)], [NEXT, 0x9fc0]);
 });

@@ -30,16 +30,14 @@ import {
 } from "../segments/exceptions.ts";
 import { farCall, farJump, farReturn } from "../segments/far_transfer.ts";
 import { syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
-import { fxrstor, fxsave, ldmxcsr, xrstor, xsave } from "./fxsave.ts";
+import { fxrstor, fxsave, xrstor, xsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "../segments/interrupt_return.ts";
-import { isCanonical } from "../mmu/mmu.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
 import { portIn, portOut, portString } from "./port_io.ts";
 import { lar, lldt, loadSegment, lsl, ltr, verify } from "../segments/segmentation.ts";
 import {
   CR0_EM,
   CR0_TS,
-  CR4_FSGSBASE,
   CR4_OSFXSR,
   EXC_BP,
   EXC_DB,
@@ -51,7 +49,6 @@ import {
   FLAG_OF,
   FLAG_VIF,
   S,
-  segmentLayout,
 } from "../state/state.ts";
 import { sseFloatMicrocode } from "./sse_float.ts";
 import { setVirtualInterruptFlag, virtualPoppedVif, virtualPushf } from "../segments/virtual_8086.ts";
@@ -91,32 +88,6 @@ function popf(core: CpuCore, rec: number): Status {
   if (!changed && !core.interruptDue) return NEXT;
   core.setRipBehind(rec);
   return core.interruptDue ? SLICE_END : DISPATCH;
-}
-
-function segmentBase(core: CpuCore, index: number): number {
-  if (core.codeBits === 64 && (core.s.get32(S.cr4) & CR4_FSGSBASE) !== 0) {
-    return S.es + index * segmentLayout.size;
-  }
-  core.raise(EXC_UD);
-  return 0;
-}
-
-function readSegmentBase(core: CpuCore): Status {
-  const s = core.s, at = segmentBase(core, s.arg32(0));
-  if (at === 0) return FAULT;
-  const base = s.get64(at);
-  s.setResult(s.arg32(1) === 8 ? base : base & 0xffff_ffffn);
-  return NEXT;
-}
-
-function writeSegmentBase(core: CpuCore): Status {
-  const s = core.s, at = segmentBase(core, s.arg32(0));
-  if (at === 0) return FAULT;
-  const lo = s.arg32(2), hi = s.arg32(1) === 8 ? s.get32(S.arg + 20) : 0;
-  if (!isCanonical(hi)) return core.raise(EXC_GP, 0);
-  s.set32(at, lo);
-  s.set32(at + 4, hi);
-  return NEXT;
 }
 
 function hypercall(core: CpuCore, rec: number): Status {
@@ -168,8 +139,6 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   lsl: (core) => lsl(core, core.s.arg32(0)),
   verr: (core) => verify(core, core.s.arg32(0), false),
   verw: (core) => verify(core, core.s.arg32(0), true),
-  rd_segbase: readSegmentBase,
-  wr_segbase: writeSegmentBase,
 
   // Control
   clts,
@@ -224,7 +193,6 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   xsave: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
   xsaveopt: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
   xrstor: (core, rec) => xrstor(core, rec, core.s.arg32(1) !== 0),
-  ldmxcsr: (core) => ldmxcsr(core, core.s.arg32(0)),
   check_sse: checkSse,
   check_avx: checkAvx,
   ...x87Microcode,

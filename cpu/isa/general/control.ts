@@ -10,7 +10,7 @@ import { isComputedBranch } from "../../emit/form.ts";
 import { CS, EXC_BR, EXC_GP, EXC_UD, S, segmentLayout } from "../../state/state.ts";
 import { interruptReturn } from "./transfer.ts";
 import { row } from "../row/row.ts";
-import { nonZero, setStackPointer, stackAddress, stackPointer } from "../row/values.ts";
+import { isNotCanonical, nonZero, setStackPointer, stackAddress, stackPointer } from "../row/values.ts";
 
 /** A near target as a RIP. */
 const target = (e: Emit, w: Width, value: Value) => e.zeroExtend(w, 64, value);
@@ -22,10 +22,7 @@ const CS_LIMIT = S.es + CS * segmentLayout.size + segmentLayout.at.limit;
  */
 function isBadTarget(e: Emit, to: Value): Value | undefined {
   const { codeBits, flat } = e.form;
-  if (codeBits === 64) {
-    const top = e.op("i64.add", e.op("i64.shr_s", to, e.i64(47)), e.i64(1));
-    return e.op("i64.gt_u", top, e.i64(1));
-  }
+  if (codeBits === 64) return isNotCanonical(e, to);
   return flat ? undefined : e.op("i64.lt_u", e.zeroExtend(32, 64, e.state32(CS_LIMIT)), to);
 }
 function checkTarget(e: Emit, to: Value): Value {

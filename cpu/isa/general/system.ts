@@ -7,6 +7,7 @@
  * @module
  */
 import type { CpuFeature } from "../../base/cpu_features.ts";
+import { assert } from "../../base/assert.ts";
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
 import type { MICROCODE, MicrocodeName } from "../../emit/microcode_calls.ts";
@@ -15,6 +16,7 @@ import {
   CR0_MP,
   CR0_PE,
   CR0_TS,
+  CR4_FSGSBASE,
   CR4_SMAP,
   CR4_UMIP,
   EXC_GP,
@@ -41,8 +43,9 @@ import {
 import { FSW_ES, X87_STATE } from "../../fpu/x87_state.ts";
 import { setRmSelector } from "./data.ts";
 import { systemCall, systemReturn } from "./transfer.ts";
+import { requireSse } from "../simd/sse_patterns.ts";
 import { row } from "../row/row.ts";
-import { flagAt, nonZero, selector } from "../row/values.ts";
+import { flagAt, isNotCanonical, nonZero, selector } from "../row/values.ts";
 
 const ends = { ends: true };
 const nothing = () => {};
@@ -198,18 +201,33 @@ row("ARPL r/m16, r16", "no64 63 /r", 16, (e) => {
 /** MOV to and from these moves the whole register, whatever the prefixes say. */
 const registerWidth = (e: Emit): 32 | 64 => e.form.codeBits === 64 ? 64 : 32;
 const byNumber = { reg: "none", ignoresMod: true } as const;
-const readRegister = (name: "mov_from_cr" | "mov_from_dr") => (e: Emit) => {
+/** CR0, CR2, CR3 and CR4 are read without further ado: nothing but privilege can be in the way. */
+const PLAIN_CONTROL = 0b1_1101;
+assert(S.cr2 === S.cr0 + 8 && S.cr4 === S.cr0 + 24, "the control registers lie one behind the other");
+const readControl = (e: Emit) => {
+  const w = registerWidth(e), index = e.regNumber();
+  const plain = e.and(32, e.op("i32.shr_u", e.i32(PLAIN_CONTROL), index), e.i32(1));
+  e.if(e.and(32, plain, e.eqz(32, e.state32(S.cpl))), () => {
+    const place = e.op("i32.sub", index, nonZero(e, 32, index));
+    const at = e.add(32, e.shl(32, place, e.i32(3)), e.i32(S.cr0));
+    e.setRm(w, e.truncate(64, w, e.hostLoad(64, at)));
+  }, () => {
+    e.microcode("mov_from_cr", { index });
+    e.setRm(w, e.microcodeResult(w));
+  });
+};
+const readDebug = (e: Emit) => {
   const w = registerWidth(e);
-  e.microcode(name, { index: e.regNumber() });
+  e.microcode("mov_from_dr", { index: e.regNumber() });
   e.setRm(w, e.microcodeResult(w));
 };
 const writeRegister = (name: "mov_to_cr" | "mov_to_dr") => (e: Emit) => {
   const w = registerWidth(e);
   e.microcode(name, { index: e.regNumber(), value: e.zeroExtend(w, 64, e.rm(w)) }, ends);
 };
-row("MOV r, CRn", "0f20 /r", "v", readRegister("mov_from_cr"), byNumber);
+row("MOV r, CRn", "0f20 /r", "v", readControl, byNumber);
 row("MOV CRn, r", "0f22 /r", "v", writeRegister("mov_to_cr"), byNumber);
-row("MOV r, DRn", "0f21 /r", "v", readRegister("mov_from_dr"), byNumber);
+row("MOV r, DRn", "0f21 /r", "v", readDebug, byNumber);
 row("MOV DRn, r", "0f23 /r", "v", writeRegister("mov_to_dr"), byNumber);
 row("SMSW r/m", "0f01 /4", "v", (e, w) => {
   checkUmip(e);
@@ -262,13 +280,18 @@ microcoded("RDMSR", "0f32", "rdmsr");
 microcoded("WRMSR", "0f30", "wrmsr", ends);
 for (const [index, name] of [[FS, "FS"], [GS, "GS"]] as const) {
   const read = index - FS, write = read + 2;
+  const base = S.es + index * segmentLayout.size + segmentLayout.at.base;
+  const checkEnabled = (e: Emit) =>
+    e.faultIf(e.eqz(32, e.and(32, e.state32(S.cr4), e.i32(CR4_FSGSBASE))), EXC_UD);
   row(`RD${name}BASE r`, `only64 f3 0fae /${read} :reg`, "y", (e, w) => {
-    e.microcode("rd_segbase", { index: e.i32(index), opBytes: e.i32(w / 8) });
-    e.setRm(w, e.microcodeResult(w));
+    checkEnabled(e);
+    e.setRm(w, e.truncate(64, w, e.state64(base)));
   }, { needs: "fsgsbase" });
   row(`WR${name}BASE r`, `only64 f3 0fae /${write} :reg`, "y", (e, w) => {
+    checkEnabled(e);
     const value = e.zeroExtend(w, 64, e.rm(w));
-    e.microcode("wr_segbase", { index: e.i32(index), opBytes: e.i32(w / 8), value });
+    if (w === 64) e.faultIf(isNotCanonical(e, value), EXC_GP, 0);
+    e.setState64(base, value);
   }, { needs: "fsgsbase" });
 }
 microcoded("VMCALL", "np 0f01 =c1", "vmcall");
@@ -285,12 +308,16 @@ row("FXRSTOR m", "np 0fae /1 :mem", "v", image("fxrstor"));
 row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"), { needs: "xsave" });
 row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"), { needs: "xsave" });
 row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"), { needs: "xsaveopt" });
+/** MXCSR bits that fault when they are loaded. */
+const MXCSR_RESERVED = 0xffff_0000;
 row("LDMXCSR m32", "np 0fae /2 :mem", "v", (e) => {
-  e.microcode("check_sse", {});
-  e.microcode("ldmxcsr", { value: e.rm(32) });
+  requireSse(e);
+  const value = e.rm(32);
+  e.faultIf(e.and(32, value, e.i32(MXCSR_RESERVED)), EXC_GP, 0);
+  e.setState32(S.mxcsr, value);
 });
 row("STMXCSR m32", "np 0fae /3 :mem", "v", (e) => {
-  e.microcode("check_sse", {});
+  requireSse(e);
   e.setRm(32, e.state32(S.mxcsr));
 });
 row("WAIT", "9b", "v", (e) => {

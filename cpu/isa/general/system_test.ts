@@ -6,6 +6,7 @@ import {
   CR4_FSGSBASE,
   CR4_SMAP,
   EXC_GP,
+  EXC_NM,
   EXC_PF,
   EXC_UD,
   FLAG_DF,
@@ -441,4 +442,55 @@ Deno.test("CLFLUSH, CLFLUSHOPT and CLWB fault as loads do", () => {
     t.cpu.core.s.setGpr(RBX, 0x7000_0000_0000n);
     assertEquals(run(t, code), EXC_PF);
   }
+});
+
+Deno.test("RDFSBASE and WRGSBASE want CR4.FSGSBASE, WRGSBASE a canonical address; 32 bits are zero-extended", () => {
+  const t = machine(64);
+  const { s } = t.cpu.core;
+  const base = (index: number) => s.segment(index).base;
+  const rdfsbase = [0xf3, 0x48, 0x0f, 0xae, 0xc0], wrgsbase = [0xf3, 0x48, 0x0f, 0xae, 0xdb]; // rax; rbx
+  assertEquals([run(t, rdfsbase), run(t, wrgsbase)], [EXC_UD, EXC_UD]);
+  s.set32(S.cr4, s.get32(S.cr4) | CR4_FSGSBASE);
+  s.setGpr(RBX, 0x7fff_1234_5678n);
+  assertEquals([run(t, wrgsbase), base(GS)], [-1, 0x7fff_1234_5678n]);
+  assertEquals([run(t, [0xf3, 0x0f, 0xae, 0xc9]), s.gpr(RCX)], [-1, 0x1234_5678n]); // rdgsbase ecx
+  s.setGpr(RBX, 0x8000_0000_0000n);
+  assertEquals([run(t, wrgsbase), t.cpu.lastFault.errorCode, base(GS)], [EXC_GP, 0, 0x7fff_1234_5678n]);
+  s.setGpr(RBX, 0xffff_ffff_0000_1000n);
+  assertEquals([run(t, [0xf3, 0x0f, 0xae, 0xd3]), base(FS)], [-1, 0x1000n]); // wrfsbase ebx
+  assertEquals([run(t, rdfsbase), s.gpr(RAX)], [-1, 0x1000n]);
+});
+
+Deno.test("LDMXCSR checks its bits, behind the ways SSE traps; STMXCSR", () => {
+  const t = machine(64);
+  const { core } = t.cpu, { s } = core;
+  const ldmxcsr = [0x0f, 0xae, 0x13], stmxcsr = [0x0f, 0xae, 0x5b, 4];
+  s.setGpr(RBX, BigInt(DATA_BASE));
+  t.write(DATA_BASE, [0xc0, 0x9f, 0, 0]);
+  assertEquals([run(t, ldmxcsr), s.get32(S.mxcsr)], [-1, 0x9fc0]);
+  assertEquals([run(t, stmxcsr), read64(t, DATA_BASE)], [-1, 0x9fc0_0000_9fc0n]);
+  t.write(DATA_BASE, [0, 0, 1, 0]);
+  assertEquals([run(t, ldmxcsr), t.cpu.lastFault.errorCode, s.get32(S.mxcsr)], [EXC_GP, 0, 0x9fc0]);
+  for (const [cr0, vector] of [[8, EXC_NM], [4, EXC_UD]] as const) {
+    s.set32(S.cr0, s.get32(S.cr0) & ~12 | cr0);
+    core.updateMode();
+    assertEquals([run(t, ldmxcsr), run(t, stmxcsr)], [vector, vector]);
+  }
+});
+
+Deno.test("MOV from control registers: those there are, at privilege 0", () => {
+  const t = machine(64, { readTpr: () => 5 });
+  const { core } = t.cpu, { s } = core;
+  s.set64(S.cr2, 0xffff_8000_1234_5678n);
+  const registers = [S.cr0, undefined, S.cr2, S.cr3, S.cr4];
+  for (let n = 0; n < 16; n++) {
+    const at = registers[n];
+    const vector = run(t, [n < 8 ? 0x40 : 0x44, 0x0f, 0x20, 0xc3 | (n & 7) << 3]); // mov rbx, crn
+    if (n === 8) assertEquals([vector, s.gpr(RBX)], [-1, 5n]);
+    else if (at === undefined) assertEquals(vector, EXC_UD, `CR${n}`);
+    else assertEquals([vector, s.gpr(RBX)], [-1, s.get64(at)], `CR${n}`);
+  }
+  core.setCpl(1);
+  core.updateMode();
+  assertEquals(run(t, [0x0f, 0x20, 0xd3]), EXC_GP);
 });

@@ -48,7 +48,7 @@ import {
   TLB_MODE_SUPERVISOR_AC,
   TLB_MODE_USER,
 } from "../../state/state.ts";
-import { nonZero } from "../row/values.ts";
+import { isNotCanonical, nonZero } from "../row/values.ts";
 
 type Int = Value<"i32">;
 
@@ -71,8 +71,7 @@ const modeIs = (e: Emit, key: number): Int =>
 const undisturbed = (e: Emit): Int =>
   clear(e, e.state32(S.attention), ATTENTION_INTERRUPT | ATTENTION_NMI_BLOCKED);
 const canCallSystem = (e: Emit): Int => nonZero(e, 32, e.and(32, e.state32(S.efer), e.i32(EFER_SCE)));
-const isCanonical = (e: Emit, address: Value<"i64">): Int =>
-  e.eqz(32, e.op("i64.gt_u", e.op("i64.add", e.op("i64.shr_s", address, e.i64(47)), e.i64(1)), e.i64(1)));
+const isCanonical = (e: Emit, address: Value<"i64">): Int => e.eqz(32, isNotCanonical(e, address));
 
 /** A flat segment register. */
 function setFlat(e: Emit, index: number, selector: Int, attributes: number): void {
@@ -175,7 +174,7 @@ const isLike = (e: Emit, descriptor: Value<"i64">, like: bigint): Int =>
 /** RIP, CS, RFLAGS, RSP, SS. */
 const FRAME_BYTES = 40;
 
-/** IRETQ at privilege 0, to 64-bit code at privilege 0 or 3. */
+/** IRETQ at privilege 0, to 64-bit code at privilege 0 or 3. RF in the frame matters to breakpoints only, which none is here. */
 export function interruptReturn(e: Emit): void {
   const slow = () => e.microcode("iret", { opBytes: e.i32(e.form.osize / 8) }, { ends: true });
   if (e.form.codeBits !== 64 || e.form.osize !== 64) return slow();
@@ -243,7 +242,7 @@ export function interruptReturn(e: Emit): void {
       e.set(frame, readable(e, e.gpr(RSP, 64), FRAME_BYTES));
       return e.get(frame);
     },
-    () => clear(e, image(), FLAG_TF | FLAG_RF),
+    () => clear(e, image(), FLAG_TF),
     () => isCanonical(e, e.hostLoad(64, at(0))),
   ], () => {
     e.ifAll(

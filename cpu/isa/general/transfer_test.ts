@@ -123,7 +123,7 @@ function seen(t: TestCpu): Record<string, unknown> {
     codeBits: core.codeBits,
     dataMode: core.dataMode,
     nmiBlocked: core.nmiBlocked,
-    resumes: core.resumeFlag,
+    resumes: core.resumeFlag && core.armed,
     gdt: at(GDT, GDT_ENTRIES * 8),
     stack: at(STACK_TOP - 64, 64),
     ring0: at(RING0 - 64, 64),
@@ -215,7 +215,7 @@ const iretCase = (r: Random, usual: boolean): Case => {
   const selector = (usual: number) =>
     r.of([usual ^ 4, usual ^ r.below(4), r.below(GDT_ENTRIES * 8), 1, 2, 3]);
   const cs = user ? 0x1b : 8, ss = user ? 0x23 : r.of([0x10, 0]);
-  const image = is("flags") ? r.u32() & 0x3f_ffff : r.of([0x202, 0x246, 0x2, 0x18_0ed6]);
+  const image = is("flags") ? r.u32() & 0x3f_ffff : r.of([0x202, 0x246, 0x2, 0x18_0ed6, 0x1_0246]);
   const frame = [
     is("rip") ? r.address() : 0x40_1000n,
     BigInt(is("cs") ? selector(cs) : cs) | (r.once(3) ? r.u64() & ~0xffffn : 0n),

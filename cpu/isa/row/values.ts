@@ -44,3 +44,7 @@ export function setStackPointer(e: Emit, value: Value): void {
 export function stackAddress(e: Emit, pointer: Value): Address {
   return e.segmentAddress(SS, wrap(e, e.form.stackBits, pointer));
 }
+/** 1 when bits 63:47 of an address differ. */
+export function isNotCanonical(e: Emit, address: Value<"i64">): Value<"i32"> {
+  return e.op("i64.gt_u", e.op("i64.add", e.op("i64.shr_s", address, e.i64(47)), e.i64(1)), e.i64(1));
+}
