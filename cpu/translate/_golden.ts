@@ -52,7 +52,7 @@ function nameOf(at: number): string | undefined {
   return `offset=${name}${at === start ? "" : `+${at - start}`}`;
 }
 
-/** The functions of one module as text; imports are named, everything else is numbered. */
+/** The functions of one module as text; imports are named, everything else is numbered from 0. */
 async function textOf(make: (links: Links) => readonly FunctionBody[]): Promise<string> {
   const module = new ModuleBuilder();
   const links = importLinks(module, { memoryPages: 1, tableSize: 1 });
@@ -63,7 +63,9 @@ async function textOf(make: (links: Links) => readonly FunctionBody[]): Promise<
   parsed.applyNames();
   const text = parsed.toText({ foldExprs: false, inlineExport: false });
   parsed.destroy();
-  return text.slice(text.indexOf("  (func ", text.lastIndexOf("(import "))).replace(/\)\s*$/, "")
+  const own = text.slice(text.indexOf("  (func ", text.lastIndexOf("(import "))).replace(/\)\s*$/, "");
+  const first = Number(/\$f(\d+)/.exec(own)?.[1]); // behind the imports, whose number does not matter
+  return own.replace(/\$f(\d+)/g, (_, n) => `$f${Number(n) - first}`)
     // Weight (WasmBuilder.weight) says nothing about the code.
     .replace(/offset=(\d+)/g, (all, at) => nameOf(Number(at)) ?? all)
     .replace(/( +i32\.const 0\n +i32\.load align=1\n +drop\n)+/g, "      ;; weight\n");

@@ -1,5 +1,5 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -22,7 +22,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -60,7 +60,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f17 (type $t0) (param $p0 i32) (result i32)
+  (func $f2 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i64.load offset=rsp align=1
@@ -159,7 +159,7 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -193,7 +193,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -276,7 +276,7 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=12 align=1
@@ -387,7 +387,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -450,7 +450,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -527,7 +527,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -547,7 +547,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -575,7 +575,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
     call $e.flags
     i32.const 64
@@ -595,7 +595,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f17 (type $t0) (param $p0 i32) (result i32)
+  (func $f2 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -630,7 +630,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -705,7 +705,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -723,7 +723,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f17 (type $t0) (param $p0 i32) (result i32)
+  (func $f2 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i64.load offset=rsp align=1
@@ -802,7 +802,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)
     i32.const 0
     i32.load8_u offset=rcx
@@ -886,7 +886,7 @@
     i32.add
     local.get $l2
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32)
     call $e.flags
     i32.const 1
@@ -946,7 +946,7 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i64) (local $l16 i64)
     i32.const 0
     i64.load offset=rcx align=1
@@ -1470,9 +1470,9 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
-    i32.const 37
+    i32.const 35
     local.get $p0
     call $e.microcode
     local.tee $l1
@@ -1489,7 +1489,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1514,7 +1514,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 v128)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -1538,7 +1538,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1563,7 +1563,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     local.get $p0
     i32.load16_u offset=12 align=1
@@ -1655,7 +1655,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64)
     local.get $p0
     i32.load16_u offset=10 align=1
@@ -1697,7 +1697,7 @@
     unreachable)
 
 ;; 16 bit: mov [bx+si], ax; call +3
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     local.get $p0
     i32.load16_u offset=8 align=1
@@ -1814,7 +1814,7 @@
     i32.add
     local.get $l1
     return_call_indirect (type $t0))
-  (func $f16 (type $t0) (param $p0 i32) (result i32)
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     local.get $p0
     i32.load16_u offset=4 align=1

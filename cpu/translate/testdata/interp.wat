@@ -1,5 +1,5 @@
 ;; 64 bit: mov eax, ebx; add eax, 1; ret
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -148,7 +148,7 @@
     unreachable)
 
 ;; 64 bit: loop: inc eax; cmp eax, ecx; jne loop
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -263,7 +263,7 @@
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64)
     i32.const 0
     i32.eqz
@@ -426,7 +426,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -550,7 +550,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: test eax, eax; sete cl; cmovs rdx, rax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -613,7 +613,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64) (local $l6 i64)
     i32.const 0
     i32.eqz
@@ -804,7 +804,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: shl eax, cl; jc +2
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)
     i32.const 0
     i32.eqz
@@ -948,7 +948,7 @@
     unreachable)
 
 ;; 64 bit: rep movsb
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i32) (local $l10 i32) (local $l11 i32) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i64) (local $l16 i64)
     i32.const 0
     i32.eqz
@@ -1509,7 +1509,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: cpuid; mov ebx, eax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64)
     i32.const 0
     i32.eqz
@@ -1517,7 +1517,7 @@
     if $I0
       ;; weight
     end
-    i32.const 37
+    i32.const 35
     local.get $p0
     call $e.microcode
     local.tee $l1
@@ -1580,7 +1580,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 v128)
     i32.const 0
     i32.eqz
@@ -1621,7 +1621,7 @@
     return_call_indirect (type $t0))
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i64) (local $l4 i64) (local $l5 i64)
     i32.const 0
     i32.eqz
@@ -1755,7 +1755,7 @@
     unreachable)
 
 ;; 16 bit: mov [bx+si], ax; call +3
-  (func $f15 (type $t0) (param $p0 i32) (result i32)
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i64) (local $l10 i64) (local $l11 i64)
     i32.const 0
     i32.eqz
