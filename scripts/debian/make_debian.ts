@@ -76,6 +76,8 @@ export async function makeDebian(options: DebianOptions = {}): Promise<DebianFil
       ...[`--mode=${isRoot ? "root" : "unshare"}`, "--variant=minbase", `--include=${PACKAGES.join(",")}`],
       ...['--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"'],
       ...["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"],
+      // that would take the identity away again
+      "--skip=cleanup/reproducible",
       ...["--dpkgopt=path-exclude=/usr/share/locale/*", `--customize-hook=${script} "$1"`],
       ...[SUITE, target, mirror],
     ], { quiet: true });

@@ -16,7 +16,7 @@ export const PACKAGES = [
 ] as const;
 
 /** What the kernel is told when the image is its root. */
-export const ROOT_ON_DISK = "root=/dev/xvda rw console=hvc0 net.ifnames=0";
+export const ROOT_ON_DISK = "root=/dev/xvda rw console=hvc0 net.ifnames=0 systemd.service_watchdogs=0";
 
 /** A shell script that sets up the system in the folder $1. */
 export function customizeScript(): string {
@@ -28,6 +28,14 @@ printf '127.0.0.1 localhost\\n127.0.1.1 debian\\n' >"$root/etc/hosts"
 echo 'nameserver 10.0.2.3' >"$root/etc/resolv.conf"
 # anybody at the console may log in; by ssh only who has a key
 chroot "$root" passwd -d root
+# a busy host makes everything slow: nothing has failed because it takes its time
+mkdir -p "$root/etc/systemd/system.conf.d"
+cat >"$root/etc/systemd/system.conf.d/slow.conf" <<END
+[Manager]
+DefaultTimeoutStartSec=30min
+DefaultTimeoutStopSec=30min
+DefaultDeviceTimeoutSec=30min
+END
 # neither the first boot's questions nor an identity that is made anew each time
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 cat >"$root/etc/systemd/network/80-dhcp.network" <<END

@@ -50,8 +50,9 @@ for (const [what, make] of SHAPES) {
           assert(written > from);
           if (what !== "raw") {
             const { code, text } = await run("qemu-img", "check", disk);
-            // killed between two of a flush's writes: a cluster nobody uses may be counted, never the other way round
-            const fine = code === 0 || code === 3;
+            // where counts change with each cluster: killed between two of a flush's writes, one that nobody uses may be
+            // counted, never the other way round
+            const fine = code === 0 || code === 3 && what !== "qcow2";
             assert(fine, `${text} (round ${round}, status ${code})`);
           }
           const store = await openDisk(disk);

@@ -122,6 +122,13 @@ export class MappingTables {
     this.fileEnd = Math.max(this.fileEnd, host + 2 ** this.header.clusterBits);
   }
 
+  /** The disk's cluster reads as zeros and has a place of its own in the file. Version 3 alone. */
+  reserve(table: Table, cluster: number, host: number): void {
+    this.set(table, cluster, host);
+    const at = 8 * (cluster % this.#perL2) + 4;
+    table.view.setUint32(at, (table.view.getUint32(at) | ZERO) >>> 0);
+  }
+
   /** The disk's cluster reads as zeros, or as the backing file where there is none. */
   clear(table: Table, cluster: number): void {
     const at = 8 * (cluster % this.#perL2);

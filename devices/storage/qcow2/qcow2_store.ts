@@ -4,6 +4,10 @@
  * clusters included; a write goes in place where the cluster is ours alone, and else to a new one, whose mapping changes
  * when the data is there. Metadata reaches the disk with a flush: see journal.ts.
  *
+ * In images of version 3 without a backing file clusters are reserved many at a time: the file has holes for them, and
+ * their entries say that they read as zeros. A write to one of them, and a discard, changes nothing but the entry, so that
+ * counts change once in a long while: a program that is killed in the middle of its work leaves nothing to repair.
+ *
  * Not done: writing compressed clusters, internal snapshots other than leaving them intact, bitmaps.
  * @module
  */
@@ -23,6 +27,10 @@ type Later = void | Promise<void>;
 
 /** Dirty tables are written when they are this many, without waiting for a flush. */
 const MOST_DIRTY = 64;
+/** So much of the disk is reserved at a time. */
+const RESERVED_BYTES = 64 << 20;
+/** Smaller clusters have too few in a table. */
+const LEAST_RESERVED_CLUSTER = 4096;
 
 /** See the module's description. */
 export class Qcow2Store implements BlockStore {
@@ -33,6 +41,12 @@ export class Qcow2Store implements BlockStore {
   readonly #journal: Journal | undefined;
   /** Clusters of the disk that get another place just now. */
   readonly #moving = new Map<number, Promise<void>>();
+  /** Clusters of the file from here on were never written: holes. */
+  readonly #freshFrom: number;
+  /** Other reserved clusters of the file that are all zeros, by offset. */
+  readonly #blank = new Set<number>();
+  /** The file system can make holes. */
+  #punches = true;
   #underWay = 0;
   #idle: (() => void) | undefined;
   /** The compressed cluster that was unpacked last. */
@@ -50,6 +64,7 @@ export class Qcow2Store implements BlockStore {
     this.clusterSize = 2 ** header.clusterBits;
     this.readonly = refcounts === undefined;
     this.mapping = new MappingTables(file, header);
+    this.#freshFrom = Math.ceil(file.size / this.clusterSize) * this.clusterSize;
     this.#journal = refcounts && new Journal(file, header, this.mapping, refcounts, sync);
   }
 
@@ -144,8 +159,12 @@ export class Qcow2Store implements BlockStore {
       else if (this.#have(cluster, cluster)) break;
       else await this.mapping.load(cluster, cluster);
     }
+    if (this.#canReserve) await this.#reserve(cluster);
     const mapping = this.#map(cluster);
     let to = this.#clusterEnd(at, end);
+    if (mapping.kind === "zero" && mapping.copied && await this.#makeBlank(cluster)) {
+      return await this.#writeReserved(at, from);
+    }
     if (mapping.kind === "data" && mapping.copied) {
       while (to < end && this.#inPlace(this.#cluster(to)) && this.#follows(mapping, at, to)) {
         to = this.#clusterEnd(to, end);
@@ -156,6 +175,99 @@ export class Qcow2Store implements BlockStore {
     while (to < end && this.#movable(this.#cluster(to))) to = this.#clusterEnd(to, end);
     await this.#move(at, from.subarray(0, to - at));
     return to;
+  }
+
+  /** Counts can be changed many at a time. */
+  get #canReserve(): boolean {
+    return this.header.version === 3 && this.backing === undefined &&
+      this.clusterSize >= LEAST_RESERVED_CLUSTER;
+  }
+
+  /** Gives the disk's cluster, and those around it, a place in the file, unless it has one. */
+  async #reserve(cluster: number): Promise<void> {
+    if (this.#map(cluster).kind !== "absent") return;
+    const many = RESERVED_BYTES / this.clusterSize;
+    const perTable = this.clusterSize / 8;
+    const first = Math.max(cluster - cluster % many, cluster - cluster % perTable);
+    const last = Math.min(
+      first + many,
+      Math.ceil(this.size / this.clusterSize),
+      first - first % perTable + perTable,
+    );
+    const refcounts = this.refcounts as Refcounts;
+    let table: Table | undefined;
+    while ((table = this.#ownedTable(cluster)) === undefined) await this.#makeOwnTable(cluster);
+    for (;;) {
+      table = this.#ownedTable(cluster);
+      if (table === undefined || this.mapping.get(table, cluster).kind !== "absent") return; // somebody was faster
+      const { cluster: place } = refcounts.takeFresh(last - first);
+      await refcounts.load(place, place + last - first);
+      table = this.#ownedTable(cluster);
+      if (table === undefined || !this.#counted(place, last - first)) continue;
+      // nothing else runs from the last look on; entries lead to places that the file has
+      const end = (place + last - first) * this.clusterSize;
+      if (this.file.size < end) this.file.truncate(end);
+      for (let i = first; i < last; i++) {
+        if (this.mapping.get(table, i).kind !== "absent" || this.#moving.has(i)) continue;
+        refcounts.set(place + i - first, 1);
+        this.mapping.reserve(table, i, (place + i - first) * this.clusterSize);
+      }
+      return;
+    }
+  }
+
+  #counted(place: number, count: number): boolean {
+    const refcounts = this.refcounts as Refcounts;
+    for (let i = 0; i < count; i++) if (!refcounts.has(place + i)) return false;
+    return true;
+  }
+
+  /** Sees that the reserved place of the disk's cluster is all zeros; false when that cannot be had. */
+  async #makeBlank(cluster: number): Promise<boolean> {
+    const mapping = this.#map(cluster);
+    if (mapping.kind !== "zero" || mapping.host === 0) return false;
+    const { host } = mapping;
+    if (host >= this.#freshFrom || this.#blank.has(host)) return true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#moving.set(cluster, promise);
+    try {
+      if (!await this.file.punch(host, this.clusterSize)) return false;
+      this.#blank.add(host);
+      return true;
+    } finally {
+      this.#moving.delete(cluster);
+      resolve();
+    }
+  }
+
+  /** Writes into reserved clusters, which are zeros around it. */
+  async #writeReserved(at: number, from: Bytes): Promise<number> {
+    const end = at + from.length;
+    const first = this.#cluster(at);
+    const { host } = this.#map(first) as Mapping & { kind: "zero" };
+    let to = this.#clusterEnd(at, end);
+    while (
+      to < end && this.#isReserved(this.#cluster(to), host + (this.#cluster(to) - first) * this.clusterSize)
+    ) {
+      to = this.#clusterEnd(to, end);
+    }
+    await this.file.write(host + at % this.clusterSize, from.subarray(0, to - at));
+    for (let cluster = first; cluster <= this.#cluster(to - 1); cluster++) {
+      let table: Table | undefined;
+      while ((table = this.#ownedTable(cluster)) === undefined) await this.#makeOwnTable(cluster);
+      const place = host + (cluster - first) * this.clusterSize;
+      this.mapping.set(table, cluster, place);
+      this.#blank.delete(place);
+    }
+    return to;
+  }
+
+  /** The disk's cluster is reserved at `host`, and all zeros there. */
+  #isReserved(cluster: number, host: number): boolean {
+    if (!this.#have(cluster, cluster) || this.#moving.has(cluster)) return false;
+    const mapping = this.#map(cluster);
+    return mapping.kind === "zero" && mapping.copied && mapping.host === host &&
+      (host >= this.#freshFrom || this.#blank.has(host));
   }
 
   #inPlace(cluster: number): boolean {
@@ -306,6 +418,16 @@ export class Qcow2Store implements BlockStore {
       if (
         before.kind === "absent" && this.backing === undefined || before.kind === "zero" && before.host === 0
       ) continue;
+      if (this.#canReserve && this.#punches && before.kind === "data" && before.copied) {
+        // zeros, whichever of the two reaches the disk; the place stays reserved
+        this.#punches = await this.file.punch(before.host, this.clusterSize);
+        const now = this.#ownedTable(cluster);
+        if (now !== undefined && this.#punches) {
+          this.mapping.reserve(now, cluster, before.host);
+          this.#blank.add(before.host);
+        } else cluster--; // once more
+        continue;
+      }
       this.mapping.clear(table, cluster);
       this.#free(before);
       if (this.#unpacked?.cluster === cluster) this.#unpacked = undefined;

@@ -48,7 +48,11 @@ export class Refcounts {
   /** Takes `count` clusters in a row; the number of the first. `fresh`: nothing was ever there, so it is zero. */
   take(count: number): { readonly cluster: number; readonly fresh: boolean } {
     const free = count === 1 ? this.#free.pop() : undefined;
-    if (free !== undefined) return { cluster: free, fresh: false };
+    return free === undefined ? this.takeFresh(count) : { cluster: free, fresh: false };
+  }
+
+  /** The same of those where nothing ever was. */
+  takeFresh(count: number): { readonly cluster: number; readonly fresh: boolean } {
     const cluster = this.#end;
     this.#end += count;
     return { cluster, fresh: true };
