@@ -5,12 +5,14 @@
  * none of them in one place.
  *
  * Reading first asks for what the page cache has (RWF_NOWAIT), which takes some 4 µs and never waits for the device; the
- * rest, and every write, goes to a thread of the runtime's pool. The CPU's thread never waits.
+ * rest goes to a thread of the runtime's pool. A small write goes into the page cache at once, as long as that is quick:
+ * when the host makes writers wait, it has made us wait once, and the next writes are the business of threads, as large
+ * ones always are. The CPU's thread waits for no device.
  *
  * Not done: other systems than Linux.
  * @module
  */
-import { ConfigError } from "../../cpu/base/assert.ts";
+import type { ConfigError } from "../../cpu/base/assert.ts";
 import {
   cannotUse,
   describeErrno,
@@ -28,43 +30,7 @@ import {
   EPERM,
   EROFS,
 } from "./disk_error.ts";
-
-const symbols = {
-  open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
-  close: { parameters: ["i32"], result: "i32" },
-  unlink: { parameters: ["buffer"], result: "i32" },
-  lseek: { name: "lseek64", parameters: ["i32", "i64", "i32"], result: "i64" },
-  ftruncate: { name: "ftruncate64", parameters: ["i32", "i64"], result: "i32" },
-  fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-  preadv2: { name: "preadv64v2", parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i32" },
-  // ssize_t, but never more than a chunk: 32 bits hold it and spare a BigInt
-  pread: { name: "pread64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
-  pwrite: { name: "pwrite64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
-  fdatasync: { parameters: ["i32"], result: "i32" },
-  fallocate: { name: "fallocate64", parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
-  pread_thread: {
-    name: "pread64",
-    parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  pwrite_thread: {
-    name: "pwrite64",
-    parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  fdatasync_thread: { name: "fdatasync", parameters: ["i32"], result: "i32", nonblocking: true },
-  fallocate_thread: {
-    name: "fallocate64",
-    parameters: ["i32", "i32", "i64", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  __errno_location: { parameters: [], result: "pointer" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
-type Calls = Deno.DynamicLibrary<typeof symbols>["symbols"];
+import { addressOf, type Calls, type Libc, libc } from "./libc.ts";
 
 const O_RDONLY = 0;
 const O_RDWR = 2;
@@ -83,29 +49,14 @@ const FALLOC_FL_ZERO_RANGE = 16;
 
 /** Most bytes of one system call. */
 const CHUNK = 1 << 24;
+/** Most bytes that are written at once: some 10 µs. */
+const SMALL_WRITE = 1 << 16;
+/** A write that took longer was made to wait; so many that follow go to threads. */
+const SLOW_WRITE_MS = 2;
+const AFTER_SLOW_WRITE = 256;
 /** Bytes that QEMU's file locks use; see lockFor. */
 const QEMU_CONSISTENT_READ = 100;
 const QEMU_NO_WRITERS = 201;
-
-let loaded: { readonly call: Calls; readonly errno: Int32Array } | undefined;
-
-function libc(path: string): { readonly call: Calls; readonly errno: Int32Array } {
-  if (loaded !== undefined) return loaded;
-  if (Deno.build.os !== "linux") {
-    throw cannotUse(path, `disks in files need Linux, this is ${Deno.build.os}`, "host");
-  }
-  try {
-    const call = Deno.dlopen("libc.so.6", symbols).symbols;
-    const where = call.__errno_location();
-    if (where === null) throw new Error("__errno_location returned NULL");
-    return loaded = { call, errno: new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4)) };
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cannotUse(path, "run with --allow-ffi", "host");
-    throw new ConfigError(`Cannot use disk ${JSON.stringify(path)}: the C library cannot be loaded`, "host", {
-      cause,
-    });
-  }
-}
 
 /** How a file is opened. */
 export interface OpenFile {
@@ -127,6 +78,8 @@ export class HostFile {
   #nowait = true;
   #punches = true;
   #closed = false;
+  /** Writes that go to threads because one was slow. */
+  #patient = 0;
   /** Calls of other threads that use the descriptor. */
   #under = 0;
   readonly #settling: (() => void)[] = [];
@@ -134,7 +87,7 @@ export class HostFile {
   readonly identity: string;
 
   private constructor(readonly path: string, readonly writable: boolean, fd: number, identity: string) {
-    ({ call: this.#call, errno: this.#errno } = libc(path));
+    ({ call: this.#call, errno: this.#errno } = hostCalls(path));
     this.#fd = fd;
     this.identity = identity;
   }
@@ -142,7 +95,7 @@ export class HostFile {
   /** Opens a regular file or a block device, and locks it. Throws {@linkcode ConfigError} in one clear line. */
   static open(path: string, { write, create = false, temporary = false }: OpenFile): HostFile {
     if (path.includes("\0")) throw cannotUse(path, "its name has a zero byte");
-    const { call, errno } = libc(path);
+    const { call, errno } = hostCalls(path);
     const before = statOf(path);
     if (before === undefined && !create) throw cannotUse(path, "no such file");
     if (before !== undefined && create === "new") throw cannotUse(path, "it exists already");
@@ -243,8 +196,21 @@ export class HostFile {
   }
 
   /** Writes all of `from`. */
-  async write(at: number, from: Uint8Array<ArrayBuffer>): Promise<void> {
+  write(at: number, from: Uint8Array<ArrayBuffer>): void | Promise<void> {
     this.#check();
+    if (from.length > SMALL_WRITE || this.#patient > 0) {
+      this.#patient = Math.max(0, this.#patient - 1);
+      return this.#writeLater(at, from);
+    }
+    const before = performance.now();
+    const n = this.#call.pwrite(this.#fd, from, BigInt(from.length), BigInt(at));
+    if (performance.now() - before > SLOW_WRITE_MS) this.#patient = AFTER_SLOW_WRITE;
+    if (n === from.length) return;
+    if (n < 0 && this.#errno[0] !== EINTR) throw this.#failure("write");
+    return this.#writeLater(at + Math.max(n, 0), from.subarray(Math.max(n, 0)));
+  }
+
+  async #writeLater(at: number, from: Uint8Array<ArrayBuffer>): Promise<void> {
     for (let done = 0; done < from.length;) {
       const part = from.subarray(done, done + CHUNK);
       let n = await this.#thread(
@@ -341,9 +307,8 @@ export class HostFile {
   }
 }
 
-/** Address of the first byte. A buffer whose address was taken does not move while it lives. */
-function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
-  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+function hostCalls(path: string): Libc {
+  return libc((why) => cannotUse(path, why, "host"));
 }
 
 function openError(path: string, errno: number, write: boolean): ConfigError {

@@ -8,21 +8,31 @@ export type CacheMode = "writeback" | "unsafe";
 
 /** See the module's description. */
 export class RawStore implements BlockStore {
-  /** The file's size when it was opened: it does not grow by itself. */
-  size: number;
+  #size: number;
   readonly readonly: boolean;
 
   /** Takes `file` over. */
   constructor(readonly file: HostFile, readonly cache: CacheMode = "writeback") {
-    this.size = file.size;
+    this.#size = file.size;
     this.readonly = !file.writable;
+  }
+
+  /** The file's size when it was opened, or what it was given since: it does not grow by itself. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Makes image and disk longer. */
+  resize(size: number): void {
+    this.file.truncate(size);
+    this.#size = size;
   }
 
   read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void> {
     return this.file.read(offset, into);
   }
 
-  write(offset: number, from: Uint8Array<ArrayBuffer>): Promise<void> {
+  write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void> {
     return this.file.write(offset, from);
   }
 

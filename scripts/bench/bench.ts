@@ -2,7 +2,7 @@
 /**
  * `deno task bench [PART]... [--repeat=N] [--json=FILE] [--chart=FILE]`: measures us next to QEMU TCG, v86, and the host
  * where that means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default); work, which
- * is whole programs in guests; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N
+ * is whole programs in guests; disk, which is fio in the Debian of `deno task debian`; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N
  * runs (default 3), since other processes only ever make things slower; the last table has medians and ratios.
  * @module
  */
@@ -10,6 +10,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import type { EngineName } from "../../cpu/base/engine.ts";
 import { type ProgramRun, runNatively, runOnQemu, runOnTestCpu, whyNotNative } from "./cpu.ts";
 import { type Emulator, measureBoot, measureIdle, measureNet } from "./guests.ts";
+import { benchDisk } from "./disk.ts";
 import { type Program, PROGRAMS } from "./programs.ts";
 import { qemuVersion } from "./qemu.ts";
 import { chartOf, type Row, tableOf } from "./report.ts";
@@ -21,7 +22,9 @@ import { whyNoV86 } from "./work/v86_guest.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
-const PARTS = ["cpu", "boot", "idle", "net", "work", "micro"] as const;
+const PARTS = ["cpu", "boot", "idle", "net", "work", "disk", "micro"] as const;
+/** Those that are not measured unless they are asked for. */
+const EXTRA: readonly string[] = ["work", "disk", "micro"];
 type Part = typeof PARTS[number];
 const ENGINES = ["interp", "jit"] as const satisfies readonly EngineName[];
 const NET_MIB = 128, PINGS = 50;
@@ -56,7 +59,7 @@ function parse(args: readonly string[]): Choices {
     }
   }
   return {
-    parts: parts.length > 0 ? parts : PARTS.filter((part) => part !== "micro" && part !== "work"),
+    parts: parts.length > 0 ? parts : PARTS.filter((part) => !EXTRA.includes(part)),
     repeat,
     ...files,
   };
@@ -261,6 +264,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (has("boot")) rows.push(...await benchBoot(repeat, qemu));
     if (has("idle")) await benchIdle(qemu);
     if (has("net")) await benchNet(repeat, qemu);
+    if (has("disk")) await benchDisk({ engines: ENGINES, qemu: qemu !== undefined, progress, table });
     if (has("work")) rows.push(...await benchWork(repeat, qemu));
     if (rows.length > 0) {
       console.log(`Medians of ${repeat}, and ratios of jit to each of the others\n`);

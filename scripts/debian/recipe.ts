@@ -18,6 +18,25 @@ export const PACKAGES = [
 /** What the kernel is told when the image is its root. */
 export const ROOT_ON_DISK = "root=/dev/xvda rw console=hvc0 net.ifnames=0 systemd.service_watchdogs=0";
 
+/** Measures the second disk and powers off. */
+export const FIO_PROGRAM = "/usr/local/sbin/xenner-fio";
+const FIO_SCRIPT = String.raw`#!/bin/sh
+disk=/dev/xvdb
+[ -e $disk ] || disk=/dev/vdb
+seconds=$(sed -n 's/.*xenner.seconds=\([0-9]*\).*/\1/p' /proc/cmdline)
+for depth in 1 32; do
+  for rw in randread randwrite read write; do
+    case $rw in rand*) bs=4k ;; *) bs=1M ;; esac
+    fio --name=x --filename=$disk --thread --ioengine=libaio --direct=1 --rw=$rw --bs=$bs --iodepth=$depth \
+      --runtime=$seconds --time_based --output-format=terse --terse-version=3 |
+      awk -F';' -v rw=$rw -v depth=$depth '$1 == 3 {
+        print "XENNER-FIO rw=" rw " depth=" depth " kibs=" $7 + $48 " iops=" $8 + $49 }'
+  done
+done
+sync
+poweroff -ff
+`;
+
 /** A shell script that sets up the system in the folder $1. */
 export function customizeScript(): string {
   return `#!/bin/sh
@@ -49,9 +68,13 @@ END
 chroot "$root" systemctl -q enable systemd-networkd systemd-network-generator
 chroot "$root" systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer \\
   e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer getty@tty1.service kexec-load.service kexec.service
-# an initrd with what a Xen guest needs for its root, and no more
+# what measures a disk, as first program: xenner.seconds= on the kernel command line for each row
+cat >"$root${FIO_PROGRAM}" <<'END'
+${FIO_SCRIPT}END
+chmod 755 "$root${FIO_PROGRAM}"
+# an initrd with what a Xen guest (and, to compare, QEMU's) needs for its root, and no more
 echo MODULES=list >"$root/etc/initramfs-tools/conf.d/xenner"
-printf 'xen-blkfront\\nxen-netfront\\next4\\n' >>"$root/etc/initramfs-tools/modules"
+printf 'xen-blkfront\\nxen-netfront\\next4\\nvirtio_pci\\nvirtio_blk\\n' >>"$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u -k all
 cloud=$(basename "$root"/boot/vmlinuz-*-cloud-amd64)
 cloud=\${cloud#vmlinuz-}

@@ -12,6 +12,7 @@ const DOORS = [
   "devices/loaders/root/modules.ts",
   "devices/loaders/root/root_folder.ts",
   "devices/storage/host_file.ts",
+  "devices/storage/libc.ts",
   "devices/storage/p9/host_folder.ts",
   "net/host/deno_network.ts",
   "net/host/host_clock.ts",

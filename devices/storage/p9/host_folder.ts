@@ -37,48 +37,8 @@ import {
   type Space,
   type Time,
 } from "./file_system.ts";
+import { addressOf, type Calls, type Libc, libc } from "../libc.ts";
 import { byteString, textBytes } from "./wire.ts";
-
-const symbols = {
-  open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
-  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
-  close: { parameters: ["i32"], result: "i32" },
-  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
-  fstatfs: { name: "fstatfs64", parameters: ["i32", "buffer"], result: "i32" },
-  lseek: { name: "lseek64", parameters: ["i32", "i64", "i32"], result: "i64" },
-  getdents64: { parameters: ["i32", "buffer", "usize"], result: "i32" },
-  preadv2: { name: "preadv64v2", parameters: ["i32", "buffer", "i32", "i64", "i32"], result: "i32" },
-  pread: { name: "pread64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
-  pwrite: { name: "pwrite64", parameters: ["i32", "buffer", "usize", "i64"], result: "i32" },
-  pread_thread: {
-    name: "pread64",
-    parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  pwrite_thread: {
-    name: "pwrite64",
-    parameters: ["i32", "buffer", "usize", "i64"],
-    result: "i32",
-    nonblocking: true,
-  },
-  fsync_thread: { name: "fsync", parameters: ["i32"], result: "i32", nonblocking: true },
-  fdatasync_thread: { name: "fdatasync", parameters: ["i32"], result: "i32", nonblocking: true },
-  truncate: { name: "truncate64", parameters: ["buffer", "i64"], result: "i32" },
-  chmod: { parameters: ["buffer", "u32"], result: "i32" },
-  fchownat: { parameters: ["i32", "buffer", "u32", "u32", "i32"], result: "i32" },
-  utimensat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
-  mknodat: { parameters: ["i32", "buffer", "u32", "u64"], result: "i32" },
-  mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-  symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
-  readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" },
-  linkat: { parameters: ["i32", "buffer", "i32", "buffer", "i32"], result: "i32" },
-  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
-  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-  __errno_location: { parameters: [], result: "pointer" },
-} as const satisfies Deno.ForeignLibraryInterface;
-
-type Calls = Deno.DynamicLibrary<typeof symbols>["symbols"];
 
 const O_CREAT = 0o100;
 const O_NONBLOCK = 0o4000;
@@ -119,29 +79,13 @@ const DIRENT = { ino: 0, off: 8, reclen: 16, type: 18, name: 19 };
 const MAX_TARGET = 4096;
 const EMPTY = new Uint8Array(1);
 
-let loaded: { readonly call: Calls; readonly errno: Int32Array } | undefined;
-
 /** The one line for a folder that cannot be shared. */
 function cannotShare(path: string, why: string, kind: "input" | "host" = "input"): ConfigError {
   return new ConfigError(`Cannot share ${JSON.stringify(path)}: ${why}`, kind);
 }
 
-function libc(path: string): { readonly call: Calls; readonly errno: Int32Array } {
-  if (loaded !== undefined) return loaded;
-  if (Deno.build.os !== "linux") {
-    throw cannotShare(path, `shared folders need Linux, this is ${Deno.build.os}`, "host");
-  }
-  try {
-    const call = Deno.dlopen("libc.so.6", symbols).symbols;
-    const where = call.__errno_location();
-    if (where === null) throw new Error("__errno_location returned NULL");
-    return loaded = { call, errno: new Int32Array(Deno.UnsafePointerView.getArrayBuffer(where, 4)) };
-  } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cannotShare(path, "run with --allow-ffi", "host");
-    throw new ConfigError(`Cannot share ${JSON.stringify(path)}: the C library cannot be loaded`, "host", {
-      cause,
-    });
-  }
+function hostCalls(path: string): Libc {
+  return libc((why) => cannotShare(path, why, "host"));
 }
 
 /** See the module's description. */
@@ -157,7 +101,7 @@ export class HostFolder implements P9FileSystem {
   #ended = false;
 
   private constructor(readonly path: string, root: number, dev: bigint) {
-    ({ call: this.#call, errno: this.#errno } = libc(path));
+    ({ call: this.#call, errno: this.#errno } = hostCalls(path));
     this.#root = root;
     this.#dev = dev;
   }
@@ -165,7 +109,7 @@ export class HostFolder implements P9FileSystem {
   /** Throws {@linkcode ConfigError} in one clear line. */
   static open(path: string): HostFolder {
     if (path === "" || path.includes("\0")) throw cannotShare(path, "that is no name of a folder");
-    const { call } = libc(path);
+    const { call } = hostCalls(path);
     let stat: Deno.FileInfo;
     try {
       stat = Deno.statSync(path);
@@ -425,9 +369,4 @@ function timespec(time: Time | "now" | undefined): [bigint, bigint] {
 /** As Linux packs it for user programs. */
 function makedev(major: number, minor: number): bigint {
   return BigInt(minor & 0xff) | BigInt(major & 0xfff) << 8n | BigInt(minor & ~0xff) << 12n;
-}
-
-/** Address of the first byte. A buffer whose address was taken does not move while it lives. */
-function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
-  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
 }

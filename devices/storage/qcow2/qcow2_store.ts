@@ -139,7 +139,26 @@ export class Qcow2Store implements BlockStore {
     into.set(this.#unpacked.bytes.subarray(start, start + into.length));
   }
 
-  async write(offset: number, from: Bytes): Promise<void> {
+  write(offset: number, from: Bytes): Later {
+    const host = this.#placeOf(offset, from.length);
+    // nothing but data changes; what is on its way to another thread is waited for by `close`
+    return host === undefined ? this.#writePieces(offset, from) : this.file.write(host, from);
+  }
+
+  /** Where the range lies in one piece that is ours alone, if it does. */
+  #placeOf(offset: number, length: number): number | undefined {
+    const first = this.#cluster(offset), last = this.#cluster(offset + length - 1);
+    if (this.#journal === undefined || length === 0 || !this.#inPlace(first)) return undefined;
+    const mapping = this.#map(first) as Mapping & { kind: "data" };
+    for (let cluster = first + 1; cluster <= last; cluster++) {
+      if (!this.#inPlace(cluster) || !this.#follows(mapping, offset, cluster * this.clusterSize)) {
+        return undefined;
+      }
+    }
+    return mapping.host + offset % this.clusterSize;
+  }
+
+  async #writePieces(offset: number, from: Bytes): Promise<void> {
     await this.#change(async () => {
       const end = offset + from.length;
       for (let at = offset; at < end;) {
