@@ -54,7 +54,7 @@ export type {
 export type { P9FidState, P9Service, P9ServiceState } from "./xen/backend/p9/service.ts";
 export type { ShareSpec } from "./devices/machine/shares.ts";
 export type { BlockStore } from "./xen/backend/block_store.ts";
-export type { DiskCommon, DiskSpec } from "./devices/machine/disks.ts";
+export { type DiskCommon, type DiskSpec, MachineDisk } from "./devices/machine/disks.ts";
 export type { DiskFileOptions, DiskFormat } from "./devices/storage/open_disk.ts";
 export type { CacheMode } from "./devices/storage/raw_store.ts";
 export {

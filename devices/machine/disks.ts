@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Makes disks out of what people have: names of files, stores of their own. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { virtualDevice } from "../../xen/backend/blkback.ts";
+import { parseSize } from "../../cpu/base/sizes.ts";
+import { type Blkback, virtualDevice } from "../../xen/backend/blkback.ts";
 import type { BlockStore } from "../../xen/backend/block_store.ts";
 import { type DiskFileOptions, openDisk } from "../storage/open_disk.ts";
 import type { DiskOptions } from "./machine_options.ts";
@@ -22,6 +23,58 @@ export type DiskSpec =
 
 /** One letter's worth of whole disks: what every kernel's blkfront knows. */
 const MOST_DISKS = 16;
+
+/** A disk of a machine, as programs see it. */
+export class MachineDisk {
+  readonly #blkback: Blkback;
+
+  /** `changed`: the guest has something to hear of. */
+  constructor(blkback: Blkback, readonly changed: () => void) {
+    this.#blkback = blkback;
+  }
+
+  /** "xvda" and so on. */
+  get name(): string {
+    return this.#blkback.options.device;
+  }
+
+  /** In bytes. */
+  get size(): number {
+    return this.#blkback.options.store.size;
+  }
+
+  /** The guest may not write. */
+  get readonly(): boolean {
+    return this.#blkback.options.store.readonly ?? false;
+  }
+
+  /**
+   * Makes the disk `size` bytes long, like 2147483648 or "2G", and tells the guest, whether it runs or not. Disks only
+   * grow. A store of your own without `resize` has grown before. Rejects with {@linkcode ConfigError}.
+   */
+  async resize(size: number | string): Promise<void> {
+    const { store } = this.#blkback.options;
+    const bytes = typeof size === "string" ? parseSize(size) : size;
+    const wrong = (why: string) => new ConfigError(`Cannot resize ${this.name} to ${bytes} bytes: ${why}`);
+    const unit = store.sectorBytes ?? 512;
+    if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % unit !== 0) {
+      throw wrong(`that is no multiple of ${unit}`);
+    }
+    if (store.resize === undefined) {
+      if (store.size !== bytes) throw wrong(`its store has no resize, and ${store.size} bytes`);
+    } else {
+      if (bytes < store.size) throw wrong(`it has ${store.size}, and a disk only grows`);
+      try {
+        if (bytes > store.size) await store.resize(bytes);
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new ConfigError(wrong(why).message, "host", { cause });
+      }
+    }
+    this.#blkback.resized();
+    this.changed();
+  }
+}
 
 /** Opens all of them, or none. Rejects with {@linkcode ConfigError}. */
 export async function openDisks(specs: readonly DiskSpec[]): Promise<DiskOptions[]> {

@@ -2,7 +2,12 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { MemoryBlockStore } from "../../xen/backend/block_store.ts";
-import { nameDisks, openDisks } from "./disks.ts";
+import { FakeHost } from "../../xen/backend/_fake_host.ts";
+import { Blkback } from "../../xen/backend/blkback.ts";
+import { noQemuImg, qemuImg, withFolder } from "../storage/_images.ts";
+import { openDisk } from "../storage/open_disk.ts";
+import { createQcow2 } from "../storage/qcow2/open_qcow2.ts";
+import { MachineDisk, nameDisks, openDisks } from "./disks.ts";
 
 Deno.test("disks get the names they ask for, the others those that are free", () => {
   assertEquals(nameDisks([undefined, "xvda", undefined, "xvdp"]), ["xvdb", "xvda", "xvdc", "xvdp"]);
@@ -27,4 +32,51 @@ Deno.test("when one disk cannot be opened, the others are closed", async () => {
   const store = { size: 512, read() {}, write() {}, flush() {}, close: () => void closed++ };
   await assertRejects(() => openDisks([store, "/no/such/disk"]), ConfigError);
   assertEquals(closed, 1);
+});
+
+Deno.test({
+  name: `a disk grows while it is in use, raw and qcow2, and never shrinks${noQemuImg}`,
+  ignore: noQemuImg !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      await Deno.writeFile(`${folder}/raw`, new Uint8Array(1 << 20));
+      await createQcow2(`${folder}/qcow2`, { size: 1 << 20 });
+      for (const format of ["raw", "qcow2"]) {
+        const path = `${folder}/${format}`;
+        const store = await openDisk(path);
+        const blkback = new Blkback(new FakeHost(), { store, device: "xvdc" });
+        let told = 0;
+        const disk = new MachineDisk(blkback, () => told++);
+        assertEquals([disk.name, disk.size, disk.readonly], ["xvdc", 1 << 20, false]);
+        await disk.resize("3M");
+        assertEquals([disk.size, told], [3 << 20, 1]);
+        await store.write((3 << 20) - 512, new Uint8Array(512).fill(9));
+        await store.flush();
+        await assertRejects(() => disk.resize(1 << 20), ConfigError, "only grows");
+        await assertRejects(() => disk.resize((3 << 20) + 1), ConfigError, "no multiple of 512");
+        await assertRejects(() => disk.resize(NaN), ConfigError, "no multiple of 512");
+        if (format === "qcow2") {
+          await assertRejects(() => disk.resize(2 ** 40), ConfigError, "L1 table reaches to 536870912 bytes");
+        }
+        assertEquals([disk.size, told], [3 << 20, 1]);
+        await store.close?.();
+        if (format === "qcow2") await qemuImg("check", path);
+        const info = JSON.parse(await qemuImg("info", "--output=json", "-f", format, path));
+        assertEquals(info["virtual-size"], 3 << 20);
+        const again = await openDisk(path);
+        const last = new Uint8Array(512);
+        await again.read((3 << 20) - 512, last);
+        assertEquals([again.size, last[0], last[511]], [3 << 20, 9, 9]);
+        await again.close?.();
+      }
+    }),
+});
+
+Deno.test("a store of the caller's that has no resize has grown before", async () => {
+  const store = { size: 512, read() {}, write() {}, flush() {} };
+  const disk = new MachineDisk(new Blkback(new FakeHost(), { store, device: "xvda" }), () => {});
+  await assertRejects(() => disk.resize(1024), ConfigError, "has no resize");
+  store.size = 1024;
+  await disk.resize(1024);
+  assertEquals(disk.size, 1024);
 });

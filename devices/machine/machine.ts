@@ -22,6 +22,7 @@ import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import { Board, type BoardState } from "./board/board.ts";
 import { askShutdown, pressSysrq, setLink, setMemoryTarget } from "./api/guest_requests.ts";
 import { GuestStore } from "./api/guest_store.ts";
+import { MachineDisk } from "./disks.ts";
 import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
 import { GuestConsole } from "./api/guest_console.ts";
@@ -331,6 +332,13 @@ export class Machine {
     this.#consoles.restore(snapshot.serialInput);
     this.#instructionsBefore = snapshot.instructions - this.board.engine.instructions;
     this.#loop.restored();
+  }
+
+  // Disks
+
+  /** The guest's disks, in the order of the options. */
+  get disks(): readonly MachineDisk[] {
+    return this.board.xen.blkbacks.map((blkback) => new MachineDisk(blkback, () => this.#loop.wake()));
   }
 
   // Consoles

@@ -25,16 +25,13 @@ export class SshKey {
       throw new ConfigError("Cannot make a key: ssh is not installed (package openssh-client)", "host");
     }
     const path = `${folder}/key`;
-    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "xenner", "-f", path], { quiet: true });
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path], { quiet: true });
     return new SshKey(path, (await Deno.readTextFile(`${path}.pub`)).trim());
   }
 
-  /** systemd-tmpfiles(8) of the guest writes it to /root/.ssh/authorized_keys. */
+  /** systemd-tmpfiles(8) of the guest writes it to /root/.ssh/authorized_keys; see systemd.system-credentials(7). */
   get kernelArgument(): string {
-    const lines = `d /root/.ssh 0700 root root -\nf+~ /root/.ssh/authorized_keys 0600 root root - ${
-      btoa(this.publicKey + "\n")
-    }\n`;
-    return `systemd.set_credential_binary=tmpfiles.extra:${btoa(lines)}`;
+    return `"systemd.set_credential=ssh.authorized_keys.root:${this.publicKey}"`;
   }
 }
 
@@ -63,7 +60,7 @@ export class DebianGuest {
   async ssh({ host, port }: SshAddress, command: string, input?: Uint8Array<ArrayBuffer>): Promise<Answer> {
     const args = [
       ...["-i", this.key.path, "-p", String(port), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"],
-      ...["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=60"],
+      ...["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=600"],
       ...["-o", "IdentitiesOnly=yes", "-o", "GSSAPIAuthentication=no", "-F", "none", `root@${host}`, command],
     ];
     const line = this.namespace?.inside("ssh", args) ?? { command: "ssh", args };

@@ -55,6 +55,7 @@ DefaultTimeoutStartSec=30min
 DefaultTimeoutStopSec=30min
 DefaultDeviceTimeoutSec=30min
 END
+echo 'LoginGraceTime 0' >"$root/etc/ssh/sshd_config.d/slow.conf"
 # neither the first boot's questions nor an identity that is made anew each time
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 cat >"$root/etc/systemd/network/80-dhcp.network" <<END

@@ -6,6 +6,7 @@
  * @module
  */
 import { readJunit } from "./junit.ts";
+import { makeDebian } from "../debian/make_debian.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import type { GuestName } from "../guests/manifest.ts";
 import { ROOT, sourceFiles } from "./sources.ts";
@@ -27,6 +28,13 @@ async function main(all: readonly string[]): Promise<number> {
     console.log(
       `guests: ${error instanceof Error ? error.message : error}; tests that boot them are skipped`,
     );
+  }
+  if (long) {
+    try {
+      await makeDebian({ progress: (what) => console.log(`debian: ${what}`) });
+    } catch (error) {
+      console.log(`debian: ${error instanceof Error ? error.message : error}; its tests are skipped`);
+    }
   }
   const everything = args.length === 0;
   const report = await Deno.makeTempFile({ prefix: "xenner-test-", suffix: ".xml" });

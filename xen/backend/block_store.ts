@@ -23,6 +23,8 @@ export interface BlockStore {
   discard?(offset: number, length: number): void | Promise<void>;
   /** The range reads as zeros afterwards; without it, zeros are written. */
   writeZeroes?(offset: number, length: number): void | Promise<void>;
+  /** Makes the disk `size` bytes long, which is more than before. Absent: who brought the store does that elsewhere. */
+  resize?(size: number): void | Promise<void>;
   /** Lets go of it, after what is under way. Nothing follows. */
   close?(): void | Promise<void>;
 }

@@ -27,6 +27,8 @@ type Later = void | Promise<void>;
 
 /** Dirty tables are written when they are this many, without waiting for a flush. */
 const MOST_DIRTY = 64;
+/** Of the disk's size in the header. */
+const SIZE_AT = 24;
 /** So much of the disk is reserved at a time. */
 const RESERVED_BYTES = 64 << 20;
 /** Smaller clusters have too few in a table. */
@@ -34,7 +36,7 @@ const LEAST_RESERVED_CLUSTER = 4096;
 
 /** See the module's description. */
 export class Qcow2Store implements BlockStore {
-  readonly size: number;
+  #size: number;
   readonly readonly: boolean;
   readonly clusterSize: number;
   readonly mapping: MappingTables;
@@ -60,12 +62,34 @@ export class Qcow2Store implements BlockStore {
     readonly refcounts: Refcounts | undefined,
     sync: boolean,
   ) {
-    this.size = header.size;
+    this.#size = header.size;
     this.clusterSize = 2 ** header.clusterBits;
     this.readonly = refcounts === undefined;
     this.mapping = new MappingTables(file, header);
     this.#freshFrom = Math.ceil(file.size / this.clusterSize) * this.clusterSize;
     this.#journal = refcounts && new Journal(file, header, this.mapping, refcounts, sync);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** As far as the L1 table reaches, whose clusters are filled by none but the first images. */
+  async resize(size: number): Promise<void> {
+    const most = this.header.l1Entries * this.clusterSize * (this.clusterSize / 8);
+    if (this.readonly || this.header.snapshots > 0) {
+      throw new DiskError("the image cannot be resized while it is in use");
+    }
+    if (size > most) {
+      throw new DiskError(
+        `the image's L1 table reaches to ${most} bytes: qemu-img resize makes it longer, not in use`,
+      );
+    }
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(size));
+    this.file.writeSync(SIZE_AT, bytes);
+    await this.file.sync();
+    this.#size = size;
   }
 
   read(offset: number, into: Bytes): Later {

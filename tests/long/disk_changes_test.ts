@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+/** Debian's kernel with a disk and a network that change under it: a larger disk, drivers let go, ten reboots. */
+import { assert, assertEquals } from "@std/assert";
+import { noise, run, withFolder } from "../../devices/storage/_images.ts";
+import { createMachine } from "../../mod.ts";
+import { guestCommandLine, guestFiles } from "../../scripts/guests/manifest.ts";
+import { boot, HUB, missing } from "../_boot.ts";
+import { sha256, writeScriptInitramfs } from "../_script.ts";
+
+const MIB = 1 << 20;
+const skipped = missing("cloud");
+
+/** Drivers let go of disk and interface, and take them again; both work before and after. */
+const REBIND = `
+sum() { echo 3 >/proc/sys/vm/drop_caches; set -- $(sha256sum /dev/xvda); echo "XENNER-SUM sha256=$1"; }
+rebind() { # driver, device
+  echo $2 >/sys/bus/xen/drivers/$1/unbind && echo $2 >/sys/bus/xen/drivers/$1/bind || echo XENNER-ERROR rebind $2
+}
+sum
+for i in 1 2 3; do
+  rebind vbd vbd-51712
+  n=0
+  until [ -b /dev/xvda ] && [ "$(cat /sys/block/xvda/size)" -gt 0 ] || [ $n -gt 200 ]; do sleep 0.1; n=$((n + 1)); done
+  dd if=/dev/zero of=/dev/xvda bs=4k seek=$i count=1 conv=fsync 2>/dev/null || echo XENNER-ERROR write
+  sum
+  rebind vif vif-0
+  n=0
+  until [ -e /sys/class/net/eth0 ] || [ $n -gt 200 ]; do sleep 0.1; n=$((n + 1)); done
+  ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0 2>/dev/null
+  ping -c 2 -W 10 10.0.2.2 >/dev/null || echo XENNER-ERROR ping $i
+done
+`;
+
+Deno.test({
+  name: `Debian's disk and network: three times their drivers let go and take them again${skipped}`,
+  ignore: skipped !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
+      const bytes = noise(4 * MIB, 21);
+      await Deno.writeFile(image, bytes);
+      await writeScriptInitramfs(initrd, "cloud", REBIND);
+      const booted = await boot("cloud", { run: ["script"] }, ["--disk", image, ...HUB], undefined, initrd);
+      assertEquals(booted.status, 0, booted.errors);
+      assert(!booted.output.includes("XENNER-ERROR"), booted.output.slice(-4000));
+      const wanted = [await sha256(bytes)];
+      for (const i of [1, 2, 3]) {
+        bytes.fill(0, 4096 * i, 4096 * (i + 1));
+        wanted.push(await sha256(bytes));
+      }
+      const sums = [...booted.output.matchAll(/XENNER-SUM sha256=(\w+)/g)].map(([, sum]) => sum);
+      assertEquals(sums, wanted, booted.output.slice(-4000));
+      assertEquals(await Deno.readFile(image), bytes);
+    }),
+});
+
+/** Counts on the disk how often it has started, and does so ten times. */
+const REBOOT = `
+mkdir -p /mnt
+mount -t ext4 /dev/xvda /mnt || echo XENNER-ERROR mount
+n=$(cat /mnt/count 2>/dev/null || echo 0)
+n=$((n + 1))
+echo $n >/mnt/count
+ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0 2>/dev/null
+ping -c 1 -W 20 10.0.2.2 >/dev/null || echo XENNER-ERROR ping $n
+umount /mnt
+echo "XENNER-STARTED n=$n"
+[ $n -gt 10 ] || reboot -f
+`;
+
+Deno.test({
+  name: `Debian's disk and network work through ten reboots in a row${skipped}`,
+  ignore: skipped !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
+      const made = await run("mke2fs", "-q", "-t", "ext4", image, "16M");
+      assertEquals(made.code, 0, made.text);
+      await writeScriptInitramfs(initrd, "cloud", REBOOT);
+      const options = ["--disk", image, ...HUB, "--max-reboots", "20", "--timeout", "1800"];
+      const booted = await boot("cloud", { run: ["script"] }, options, undefined, initrd);
+      assertEquals(booted.status, 0, booted.errors);
+      assert(!booted.output.includes("XENNER-ERROR"), booted.output.slice(-4000));
+      const starts = [...booted.output.matchAll(/XENNER-STARTED n=(\d+)/g)].map(([, n]) => Number(n));
+      assertEquals(starts, Array.from({ length: 11 }, (_, i) => i + 1));
+      assertEquals((await run("e2fsck", "-fn", image)).code, 0);
+    }),
+});
+
+/** Waits for a larger disk and writes at its end. */
+const RESIZE = `
+echo "XENNER-SIZE sectors=$(cat /sys/block/xvda/size)"
+n=0
+while [ "$(cat /sys/block/xvda/size)" -eq 8192 ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n + 1)); done
+echo "XENNER-SIZE sectors=$(cat /sys/block/xvda/size)"
+printf end | dd of=/dev/xvda bs=512 seek=16383 count=1 conv=sync,fsync 2>/dev/null || echo XENNER-ERROR write
+`;
+
+Deno.test({
+  name: `Debian's disk grows while Debian runs${skipped}`,
+  ignore: skipped !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
+      await Deno.writeFile(image, new Uint8Array(4 * MIB));
+      await writeScriptInitramfs(initrd, "cloud", RESIZE);
+      let output = "";
+      const decoder = new TextDecoder();
+      await using machine = await createMachine({
+        kernel: guestFiles("cloud").vmlinuz,
+        initrd,
+        append: guestCommandLine({ run: ["script"] }),
+        disks: [image],
+        console: (bytes) => output += decoder.decode(bytes, { stream: true }),
+      });
+      const run = machine.run();
+      await machine.console.expect("XENNER-SIZE sectors=8192", { timeoutMs: 600_000 });
+      await machine.disks[0]?.resize("8M");
+      assertEquals((await run).reason, "poweroff", output.slice(-3000));
+      assert(output.includes("XENNER-SIZE sectors=16384"), output.slice(-3000));
+      assert(!output.includes("XENNER-ERROR"), output.slice(-3000));
+      const bytes = await Deno.readFile(image);
+      assertEquals([bytes.length, new TextDecoder().decode(bytes.subarray(16383 * 512, 16383 * 512 + 3))], [
+        8 * MIB,
+        "end",
+      ]);
+    }),
+});
