@@ -4,7 +4,8 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { hasProgram } from "../../scripts/host/processes.ts";
 import { decompress, unpackKernel } from "./decompress.ts";
 import { BoundedOutput } from "./compression/bounded_output.ts";
-import { decodeBlock } from "./compression/lz4.ts";
+import { decodeWithReasons } from "./compression/lz4.ts";
+import { Lz4Module } from "./compression/lz4_module.ts";
 import { packed } from "./testdata/packed.ts";
 import { sample } from "./testdata/sample.ts";
 
@@ -62,13 +63,49 @@ Deno.test("decompress names what it cannot read", async () => {
 Deno.test("an LZ4 match may not reach before its block", () => {
   const output = new Uint8Array(100);
   for (const block of [[0x10, 0x41, 0x02, 0x00, 0x00], [0x10, 0x41, 0x00, 0x00, 0x00]]) {
-    try {
-      decodeBlock(Uint8Array.from(block), output, 50);
-      throw new Error("accepted");
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-    }
+    assertThrows(() => decodeWithReasons(Uint8Array.from(block), output, 50, 50), ConfigError);
+    assertEquals(new Lz4Module(100, 10).decode(Uint8Array.from(block), 50, 50), 0);
   }
+});
+
+Deno.test("LZ4 blocks decode in WebAssembly as in TypeScript, or are refused by both", () => {
+  let seed = 7;
+  const random = (n: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * n);
+  };
+  const length = (n: number) =>
+    n < 15 ? [] : [...Array(Math.floor((n - 15) / 255)).fill(255), (n - 15) % 255];
+  const module = new Lz4Module(4000, 8000);
+  const output = new Uint8Array(4000);
+  let good = 0, bad = 0;
+  for (let i = 0; i < 1000; i++) {
+    const block: number[] = [];
+    for (let n = random(6); n >= 0; n--) {
+      const literals = random([4, 20, 400][random(3)]!),
+        match = n === 0 ? 0 : random([8, 40, 900][random(3)]!);
+      block.push(Math.min(15, literals) << 4 | Math.min(15, match), ...length(literals));
+      for (let k = 0; k < literals; k++) block.push(random(256));
+      if (n === 0) break;
+      const offset = 1 + random([3, 20, 300][random(3)]!);
+      block.push(offset & 255, offset >> 8, ...length(match));
+    }
+    if (i % 4 === 0) block[random(block.length)] = random(256);
+    if (i % 7 === 0) block.length = random(block.length + 1);
+    const start = random(300), oldest = random(2) * start;
+    for (const bytes of [output, module.output]) for (let k = 0; k < 300; k++) bytes[k] = k;
+    let end = 0;
+    try {
+      end = decodeWithReasons(Uint8Array.from(block), output, start, oldest);
+      good++;
+    } catch (error) {
+      assertEquals(error instanceof ConfigError, true, String(error));
+      bad++;
+    }
+    assertEquals(module.decode(Uint8Array.from(block), start, oldest), end, `block ${i}`);
+    assertEquals(module.output.slice(0, end), output.slice(0, end), `block ${i}`);
+  }
+  assertEquals(good > 300 && bad > 100, true, `${good} good, ${bad} bad`);
 });
 
 // A payload without the size that Linux's build appends is what the tool itself has made.

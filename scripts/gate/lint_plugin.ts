@@ -81,7 +81,15 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "devices/loaders/",
       "devices/storage/",
     ],
-    also: ["cpu/base/", "xen/backend/block_store.ts", "xen/backend/p9/service.ts"],
+    // kernels are unpacked in WebAssembly
+    also: [
+      "cpu/base/",
+      "cpu/wasm/",
+      "cpu/emit/builder.ts",
+      "cpu/emit/emit.ts",
+      "xen/backend/block_store.ts",
+      "xen/backend/p9/service.ts",
+    ],
   },
   // the rooms that put everything together
   { rooms: ["devices/machine/"], also: ["cpu/base/", "cpu/engines.ts", "xen/", "net/", "devices/"] },

@@ -6,6 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
+import { Lz4Module } from "./lz4_module.ts";
 
 /** First bytes of a legacy frame. */
 export const LZ4_LEGACY_MAGIC = [0x02, 0x21, 0x4c, 0x18] as const;
@@ -26,13 +27,13 @@ const corrupt = (why: string) => new ConfigError(`Cannot decompress LZ4 data: ${
 export function decodeLz4Legacy(input: Uint8Array, outputBytes: number): Uint8Array<ArrayBuffer> {
   if (LZ4_LEGACY_MAGIC.some((byte, i) => input[i] !== byte)) throw corrupt("no legacy frame header");
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
-  const output = new Uint8Array(outputBytes);
+  const module = new Lz4Module(outputBytes, input.length), { output } = module;
   let done = 0;
   for (let at = 4; at + 4 <= input.length && done < outputBytes;) {
     const blockBytes = view.getUint32(at, true);
     at += 4;
     if (blockBytes > input.length - at) throw corrupt("input is truncated");
-    done = decodeBlock(input.subarray(at, at + blockBytes), output, done);
+    done = decodeBlock(module, input.subarray(at, at + blockBytes), done);
     at += blockBytes;
   }
   if (done !== outputBytes) throw corrupt("less output than announced");
@@ -54,11 +55,12 @@ export function decodeLz4(input: Uint8Array, limit: number): Uint8Array<ArrayBuf
     total += stored ? bytes.length : measureBlock(bytes);
     if (total > limit) throw corrupt(`more than ${limit} bytes of output`);
   }
-  const output = new Uint8Array(total);
+  const longest = blocks.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
+  const module = new Lz4Module(total, longest), { output } = module;
   let to = 0;
   for (const { bytes, stored } of blocks) {
     if (stored) output.set(bytes, to), to += bytes.length;
-    else to = decodeBlock(bytes, output, to, independent ? to : 0);
+    else to = decodeBlock(module, bytes, to, independent ? to : 0);
   }
   return output;
 }
@@ -122,8 +124,19 @@ function measureBlock(input: Uint8Array): number {
   return total;
 }
 
-/** Decodes one block to `output` at `start`; returns the position after it. Matches reach back to `oldest` at most. */
-export function decodeBlock(input: Uint8Array, output: Uint8Array, start: number, oldest = start): number {
+/** Decodes one block to the module's output at `start`; returns the position after it. Matches reach back to `oldest` at most. */
+function decodeBlock(module: Lz4Module, input: Uint8Array, start: number, oldest = start): number {
+  const end = module.decode(input, start, oldest);
+  return end !== 0 ? end : decodeWithReasons(input, module.output, start, oldest);
+}
+
+/** The same in TypeScript: says what is wrong. */
+export function decodeWithReasons(
+  input: Uint8Array,
+  output: Uint8Array,
+  start: number,
+  oldest: number,
+): number {
   let to = start;
   for (let at = 0; at < input.length;) {
     const token = input[at++] as number;
