@@ -77,11 +77,11 @@ test("a matrix runs in processes of its own, with a line about each boot", async
     ],
   );
   assertEquals([code, out], [1, ""], err);
-  assertMatch(err, /\] \S+vmlinuz hvm interp: ok, /);
-  assertMatch(err, /\] \S+vmlinuz pvh interp: ok, /);
+  assertMatch(err, /\] \S+vmlinuz hvm jit: ok, /);
+  assertMatch(err, /\] \S+vmlinuz pvh jit: ok, /);
   assertMatch(
     err,
-    /\] \/nowhere\/vmlinuz hvm interp: FAILED \(Cannot read kernel "\/nowhere\/vmlinuz": no such file\)/,
+    /\] \/nowhere\/vmlinuz hvm jit: FAILED \(Cannot read kernel "\/nowhere\/vmlinuz": no such file\)/,
   );
   assertMatch(err, /\nxenner: 2 of 4 passed\n$/);
   const results = JSON.parse(await Deno.readTextFile(`${dir}/out.json`));
@@ -124,7 +124,7 @@ i=0; while [ $i -le $last ]; do SLURM_ARRAY_TASK_ID=$i sh "$script"; i=$((i + 1)
     assertMatch(await Deno.readTextFile(`${dir}/asked`), /^--wait --array=0-3%3 --job-name=xenner-test /);
     assertMatch(
       err,
-      /\[2\/4\] \/nowhere\/it's pvh interp: FAILED \(Cannot read kernel "\/nowhere\/it's": no such file\)/,
+      /\[2\/4\] \/nowhere\/it's pvh jit: FAILED \(Cannot read kernel "\/nowhere\/it's": no such file\)/,
     );
     assertMatch(err, /0 of 4 passed/);
     assertEquals(JSON.parse(await Deno.readTextFile(`${dir}/out.json`)).length, 4);

@@ -61,7 +61,7 @@ export interface CreateOptions {
   readonly serial?: (bytes: Uint8Array) => void;
   /** Gets what the guest writes to its Xen console. Copy bytes you keep. */
   readonly console?: (bytes: Uint8Array) => void;
-  /** "interp" (default), "jit" (experimental), or "kvm" (experimental): the host's own processor, by /dev/kvm. */
+  /** "jit" (default), "interp" (for comparisons), or "kvm" (experimental): the host's own processor, by /dev/kvm. */
   readonly engine?: "interp" | "jit" | "kvm";
   /**
    * The processor: a level (x86-64-v1, x86-64-v2, x86-64-v3, max; short: v1, v2, v3) and features to add or take away, like

@@ -98,7 +98,7 @@ export class Machine {
     const board = this.board = new Board({
       memoryBytes: checkRamBytes(options.memoryBytes ?? 512 * MiB),
       type,
-      engine: options.engineFactory ?? engineFactory(options.engine ?? "interp", kvmHost),
+      engine: options.engineFactory ?? engineFactory(options.engine ?? "jit", kvmHost),
       cpu: { features, vendor: vendor === "amd" ? "AuthenticAMD" : "GenuineIntel" },
       hypercallPages: options.hypercallPages ?? 1,
       xenVersion: options.xenVersion ?? { major: 4, minor: 17 },

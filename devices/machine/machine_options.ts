@@ -78,7 +78,7 @@ export interface MachineOptions {
   readonly serial?: ConsoleSink;
   /** The Xen PV console (and console_io). */
   readonly console?: ConsoleSink;
-  /** How instructions are executed; default "interp". */
+  /** How instructions are executed; default "jit". */
   readonly engine?: EngineName;
   /**
    * Another engine instead.

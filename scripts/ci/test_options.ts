@@ -36,7 +36,7 @@ export function testCommand(done: (choices: TestChoices) => void) {
     .requiredOption("-k, --kernel <file,...>", "kernels to boot", list)
     .requiredOption("-r, --run <command>", "shell command to run in /work, repeatable", commands)
     .option("-t, --type <hvm,pvh>", "machines to boot them on", choicesOf("hvm", "pvh"), ["hvm"])
-    .option("--engine <interp,jit>", "engines to run them on", choicesOf("interp", "jit"), ["interp"])
+    .option("--engine <interp,jit>", "engines to run them on", choicesOf("interp", "jit"), ["jit"])
     .option(
       "-d, --dir <folder>",
       "what is /work in the guest; .git, node_modules and .cache stay behind",

@@ -176,10 +176,8 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
     .addOption(
-      new Option("--engine <engine>", "jit and kvm are experimental").choices(["interp", "jit", "kvm"])
-        .default(
-          "interp",
-        ),
+      new Option("--engine <engine>", "interp is for comparisons; kvm is experimental")
+        .choices(["interp", "jit", "kvm"]).default("jit"),
     )
     .option(
       "--cpu <model>",

@@ -29,7 +29,7 @@ Deno.test("the command line has the documented defaults", () => {
     shares: [],
     serial: "stdio",
     console: "stdio",
-    engine: "interp",
+    engine: "jit",
     cpu: "x86-64-v2",
     cpuVendor: "intel",
     icount: false,
@@ -45,7 +45,7 @@ Deno.test("the command line has the documented defaults", () => {
 Deno.test("every option arrives", () => {
   const args =
     "--initrd i --append console=hvc0\\x20x --memory 1G --type pvh --net tap,ifname=t0,mac=00:16:3e:00:00:05 " +
-    "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine jit --icount " +
+    "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine interp --icount " +
     "--cpu v1,+sse4.1,+sse3,+ssse3 --cpu-vendor amd " +
     "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore " +
     "--rtc 2026-01-31T12:00:00Z --trace-file t --max-reboots 3 --panic ignore --fail-on BUG: --fail-on Oops";
@@ -65,7 +65,7 @@ Deno.test("every option arrives", () => {
     pcap: "p",
     serial: "none",
     console: { file: "/tmp/c" },
-    engine: "jit",
+    engine: "interp",
     cpu: "v1,+sse4.1,+sse3,+ssse3",
     cpuVendor: "amd",
     icount: true,
