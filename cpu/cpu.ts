@@ -12,6 +12,7 @@ import { BlockCache } from "./translate/block_cache.ts";
 import type { RowOptions } from "./isa/row/row.ts";
 import { CpuCore, type Microcode } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
+import { fillAesTables } from "./isa/crypto/aes.ts";
 import { fillPlainConstants } from "./isa/simd/ordinary.ts";
 import type {
   CodePlace,
@@ -163,6 +164,7 @@ export class Cpu implements Engine {
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
     fillCrc32cTable(memory.view);
     fillPlainConstants(memory.view);
+    fillAesTables(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
     const functions = MICROCODE_NAMES.map((name) => microcode[name]);
     const { mem } = core;

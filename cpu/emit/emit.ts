@@ -16,7 +16,7 @@ import type {
   OpResult,
   ValueType,
 } from "../wasm/opcodes.ts";
-import type { CoreFunction } from "./links.ts";
+import type { CoreFunction, VectorFunction } from "./links.ts";
 import type { MICROCODE, MicrocodeName } from "./microcode_calls.ts";
 
 /** Operand width in bits. */
@@ -345,6 +345,8 @@ export interface Emit {
     options?: MicrocodeOptions,
   ): void;
   /** Calls a function that all emitted code shares; it touches nothing but its arguments and S.arg. */
+  /** Calls a function of up to three vectors. */
+  callVector(name: VectorFunction, ...args: readonly Value<"v128">[]): Value<"v128">;
   callCore(name: CoreFunction, ...args: readonly Value<"i32">[]): Value<"i32">;
   /** Result `i` of the last microcode. */
   microcodeResult<W extends Width>(w: W, i?: number): ValueOf<W>;

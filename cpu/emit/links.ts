@@ -33,6 +33,23 @@ const CORE = {
 const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
 } as const;
+/**
+ * Functions of three vectors that give one, in the table from H_VECTOR_FUNCTION on in this order: imports cost every
+ * module something.
+ */
+export const VECTOR_FUNCTIONS = [
+  "aesenc",
+  "aesenclast",
+  "aesdec",
+  "aesdeclast",
+  "aesimc",
+  "aessubword",
+  "clmul",
+  "sha1rnds4",
+  "sha256rnds2",
+] as const;
+/** Name of one. */
+export type VectorFunction = typeof VECTOR_FUNCTIONS[number];
 const IMPORTS = { ...CALLBACKS, ...CORE, ...CORE_FUNCTIONS };
 const VECTORS: readonly string[] = ["a", "b", "result"];
 
@@ -50,8 +67,13 @@ export type CoreFunction = keyof typeof CORE_FUNCTIONS;
 export const SSE_SLOW_PARAMETERS: readonly string[] = CORE.sseSlow;
 /** Parameters of a second look. */
 export const LOOK_PARAMETERS: readonly string[] = VECTORS;
-/** Indices that every emitted module has: of its imports, and of the types of a handler and of a second look at SSE. */
-export type Links = { readonly [N in keyof typeof IMPORTS | "handlerType" | "lookType"]: number };
+/**
+ * Indices that every emitted module has: of its imports, and of the types of a handler, of a second look at SSE and of
+ * functions of vectors.
+ */
+export type Links = {
+  readonly [N in keyof typeof IMPORTS | "handlerType" | "lookType" | "vectorType"]: number;
+};
 
 /** Name of the module everything is imported from, of the memory and of the table. */
 export const ENVIRONMENT = "e", MEMORY_NAME = "m", TABLE_NAME = "t";
@@ -75,11 +97,17 @@ export function linkType(module: ModuleBuilder, parameters: readonly string[]): 
   return module.type(parameters.map((p): ValueType => VECTORS.includes(p) ? "v128" : "i32"), ["i32"]);
 }
 
+/** Index of the type of a vector function. */
+export function vectorType(module: ModuleBuilder): number {
+  return module.type(["v128", "v128", "v128"], ["v128"]);
+}
+
 /** Imports all that emitted code needs. */
 export function importLinks(module: ModuleBuilder, sizes: Sizes): Links {
   const links: Record<string, number> = {
     handlerType: importSpace(module, sizes),
     lookType: linkType(module, LOOK_PARAMETERS),
+    vectorType: vectorType(module),
   };
   for (const [name, parameters] of Object.entries(IMPORTS)) {
     links[name] = module.importFunction(ENVIRONMENT, name, linkType(module, parameters));
@@ -89,5 +117,5 @@ export function importLinks(module: ModuleBuilder, sizes: Sizes): Links {
 
 /** For emission whose code is thrown away. */
 export const NO_LINKS: Links = Object.fromEntries(
-  ["handlerType", "lookType", ...Object.keys(IMPORTS)].map((name) => [name, 0]),
+  ["handlerType", "lookType", "vectorType", ...Object.keys(IMPORTS)].map((name) => [name, 0]),
 ) as Links;

@@ -58,6 +58,10 @@ export abstract class VectorEmit extends WasmBuilder {
     return contents;
   }
 
+  override setState32(address: number, value: Value): void {
+    if (address === S.mxcsr || isVectorRegister(address)) this.forgetVectors();
+    super.setState32(address, value);
+  }
   override setState64(address: number, value: Value): void {
     if (isVectorRegister(address)) this.forgetVectors();
     super.setState64(address, value);

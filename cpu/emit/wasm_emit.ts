@@ -9,7 +9,15 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { H_SSE_LOOK, H_STALE, record, RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../state/record.ts";
+import {
+  H_SSE_LOOK,
+  H_STALE,
+  H_VECTOR_FUNCTION,
+  record,
+  RECORD_BYTES,
+  RECORD_FALL,
+  RECORD_TAKEN,
+} from "../state/record.ts";
 import {
   ARITHMETIC_FLAGS,
   DS,
@@ -45,7 +53,7 @@ import type {
 import { type Facts, noFacts } from "./facts.ts";
 import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
 import type { InstructionForm, Operands, Slot } from "./form.ts";
-import type { CoreFunction, Links } from "./links.ts";
+import { type CoreFunction, type Links, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
 import {
   MICROCODE,
   type MicrocodeCall,
@@ -803,6 +811,11 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
       this.#charge();
       this.#leaveByRip();
     }
+  }
+  callVector(name: VectorFunction, ...args: Value[]): Val {
+    const [first, second = first, third = first] = args as [Value, Value?, Value?];
+    const slot = this.i32(H_VECTOR_FUNCTION + VECTOR_FUNCTIONS.indexOf(name));
+    return this.callIndirect(this.links.vectorType, [first, second, third], slot, "v128");
   }
   callCore(name: CoreFunction, ...args: Value[]): Val {
     return this.call(this.links[name], args, "i32") as Val;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Loads every instruction row. Files follow the SDM's groups (Vol. 1 §5). @module */
 import "./avx/avx_state.ts";
+import "./crypto/aes.ts";
+import "./crypto/pclmulqdq.ts";
+import "./crypto/sha.ts";
 import "./general/arith.ts";
 import "./general/bcd.ts";
 import "./general/bit.ts";

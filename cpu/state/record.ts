@@ -58,5 +58,7 @@ export const H_FORWARD = 7;
 export const H_GOTO_SEGMENTED = 8;
 /** Not a handler: from here on, functions that look at results of SSE a second time; see cpu/translate/sse_look.ts. */
 export const H_SSE_LOOK = 16;
+/** Not handlers either: functions of vectors, see VECTOR_FUNCTIONS in cpu/emit/links.ts. */
+export const H_VECTOR_FUNCTION = 48;
 /** First slot for functions of instructions and blocks. */
-export const H_FIRST = 48;
+export const H_FIRST = 64;

@@ -104,6 +104,9 @@ export const CONSTANT_POOL = XMM_BASE + YMM_HIGH + 16 * 16;
 export const CONSTANT_POOL_BYTES = 1024 + 64;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
 
+/** Tables of AES, see cpu/isa/crypto/aes.ts: filled by the engine, too. */
+export const AES_TABLES = 0x4000;
+
 /** Every field with its place, SSE registers included: all that a copy of the state block needs. */
 export const STATE_FIELDS: readonly { readonly name: string; readonly at: number; readonly size: number }[] =
   [

@@ -14,9 +14,12 @@ import {
   linkType,
   type Sizes,
   SSE_SLOW_PARAMETERS,
+  VECTOR_FUNCTIONS,
+  vectorType,
 } from "../emit/links.ts";
 import { microcodeNumber } from "../emit/microcode_calls.ts";
 import { SSE_VALUE } from "../fpu/sse/sse_unit.ts";
+import { VECTOR_FUNCTION_BODIES } from "../isa/crypto/functions.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_FORWARD,
@@ -27,6 +30,7 @@ import {
   H_SHADOW,
   H_SSE_LOOK,
   H_STALE,
+  H_VECTOR_FUNCTION,
   record,
   RECORD_BYTES,
 } from "../state/record.ts";
@@ -202,6 +206,15 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.if(b.op("i32.ne", status, b.i32(DISPATCH)), () => b.return(status));
     b.returnCall(jumpSegmented, []); // the mode may be another now
   }, { exportName: "leave" });
+
+  VECTOR_FUNCTIONS.forEach((name, i) => {
+    const body = new FunctionBody(3);
+    const b = new WasmBuilder(body);
+    const [first, second, third] = [0, 1, 2].map((p) => b.parameter(p, "v128")) as [Val, Val, Val];
+    b.return(VECTOR_FUNCTION_BODIES[name](b, first, second, third));
+    b.unreachable();
+    module.addFunction(vectorType(module), body, { tableIndex: H_VECTOR_FUNCTION + i });
+  });
 
   // SSE: emitted code did not like what came out.
   const lookType = defineLooks(module);

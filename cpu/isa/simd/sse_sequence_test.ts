@@ -6,7 +6,8 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { ENGINES, TestCpu } from "../../_bare_cpu.ts";
+import { DATA_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
+import { S, XMM_BASE } from "../../state/state.ts";
 import { Random } from "../_cases.ts";
 import { runHere } from "../_emulated_runner.ts";
 import {
@@ -117,3 +118,25 @@ Deno.test("SSE: sequences of moves, scalars and vectors do what the host's CPU a
     for (const cpu of others) assertEquals(run(cpu), expected, `sequence ${i}`);
   });
 });
+
+for (const how of ENGINES) {
+  Deno.test(`SSE: what LDMXCSR loads counts from the next instruction on (${how.name})`, () => {
+    const t = new TestCpu(64, how);
+    const { view } = t.memory, { s } = t.cpu.core;
+    const data = t.memory.offsetOf(DATA_BASE);
+    view.setUint32(data, 0x1fa0, true); // rounds to nearest, PE set
+    view.setUint32(data + 4, 0x5fa0, true); // rounds up
+    view.setFloat64(data + 8, 1, true);
+    view.setFloat64(data + 16, 3, true);
+    const at = (offset: number) => [0x25, ...new Uint8Array(Uint32Array.of(DATA_BASE + offset).buffer)];
+    t.run([
+      ...[0x0f, 0xae, 0x14, ...at(0)], // ldmxcsr
+      ...[0xf2, 0x0f, 0x10, 0x04, ...at(8), 0x0f, 0x28, 0xc8, 0xf2, 0x0f, 0x5e, 0x04, ...at(16)], // xmm0 = 1 / 3
+      ...[0x0f, 0xae, 0x14, ...at(4)],
+      ...[0xf2, 0x0f, 0x5e, 0x0c, ...at(16)], // xmm1 = 1 / 3
+    ]);
+    const bits = [0, 16].map((i) => view.getBigUint64(XMM_BASE + i, true).toString(16));
+    assertEquals(bits, ["3fd5555555555555", "3fd5555555555556"]);
+    assertEquals(s.get32(S.mxcsr), 0x5fa0);
+  });
+}
