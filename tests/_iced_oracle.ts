@@ -244,19 +244,30 @@ const IMMEDIATE_BITS: ReadonlyMap<number, number> = new Map([
   [OpKind.Immediate32to64, 64],
 ]);
 
+/** Features of an instruction's code, once found: asking iced is slow. */
+type FeatureCache = Map<number, string[]>;
 /** Features that iced says the instruction needs. It leaves out that the first 64-bit processors had no LAHF there. */
-function featuresOf(bits: number, i: iced.Instruction): string[] {
-  const names = Array.from(i.cpuidFeatures(), (feature) => CpuidFeature[feature] as string);
+function featuresOf(cache: FeatureCache, bits: number, i: iced.Instruction): string[] {
+  const names = cache.get(i.code) ??
+    Array.from(i.cpuidFeatures(), (feature) => CpuidFeature[feature] as string);
+  cache.set(i.code, names);
   const lahf = i.mnemonic === Mnemonic.Lahf || i.mnemonic === Mnemonic.Sahf;
   return bits === 64 && lahf ? [...names, "LAHF_LM"] : names;
 }
+
+/** Code of these sizes is compared. */
+export type Bits = 16 | 32 | 64;
+/** Where instructions begin in their page. */
+const POFF = 0x123;
 
 /** Compares one instruction at a time. Keep one: iced's objects live in its own memory. */
 export class Oracle {
   readonly #decoder: Decoder;
   readonly #advertised: ReadonlySet<string>;
   readonly #instruction = new iced.Instruction();
+  readonly #features: FeatureCache = new Map();
   readonly #modes: { readonly [bits: number]: Parameters<Decoder["decode"]>[4] } = {
+    16: { codeBits: 16, stackBits: 16, flat: false, fpuTrap: false, avxTrap: false },
     32: { codeBits: 32, stackBits: 32, flat: false, fpuTrap: false, avxTrap: false },
     64: { codeBits: 64, stackBits: 64, flat: false, fpuTrap: false, avxTrap: false },
   };
@@ -276,40 +287,56 @@ export class Oracle {
   }
 
   /** What differs for the instruction at the start of `bytes`; undefined when nothing does. */
-  compare(bits: 32 | 64, bytes: Uint8Array): string | undefined {
-    const poff = 0x123;
-    const ours = this.#decoder.decode(
-      bytes,
-      0,
-      bytes.length,
-      poff,
-      this.#modes[bits] as Parameters<Decoder["decode"]>[4],
-    );
+  compare(bits: Bits, bytes: Uint8Array): string | undefined {
+    let found: string | undefined;
+    this.compareAll(bits, bytes, bytes.length, (difference) => found = difference);
+    return found;
+  }
+
+  /** The same for an instruction every `stride` bytes; `report` gets what differs, and where. */
+  compareAll(
+    bits: Bits,
+    bytes: Uint8Array,
+    stride: number,
+    report: (difference: string, at: number) => void,
+  ): void {
     const reference = new iced.Decoder(bits, bytes, iced.DecoderOptions.None);
-    reference.ip = BigInt(poff);
-    const theirs = this.#instruction;
     try {
-      reference.decodeOut(theirs);
+      for (let at = 0; at < bytes.length; at += stride) {
+        reference.position = at;
+        reference.ip = BigInt(POFF);
+        reference.decodeOut(this.#instruction);
+        const difference = this.#compareAt(bits, bytes, at);
+        if (difference !== undefined) report(difference, at);
+      }
     } finally {
       reference.free();
     }
+  }
+
+  #compareAt(bits: Bits, bytes: Uint8Array, at: number): string | undefined {
+    const mode = this.#modes[bits] as Parameters<Decoder["decode"]>[4];
+    const ours = this.#decoder.decode(bytes, at, bytes.length, POFF, mode);
+    const theirs = this.#instruction;
     const weKnow = ours !== undefined && ours.row !== UNDEFINED_OPCODE && !isUndefinedX87(ours);
-    if (theirs.isInvalid) return weKnow ? this.#onlyOurs(bits, ours, bytes) : undefined;
+    if (theirs.isInvalid) {
+      return weKnow ? this.#onlyOurs(bits, ours, bytes.slice(at, at + ours.length)) : undefined;
+    }
     if (!weKnow) return this.#onlyTheirs(bits, theirs);
     this.valid++;
     this.reached.add(ours.row);
-    return this.#difference(bits, ours, theirs, poff);
+    return this.#difference(bits, ours, theirs, POFF);
   }
 
   #onlyOurs(bits: number, ours: Instruction, bytes: Uint8Array): string | undefined {
     if (!UNDEFINED_WHEN_RUN.has(ours.row.text)) return `iced refuses it, we take it for ${ours.row.text}`;
     const number = (ours.reg << 1) | (ours.form.rexW ? 1 : 0);
-    this.onlyOurs.set(`${bits}-bit ${ours.row.text} ${number}`, bytes.slice(0, ours.length));
+    this.onlyOurs.set(`${bits}-bit ${ours.row.text} ${number}`, bytes);
     return undefined;
   }
 
   #onlyTheirs(bits: number, theirs: iced.Instruction): string | undefined {
-    const names = featuresOf(bits, theirs);
+    const names = featuresOf(this.#features, bits, theirs);
     const mnemonic = (Mnemonic[theirs.mnemonic] as string).toLowerCase();
     if (/^ud[012]$/.test(mnemonic)) return undefined;
     const missing = names.find((name) => !this.#advertised.has(name));
@@ -320,12 +347,12 @@ export class Oracle {
     return undefined;
   }
 
-  #difference(bits: 32 | 64, ours: Instruction, theirs: iced.Instruction, poff: number): string | undefined {
+  #difference(bits: Bits, ours: Instruction, theirs: iced.Instruction, poff: number): string | undefined {
     if (ours.length !== theirs.length) return `length ${ours.length}, iced says ${theirs.length}`;
     if (HINTS.has(ours.row.text)) return undefined;
     const theirName = (Mnemonic[theirs.mnemonic] as string).toLowerCase();
     const name = mnemonicOf(ours);
-    const names = featuresOf(bits, theirs);
+    const names = featuresOf(this.#features, bits, theirs);
     const older = name !== theirName && name === OLDER_MEANING.get(theirName) &&
       names.some((feature) => !this.#advertised.has(feature));
     if (name !== theirName && !older) return `mnemonic ${name}, iced says ${theirName}`;
@@ -348,7 +375,7 @@ export class Oracle {
   }
 
   #operand(
-    bits: 32 | 64,
+    bits: Bits,
     ours: Instruction,
     theirs: iced.Instruction,
     op: number,
@@ -418,7 +445,7 @@ export class Oracle {
     return usesSegment ? segmentDifference(bits, ours, theirs) : undefined;
   }
 
-  #memory(bits: 32 | 64, ours: Instruction, theirs: iced.Instruction, token: string): string | undefined {
+  #memory(bits: Bits, ours: Instruction, theirs: iced.Instruction, token: string): string | undefined {
     if (ours.row.immediates.includes("mo")) {
       const value = (BigInt(ours.immHigh >>> 0) << 32n) | BigInt(ours.immLow >>> 0);
       const theirValue = BigInt.asUintN(64, theirs.memoryDisplacement);
@@ -460,7 +487,7 @@ function isUndefinedX87(i: Instruction): boolean {
 }
 
 /** Operand size in bits of a bare r or r/m. */
-function expectedBits(bits: 32 | 64, i: Instruction): number {
+function expectedBits(bits: Bits, i: Instruction): number {
   const word = i.row.text.split(" ")[0];
   // These move whole registers; MOVSXD reads half of the size it writes.
   if (/[CD]Rn|^(INVPCID|RDPID) /.test(i.row.text)) return bits;
@@ -469,7 +496,7 @@ function expectedBits(bits: 32 | 64, i: Instruction): number {
 }
 
 /** Size of the memory operand that the row's text, or the x87 table, gives; 0: it does not say. */
-function memoryBytes(bits: 32 | 64, i: Instruction, token: string): number {
+function memoryBytes(bits: Bits, i: Instruction, token: string): number {
   if (i.row.text.startsWith("x87")) return formOf(i.row.opcode, i.immLow).bytes(i.width === 16);
   if (/Sreg|^(SLDT|STR|SMSW)\b/.test(i.row.text)) return 2;
   const explicit = /m(\d+)$/.exec(token);
@@ -477,7 +504,7 @@ function memoryBytes(bits: 32 | 64, i: Instruction, token: string): number {
   return token === "r/m" ? expectedBits(bits, i) / 8 : 0;
 }
 
-function segmentDifference(bits: 32 | 64, ours: Instruction, theirs: iced.Instruction): string | undefined {
+function segmentDifference(bits: Bits, ours: Instruction, theirs: iced.Instruction): string | undefined {
   const wanted = SEGMENT_ORDER.indexOf(theirs.memorySegment);
   const index = (ours.segment - S.es) / segmentLayout.size;
   if (bits === 64 && wanted < 4 && index < 4) return undefined; // all of them are flat

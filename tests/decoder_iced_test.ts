@@ -7,35 +7,7 @@ import { UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
 import { EXC_UD } from "../cpu/state/state.ts";
 import { TestCpu } from "../cpu/_bare_cpu.ts";
 import { Oracle } from "./_iced_oracle.ts";
-
-const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
-
-/** Collects differences, one for each kind: the first bytes show it, the rest are counted. */
-class Report {
-  readonly #kinds = new Map<string, { first: string; count: number }>();
-  add(bits: number, bytes: Uint8Array, difference: string | undefined): void {
-    if (difference === undefined) return;
-    const kind = difference.replace(/-?\d{3,}/g, "N");
-    const seen = this.#kinds.get(kind);
-    if (seen !== undefined) seen.count++;
-    else this.#kinds.set(kind, { first: `${bits}-bit ${hex(bytes)}: ${difference}`, count: 1 });
-  }
-  get lines(): string[] {
-    return Array.from(this.#kinds.values(), ({ first, count }) => `${first} (${count} like it)`);
-  }
-}
-
-/** SplitMix32. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x9e37_79b9) | 0;
-    let z = seed ^ (seed >>> 16);
-    z = Math.imul(z, 0x21f0_aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a_2d97);
-    return (z ^ (z >>> 15)) >>> 0;
-  };
-}
+import { compareRandom, hex, Report } from "./_iced_strings.ts";
 
 const MAPS: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const PREFIXES: readonly (readonly number[])[] = [[], [0x66], [0xf3], [0xf2]];
@@ -131,29 +103,14 @@ for (const bits of [32, 64] as const) {
     }
     assertEquals(report.lines, []);
   });
+}
 
+for (const bits of [16, 32, 64] as const) {
   for (const level of ["max", "x86-64-v2", "x86-64-v1"] as const) {
     Deno.test(`decoder: random bytes agree with iced, ${bits} bit, ${level}`, () => {
       const oracle = new Oracle(level === "max" ? undefined : levelFeatures(level));
-      const report = new Report();
-      const next = random(0x1ced + bits);
-      const bytes = new Uint8Array(20);
-      const prefixes = [0x66, 0xf3, 0xf2, 0x67, 0xf0, 0x2e, 0x36, 0x64, 0x65, 0x48, 0x41, 0x4f];
-      for (let n = level === "max" ? 200_000 : 60_000; n > 0; n--) {
-        for (let i = 0; i < bytes.length; i++) bytes[i] = next();
-        const heads = next() % 8;
-        let at = 0;
-        for (; heads > 4 && at < heads - 4 + (next() % 16 === 0 ? 10 : 0); at++) {
-          bytes[at] = prefixes[next() % prefixes.length] as number;
-        }
-        if (next() % 2 === 0) bytes[at] = 0x0f;
-        else if (next() % 4 === 0) {
-          bytes[at] = 0xc5 - next() % 2;
-          if (next() % 4 !== 0) bytes[at + 1] = (bytes[at + 1] as number) & 0x03 | 0xc0 | next() & 0x3c;
-        }
-        report.add(bits, bytes, oracle.compare(bits, bytes));
-      }
-      assertEquals(report.lines, []);
+      const count = level === "max" ? 200_000 : 60_000;
+      assertEquals(compareRandom(oracle, { bits, count, seed: 0x1ced + bits }).lines, []);
     });
   }
 }
