@@ -429,7 +429,7 @@ export class Oracle {
       return same ? undefined : `immediate ${value}, iced says ${theirValue}`;
     }
     if (kind === OpKind.NearBranch16 || kind === OpKind.NearBranch32 || kind === OpKind.NearBranch64) {
-      const wide = ours.width === 16 ? 16 : bits;
+      const wide = ours.width === 16 ? 16 : bits === 64 ? 64 : 32;
       const target = BigInt.asUintN(wide, BigInt(poff + ours.length + ours.immLow));
       const theirTarget = theirs.nearBranchTarget;
       return target === theirTarget ? undefined : `target ${target}, iced says ${theirTarget}`;
@@ -490,7 +490,7 @@ function isUndefinedX87(i: Instruction): boolean {
 function expectedBits(bits: Bits, i: Instruction): number {
   const word = i.row.text.split(" ")[0];
   // These move whole registers; MOVSXD reads half of the size it writes.
-  if (/[CD]Rn|^(INVPCID|RDPID) /.test(i.row.text)) return bits;
+  if (/[CD]Rn|^(INVPCID|RDPID) /.test(i.row.text)) return bits === 64 ? 64 : 32;
   if (word === "MOVSXD") return 0;
   return i.width;
 }
