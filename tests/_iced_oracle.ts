@@ -18,6 +18,7 @@ import {
   NEEDS,
 } from "../cpu/base/cpu_features.ts";
 import { levelFeatures } from "../cpu/base/cpu_model.ts";
+import type { CpuVendor } from "../cpu/base/engine.ts";
 import { cpuidLeaf } from "../cpu/system/cpuid.ts";
 import { Decoder, type Instruction, UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
 import type { Row } from "../cpu/isa/mod.ts";
@@ -252,7 +253,8 @@ function featuresOf(cache: FeatureCache, bits: number, i: iced.Instruction): str
     Array.from(i.cpuidFeatures(), (feature) => CpuidFeature[feature] as string);
   cache.set(i.code, names);
   const lahf = i.mnemonic === Mnemonic.Lahf || i.mnemonic === Mnemonic.Sahf;
-  return bits === 64 && lahf ? [...names, "LAHF_LM"] : names;
+  if (bits === 64 && lahf) return [...names, "LAHF_LM"];
+  return names;
 }
 
 /** Code of these sizes is compared. */
@@ -264,6 +266,7 @@ const POFF = 0x123;
 export class Oracle {
   readonly #decoder: Decoder;
   readonly #advertised: ReadonlySet<string>;
+  readonly #options: iced.DecoderOptions;
   readonly #instruction = new iced.Instruction();
   readonly #features: FeatureCache = new Map();
   readonly #modes: { readonly [bits: number]: Parameters<Decoder["decode"]>[4] } = {
@@ -280,9 +283,10 @@ export class Oracle {
   /** Encodings that only we decode, by row: they must fault when they run. */
   readonly onlyOurs = new Map<string, Uint8Array>();
 
-  /** `features`: of the processor whose decoder is compared; default: one that has every row there is. */
-  constructor(features?: CpuFeatures) {
-    this.#decoder = new Decoder(features ?? new Set(ALL_FEATURES));
+  /** `features`, `vendor`: of the processor whose decoder is compared; default: Intel's with every row there is. */
+  constructor(features?: CpuFeatures, vendor: CpuVendor = "GenuineIntel") {
+    this.#decoder = new Decoder(features ?? new Set(ALL_FEATURES), vendor);
+    this.#options = vendor === "AuthenticAMD" ? iced.DecoderOptions.AMD : iced.DecoderOptions.None;
     this.#advertised = advertisedFeatures(features ?? levelFeatures("max"));
   }
 
@@ -300,7 +304,7 @@ export class Oracle {
     stride: number,
     report: (difference: string, at: number) => void,
   ): void {
-    const reference = new iced.Decoder(bits, bytes, iced.DecoderOptions.None);
+    const reference = new iced.Decoder(bits, bytes, this.#options);
     try {
       for (let at = 0; at < bytes.length; at += stride) {
         reference.position = at;
@@ -339,7 +343,10 @@ export class Oracle {
     const names = featuresOf(this.#features, bits, theirs);
     const mnemonic = (Mnemonic[theirs.mnemonic] as string).toLowerCase();
     if (/^ud[012]$/.test(mnemonic)) return undefined;
-    const missing = names.find((name) => !this.#advertised.has(name));
+    // LOCK MOV CR0 is another way to CR8 with AMD's feature AltMovCr8
+    const alternative = this.#options === iced.DecoderOptions.AMD && mnemonic === "mov" &&
+      [theirs.op0Register, theirs.op1Register].some((register) => RegisterExt.isCR(register));
+    const missing = alternative ? "ALT_MOV_CR8" : names.find((name) => !this.#advertised.has(name));
     if (missing === undefined) return `we refuse ${mnemonic} (${names})`;
     let set = this.refused.get(missing);
     if (set === undefined) this.refused.set(missing, set = new Set());

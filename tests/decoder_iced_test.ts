@@ -113,4 +113,8 @@ for (const bits of [16, 32, 64] as const) {
       assertEquals(compareRandom(oracle, { bits, count, seed: 0x1ced + bits }).lines, []);
     });
   }
+  Deno.test(`decoder: random bytes agree with iced, ${bits} bit, AMD`, () => {
+    const oracle = new Oracle(undefined, "AuthenticAMD");
+    assertEquals(compareRandom(oracle, { bits, count: 60_000, seed: 0xa3d + bits }).lines, []);
+  });
 }

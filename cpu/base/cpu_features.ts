@@ -98,11 +98,11 @@ const list = (names: string) => names.split(" ") as CpuFeature[];
 /** Part of every processor here: kernels, devices and Xen's leaves stand on them. */
 export const FIXED: CpuFeatures = new Set(list(
   "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 " +
-    "x2apic tsc_deadline_timer hypervisor tsc_adjust arch_capabilities syscall nx lm",
+    "x2apic tsc_deadline_timer hypervisor tsc_adjust arch_capabilities syscall nx pdpe1gb lm",
 ));
 /** What the levels have. v1 is the psABI's with what systems want besides; each has all of the one before it. */
 export const LEVELS = {
-  "x86-64-v1": list("rdtscp pdpe1gb fsgsbase smep smap umip erms"),
+  "x86-64-v1": list("rdtscp fsgsbase smep smap umip erms"),
   "x86-64-v2": list("pni ssse3 sse4_1 sse4_2 cx16 popcnt lahf_lm xsave xsaveopt"),
   "x86-64-v3": list("avx avx2 bmi1 bmi2 f16c fma abm movbe"),
   max: list(

@@ -79,7 +79,7 @@ export class CpuCore extends Registers {
     this.features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.crystalHz = options.crystalHz ?? 1_000_000_000;
     this.tracer = options.tracer ?? new Tracer();
-    this.mmu = new Mmu(this, { gigabytePages: this.features.has("pdpe1gb") });
+    this.mmu = new Mmu(this);
     this.mem = new LinearMemory(this, this.mmu, { bus: hooks.bus, written: () => this.checkInterrupts() });
     this.stack = new Stack(this, this.mem);
     this.x87 = new X87(this.s.view, S.x87, S.memData);

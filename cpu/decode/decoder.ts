@@ -6,6 +6,7 @@
  * @module
  */
 import type { CpuFeatures } from "../base/cpu_features.ts";
+import type { CpuVendor } from "../base/engine.ts";
 import type { InstructionForm, Operands } from "../emit/form.ts";
 import type { Width } from "../emit/emit.ts";
 import { needsOf, type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
@@ -75,11 +76,13 @@ export class Decoder {
   #limit = 0;
   #overrun = false;
   readonly #forms = new Map<number, InstructionForm>();
+  readonly #amd: boolean;
   readonly #table: readonly (readonly Row[] | undefined)[];
 
-  /** `features`: of the processor whose instructions these are. */
-  constructor(features: CpuFeatures) {
+  /** `features`, `vendor`: of the processor whose instructions these are. */
+  constructor(features: CpuFeatures, vendor: CpuVendor = "GenuineIntel") {
     this.#table = buildTable(features);
+    this.#amd = vendor === "AuthenticAMD";
   }
 
   #u8(): number {
@@ -228,6 +231,7 @@ export class Decoder {
       }
       if (found.vex === "ig") vector = 128;
     }
+    if (rexW && this.#amd && found.options.farPointer === true) rexW = opsize = false;
     const osize: 16 | 32 | 64 = rexW ? 64 : (opsize !== (mode.codeBits === 16)) ? 16 : 32;
     const asize: 16 | 32 | 64 = is64 ? (adsize ? 32 : 64) : (adsize !== (mode.codeBits === 16)) ? 16 : 32;
     let width: Width;
@@ -238,8 +242,8 @@ export class Decoder {
       case "q":
         width = is64 ? (opsize && !rexW ? 16 : 64) : osize;
         break;
-      case "f":
-        width = is64 ? 64 : osize;
+      case "f": // AMD's processors take 66 for what it says, as for a stack operand
+        width = is64 ? (this.#amd && opsize && !rexW ? 16 : 64) : osize;
         break;
       case "y":
         width = rexW ? 64 : 32;

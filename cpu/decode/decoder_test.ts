@@ -93,3 +93,24 @@ Deno.test("VEX: LES and LDS of memory are what they were; LOCK, 66, F2, F3 or RE
     assertEquals(decode([0xc4, 0xe1, 0x78, 0x77], LONG, limit), undefined);
   }
 });
+
+Deno.test("REX.W before a far pointer, 66 before a near branch: each vendor's way", () => {
+  const amd = new Decoder(new Set(ALL_FEATURES), "AuthenticAMD");
+  const widths = (...code: number[]) =>
+    [decoder, amd].map((d) => {
+      const insn = d.decode(Uint8Array.from(code), 0, code.length, 0x100, LONG);
+      return [insn?.width, insn?.length];
+    });
+  for (
+    const code of [[0xff, 0x2b], [0xff, 0x1b], [0x0f, 0xb2, 0x03], [0x0f, 0xb4, 0x03], [0x0f, 0xb5, 0x03]]
+  ) {
+    const n = code.length;
+    assertEquals(widths(0x48, ...code), [[64, n + 1], [32, n + 1]]);
+    assertEquals(widths(0x66, ...code), [[16, n + 1], [16, n + 1]]);
+  }
+  assertEquals(widths(0x66, 0xe9, 1, 2, 3, 4), [[64, 6], [16, 4]]);
+  assertEquals(widths(0x66, 0x0f, 0x84, 1, 2, 3, 4), [[64, 7], [16, 5]]);
+  assertEquals(widths(0x66, 0xc3), [[64, 2], [16, 2]]);
+  assertEquals(widths(0x66, 0x48, 0xc3), [[64, 3], [64, 3]]);
+  assertEquals(widths(0x48, 0x8b, 0x03), [[64, 3], [64, 3]]);
+});

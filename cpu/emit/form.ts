@@ -7,7 +7,7 @@ import type { Form } from "./emit.ts";
  * then its target is computed when it is executed.
  */
 export function isComputedBranch(form: Form, osize: number): boolean {
-  return form.codeBits !== 64 && (osize === 16 || !form.flat);
+  return osize === 16 || (form.codeBits !== 64 && !form.flat);
 }
 
 /** How a memory operand is addressed; part of a handler's identity. */

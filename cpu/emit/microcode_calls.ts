@@ -56,7 +56,7 @@ export const MICROCODE = {
   /** release: bytes of parameters */
   far_ret: touching({ opBytes: "i32", release: "i32" }, ["rsp"], ["rsp"]),
   syscall: touching({}, ["flags"], ["rcx", "r11", "flags"]),
-  sysret: touching({ opBytes: "i32" }, ["rcx", "r11"], ["flags"]),
+  sysret: touching({ opBytes: "i32" }, ["rcx", "r11", "flags"], ["flags"]),
   sysenter: touching({}, ["flags"], ["rsp", "flags"]),
   sysexit: touching({ opBytes: "i32" }, ["rcx", "rdx"], ["rsp"]),
 

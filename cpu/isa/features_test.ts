@@ -5,10 +5,10 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { TestCpu } from "../_bare_cpu.ts";
+import { CODE_BASE, TestCpu } from "../_bare_cpu.ts";
 import type { CpuFeatures } from "../base/cpu_features.ts";
 import { parseCpuModel } from "../base/cpu_model.ts";
-import { EXC_GP, EXC_PF, EXC_UD, S } from "../state/state.ts";
+import { EXC_GP, EXC_UD, S } from "../state/state.ts";
 
 const bytes = (hex: string) => hex.split(" ").map((byte) => parseInt(byte, 16));
 const features = (model: string): CpuFeatures => parseCpuModel(model).features;
@@ -135,13 +135,39 @@ Deno.test("CR4 has the bits of the features", () => {
   }
 });
 
-Deno.test("1-GiB pages are reserved bits without pdpe1gb", () => {
-  const access = (model: string) => {
-    const t = new TestCpu(64, { features: features(model) });
-    t.memory.view.setBigUint64(t.memory.offsetOf(0x2008), 0x83n, true); // maps 1 GiB at 1 GiB
-    t.cpu.core.s.setGpr(3, 0x4030_0000n);
-    t.run(bytes("8b 03")); // mov eax, [rbx]
-    return t.cpu.exceptions[EXC_PF];
-  };
-  assertEquals([access("v2"), access("v2,-pdpe1gb")], [0, 1]);
+Deno.test("66 before a near branch in 64-bit code cuts RIP to 16 bits on AMD's processors only", () => {
+  for (
+    const [vendor, at] of [["GenuineIntel", CODE_BASE + 8], [
+      "AuthenticAMD",
+      (CODE_BASE + 8) & 0xffff,
+    ]] as const
+  ) {
+    for (const engine of ["interp", "jit"] as const) {
+      for (const hex of ["66 eb 05", "66 74 05", "66 e3 05"]) { // jmp, jz, jrcxz: +5
+        const t = new TestCpu(64, { engine, compileAtOnce: engine === "jit", vendor });
+        t.cpu.core.setRflags(0x42);
+        t.cpu.core.s.setGpr(1, 0n);
+        t.write(0, new Uint8Array(16).fill(0xf4));
+        t.write(CODE_BASE + 3, new Uint8Array(16).fill(0xf4));
+        t.write(CODE_BASE, bytes(hex));
+        t.resume();
+        assertEquals([vendor, hex, t.cpu.core.rip], [vendor, hex, BigInt(at + 1)]);
+      }
+    }
+  }
+});
+
+Deno.test("Intel's processors show SYSCALL to 64-bit code only", () => {
+  for (
+    const [vendor, bits, shows] of [
+      ["GenuineIntel", 64, 1],
+      ["GenuineIntel", 32, 0],
+      ["AuthenticAMD", 32, 1],
+    ] as const
+  ) {
+    const t = new TestCpu(bits, { vendor });
+    t.cpu.core.s.setGpr(0, 0x8000_0001n);
+    t.run(bytes("0f a2"));
+    assertEquals([vendor, bits, Number(t.cpu.core.s.gpr(2) >> 11n & 1n)], [vendor, bits, shows]);
+  }
 });

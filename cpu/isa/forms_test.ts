@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /**
- * Encodings of instructions that the CPU does not advertise do what they do on processors without them, and what
+ * Encodings of instructions that x86-64-v2 does not have do what they do on processors without them, and what
  * prefixes make of the others. SDM Vol. 2 (tables A-2 to A-6); the older meanings: BSF, BSR, NOP.
  * @module
  */
 import { assertEquals } from "@std/assert";
 import { DATA_BASE, TestCpu } from "../_bare_cpu.ts";
+import { levelFeatures } from "../base/cpu_model.ts";
 import { EXC_UD } from "../state/state.ts";
 
 const NONE = -1;
@@ -51,7 +52,7 @@ const ABSENT: Readonly<Record<string, string>> = {
   "0f 38 f9 03": "MOVDIRI",
 };
 Deno.test("what is not advertised is #UD", () => {
-  const t = new TestCpu(64);
+  const t = new TestCpu(64, { features: levelFeatures("x86-64-v2") });
   for (const [hex, name] of Object.entries(ABSENT)) assertEquals(exceptionOf(t, hex), EXC_UD, name);
 });
 
@@ -66,12 +67,12 @@ const PRESENT: Readonly<Record<string, string>> = {
   "0f 1c 03": "CLDEMOTE",
 };
 Deno.test("what is a hint, and what prefixes do not matter to, is executed", () => {
-  const t = new TestCpu(64);
+  const t = new TestCpu(64, { features: levelFeatures("x86-64-v2") });
   for (const [hex, name] of Object.entries(PRESENT)) assertEquals(exceptionOf(t, hex), NONE, name);
 });
 
 Deno.test("TZCNT and LZCNT are BSF and BSR: index of the bit, and no result for 0", () => {
-  const t = new TestCpu(64);
+  const t = new TestCpu(64, { features: levelFeatures("x86-64-v2") });
   const run = (hex: string, source: bigint) => {
     t.reset();
     const { s } = t.cpu.core;

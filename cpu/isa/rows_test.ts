@@ -38,7 +38,7 @@ function widthsOf(row: Row, codeBits: 16 | 32 | 64): readonly (readonly [Width, 
     case "q":
       return long ? [[16, 16], [64, 64]] : [[16, 16], [32, 32]];
     case "f":
-      return long ? [[64, 64]] : [[16, 16], [32, 32]];
+      return long ? [[16, 16], [64, 64]] : [[16, 16], [32, 32]];
     case "y":
       return long ? [[32, 32], [64, 64]] : [[32, 32]];
     case 128:

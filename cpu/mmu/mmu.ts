@@ -78,15 +78,13 @@ export class Mmu {
   /** The mapping of one page, or perhaps of a large one, changed (INVLPG). Set by the engine; by default a flush. */
   onInvalidate: (lo: number, hi: number, isLarge: boolean) => void = () => this.onFlush(false);
   readonly #registers: Registers;
-  readonly #gigabytePages: boolean;
   readonly #words: Uint32Array;
   readonly #frames: Uint32Array;
   /** Byte offsets of the entries of the current walk. */
   readonly #path = new Float64Array(4);
 
-  constructor(registers: Registers, { gigabytePages = true } = {}) {
+  constructor(registers: Registers) {
     this.#registers = registers;
-    this.#gigabytePages = gigabytePages;
     const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
     this.#frames = memory.frames;
@@ -147,7 +145,6 @@ export class Mmu {
         break;
       }
       if ((entryLo & PTE_PS) !== 0) {
-        if (level === 3 && !this.#gigabytePages) reserved = true;
         if (level === 4 || (entryLo & (level === 3 ? 0x3fff_e000 : 0x001f_e000)) !== 0) reserved = true;
         if (reserved) return this.#fault(lo, hi, access, tlbMode, PFEC_P | PFEC_RSVD, nxe);
         marks = level === 3 ? MARK_1G : MARK_2M;

@@ -127,6 +127,14 @@ export function setNullSegment(core: CpuCore, index: number, selector: number, d
   core.setSegment(index, selector, 0, 0, 0, SEG_UNUSABLE | (dpl << 5));
 }
 
+/** A null selector for ES, DS, FS or GS: Intel's processors clear base and limit, AMD's leave them (APM Vol. 2 §4.5.3). */
+function loadNull(core: CpuCore, index: number, selector: number): void {
+  if (core.vendor !== "AuthenticAMD") return setNullSegment(core, index, selector);
+  const at = S.es + index * segmentLayout.size, { base, limit } = segmentLayout.at;
+  const [lo, hi] = [core.s.get32(at + base), core.s.get32(at + base + 4)];
+  core.setSegment(index, selector, lo, hi, core.s.get32(at + limit), SEG_UNUSABLE);
+}
+
 /** Makes a checked CS current at privilege `cpl`. The caller calls updateMode. */
 export function setCode(core: CpuCore, selector: number, cpl: number, d: Descriptor): void {
   setFromDescriptor(core, CS, (selector & ~3) | cpl, d);
@@ -145,7 +153,8 @@ export function loadDataSegment(core: CpuCore, index: number, selector: number):
       core.raise(EXC_GP, 0);
       return false;
     }
-    setNullSegment(core, index, selector, index === SS ? cpl : 0);
+    if (index === SS) setNullSegment(core, SS, selector, cpl);
+    else loadNull(core, index, selector);
     return true;
   }
   const d = core.scratch.data;

@@ -168,3 +168,27 @@ Deno.test("linear addresses in segments check rights, limits and expand-down", (
   core.setSegment(GS, 0, 0, 0, 0, SEG_UNUSABLE);
   assertEquals([linearAddress(core, GS, 0, 1, false), t.fault], [-1, "13:0"]);
 });
+
+Deno.test("a null selector clears base and limit on Intel's processors, AMD's keep them (APM Vol. 2 §4.5.3)", () => {
+  for (
+    const [vendor, base, limit] of [["GenuineIntel", 0n, 0], [
+      "AuthenticAMD",
+      0x1234_5678_9000n,
+      0xffff,
+    ]] as const
+  ) {
+    for (const index of [FS, GS, DS]) {
+      const t = new TestCore({ vendor }).long(), { core } = t;
+      core.s.setSegment(index, {
+        selector: 0x10,
+        base: 0x1234_5678_9000n,
+        limit: 0xffff,
+        attributes: 0xc093,
+      });
+      assertEquals(t.run("load_segment", index, 2) === FAULT, false);
+      const { selector, base: left, limit: kept } = core.s.segment(index);
+      assertEquals([vendor, selector, left, kept], [vendor, 2, base, limit]);
+      assertEquals((core.attributes(index) & SEG_UNUSABLE) !== 0, true);
+    }
+  }
+});

@@ -31,6 +31,7 @@ export const BRAND = "Xenner virtual CPU";
 
 const bit = (...numbers: number[]) => numbers.reduce((sum, n) => sum | (1 << n), 0) >>> 0;
 
+const EXTENDED1_EDX_SYSCALL = bit(11);
 const LEAF1_ECX_OSXSAVE = bit(27), LEAF1_EDX_APIC = bit(9);
 /** The machine's MSR, and its global enable bit. */
 const IA32_APIC_BASE = 0x1b, APIC_BASE_EN = 1n << 11n;
@@ -39,6 +40,8 @@ const AMD_REPEATED = bit(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 2
 
 /** Whose CPUID it is. */
 export type CpuidSource = Pick<CpuCore, "vendor" | "features" | "hooks" | "crystalHz"> & {
+  /** Of the code that asks; absent: 64. */
+  readonly codeBits?: CpuCore["codeBits"];
   readonly s: Pick<CpuCore["s"], "get32">;
 };
 
@@ -143,7 +146,9 @@ function extendedLeaf(core: CpuidSource, intel: boolean, leaf: number): CpuidLea
     case 0x8000_0001: {
       const { features } = core;
       const repeated = intel ? 0 : featureWord(features, 1, 0, EDX) & AMD_REPEATED & ~hidden(core);
-      const edx = (featureWord(features, leaf, 0, EDX) | repeated) >>> 0;
+      // Intel's processors have SYSCALL in 64-bit mode only, and say so only there (SDM Vol. 2A CPUID)
+      const syscall = intel && (core.codeBits ?? 64) !== 64 ? EXTENDED1_EDX_SYSCALL : 0;
+      const edx = ((featureWord(features, leaf, 0, EDX) & ~syscall) | repeated) >>> 0;
       return [intel ? 0 : CPUID_SIGNATURE[core.vendor], 0, featureWord(features, leaf, 0, ECX), edx];
     }
     case 0x8000_0002:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS. Rules: SDM Vol. 3A §5.8.7-5.8.8, Vol. 2B. With vendor
- * AuthenticAMD: SYSCALL from compatibility mode goes to CSTAR, SYSENTER in long mode is #UD (APM Vol. 2 §6.1).
- * Left out: SYSCALL outside long mode (#UD).
+ * AuthenticAMD (APM Vol. 2 §6.1, Vol. 3): SYSCALL from compatibility mode goes to CSTAR, outside long mode to STAR;
+ * SYSENTER and SYSEXIT in long mode are #UD; SYSRET to a non-canonical address faults there, at privilege 3.
+ * Left out: that AMD's SYSRET leaves the hidden part of SS alone.
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
@@ -13,6 +14,7 @@ import {
   EXC_GP,
   EXC_UD,
   FLAG_IF,
+  FLAG_RF,
   FLAG_TF,
   FLAG_VM,
   S,
@@ -42,13 +44,12 @@ function setFlat(
 /** SYSCALL. */
 export function syscall(core: CpuCore, rec: number): Status {
   const u32 = core.u32, s = core.s;
-  const bits = core.codeBits;
-  if (
-    !core.longMode || (s.get32(S.efer) & EFER_SCE) === 0 || (bits !== 64 && core.vendor !== "AuthenticAMD")
-  ) {
+  const bits = core.codeBits, amd = core.vendor === "AuthenticAMD";
+  if ((s.get32(S.efer) & EFER_SCE) === 0 || (bits !== 64 && !amd) || !core.protectedMode) {
     return core.raise(EXC_UD);
   }
   core.setRipBehind(rec);
+  if (!core.longMode) return legacySyscall(core);
   const flags = core.rflags;
   core.stepTrapCancelled = (s.get32(S.fmask) & FLAG_TF) !== 0;
   u32[RCX_AT] = core.ripLo;
@@ -63,6 +64,24 @@ export function syscall(core: CpuCore, rec: number): Status {
   return DISPATCH;
 }
 
+/** AMD's, outside long mode: no flags are kept but in the caller's head, and the target is in STAR. */
+function legacySyscall(core: CpuCore): Status {
+  const s = core.s, selector = s.get32(S.star + 4) & 0xffff;
+  s.setGpr32(1, core.ripLo);
+  setFlat(core, selector, selector + 8, 0, SEG_DB);
+  setFlags(core, core.rflags & ~(FLAG_IF | FLAG_VM | FLAG_RF));
+  core.setRip(s.get32(S.star), 0);
+  return DISPATCH;
+}
+function legacySysret(core: CpuCore): Status {
+  const s = core.s, star = s.get32(S.star + 4) >>> 16;
+  setFlat(core, star, star + 8, 3, SEG_DB);
+  setFlags(core, core.rflags | FLAG_IF);
+  core.setRip(s.gpr32(1), 0);
+  core.checkInterrupts();
+  return DISPATCH;
+}
+
 function setFlags(core: CpuCore, flags: number): void {
   core.setRflags(flags);
   core.updateMode();
@@ -71,12 +90,16 @@ function setFlags(core: CpuCore, flags: number): void {
 /** SYSRET. `opBytes` 8: to 64-bit code. */
 export function sysret(core: CpuCore, opBytes: number): Status {
   const u32 = core.u32, s = core.s;
-  if (core.codeBits !== 64 || (s.get32(S.efer) & EFER_SCE) === 0) return core.raise(EXC_UD);
+  const amd = core.vendor === "AuthenticAMD";
+  if ((s.get32(S.efer) & EFER_SCE) === 0 || (core.codeBits !== 64 && !amd) || !core.protectedMode) {
+    return core.raise(EXC_UD);
+  }
   if (core.cpl !== 0) return core.raise(EXC_GP, 0);
+  if (!core.longMode) return legacySysret(core);
   const lo = u32[RCX_AT] as number, hi = u32[RCX_AT + 1] as number;
   const star = s.get32(S.star + 4) >>> 16;
   if (opBytes === 8) {
-    if (!isCanonical(hi)) return core.raise(EXC_GP, 0);
+    if (!isCanonical(hi) && !amd) return core.raise(EXC_GP, 0);
     setFlat(core, star + 16, star + 8, 3, SEG_L);
     core.setRip(lo, hi);
   } else {

@@ -92,3 +92,37 @@ Deno.test("SYSENTER in 32-bit mode, with SYSENTER_CS null", () => {
   ]);
   assertEquals([t.run("sysexit", 4), t.fault], [FAULT, "13:0"]); // CPL 3 now
 });
+
+Deno.test("SYSRET to a non-canonical RIP: Intel faults in the kernel, AMD where it goes, at privilege 3", () => {
+  const intel = linux(0), amd = linux(0, "AuthenticAMD");
+  for (const t of [intel, amd]) {
+    t.core.s.setGpr(1, 0x8000_0000_0000n);
+    t.core.s.setGpr(11, 0x202n);
+  }
+  assertEquals([intel.run("sysret", 8), intel.fault, intel.core.cpl, intel.rip], [
+    ...[FAULT, "13:0", 0, 0x1000_0000n],
+  ]);
+  assertEquals([amd.run("sysret", 8), amd.core.cpl, amd.rip], [DISPATCH, 3, 0x8000_0000_0000n]);
+  assertEquals([amd.core.mmu.translateCode(0, 0x8000), amd.fault], [-1, "13:0"]);
+});
+
+Deno.test("SYSCALL and SYSRET outside long mode are AMD's", () => {
+  for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
+    const t = new TestCore({ vendor }).protected32(3), { core } = t, s = core.s;
+    s.set64(S.efer, 1n);
+    s.set64(S.star, 0x0023_0010_1234_5678n);
+    core.setRflags(0x1_0ad7);
+    if (vendor === "GenuineIntel") {
+      assertEquals([t.run("syscall"), t.fault], [FAULT, "6:-1"]);
+      core.setCpl(0);
+      assertEquals([t.run("sysret", 4), t.fault], [FAULT, "6:-1"]);
+      continue;
+    }
+    assertEquals([t.run("syscall"), t.rip, t.gpr(1) & 0xffff_ffffn], [DISPATCH, 0x1234_5678n, 0x1000_0002n]);
+    assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.codeBits], [0, 0x10, 0x18, 32]);
+    assertEquals(core.rflags, 0x8d7);
+    assertEquals([t.run("sysret", 4), t.rip], [DISPATCH, 0x1000_0002n]);
+    assertEquals([core.cpl, core.selector(CS), core.selector(SS), core.rflags], [3, 0x23, 0x2b, 0xad7]);
+    assertEquals([t.run("sysret", 4), t.fault], [FAULT, "13:0"]);
+  }
+});

@@ -95,7 +95,7 @@ export class BlockCache {
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
     this.#modules = modules;
-    this.#decoder = new Decoder(core.features);
+    this.#decoder = new Decoder(core.features, core.vendor);
     this.#jumps = new JumpCache(core.memory);
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
     core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Control transfer: JMP CALL RET Jcc LOOP JCXZ, far forms, software interrupts, BOUND, UD, NOP, HLT. SDM Vol. 2.
- * In 64-bit mode near branches have 64-bit targets whatever prefix 66 says, as on Intel processors.
+ * In 64-bit mode near branches have 64-bit targets whatever prefix 66 says; on AMD's processors it cuts them to 16 bits.
  * @module
  */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
@@ -113,8 +113,8 @@ const farMemory = (name: "far_jmp" | "far_call") => (e: Emit, w: Width) => {
 };
 row("CALL ptr16:32", "no64 9a far", "v", far("far_call"));
 row("JMP ptr16:32", "no64 ea far", "v", far("far_jmp"));
-row("CALL m16:32", "ff /3 :mem", "v", farMemory("far_call"));
-row("JMP m16:32", "ff /5 :mem", "v", farMemory("far_jmp"));
+row("CALL m16:32", "ff /3 :mem", "v", farMemory("far_call"), { farPointer: true });
+row("JMP m16:32", "ff /5 :mem", "v", farMemory("far_jmp"), { farPointer: true });
 row("RETF", "cb", "v", (e, w) => e.microcode("far_ret", { opBytes: e.i32(w / 8), release: e.i32(0) }, ends));
 row(
   "RETF imm16",
@@ -131,9 +131,9 @@ const loadFar = (index: number) => (e: Emit, w: Width) => {
 };
 row("LES r, m", "no64 c4 /r :mem", "v", loadFar(0));
 row("LDS r, m", "no64 c5 /r :mem", "v", loadFar(3));
-row("LSS r, m", "0fb2 /r :mem", "v", loadFar(2));
-row("LFS r, m", "0fb4 /r :mem", "v", loadFar(4));
-row("LGS r, m", "0fb5 /r :mem", "v", loadFar(5));
+row("LSS r, m", "0fb2 /r :mem", "v", loadFar(2), { farPointer: true });
+row("LFS r, m", "0fb4 /r :mem", "v", loadFar(4), { farPointer: true });
+row("LGS r, m", "0fb5 /r :mem", "v", loadFar(5), { farPointer: true });
 
 // Interrupts and traps
 

@@ -26,7 +26,7 @@ import type { CpuFeature } from "../../base/cpu_features.ts";
 import type { Emit, Width } from "../../emit/emit.ts";
 
 /** Operand size: bits, or v: 16/32/64 by prefix and mode; q: like v but 64 by default in 64-bit mode (stack and
- * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say, like v elsewhere. */
+ * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say (AMD: like q), like v elsewhere. */
 export type RowSize = 8 | 16 | 32 | 64 | 128 | "v" | "q" | "y" | "f";
 /** What kind of register a ModRM field names. */
 export type RegisterClass = "gpr8" | "gpr" | "xmm" | "mmx" | "segment" | "none";
@@ -59,6 +59,8 @@ export interface RowOptions {
   readonly ignoresMod?: boolean;
   /** Default segment of the implicit rSI operand is DS and can be overridden. */
   readonly implicitSource?: boolean;
+  /** A far pointer: AMD's processors ignore REX.W, and the operand has 32 bits. */
+  readonly farPointer?: boolean;
   /** A processor has the row when it has these features; without them the encoding means what other rows say, or #UD. */
   readonly needs?: CpuFeature | readonly CpuFeature[];
   /** A processor has the row unless it has this feature: what an encoding means that other rows would take then. */
