@@ -121,25 +121,3 @@ Deno.test({
       assert(/not found/.test(text), text);
     }),
 });
-
-for (
-  const [what, args, line] of [
-    ["missing", ["--disk", "/no/such/disk"], /Cannot use disk "\/no\/such\/disk": no such file/],
-    ["a directory", ["--disk", "/tmp"], /Cannot use disk "\/tmp": it is a directory/],
-    ["an unknown option", ["--disk", "x,fast"], /no option "fast"/],
-    ["a bad name", ["--disk", "x,vdev=sda"], /vdev is xvda to xvdp/],
-    ["seventeen", Array(17).fill(["--disk", "/dev/null"]).flat(), /at most 16/],
-  ] as const
-) {
-  Deno.test(`a disk that is ${what} ends the command line with status 2 and one line`, async () => {
-    const args_ = ["run", "--kernel", "/etc/hostname", ...args];
-    const { code, text } = await run(
-      Deno.execPath(),
-      "run",
-      "-A",
-      new URL("../mod.ts", import.meta.url).pathname,
-      ...args_,
-    );
-    assertEquals([code, line.test(text), text.trim().split("\n").length], [2, true, 1], text);
-  });
-}
