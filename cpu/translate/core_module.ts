@@ -19,7 +19,7 @@ import {
 } from "../emit/links.ts";
 import { microcodeNumber } from "../emit/microcode_calls.ts";
 import { SSE_VALUE } from "../fpu/sse/sse_unit.ts";
-import { VECTOR_FUNCTION_BODIES } from "../isa/crypto/functions.ts";
+import { VECTOR_FUNCTION_BODIES } from "../isa/vector_functions.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_FORWARD,

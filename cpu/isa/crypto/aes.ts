@@ -102,7 +102,7 @@ function lastRound(b: WasmBuilder, byte: Byte, box: number, step: number): Value
   );
 }
 
-/** Functions of the core module that the rows call. */
+/** Functions of the core module that the rows call; see ../vector_functions.ts. */
 export const aesFunctions = {
   aesenc: (b: WasmBuilder, state: Value) => round(b, bytesOf(b, state), AES_TABLES, 1),
   aesenclast: (b: WasmBuilder, state: Value) => lastRound(b, bytesOf(b, state), S_BOX, 1),

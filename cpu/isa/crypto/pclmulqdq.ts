@@ -24,7 +24,7 @@ function multiply32(b: WasmBuilder, x: Value, y: Value): Value {
 }
 
 /** The product of the lower halves of two vectors. */
-export function carrylessProduct(b: WasmBuilder, x: Value, y: Value): Value {
+function carrylessProduct(b: WasmBuilder, x: Value, y: Value): Value {
   const low = (v: Value) => b.and(64, v, b.i64(0xffff_ffff)),
     high = (v: Value) => b.op("i64.shr_u", v, b.i64(32));
   const p = b.lane("i64x2.extract_lane", 0, x), q = b.lane("i64x2.extract_lane", 0, y);
@@ -35,6 +35,9 @@ export function carrylessProduct(b: WasmBuilder, x: Value, y: Value): Value {
   const bottom = b.op("i64x2.splat", b.xor(64, lows, b.op("i64.shl", middle, b.i64(32))));
   return b.lane("i64x2.replace_lane", 1, bottom, b.xor(64, highs, high(middle)));
 }
+
+/** The function of the core module that the rows call. */
+export const carrylessFunctions = { clmul: carrylessProduct } as const;
 
 // imm8 bits 0 and 4 say which halves.
 const operation = binary((e, a, b) => {

@@ -58,7 +58,7 @@ function sha256Rounds(b: WasmBuilder, first: Value, second: Value, words: Value)
   return vector(b, [state[0], state[1], state[4], state[5]]);
 }
 
-/** Functions of the core module that the rows call. */
+/** Functions of the core module that the rows call; see ../vector_functions.ts. */
 export const shaFunctions = { sha1rnds4: sha1Rounds, sha256rnds2: sha256Rounds } as const;
 
 /** Words 1 to 4 of eight, four of `a` below four of `b`. */

@@ -20,7 +20,7 @@ import {
 } from "../_native_runner.ts";
 import { FX } from "./_vector_cases.ts";
 
-const SEQUENCES = 150, LENGTH = 24, SCRATCH = 512;
+const SEQUENCES = 160, LENGTH = 24, SCRATCH = 512;
 
 /** Mandatory prefixes and opcodes of 0F; "i": an immediate follows, "m" and "r": with memory or a register only. */
 const INSTRUCTIONS = [
