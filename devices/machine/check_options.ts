@@ -122,12 +122,20 @@ const NET_ENDS = ["tap", "hub", "user", "stream", "passt", "end", "none"];
 
 const nets: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
+  const macs = new Map<string, number>();
   for (const [i, spec] of value.entries()) {
     if (spec === "none") continue;
     const name = `nets[${i}]`;
     if (!isObject(spec)) throw wrong(name, spec, '"none" or an object');
     checkFields(NET, spec, name);
     const ends = NET_ENDS.filter((end) => spec[end] !== undefined);
+    if (typeof spec.mac === "string") {
+      const same = macs.get(spec.mac.toLowerCase());
+      if (same !== undefined) {
+        throw new ConfigError(`Cannot use ${spec.mac} as ${name}.mac: nets[${same}] has it already`);
+      }
+      macs.set(spec.mac.toLowerCase(), i);
+    }
     if (ends.length !== 1) {
       throw new ConfigError(
         `Cannot use ${name}: it has ${ends.join(" and ") || "no end"}, give it one of ${NET_ENDS.join(", ")}`,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Wrong options of createMachine: every one is a ConfigError in one line, and nothing has been opened. @module */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { createMachine, hubByName } from "../../mod.ts";
+import { createMachine, hubByName, Tracer } from "../../mod.ts";
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
 
@@ -101,6 +101,12 @@ const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegE
   [disk(new URL("https://localhost/disk")), /it is not in a file/],
   [net({ none: false }), /as nets\[0\]\.none: it is true/],
   [net({ none: true, mac: "01:00:5e:00:00:01" }), /as nets\[0\]\.mac: it is the MAC address/],
+  [
+    { nets: [{ none: true, mac: "00:16:3e:00:00:0a" }, { user: true, mac: "00:16:3E:00:00:0A" }] },
+    /Cannot use 00:16:3E:00:00:0A as nets\[1\]\.mac: nets\[0\] has it already/,
+  ],
+  [{ worker: 1 }, /Cannot use 1 as worker: it is true or false/],
+  [{ memory: "512M", worker: true, tracer: new Tracer() }, /Cannot use tracer with worker/],
   [net({ none: true, mac: 5 }), /as nets\[0\]\.mac/],
   [net({ none: true, queues: NaN }), /Cannot use NaN as nets\[0\]\.queues: it is a whole number, 1 to 8/],
   [net({ none: true, queues: 0 }), /Cannot use 0 as nets\[0\]\.queues/],

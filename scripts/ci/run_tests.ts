@@ -20,7 +20,7 @@ const STATUS_FAILED = 1;
 
 /** Runs them; returns the exit status. `args`: the command line, for the processes of a matrix. */
 export async function runTests(choices: TestChoices, args: readonly string[]): Promise<number> {
-  for (const path of [choices.junit, choices.json]) if (path !== undefined) await write(path, "");
+  for (const path of [choices.junit, choices.json]) if (path !== undefined) await begin(path, choices);
   const { only = choices.matrix.length === 1 ? 0 : undefined } = choices;
   if (only !== undefined && !choices.slurm) {
     const result = await runOne(choices, only);
@@ -190,6 +190,20 @@ function lineOf(result: JobResult, ended: number, count: number): string {
 async function report(choices: TestChoices, results: readonly JobResult[]): Promise<void> {
   if (choices.json !== undefined) await write(choices.json, JSON.stringify(results, undefined, 2) + "\n");
   if (choices.junit !== undefined) await write(choices.junit, junitXml(results, choices.commands));
+}
+
+/** Whether results can be written is known before anything is booted; what is booted is not written over. */
+async function begin(path: string, { matrix, initrd, busybox }: TestChoices): Promise<void> {
+  const there = await Deno.realPath(path).catch(() => undefined);
+  for (const input of [...matrix.map(({ kernel }) => kernel), initrd, busybox]) {
+    if (there === undefined || input === undefined) continue;
+    if (there === await Deno.realPath(input).catch(() => undefined)) {
+      throw new ConfigError(
+        `Cannot write results to "${path}": it is the same file as "${input}", name another`,
+      );
+    }
+  }
+  await write(path, "");
 }
 
 async function write(path: string, text: string): Promise<void> {

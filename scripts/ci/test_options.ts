@@ -71,6 +71,12 @@ export function testCommand(done: (choices: TestChoices) => void) {
       if (matrix.length > MOST_JOBS) {
         throw new ConfigError(`Cannot boot ${matrix.length} times: ${MOST_JOBS} is the most`);
       }
+      if (o.only !== undefined && o.slurm === true) {
+        throw new ConfigError("Cannot use --only with --slurm: one boot is no array job");
+      }
+      if (o.junit !== undefined && o.junit === o.json) {
+        throw new ConfigError(`Cannot write --junit and --json to the same file "${o.junit}"`);
+      }
       if (o.only !== undefined && o.only >= matrix.length) {
         throw new ConfigError(`Cannot do only boot ${o.only}: there are 0 to ${matrix.length - 1}`);
       }
@@ -96,7 +102,9 @@ export function testCommand(done: (choices: TestChoices) => void) {
 function list(text: string, before: readonly string[] = []): string[] {
   const all = text.split(",");
   if (all.includes("")) throw new InvalidArgumentError("One of them has no name.");
-  return [...before, ...all];
+  all.unshift(...before);
+  if (new Set(all).size < all.length) throw new InvalidArgumentError("One of them is there twice.");
+  return all;
 }
 function commands(text: string, before: readonly string[] = []): string[] {
   if (text.trim() === "") throw new InvalidArgumentError("There is nothing to run.");
@@ -104,7 +112,8 @@ function commands(text: string, before: readonly string[] = []): string[] {
 }
 function choicesOf(...choices: readonly string[]) {
   return (text: string): string[] => {
-    const all = [...new Set(text.split(","))];
+    const all = text.split(",");
+    if (new Set(all).size < all.length) throw new InvalidArgumentError("One of them is there twice.");
     if (all.some((one) => !choices.includes(one))) {
       throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
     }

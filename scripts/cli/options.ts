@@ -12,7 +12,7 @@ import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice } from "./net_options.ts";
 import { share, type ShareChoice } from "./share_options.ts";
-import { filled, memory, regex, timeout } from "./values.ts";
+import { filled, memory, refuseRepeats, regex, timeout } from "./values.ts";
 import { type DiskChoice, diskChoice } from "../disk/disk_choice.ts";
 import { completions, SHELLS } from "../shell/completions.ts";
 import { shellCommands } from "../shell/shell_commands.ts";
@@ -79,6 +79,8 @@ export type CommandLine =
   | { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 const STDIO: ConsoleTarget = "stdio";
+/** Options that may be there several times. In `test` also kernels are. */
+const REPEATABLE = ["net", "disk", "share", "trace", "fail-on", "run", "kernel"];
 
 /** Understands `args`. Never throws for what the user wrote. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
@@ -118,6 +120,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
       .action((shell) => void (script = completions(shell, shellCommands(program))))
       .copyInheritedSettings(program),
   );
+  refuseRepeats(program, REPEATABLE);
   try {
     program.parse([...args], { from: "user" });
   } catch (error) {
@@ -134,7 +137,11 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 function runCommand(done: (choices: RunChoices) => void) {
   return new Command("run")
     .description("boots a kernel")
-    .option("-k, --kernel <file>", "bzImage or ELF file to boot (default: GRUB, from the first disk)", filled)
+    .option(
+      "-k, --kernel <file>",
+      "bzImage or ELF file to boot (default: GRUB, from the first disk)",
+      oneKernel,
+    )
     .option(
       "--firmware <file>",
       "GRUB for Xen's PVH platform, grub-i386-xen_pvh.bin: boots from a disk",
@@ -232,6 +239,9 @@ function runCommand(done: (choices: RunChoices) => void) {
       if (o.pcap !== undefined && o.net === undefined && o.icount) {
         throw new ConfigError("Cannot capture with --pcap: there is no network interface, add --net");
       }
+      if (o.icount && o.engine === "kvm") {
+        throw new ConfigError("Cannot use --icount with --engine kvm: KVM does not count instructions");
+      }
       if (o.traceFile !== undefined && o.trace === undefined) {
         throw new ConfigError("Cannot fill --trace-file: nothing is traced, add --trace=CATEGORY");
       }
@@ -272,6 +282,13 @@ function cpu(text: string): string {
   return text;
 }
 
+/** `test` takes several. */
+function oneKernel(text: string, before?: string): string {
+  const path = filled(text);
+  if (before !== undefined) throw new ConfigError("Cannot use --kernel twice: it has one value");
+  return path;
+}
+
 function reboots(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is a whole number.");
   return Number(text);
@@ -282,7 +299,9 @@ function rtc(text: string): Date | "host" {
   // a time without a zone would depend on where the host stands
   const date = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z)?$/.test(text) ? new Date(text) : new Date(NaN);
   const year = date.getUTCFullYear();
-  if (!(year >= 1970 && year < 2100)) {
+  // a 30th of February would be a day in March
+  const real = !Number.isNaN(year) && date.toISOString().startsWith(text.slice(0, 10));
+  if (!real || year < 1970 || year >= 2100) {
     throw new InvalidArgumentError(
       "It is host, or UTC like 2026-01-31 or 2026-01-31T12:00:00Z, 1970 to 2099.",
     );

@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: MIT
 /** Values of options that several commands have. They throw what commander, or the program, prints in one line. @module */
-import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import { type CommandUnknownOpts, InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
 
 /** Longest --timeout that a timer takes. */
 const MAX_TIMEOUT_SECONDS = 2_000_000;
+
+/** Refuses options of `command`, and of those below it, that are there twice with two values, but for the `repeatable`. */
+export function refuseRepeats(command: CommandUnknownOpts, repeatable: readonly string[]): void {
+  for (const option of command.options) {
+    if (!(option.required || option.optional) || repeatable.includes(option.name())) continue;
+    let seen = false;
+    command.on(`option:${option.name()}`, () => {
+      if (seen) throw new ConfigError(`Cannot use --${option.name()} twice: it has one value`);
+      seen = true;
+    });
+  }
+  for (const below of command.commands) refuseRepeats(below, repeatable);
+}
 
 /** A size of RAM. */
 export function memory(text: string): number {
