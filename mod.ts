@@ -85,6 +85,13 @@ export { createMachine, hubByName } from "./devices/machine/create_machine.ts";
 export type { CreateOptions, FileSource, NetCommon, NetSpec } from "./devices/machine/create_options.ts";
 
 if (import.meta.main) {
-  const { main } = await import("./scripts/cli/cli.ts");
+  // by an address that is made here: what is written out would be loaded by whoever imports this file
+  const program = new URL("./scripts/cli/cli.ts", import.meta.url).href;
+  const { main } = await import(program).catch((error: Error) => {
+    console.error(
+      `xenner: Cannot load the command line: ${error.message.split("\n")[0]}; start ${program} itself`,
+    );
+    Deno.exit(3);
+  });
   await main(Deno.args);
 }

@@ -133,3 +133,21 @@ i=0; while [ $i -le $last ]; do SLURM_ARRAY_TASK_ID=$i sh "$script"; i=$((i + 1)
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+test("guests have a network when the initrd brings its driver", async (dir) => {
+  const { initramfs } = guestFiles("cloud");
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response("served\n"),
+  );
+  try {
+    const url = `http://10.0.2.2:${server.addr.port}/`;
+    const { code, out, err } = await xenner(
+      dir,
+      ...["-k", kernel, "-i", initramfs.pathname, "-r", `wget -q -O - ${url}`, "-r", "cat /etc/resolv.conf"],
+    );
+    assertEquals([code, out], [0, "served\nnameserver 10.0.2.3\n"], err);
+  } finally {
+    await server.shutdown();
+  }
+});

@@ -6,6 +6,8 @@ import { faultLoopGuest } from "./guests/_fault_loop_guest.ts";
 import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
 
 const MOD = new URL("../mod.ts", import.meta.url).pathname;
+/** The same without the way around that keeps it away from those who import mod.ts. */
+const CLI = new URL("../scripts/cli/cli.ts", import.meta.url).pathname;
 const dir = await Deno.makeTempDir({ prefix: "xenner-cli-" });
 globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
 
@@ -150,7 +152,7 @@ Deno.test("a file that standard output goes to is no output of another kind", as
 
 Deno.test("a crash is status 1 and reported whatever else fails: no right to read the disassembler", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", `--allow-read=${crash}`, MOD, "run", "-k", crash],
+    args: ["run", "--no-prompt", `--allow-read=${crash}`, CLI, "run", "-k", crash],
     stdin: "null",
   }).output();
   const err = new TextDecoder().decode(stderr);

@@ -58,6 +58,8 @@ Deno.test("mod.ts loads from http://localhost into an empty project, without any
   `);
   assertEquals(out, "function function function\n");
   assertEquals(fetched.includes("mod.ts"), true);
+  // the command line, and with it commander and iced-x86, are ./cli
+  assertEquals(fetched.filter((path) => path.startsWith("scripts/")), []);
 });
 
 Deno.test("a machine of bytes runs elsewhere without any permission", async () => {

@@ -46,7 +46,11 @@ export type { HypercallHook, MachineEvents, Moment } from "./events.ts";
 export type { MachineSnapshot } from "./snapshot.ts";
 export type { HypercallEvent, HypercallRequest, PacketEvent, ShutdownRequest };
 
-/** See the module's description. */
+/**
+ * A virtual machine: made by createMachine, run by {@linkcode run} until its guest ends or somebody stops it, looked into at
+ * any time between two instructions, and closed. One runs in the thread that made it and lets its event loop breathe every
+ * few milliseconds; with `worker: true` it is a {@linkcode WorkerMachine} instead.
+ */
 export class Machine {
   /** Counters, warnings and traces. */
   readonly tracer: Tracer;

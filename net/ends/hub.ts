@@ -28,7 +28,10 @@ const MAX_DEPTH = 8;
 /** Most addresses it knows; the one that was learned first is forgotten. */
 const MOST_ADDRESSES = 1024;
 
-/** See the module's description. */
+/**
+ * Links guests of this process to each other, as a bridge does: give it to interfaces of several machines, `nets: [{ hub }]`,
+ * or a port of it to a {@linkcode Responder}. It learns at which port an address is.
+ */
 export class Hub {
   readonly #ports = new Set<HubPort>();
   readonly #portOf = new Map<number, HubPort>();

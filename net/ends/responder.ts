@@ -87,7 +87,10 @@ export interface ResponderOptions {
   readonly tracer?: Tracer;
 }
 
-/** See the module's description. Attaches itself to `end`, usually a hub's port. */
+/**
+ * A small gateway for guests, on `end`, usually a hub's port: answers ARP, DHCP, neighbour and router solicitations and pings,
+ * and leads nowhere.
+ */
 export class Responder implements FrameReceiver {
   /** A blank checksum is fine: nothing here checks them. */
   readonly accepts = OFFLOAD_CSUM | OFFLOAD_CSUM6;

@@ -110,7 +110,10 @@ export interface TapOptions {
   readonly nowMs?: () => number;
 }
 
-/** See the module's description. */
+/**
+ * A TAP device of Linux as a network end: frames pass between the guest's memory and the kernel by writev and readv, without a
+ * copy of ours, checksums and segments as the device takes them. Needs --allow-ffi.
+ */
 export class TapDevice implements NetEnd {
   readonly name: string;
   readonly offloads: number = OFFLOAD_ALL;

@@ -11,6 +11,14 @@ export const HOME = ".xenner";
 /** Follows the last byte of a command's output, so that a missing line end is known. */
 export const END_OF_OUTPUT = "\x01xenner-end";
 
+/** What udhcpc calls with a lease. */
+export const GUEST_LEASE = `#!/${HOME}/busybox sh
+case "$1" in bound | renew) ;; *) exit 0 ;; esac
+ifconfig "$interface" "$ip" netmask "\${subnet:-255.255.255.0}" up
+for gateway in $router; do ip route replace default via "$gateway"; break; done
+for server in $dns; do echo "nameserver $server"; done >/etc/resolv.conf
+`;
+
 /** /init. */
 export const GUEST_INIT = `#!/${HOME}/busybox sh
 b=/${HOME}/busybox
@@ -26,6 +34,18 @@ mount -t devpts devpts /dev/pts 2>/dev/null
 mount -t tmpfs tmpfs /tmp 2>/dev/null
 ip link set lo up 2>/dev/null
 for module in $(cat /lib/modules/order 2>/dev/null); do insmod "/lib/modules/$module" 2>/dev/null; done
+mkdir -p /etc
+interface=
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  [ -e /sys/bus/xen/drivers/vif ] || break
+  for path in /sys/class/net/*; do [ ! -e "$path/device" ] || interface=\${path##*/}; done
+  [ -z "$interface" ] || break
+  usleep 50000
+done
+if [ -n "$interface" ]; then
+  ip link set "$interface" up
+  udhcpc -i "$interface" -n -q -f -t 10 -T 1 -s /${HOME}/udhcpc.sh >/dev/null 2>&1
+fi
 exec 9<>/dev/hvc0 </dev/null
 stty raw -echo <&9
 i=0

@@ -6,7 +6,7 @@ import { formatSize } from "../../cpu/base/sizes.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { type CpioEntry, writeCpio } from "../../devices/loaders/root/cpio.ts";
 import { busyboxOf } from "../guests/manifest.ts";
-import { GUEST_INIT, HOME } from "./guest_init.ts";
+import { GUEST_INIT, GUEST_LEASE, HOME } from "./guest_init.ts";
 
 /** Most bytes of the folder: it is in the guest's RAM twice while it is unpacked. */
 export const MAX_FOLDER_BYTES = 512 * MiB;
@@ -33,6 +33,7 @@ export async function makeInitramfs(parts: InitramfsParts): Promise<Uint8Array<A
     { type: "character", name: "dev/null", major: 1, minor: 3, mode: 0o666 },
     { type: "file", name: "init", data: encoder.encode(GUEST_INIT), mode: 0o755 },
     { type: "file", name: `${HOME}/busybox`, data: await readBusybox(parts.busybox), mode: 0o755 },
+    { type: "file", name: `${HOME}/udhcpc.sh`, data: encoder.encode(GUEST_LEASE), mode: 0o755 },
     { type: "directory", name: "work" },
   ];
   parts.commands.forEach((command, i) =>

@@ -36,6 +36,8 @@ export interface JobOptions {
   readonly memoryBytes?: number;
   readonly failOn?: RegExp;
   readonly timeoutSeconds: number;
+  /** The guest is on a user network. */
+  readonly network: boolean;
   /** Output of commands as it comes. */
   readonly print?: (text: string, to: "stdout" | "stderr") => void;
 }
@@ -57,6 +59,7 @@ export async function runJob(job: Job, options: JobOptions): Promise<JobResult> 
     append: `console=ttyS0 panic=-1 ${options.append}`.trim(),
     memory: options.memoryBytes ?? enough,
     noReboot: true,
+    nets: options.network ? [{ user: true }] : [],
     serial: (bytes) => log = (log + decoder.decode(bytes, { stream: true })).slice(-LOG_CHARACTERS),
     console: (bytes) => {
       frames.feed(bytes);

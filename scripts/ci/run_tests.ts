@@ -49,6 +49,7 @@ async function runOne(choices: TestChoices, index: number): Promise<JobResult> {
     initramfs,
     append: choices.append,
     timeoutSeconds: choices.timeoutSeconds,
+    network: choices.network,
     print: (text, to) => writeAll(Deno[to], text),
     ...(choices.memoryBytes !== undefined && { memoryBytes: choices.memoryBytes }),
     ...(choices.failOn && { failOn: choices.failOn }),

@@ -19,6 +19,8 @@ export interface TestChoices {
   readonly timeoutSeconds: number;
   readonly processes: number;
   readonly slurm: boolean;
+  /** Guests are on a user network. */
+  readonly network: boolean;
   readonly initrd?: string;
   readonly busybox?: string;
   readonly memoryBytes?: number;
@@ -57,6 +59,12 @@ export function testCommand(done: (choices: TestChoices) => void) {
     .addOption(new Option("--slurm", "boots as an array job of Slurm, through sbatch").default(false))
     .option("--junit <file>", "results as JUnit's XML", filled)
     .option("--json <file>", "results as JSON", filled)
+    .addOption(
+      new Option("-n, --net <net>", "network of the guests: the host's, without privilege, or none").choices([
+        "user",
+        "none",
+      ]).default("user"),
+    )
     .option("--only <n>", "only boot number n of the matrix, from 0 on", whole(0, MOST_JOBS))
     .addHelpText(
       "after",
@@ -88,6 +96,7 @@ export function testCommand(done: (choices: TestChoices) => void) {
         timeoutSeconds: o.timeout,
         processes: o.jobs ?? navigator.hardwareConcurrency,
         slurm: o.slurm === true,
+        network: o.net === "user",
         ...(o.initrd !== undefined && { initrd: o.initrd }),
         ...(o.busybox !== undefined && { busybox: o.busybox }),
         ...(o.memory !== undefined && { memoryBytes: o.memory }),

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/** The program: what `deno run -A mod.ts …` does. @module */
+/**
+ * The program: what `deno run -A mod.ts …` does, as an entry of its own, `./cli` of the package: for `deno bundle`, `deno
+ * compile`, and to run with few permissions. Importing it does nothing but to give {@linkcode main}.
+ * @module
+ */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { runTests } from "../ci/run_tests.ts";
@@ -55,3 +59,5 @@ function say(to: { writeSync(bytes: Uint8Array): number }, text: string): unknow
     return error instanceof Deno.errors.BrokenPipe ? undefined : error;
   }
 }
+
+if (import.meta.main) await main(Deno.args);

@@ -141,7 +141,7 @@ export class XenPlatform {
   readonly scheduler: Scheduler;
   readonly sharedInfo: SharedInfo;
   readonly physmap: Physmap;
-  readonly params = new HvmParams();
+  readonly params: HvmParams = new HvmParams();
   readonly memoryMap: GuestMemoryMap;
   readonly timers: XenTimers;
   /** Map it at HYPERCALL_PORT. */

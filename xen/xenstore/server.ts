@@ -42,8 +42,8 @@ export interface XenstoreState {
 
 /** See the module's description. */
 export class XenstoreServer implements Store, ConnectedStore {
-  readonly tree = new Tree();
-  readonly watches = new Watches();
+  readonly tree: Tree = new Tree();
+  readonly watches: Watches = new Watches();
   readonly quotas: Quotas;
   readonly tracer: Tracer | undefined;
   readonly #introduced = new Set<number>([0]);

@@ -44,7 +44,11 @@ interface Waiter {
   fail(why: string): void;
 }
 
-/** See the module's description. It can be iterated over: `for await (const bytes of machine.console)`. */
+/**
+ * A console of the guest: {@linkcode expect} waits for what it prints, {@linkcode type} types, {@linkcode exec} runs a command
+ * on the shell that listens there; {@linkcode readable} and {@linkcode writable} are Web Streams, and it can be iterated
+ * over: `for await (const bytes of machine.console)`. What was printed and not waited for yet is kept, its last megabyte.
+ */
 export class GuestConsole {
   readonly #wires: GuestConsoleWires;
   readonly #decoder = new TextDecoder();

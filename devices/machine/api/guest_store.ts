@@ -24,7 +24,10 @@ export interface GuestStoreWires {
   wake(): void;
 }
 
-/** See the module's description. Wrong paths and values throw ConfigError. */
+/**
+ * The guest's xenstore for programs, with the rights of domain 0. Paths that do not start with "/" are below the guest's home,
+ * `/local/domain/1`. Wrong paths and values throw ConfigError.
+ */
 export class GuestStore {
   readonly #wires: GuestStoreWires;
 

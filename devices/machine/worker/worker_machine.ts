@@ -31,7 +31,10 @@ export interface WorkerStore {
   watch(path: string, changed: (path: string) => void): Promise<() => void>;
 }
 
-/** See the module's description. */
+/**
+ * A machine in a worker, a thread of its own, made by createMachine with `worker: true`: what a {@linkcode Machine} answers
+ * comes as promises here, consoles are the same, and events come a moment after they happened.
+ */
 export class WorkerMachine {
   /** The Xen PV console (hvc0). */
   readonly console: GuestConsole = this.#guestConsole("sendConsole");
