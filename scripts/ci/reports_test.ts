@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JobResult } from "./job.ts";
+import { hasProgram } from "../host/processes.ts";
 import { junitXml } from "./reports.ts";
 
 const job = { kernel: "k", type: "hvm", engine: "interp", seconds: 1.5 } as const;
@@ -42,4 +43,30 @@ Deno.test("JUnit's XML has a suite per boot, a case per command, and nothing XML
     else if (empty !== "/") open.push(name ?? "");
   }
   assertEquals(open, []);
+});
+
+const withXmllint = await hasProgram("xmllint");
+Deno.test({
+  name: `JUnit's XML is valid by its schema${withXmllint ? "" : " (skipped: needs xmllint)"}`,
+  ignore: !withXmllint,
+  async fn() {
+    const schema = new URL("testdata/junit.xsd", import.meta.url).pathname;
+    const file = await Deno.makeTempFile({ suffix: ".xml" });
+    const problems = async (xml: string) => {
+      await Deno.writeTextFile(file, xml);
+      const { code, stderr } = await new Deno.Command("xmllint", {
+        args: ["--noout", "--schema", schema, file],
+        stdin: "null",
+      }).output();
+      return code === 0 ? "" : new TextDecoder().decode(stderr);
+    };
+    try {
+      const xml = junitXml(RESULTS, ['a "b"', "c"]);
+      assertEquals(await problems(xml), "");
+      assertMatch(await problems(xml.replace('tests="2"', 'tests="two"')), /not a valid value/);
+      assertMatch(await problems(xml.replaceAll("failure ", "failed ")), /not expected/);
+    } finally {
+      await Deno.remove(file);
+    }
+  },
 });
