@@ -2,14 +2,14 @@
 /**
  * An initramfs with programs of Debian's packages and a script that runs one row of work after the other: behind the
  * guest's own archive, whose /init runs `/script`. Shared objects are those that the programs name, found in the
- * packages that have them (ELF gABI, dynamic section).
+ * packages that have them.
  * @module
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { type CpioEntry, writeCpio } from "../../../devices/loaders/root/cpio.ts";
 import { type Architecture, DebianPackages, exists } from "../../guests/debian_packages.ts";
 import { guestFiles, PACKAGE_CACHE } from "../../guests/manifest.ts";
-import { runText } from "../../host/processes.ts";
+import { neededLibraries } from "../../guests/shared_libraries.ts";
 import { PREPARE, type Work } from "./rows.ts";
 
 /** Programs, by the path they have in their package. */
@@ -20,7 +20,7 @@ const PROGRAMS = [
 /** Folders that programs need as they are. */
 const FOLDERS = ["usr/lib/python3.11", "etc/ssl"];
 const PACKAGES = ["coreutils", "xz-utils", "zstd", "sqlite3", "python3.11-minimal", "libpython3.11-minimal"];
-const MORE_PACKAGES = ["perl-base", "openssl", "stress-ng", "libgles2", "libegl1", "zlib1g"];
+const MORE_PACKAGES = ["perl-base", "openssl", "stress-ng", "libgles2", "libegl1"];
 /** Those whose libraries nobody here loads, and that are large. */
 const NEVER = /llvm|mesa|-dri|-data$|-common$|dev$/;
 const LIBRARY_FOLDERS = ["lib/TRIPLE", "usr/lib/TRIPLE", "lib64", "lib"];
@@ -72,29 +72,16 @@ async function userland(architecture: Architecture): Promise<Uint8Array> {
   const folder = await Deno.makeTempDir({ prefix: "xenner-bench-" });
   const root = new URL(`file://${folder}/`);
   try {
-    for (const name of [...PACKAGES, ...MORE_PACKAGES]) {
-      await packages.require(name);
-      await packages.unpack(name, root);
-    }
-    for (const name of await librariesOf([...PACKAGES, ...MORE_PACKAGES])) await packages.unpack(name, root);
+    const names = [...PACKAGES, ...MORE_PACKAGES];
+    await packages.require("coreutils"); // and fetches the lists
+    const library = (name: string) => /^(lib|zlib)/.test(name) && !NEVER.test(name);
+    await packages.unpackAll(await packages.withDependencies(names, library), root);
     const archive = writeCpio(await collect(root, architecture));
     await Deno.writeFile(file, archive);
     return archive;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Names of the library packages that `names` depend on, directly or not. */
-async function librariesOf(names: readonly string[]): Promise<string[]> {
-  const kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
-  const listed = await runText("apt-cache", [
-    "depends",
-    "--recurse",
-    ...kinds.map((k) => `--no-${k}`),
-    ...names,
-  ]);
-  return [...new Set(listed.split("\n").filter((name) => /^lib[\w.+-]+$/.test(name) && !NEVER.test(name)))];
 }
 
 async function collect(root: URL, architecture: Architecture): Promise<CpioEntry[]> {
@@ -107,7 +94,7 @@ async function collect(root: URL, architecture: Architecture): Promise<CpioEntry
     done.add(name);
     const data = await Deno.readFile(new URL(encodeURI(name), root));
     entries.push({ type: "file", name, data, mode: 0o755 });
-    for (const wanted of neededBy(data)) {
+    for (const wanted of neededLibraries(data)) {
       for (const folder of folders) {
         if (!await exists(new URL(`${folder}/${wanted}`, root))) continue;
         await add(`${folder}/${wanted}`);
@@ -137,43 +124,4 @@ async function addFolder(root: URL, folder: string, entries: CpioEntry[]): Promi
       entries.push({ type: "file", name: path, data: await Deno.readFile(new URL(encodeURI(path), root)) });
     }
   }
-}
-
-const DT_NEEDED = 1, DT_STRTAB = 5, PT_LOAD = 1, PT_DYNAMIC = 2;
-
-/** The shared objects that an ELF file names; none of another file. */
-export function neededBy(file: Uint8Array<ArrayBuffer>): string[] {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 0x40 || view.getUint32(0) !== 0x7f45_4c46) return [];
-  const wide = file[4] === 2;
-  const word = (at: number) => wide ? Number(view.getBigUint64(at, true)) : view.getUint32(at, true);
-  const bytes = wide ? 8 : 4;
-  const headers = word(wide ? 0x20 : 0x1c), size = view.getUint16(wide ? 0x36 : 0x2a, true);
-  const segments = Array.from({ length: view.getUint16(wide ? 0x38 : 0x2c, true) }, (_, i) => {
-    const at = headers + i * size;
-    const [offset, address, length] = wide ? [8, 16, 32] : [4, 8, 16];
-    return {
-      type: view.getUint32(at, true),
-      offset: word(at + (offset as number)),
-      address: word(at + (address as number)),
-      length: word(at + (length as number)),
-    };
-  });
-  const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
-  if (dynamic === undefined) return [];
-  const names: number[] = [];
-  let strings = 0;
-  for (let at = dynamic.offset; at < dynamic.offset + dynamic.length; at += 2 * bytes) {
-    if (word(at) === DT_NEEDED) names.push(word(at + bytes));
-    if (word(at) === DT_STRTAB) strings = word(at + bytes);
-  }
-  const home = segments.find((s) =>
-    s.type === PT_LOAD && strings >= s.address && strings < s.address + s.length
-  );
-  if (home === undefined) return [];
-  const table = strings - home.address + home.offset;
-  return names.map((name) => {
-    const end = file.indexOf(0, table + name);
-    return new TextDecoder().decode(file.subarray(table + name, end));
-  });
 }
