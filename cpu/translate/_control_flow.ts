@@ -20,11 +20,20 @@ const AREA = 0x40_0000,
   IDT = 0xa000,
   GDT = 0xb000,
   IDT_LIMIT = 0xfff;
-const CODE_PAGES = 4, CODE_ALIAS = 16, HANDLERS = 8, DATA = 32, ABSENT = 34, READ_ONLY = 35, DATA_ALIAS = 36;
+const CODE_PAGES = 4,
+  CODE_ALIAS = 16,
+  HANDLERS = 8,
+  DATA = 32,
+  ABSENT = 34,
+  READ_ONLY = 35,
+  DATA_ALIAS = 36,
+  DEVICE = 37;
 const TABLES_VIEW = 40, JUMP_TABLE = 41, STACK = 48, PAGES = 64;
 const at = (page: number) => AREA + page * 4096;
+/** A frame outside of memory: accesses go to the bus. */
+const NO_MEMORY = 0x4000_0000;
 const PTE_P = 1, PTE_RW = 2, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
-const VECTOR = 0x40, XMM1 = XMM_BASE + 16;
+const VECTOR = 0x40, XMM1 = XMM_BASE + 16, XMM2 = XMM_BASE + 32;
 
 const RSP = 4, R12 = 12, R13 = 13, R15 = 15;
 /** Registers that programs change at will; R12 holds DATA, R13 JUMP_TABLE, R14 pseudo-random bits, R15 an offset. */
@@ -90,7 +99,7 @@ class Writer {
     const { random } = this;
     const wide = random.chance(50);
     const a = this.reg(), b = this.reg();
-    const kind = random.below(28);
+    const kind = random.below(34);
     if (kind < 6) return this.rr([random.below(8) * 8 + 1], wide, a, b); // arithmetic
     if (kind < 8) return this.rr([random.below(8) * 8], wide, a, b); // on bytes
     if (kind === 8) return this.rr([0xff], wide, random.below(2), a); // inc, dec
@@ -159,6 +168,7 @@ class Writer {
       if (random.chance(70)) return this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
       return this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
     }
+    if (kind >= 28) return this.#throughBase(kind - 28, wide);
     if (kind >= 26) {
       // The stack: read, written, or moved, also by odd distances and into other pages.
       const disp = random.below(16) * (random.chance(80) ? 8 : 7);
@@ -178,6 +188,77 @@ class Writer {
     }
     if (kind === 24) return this.rm([0x89], wide, a, disp);
     return this.rm([0x03 + random.below(8) * 8], wide, a, disp);
+  }
+
+  /** With [R12 + disp8], or with an index: R15, or RCX times 8. `prefix`: before REX. */
+  #near(
+    { prefix = [], opcode, wide = false, reg, disp, index = "none" }: {
+      readonly prefix?: readonly number[];
+      readonly opcode: readonly number[];
+      readonly wide?: boolean;
+      readonly reg: number;
+      readonly disp: number;
+      readonly index?: "none" | "r15" | "rcx";
+    },
+  ): void {
+    const rex = 0x41 | (wide ? 8 : 0) | ((reg >> 3) << 2) | (index === "r15" ? 2 : 0);
+    const sib = { none: 0x24, r15: 0x3c, rcx: 0xcc }[index];
+    this.put(...prefix, rex, ...opcode, 0x44 | ((reg & 7) << 3), sib, disp & 0xff);
+  }
+  /** An access to memory near R12, whose page a region may know. */
+  #access(index: "none" | "r15" | "rcx"): void {
+    const { random } = this;
+    const disp = random.below(16) * (random.chance(80) ? 8 : 7) - 16;
+    if (random.chance(25)) {
+      const [prefix, opcode] = [[[], 0x10], [[], 0x11], [[0x66], 0xfe], [[], 0x28]][random.below(4)] as [
+        number[],
+        number,
+      ];
+      const reg = 1 + random.below(2); // movups, its store, paddd and movaps: the last two want alignment
+      return this.#near({ prefix, opcode: [0x0f, opcode], reg, disp, index });
+    }
+    const opcode = [[0x8b], [0x89], [0x03], [0x01], [0x8a], [0x88], [
+      0x0f,
+      0xb7,
+    ]][random.below(7)] as number[];
+    this.#near({ opcode, wide: random.chance(50), reg: this.reg(), disp, index });
+  }
+  /** R12 moves by a small step. */
+  #step(): void {
+    const by = (1 + this.random.below(15)) * (this.random.chance(80) ? 8 : 1) & 0x7f;
+    const way = this.random.below(4);
+    if (way === 0) this.put(0x49, 0x83, 0xc4, by); // add r12, by
+    else if (way === 1) this.put(0x49, 0x83, 0xec, by); // sub
+    else if (way === 2) this.put(0x4d, 0x8d, 0x64, 0x24, by); // lea r12, [r12 + by]
+    else this.put(0x49, 0xff, 0xc4); // inc
+  }
+  /** What page caches are about: accesses by one base, steps of it, other pages, loops, and mappings that change. */
+  #throughBase(kind: number, wide: boolean): void {
+    const { random } = this;
+    if (kind === 0) { for (let n = 1 + random.below(4); n > 0; n--) this.#access("none"); }
+    else if (kind === 1) this.#step();
+    else if (kind === 2 && random.chance(40)) {
+      const pages = [DATA, DATA, DATA + 1, DATA_ALIAS, READ_ONLY, DEVICE, STACK, CODE_ALIAS, 0, JUMP_TABLE];
+      const page = random.chance(3) ? TABLES_VIEW : pages[random.below(pages.length)] as number;
+      const offset = random.chance(30) ? 0xfe0 + random.below(64) : random.below(512) * 8;
+      this.put(0x41, 0xbc, ...le32(at(page) + offset)); // mov r12d, address
+    } else if (kind === 3) {
+      this.#offset(0x1ff8);
+      this.#access("r15");
+    } else if (kind === 4) {
+      this.put(0xb9, ...le32(1 + random.below(40))); // mov ecx, turns
+      const start = this.bytes.length;
+      for (let n = random.below(3); n >= 0; n--) this.#access(random.chance(30) ? "rcx" : "none");
+      if (random.chance(60)) this.#step();
+      this.put(0xff, 0xc9, 0x75, start - this.bytes.length - 4); // dec ecx; jnz start
+    } else if (kind === 5 && random.chance(15)) {
+      // A page of data is another one, or may not be written any more; the device's may become data.
+      const page = [DATA, DATA + 1, DATA_ALIAS, DEVICE][random.below(4)] as number;
+      const entry = at(DATA + random.below(3)) | PTE_USED | PTE_P | (random.chance(75) ? PTE_RW : 0);
+      this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry));
+      if (random.chance(70)) this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
+      else this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+    } else this.rr([0x89], wide, this.reg(), this.reg());
   }
 
   block(here: number): void {
@@ -307,6 +388,7 @@ export class ControlFlowCpu {
       if (page >= STACK - 2 && page < STACK + 2) frame = at(2 * STACK - 1 - page);
       if (page === DATA_ALIAS) frame = at(DATA);
       if (page === TABLES_VIEW) frame = PAGE_TABLE;
+      if (page === DEVICE) frame = NO_MEMORY;
       if (page === READ_ONLY) rights = PTE_P;
       if (page === ABSENT || page >= PAGES) rights = 0;
       set64(PAGE_TABLE + page * 8, rights === 0 ? 0 : frame | rights | PTE_USED);
@@ -389,12 +471,12 @@ export class ControlFlowCpu {
     const end = cpu.run(budget);
     const { core } = cpu;
     const gpr = Array.from({ length: 16 }, (_, r) => core.s.gpr(r).toString(16));
-    const xmm1 = core.s.get64(XMM1).toString(16);
+    const xmm = [XMM1, XMM1 + 8, XMM2, XMM2 + 8].map((field) => core.s.get64(field).toString(16));
     return `${end} rip ${core.s.get64(S.rip).toString(16)} flags ${core.rflags.toString(16)} ` +
       `instructions ${cpu.instructions} exceptions ${
         [...cpu.exceptions].join("")
       } interrupts ${cpu.interrupts} ` +
-      `gpr ${gpr.join(" ")} xmm1 ${xmm1}`;
+      `gpr ${gpr.join(" ")} xmm ${xmm.join(" ")}`;
   }
 
   /** All of the memory a program uses. */
