@@ -43,7 +43,7 @@ import { Modules } from "./translate/handler_table.ts";
 import { DR6_BS } from "./state/breakpoints.ts";
 import { record } from "./state/record.ts";
 import type { FaultRecord } from "./state/registers.ts";
-import { EXC_PF, FLAG_IF, FLAG_TF, S, segmentLayout } from "./state/state.ts";
+import { EXC_PF, FLAG_IF, FLAG_TF, REGION_INSTRUCTIONS, S, segmentLayout } from "./state/state.ts";
 import {
   DISPATCH,
   FAULT,
@@ -320,8 +320,18 @@ export class Cpu implements Engine {
     counters["blocks.decoded"] = this.blocks.decoded;
     counters["blocks.invalidated"] = this.blocks.invalidated;
     counters["blocks.compiled"] = this.compiled;
+    counters["regions.compiled"] = this.regions.compiled;
     counters["regions.ended"] = this.regions.ended;
+    counters["regions.live"] = this.regions.live;
+    counters["regions.code_instructions"] = this.regions.codeInstructions;
+    const inRegions = Number(this.core.s.get64(REGION_INSTRUCTIONS));
+    counters["instructions.regions"] = inRegions;
+    counters["instructions.handlers"] = this.instructions - inRegions;
     counters["handlers"] = this.modules.handlerCount;
+    counters["code.slots"] = this.modules.slots.used;
+    counters["code.blocks"] = this.blocks.count;
+    counters["code.arena_bytes"] = this.blocks.arenaBytes;
+    counters["code.resets"] = this.blocks.resets;
     return counters;
   }
 

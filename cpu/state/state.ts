@@ -118,6 +118,9 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
     { name: "ymmHigh", at: XMM_BASE + YMM_HIGH, size: 16 * 16 },
   ];
 
+/** Instructions that regions have executed, u64: a counter, no part of the state. */
+export const REGION_INSTRUCTIONS = 0x8000;
+
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
 /** log2 of entries per table. */

@@ -108,6 +108,14 @@ export class BlockCache {
   get view(): DataView<ArrayBuffer> {
     return this.#core.s.view;
   }
+  /** Blocks that are known. */
+  get count(): number {
+    return this.#byStart.size;
+  }
+  /** Room that their records, and those of blocks that are gone, take. */
+  get arenaBytes(): number {
+    return this.#arena.used;
+  }
   /** How much there is of what a guest can fill. */
   get occupancy(): Readonly<
     Record<"blocks" | "pages" | "listed" | "arenaBytes" | "crossing" | "code", number>

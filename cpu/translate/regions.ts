@@ -69,6 +69,8 @@ export class Regions {
   /** Regions compiled, and ended because their code changed. */
   compiled = 0;
   ended = 0;
+  /** Instructions of all regions that were compiled. */
+  codeInstructions = 0;
   readonly #modules: Modules;
   readonly #blocks: BlockCache;
   readonly #regions = new Map<Block, Set<Region>>();
@@ -89,6 +91,10 @@ export class Regions {
     };
   }
 
+  /** Regions there are. */
+  get live(): number {
+    return this.#all.size;
+  }
   /** Whether some region has the block's code. */
   has(block: Block): boolean {
     return this.#regions.has(block);
@@ -123,6 +129,7 @@ export class Regions {
         entries: compiled.entries.map((node) => (nodes[node] as RegionNode).start),
       };
       made.push({ region, nodes });
+      for (const { insns } of nodes) this.codeInstructions += insns.length;
       // Two regions of a batch may share entries: the first has them, so that what it leaves to is known.
       this.#claim(region);
     }

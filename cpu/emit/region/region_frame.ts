@@ -15,6 +15,7 @@ import {
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,
   jumpCacheEntry,
+  REGION_INSTRUCTIONS,
   REGION_STATES,
   S,
 } from "../../state/state.ts";
@@ -255,6 +256,11 @@ export abstract class RegionFrame extends WasmEmit {
       this.storeRaw("i64.store", this.i32(S.gpr + r * 8), this.read(cell));
     });
     this.storeFlags();
+    // What the region did: nobody changes the budget while it runs.
+    const spent = this.op("i32.sub", this.state32(S.budget), this.read(this.budgetCell));
+    const before = this.loadRaw("i64.load", this.i32(REGION_INSTRUCTIONS));
+    const after = this.add(64, before, this.op("i64.extend_i32_s", spent));
+    this.storeRaw("i64.store", this.i32(REGION_INSTRUCTIONS), after);
     this.setState32(S.budget, this.read(this.budgetCell));
     this.storeRaw("i64.store", this.i32(S.codeBias), this.read(this.biasCell));
   }

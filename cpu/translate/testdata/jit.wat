@@ -322,15 +322,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l12
         local.get $l13
+        local.get $l12
+        i32.sub
+        local.set $l12
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l25
+        local.get $l12
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l25
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l12
+        i32.const 0
+        local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l28
         i32.const 0
-        local.get $l25
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l27
@@ -359,24 +381,46 @@
     local.get $l27
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l12
     i32.const 0
-    local.get $l13
+    local.get $l12
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l12
+    i32.const 0
+    local.get $l12
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l12
+    local.get $l1
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l27
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l27
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l27
+    local.set $l28
     i32.const 0
-    local.get $l27
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -628,15 +672,37 @@
         i32.const 0
         local.get $l12
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l12
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l12
+        local.get $l1
+        local.set $l11
         local.get $l12
+        local.get $l11
+        i32.sub
+        local.set $l11
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l25
+        local.get $l11
+        i64.extend_i32_s
+        local.set $l27
+        local.get $l25
+        local.get $l27
+        i64.add
+        local.set $l27
+        i32.const 0
+        local.get $l27
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l11
+        i32.const 0
+        local.get $l11
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l27
         i32.const 0
-        local.get $l25
+        local.get $l27
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l24
@@ -660,24 +726,46 @@
     local.get $l24
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l12
+    local.set $l11
     i32.const 0
-    local.get $l12
+    local.get $l11
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l11
+    i32.const 0
+    local.get $l11
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l11
+    local.get $l1
+    local.set $l12
+    local.get $l11
+    local.get $l12
+    i32.sub
     local.set $l12
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l24
     local.get $l12
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l27
+    local.get $l24
+    local.get $l27
+    i64.add
+    local.set $l27
+    i32.const 0
+    local.get $l27
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l12
     i32.const 0
     local.get $l12
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l27
     i32.const 0
-    local.get $l24
+    local.get $l27
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l12
@@ -996,15 +1084,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l11
         local.get $l13
+        local.get $l11
+        i32.sub
+        local.set $l11
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l27
+        local.get $l11
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l27
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l11
+        i32.const 0
+        local.get $l11
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l27
+        local.set $l28
         i32.const 0
-        local.get $l27
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l26
@@ -1033,24 +1143,46 @@
     local.get $l26
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l11
     i32.const 0
-    local.get $l13
+    local.get $l11
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l11
+    i32.const 0
+    local.get $l11
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l11
+    local.get $l1
+    local.set $l13
+    local.get $l11
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l26
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l26
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l26
+    local.set $l28
     i32.const 0
-    local.get $l26
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -1326,15 +1458,37 @@
         i32.const 0
         local.get $l12
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l12
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l12
+        local.get $l1
+        local.set $l13
         local.get $l12
+        local.get $l13
+        i32.sub
+        local.set $l13
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l26
+        local.get $l13
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l26
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l13
+        i32.const 0
+        local.get $l13
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l26
+        local.set $l28
         i32.const 0
-        local.get $l26
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l25
@@ -1358,24 +1512,46 @@
     local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l12
+    local.set $l13
     i32.const 0
-    local.get $l12
+    local.get $l13
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l13
+    i32.const 0
+    local.get $l13
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l13
+    local.get $l1
+    local.set $l12
+    local.get $l13
+    local.get $l12
+    i32.sub
     local.set $l12
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l25
     local.get $l12
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l25
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l12
     i32.const 0
     local.get $l12
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l28
     i32.const 0
-    local.get $l25
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l12
@@ -1632,15 +1808,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l11
         local.get $l13
+        local.get $l11
+        i32.sub
+        local.set $l11
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l26
+        local.get $l11
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l26
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l11
+        i32.const 0
+        local.get $l11
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l26
+        local.set $l28
         i32.const 0
-        local.get $l26
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l25
@@ -1669,24 +1867,46 @@
     local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l11
     i32.const 0
-    local.get $l13
+    local.get $l11
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l11
+    i32.const 0
+    local.get $l11
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l11
+    local.get $l1
+    local.set $l13
+    local.get $l11
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l25
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l25
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l28
     i32.const 0
-    local.get $l25
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -2066,15 +2286,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l12
         local.get $l13
+        local.get $l12
+        i32.sub
+        local.set $l12
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l26
+        local.get $l12
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l26
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l12
+        i32.const 0
+        local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l26
+        local.set $l28
         i32.const 0
-        local.get $l26
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l27
@@ -2108,24 +2350,46 @@
     local.get $l27
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l12
     i32.const 0
-    local.get $l13
+    local.get $l12
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l12
+    i32.const 0
+    local.get $l12
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l12
+    local.get $l1
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l27
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l27
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l27
+    local.set $l28
     i32.const 0
-    local.get $l27
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -2426,15 +2690,37 @@
         i32.const 0
         local.get $l14
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l14
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l14
+        local.get $l1
+        local.set $l11
         local.get $l14
+        local.get $l11
+        i32.sub
+        local.set $l11
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l27
+        local.get $l11
+        i64.extend_i32_s
+        local.set $l29
+        local.get $l27
+        local.get $l29
+        i64.add
+        local.set $l29
+        i32.const 0
+        local.get $l29
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l11
+        i32.const 0
+        local.get $l11
         i32.store offset=budget align=1
         local.get $l17
-        local.set $l27
+        local.set $l29
         i32.const 0
-        local.get $l27
+        local.get $l29
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l26
@@ -2458,24 +2744,46 @@
     local.get $l26
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l14
+    local.set $l11
     i32.const 0
-    local.get $l14
+    local.get $l11
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l11
+    i32.const 0
+    local.get $l11
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l11
+    local.get $l1
+    local.set $l14
+    local.get $l11
+    local.get $l14
+    i32.sub
     local.set $l14
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l26
     local.get $l14
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l29
+    local.get $l26
+    local.get $l29
+    i64.add
+    local.set $l29
+    i32.const 0
+    local.get $l29
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l14
     i32.const 0
     local.get $l14
     i32.store offset=budget align=1
     local.get $l17
-    local.set $l26
+    local.set $l29
     i32.const 0
-    local.get $l26
+    local.get $l29
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l14
@@ -2694,15 +3002,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l12
         local.get $l13
+        local.get $l12
+        i32.sub
+        local.set $l12
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l26
+        local.get $l12
+        i64.extend_i32_s
+        local.set $l28
+        local.get $l26
+        local.get $l28
+        i64.add
+        local.set $l28
+        i32.const 0
+        local.get $l28
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l12
+        i32.const 0
+        local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l26
+        local.set $l28
         i32.const 0
-        local.get $l26
+        local.get $l28
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l25
@@ -2736,24 +3066,46 @@
     local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l12
     i32.const 0
-    local.get $l13
+    local.get $l12
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l12
+    i32.const 0
+    local.get $l12
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l12
+    local.get $l1
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l25
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l28
+    local.get $l25
+    local.get $l28
+    i64.add
+    local.set $l28
+    i32.const 0
+    local.get $l28
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l28
     i32.const 0
-    local.get $l25
+    local.get $l28
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -2968,15 +3320,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l12
         local.get $l13
+        local.get $l12
+        i32.sub
+        local.set $l12
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l25
+        local.get $l12
+        i64.extend_i32_s
+        local.set $l27
+        local.get $l25
+        local.get $l27
+        i64.add
+        local.set $l27
+        i32.const 0
+        local.get $l27
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l12
+        i32.const 0
+        local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l25
+        local.set $l27
         i32.const 0
-        local.get $l25
+        local.get $l27
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l24
@@ -3000,24 +3374,46 @@
     local.get $l24
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l12
     i32.const 0
-    local.get $l13
+    local.get $l12
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l12
+    i32.const 0
+    local.get $l12
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l12
+    local.get $l1
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l24
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l27
+    local.get $l24
+    local.get $l27
+    i64.add
+    local.set $l27
+    i32.const 0
+    local.get $l27
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l24
+    local.set $l27
     i32.const 0
-    local.get $l24
+    local.get $l27
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -3235,15 +3631,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l12
         local.get $l13
+        local.get $l12
+        i32.sub
+        local.set $l12
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l24
+        local.get $l12
+        i64.extend_i32_s
+        local.set $l26
+        local.get $l24
+        local.get $l26
+        i64.add
+        local.set $l26
+        i32.const 0
+        local.get $l26
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l12
+        i32.const 0
+        local.get $l12
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l24
+        local.set $l26
         i32.const 0
-        local.get $l24
+        local.get $l26
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l23
@@ -3267,24 +3685,46 @@
     local.get $l23
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l12
     i32.const 0
-    local.get $l13
+    local.get $l12
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l12
+    i32.const 0
+    local.get $l12
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l12
+    local.get $l1
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l23
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l26
+    local.get $l23
+    local.get $l26
+    i64.add
+    local.set $l26
+    i32.const 0
+    local.get $l26
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l23
+    local.set $l26
     i32.const 0
-    local.get $l23
+    local.get $l26
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
@@ -3558,15 +3998,37 @@
         i32.const 0
         local.get $l13
         i32.store offset=flagKind align=1
-        local.get $l1
-        local.set $l13
         i32.const 0
+        i32.load offset=budget align=1
+        local.set $l13
+        local.get $l1
+        local.set $l11
         local.get $l13
+        local.get $l11
+        i32.sub
+        local.set $l11
+        i32.const 0
+        i64.load offset=32768 align=1
+        local.set $l24
+        local.get $l11
+        i64.extend_i32_s
+        local.set $l27
+        local.get $l24
+        local.get $l27
+        i64.add
+        local.set $l27
+        i32.const 0
+        local.get $l27
+        i64.store offset=32768 align=1
+        local.get $l1
+        local.set $l11
+        i32.const 0
+        local.get $l11
         i32.store offset=budget align=1
         local.get $l16
-        local.set $l24
+        local.set $l27
         i32.const 0
-        local.get $l24
+        local.get $l27
         i64.store offset=codeBias align=1
         i32.const 0
         local.get $l25
@@ -3590,24 +4052,46 @@
     local.get $l25
     i64.store offset=flagFirst align=1
     local.get $l5
-    local.set $l13
+    local.set $l11
     i32.const 0
-    local.get $l13
+    local.get $l11
     i32.store offset=flagAux align=1
     local.get $l6
+    local.set $l11
+    i32.const 0
+    local.get $l11
+    i32.store offset=flagKind align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l11
+    local.get $l1
+    local.set $l13
+    local.get $l11
+    local.get $l13
+    i32.sub
     local.set $l13
     i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l25
     local.get $l13
-    i32.store offset=flagKind align=1
+    i64.extend_i32_s
+    local.set $l27
+    local.get $l25
+    local.get $l27
+    i64.add
+    local.set $l27
+    i32.const 0
+    local.get $l27
+    i64.store offset=32768 align=1
     local.get $l1
     local.set $l13
     i32.const 0
     local.get $l13
     i32.store offset=budget align=1
     local.get $l16
-    local.set $l25
+    local.set $l27
     i32.const 0
-    local.get $l25
+    local.get $l27
     i64.store offset=codeBias align=1
     local.get $l8
     local.set $l13
