@@ -170,6 +170,9 @@ const BY_WIDTH: Readonly<Record<string, readonly [string, string, string]>> = {
   "MOVD/Q": ["", "movd", "movq"],
   "PINSRD/Q": ["", "pinsrd", "pinsrq"],
   "PEXTRD/Q": ["", "pextrd", "pextrq"],
+  "VMOVD/Q": ["", "vmovd", "vmovq"],
+  "VPINSRD/Q": ["", "vpinsrd", "vpinsrq"],
+  "VPEXTRD/Q": ["", "vpextrd", "vpextrq"],
 };
 /** REX.W gives these a name of their own in iced. */
 const WITH_REX_W: Readonly<Record<string, string>> = {
@@ -180,8 +183,13 @@ const WITH_REX_W: Readonly<Record<string, string>> = {
   XSAVE: "xsave64",
   XRSTOR: "xrstor64",
   XSAVEOPT: "xsaveopt64",
+  XSAVEC: "xsavec64",
+  XSAVES: "xsaves64",
+  XRSTORS: "xrstors64",
   PCMPESTRM: "pcmpestrm64",
   PCMPESTRI: "pcmpestri64",
+  VPCMPESTRM: "vpcmpestrm64",
+  VPCMPESTRI: "vpcmpestri64",
 };
 /** iced knows which control and debug registers there are; we find out when the instruction runs, and raise #UD. */
 const UNDEFINED_WHEN_RUN: ReadonlySet<string> = new Set([

@@ -18,19 +18,20 @@ const MODRM = Array.from({ length: 256 }, (_, m) => m).filter((m) =>
 const IS_PREFIX = new Set([0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
 const TAIL = [0x9c, 0x88, 0x77, 0x66, 0x55, 0xa4, 0x33, 0x22, 0x11];
 
-/** VEX prefixes: every map, pp, L and W, two of vvvv; in 64-bit mode registers above seven, too. */
+/** VEX prefixes: every pp, L and W; vvvv that names nothing and that does; in 64-bit mode registers above seven, too. */
 function* vexPrefixes(bits: 32 | 64): Generator<readonly number[]> {
   for (let last = 0; last < 256; last++) {
-    if (![0x78, 0x68, 0x30].includes(last & 0x78)) continue;
+    const vvvv = last & 0x78, none = vvvv === 0x78;
+    if (!none && vvvv !== 0x68 && vvvv !== 0x30) continue;
     if (last >= 0xc0 || bits === 64) yield [0xc5, last];
-    for (const map of [0, 1, 2, 3, 4]) {
+    for (const map of none ? [0, 1, 2, 3, 4] : [1, 2, 3]) {
       yield [0xc4, 0xe0 | map, last];
-      if (bits === 64) yield [0xc4, map, last];
+      if (bits === 64 && none) yield [0xc4, map, last];
     }
   }
 }
-/** Register forms with every extension; memory with and without SIB. */
-const VEX_MODRM = MODRM.filter((m) => m >= 0xc0 ? (m & 7) === 1 : [0x0c, 0x0d, 0x33, 0x74].includes(m));
+/** Register forms with every extension; memory with those that have one, with and without SIB. */
+const VEX_MODRM = MODRM.filter((m) => m >= 0xc0 ? (m & 7) === 1 : [0x0c, 0x15, 0x1c, 0x74].includes(m));
 
 for (const bits of [32, 64] as const) {
   Deno.test(`decoder: every opcode, mandatory prefix, REX and ModRM form agrees with iced, ${bits} bit`, () => {

@@ -95,6 +95,13 @@ export interface MicrocodeOptions {
 
 /** Fields of an encoding that name vector registers; is4: the immediate of that kind. */
 export type VectorField = "reg" | "rm" | "vvvv" | "is4";
+/** Options of {@linkcode Emit.halves}. */
+export interface HalvesOptions {
+  /** The second source has 128 bits: for the halves, its lower 64 bits and its upper ones. */
+  readonly widens?: boolean;
+  /** The result has 128 bits: the lower 64 bits of each half's. */
+  readonly narrows?: boolean;
+}
 /** Types of floating-point numbers and lanes. */
 export type FloatType = "f32" | "f64";
 /** Types of numbers that fit into an XMM register beside others. */
@@ -215,21 +222,22 @@ export interface Emit {
   /** Zeros for the upper half of a numbered YMM register. */
   zeroHigh(index: number): void;
   /** The memory operand behind xmmRm: 16-byte aligned, else #GP(0), for legacy instructions only. */
-  xmmMemory(half?: 0 | 1): Value<"v128">;
+  xmmMemory(): Value<"v128">;
   /**
    * Describes a 256-bit instruction whose halves do the same, by what describes its 128-bit form: `lane` runs for each
    * half, the operands above are that half's, and nothing is written before both are through. Meant for `form.vector`
    * 256; for others `lane` runs once.
    */
-  halves(lane: () => void): void;
+  halves(lane: () => void, how?: HalvesOptions): void;
   /** The half that is being described: 0 but in {@linkcode halves}. */
   readonly half: 0 | 1;
-  /** In {@linkcode halves}: microcode has done all of the instruction, nothing is to be written any more. */
-  doneWhole(): void;
   /** One half of the vector register that a field of the encoding names, whatever it is used for. */
   vector(field: VectorField, half?: 0 | 1): Value<"v128">;
   /** Writes the register in `field`; no `high`: zeros. */
   setVector(field: VectorField, low: Value<"v128">, high?: Value<"v128">): void;
+  /** A part of one half in place: `offset` in bytes. What is written changes nothing else, upper half included. */
+  vectorPart<T extends Scalar>(field: VectorField, type: T, offset: number, half: 0 | 1): Value<T>;
+  setVectorPart(field: VectorField, value: Value<Scalar>, offset: number, half: 0 | 1): void;
   /** VEX.vvvv at width `w`, for rows whose option vvvv is "gpr". */
   vvvv<W extends Width>(w: W): ValueOf<W>;
   setVvvv<W extends Width>(w: W, value: ValueOf<W>): void;
@@ -273,6 +281,8 @@ export interface Emit {
   /** 32 bytes, lower half first; `aligned`: #GP(0) unless 32-byte aligned. */
   load256(address: Address, aligned?: boolean): readonly [Value<"v128">, Value<"v128">];
   store256(address: Address, low: Value<"v128">, high: Value<"v128">, aligned?: boolean): void;
+  /** Part of the index of a row with option vsib: `offset` in bytes in one half. */
+  indexPart<T extends Scalar>(type: T, offset: number, half: 0 | 1): Value<T>;
   /** The ModRM memory operand of a row with option vsib, for one index (sign-extended). */
   vsibAddress(index: Value<"i64">): Address;
   /**

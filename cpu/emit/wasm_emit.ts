@@ -41,6 +41,7 @@ import type {
   ConditionCode,
   Emit,
   FlagKind,
+  HalvesOptions,
   MicrocodeArguments,
   MicrocodeOptions,
   Scalar,
@@ -80,14 +81,18 @@ interface Place extends Address {
 
 /** What describing a 256-bit instruction by halves has come to. */
 interface Halves {
-  /** What to write. */
+  /** What to write, and where. */
   field: VectorField;
-  readonly results: readonly [Variable, Variable];
-  readonly done: Variable;
-  mayBeDone: boolean;
-  /** The memory operand, once it has been loaded. */
-  memory?: readonly [Value, Value];
+  readonly results: Value[];
+  readonly widens: boolean;
+  /** The second source, once it has been read. */
+  second?: readonly [Value, Value];
+  /** MXCSR before the first half's second look, which may set PE; -1: there was none. */
+  readonly mxcsr: Variable;
 }
+
+const LOWER_PARTS = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
+const UPPER_PART = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /** Size flag of the slow paths: a stack access (#SS instead of #GP). */
 export const STACK_ACCESS = 0x100;
@@ -260,12 +265,20 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     this.storeVector("v128.store", at, low, 0);
     this.storeVector("v128.store", at, high ?? this.v128(0n, 0n), YMM_HIGH);
   }
+  vectorPart(field: VectorField, type: Scalar, offset: number, half: 0 | 1): Value {
+    return this.loadVector(`${type}.load`, this.#vectorAt(field), offset + half * YMM_HIGH);
+  }
+  setVectorPart(field: VectorField, value: Value, offset: number, half: 0 | 1): void {
+    const name = `${value.type}.store` as StoreName;
+    this.storeVector(name, this.#vectorAt(field), value, offset + half * YMM_HIGH);
+  }
   #setDestination(field: VectorField, value: Value): void {
     if (this.form.vector === 0) return this.storeVector("v128.store", this.slot(field as Slot), value, 0);
     const halves = this.#halves;
     if (halves === undefined) return this.setVector(field, value);
+    assert(this.depth === 0, "a half has its result on every path");
     halves.field = field;
-    this.set(halves.results[this.half], value);
+    halves.results[this.half] = value;
   }
   xmmReg(): Value {
     return this.vector(this.#firstOr("reg"), this.half);
@@ -274,7 +287,8 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     this.#setDestination("reg", value);
   }
   xmmRm(): Value {
-    return this.vector("rm", this.half);
+    const halves = this.#halves;
+    return halves?.widens === true ? this.#second(halves)[this.half] : this.vector("rm", this.half);
   }
   setXmmRm(value: Value): void {
     this.#setDestination(this.#firstOr("rm"), value);
@@ -297,37 +311,39 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   zeroHigh(index: number): void {
     this.storeVector("v128.store", this.i32(XMM_BASE + index * 16), this.v128(0n, 0n), YMM_HIGH);
   }
-  xmmMemory(half: 0 | 1 = this.half): Value {
+  xmmMemory(): Value {
     const halves = this.#halves;
     if (halves === undefined) return this.load128(this.address(), this.form.vector === 0);
-    return (halves.memory ??= this.load256(this.address()))[half];
+    return this.#second(halves)[this.half];
   }
   half: 0 | 1 = 0;
   #halves: Halves | undefined;
-  halves(lane: () => void): void {
+  halves(lane: () => void, { widens = false, narrows = false }: HalvesOptions = {}): void {
     if (this.form.vector !== 256) return lane();
-    const result = () => this.variable(this.v128(0n, 0n));
     const halves: Halves = this.#halves = {
       field: "reg",
-      results: [result(), result()],
-      done: this.variable(this.i32(0)),
-      mayBeDone: false,
+      results: [],
+      widens,
+      mxcsr: this.variable(this.i32(-1)),
     };
-    const unlessDone = (then: () => void) =>
-      halves.mayBeDone ? this.if(this.eqz(32, this.get(halves.done)), then) : then();
     lane();
     this.half = 1;
-    unlessDone(lane);
+    lane();
     this.half = 0;
     this.#halves = undefined;
-    const [low, high] = halves.results;
-    unlessDone(() => this.setVector(halves.field, this.get(low), this.get(high)));
+    const [low, high] = halves.results as [Value, Value];
+    if (narrows) this.setVector(halves.field, this.shuffle(LOWER_PARTS, low, high));
+    else this.setVector(halves.field, low, high);
   }
-  doneWhole(): void {
-    const halves = this.#halves;
-    if (halves === undefined) return;
-    halves.mayBeDone = true;
-    this.set(halves.done, this.i32(1));
+  /** Both halves of ModRM.rm: all of a memory operand is read before anything is done. */
+  #second(halves: Halves): readonly [Value, Value] {
+    const { isMemory } = this.form;
+    if (!isMemory && !halves.widens) return [this.vector("rm", 0), this.vector("rm", 1)];
+    if (halves.second !== undefined) return halves.second;
+    assert(this.depth === 0, "the second source is read on every path");
+    if (!halves.widens) return halves.second = this.load256(this.address());
+    const all = isMemory ? this.load128(this.address()) : this.vector("rm");
+    return halves.second = [all, this.shuffle(UPPER_PART, all, all)];
   }
   vvvv(w: Width): Value {
     return this.loadRegister(w, this.slot("vvvv"));
@@ -352,6 +368,9 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     const how = addressForm.segment;
     const segment = how === "none" ? this.i32(0) : this.slot("segment");
     return { offset: this.#wrap(asize, offset), segment, how } as Place;
+  }
+  indexPart(type: Scalar, offset: number, half: 0 | 1): Value {
+    return this.loadVector(`${type}.load`, this.slot("index"), offset + half * YMM_HIGH);
   }
   vsibAddress(index: Value): Address {
     const { asize, addressForm } = this.form;
@@ -843,7 +862,10 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
       this.#storePending();
       this.returnCall(this.links.sseSlow, [this.record(), this.i32(code), a, value, result]);
     };
-    const unseen = () => leave(how | SSE_VALUE | (isVex ? this.#storeHalves() : 0), value, value);
+    const unseen = () => {
+      this.undoLook();
+      leave(how | SSE_VALUE | (isVex ? this.#storeHalves() : 0), value, value);
+    };
     if (look === undefined) return unseen();
     // What is done elsewhere goes on elsewhere: a function of one instruction may leave at once.
     if (!this.sinksFlags && look.how === how && !isVex) return leave(how, look.a, look.result);
@@ -853,19 +875,27 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   #storeHalves(): number {
     const first = this.form.threeOperands ? SSE_VVVV : 0, halves = this.#halves;
     if (halves === undefined) return SSE_VEX | first;
-    for (const half of [0, 1] as const) {
-      const second = this.form.isMemory ? this.xmmMemory(half) : this.vector("rm", half);
+    this.#second(halves).forEach((second, half) => {
       this.storeRaw("v128.store", this.i32(S.arg + 24 + 16 * half), second);
-    }
+    });
     return SSE_VEX | SSE_256 | first;
   }
   protected secondLook({ how, a, b, result }: SecondLook): Val {
+    if (this.#halves !== undefined && this.half === 0) {
+      this.set(this.#halves.mxcsr, this.state32(S.mxcsr));
+    }
     return this.callIndirect(
       this.links.lookType,
       [a, b, result],
       this.i32(H_SSE_LOOK + sseLookNumber(how)),
       "i32",
     );
+  }
+  /** Before the second half leaves: the first one's flags are found again, unless an exception keeps them from being found. */
+  protected undoLook(): void {
+    if (this.#halves === undefined || this.half === 0) return;
+    const before = this.get(this.#halves.mxcsr);
+    this.if(this.op("i32.ge_s", before, this.i32(0)), () => this.setState32(S.mxcsr, before));
   }
   /** TypeScript may have changed these. */
   protected registersChanged(registers: readonly Register[]): void {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Runs on a TestCpu what _native_runner.ts runs on the host; for tests. @module */
-import { S } from "../state/state.ts";
+import { CR4_OSXSAVE, S, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import type { TestCpu } from "../_bare_cpu.ts";
-import { type NativeCase, type NativeResult, SCRATCH_BYTES, XM } from "./_native_runner.ts";
+import { type NativeCase, type NativeResult, WIDE_SCRATCH_BYTES, XM, YMM_AT } from "./_native_runner.ts";
 
 const HLT = 0xf4;
 
@@ -17,6 +17,12 @@ export function runHere(
   const { cpu, memory } = t;
   const { core } = cpu;
   t.reset();
+  const wide = one.memory.length === WIDE_SCRATCH_BYTES;
+  if (wide) { // AVX is on
+    core.s.set32(S.cr4, core.s.get32(S.cr4) | CR4_OSXSAVE);
+    core.s.set32(S.xcr0, 7);
+    core.updateMode();
+  }
   one.gpr.forEach((value, r) => core.s.setGpr(r, value));
   core.setRflags(one.flags);
   t.write(scratch, one.memory);
@@ -31,12 +37,14 @@ export function runHere(
     t.write(code, [0x48, 0x0f, 0xae, 0x04, 0x25, ...new Uint8Array(Uint32Array.of(scratch).buffer), HLT]);
     core.s.set64(S.rip, BigInt(code));
     cpu.run(budget);
+    const high = XMM_BASE + YMM_HIGH;
+    if (wide) t.write(scratch + YMM_AT, memory.bytes.slice(high, high + 256));
   }
   const at = memory.offsetOf(scratch);
   return {
     vector,
     gpr,
     flags,
-    memory: memory.bytes.slice(at, at + SCRATCH_BYTES),
+    memory: memory.bytes.slice(at, at + one.memory.length),
   };
 }

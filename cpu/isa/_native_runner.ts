@@ -6,7 +6,7 @@
  * @module
  */
 
-/** What runs, and on what. In 32-bit mode only the first eight registers and their low halves count. */
+/** What runs, and on what. All of a program have equally much memory. In 32-bit mode only the first eight registers and their low halves count. */
 export interface NativeCase {
   readonly code: readonly number[];
   readonly gpr: readonly bigint[];
@@ -15,7 +15,7 @@ export interface NativeCase {
 }
 /**
  * What came of it. `vector`: the exception raised, or -1; after an exception registers mean nothing. After #XM of a
- * 64-bit case they do, and memory holds the FXSAVE image of that moment.
+ * 64-bit case they do, and memory holds the FXSAVE image of that moment, and the upper halves of YMM registers.
  */
 export interface NativeResult {
   readonly vector: number;
@@ -28,8 +28,11 @@ export interface NativeResult {
 export const XM = 19;
 /** Bytes of an FXSAVE image that mean something to the processor. */
 const FX_STATE_BYTES = 464;
-/** Bytes of scratch memory per case. */
-export const SCRATCH_BYTES = 512;
+/** Bytes of scratch memory per case: an FXSAVE image; or an XSAVE area with AVX state and room behind it. */
+export const SCRATCH_BYTES = 512, WIDE_SCRATCH_BYTES = 1024;
+/** Where the upper halves of YMM registers are in the latter. */
+export const YMM_AT = 576;
+const YMM_BYTES = 256;
 /** Most instruction bytes in a case. */
 export const MAX_CODE = 200;
 const IMAGE_BASE = 0x40_0000;
@@ -46,15 +49,19 @@ export function codeAddress(bits: 32 | 64, i: number): number {
   return SLOTS + (i << SLOT_BITS) + PROLOGUE_BYTES[bits];
 }
 /** Where case `i` of `count` has its scratch memory. */
-export function scratchAddress(count: number, i: number): number {
-  return regions(count).scratch + i * SCRATCH_BYTES;
+export function scratchAddress(count: number, i: number, bytes: number = SCRATCH_BYTES): number {
+  return regions(count, bytes).scratch + i * bytes;
 }
-function regions(count: number) {
+function regions(count: number, scratchBytes: number) {
   const inputs = SLOTS + ((count + 1) << SLOT_BITS);
   const scratch = inputs + count * BLOCK_BYTES;
-  const outputs = scratch + count * SCRATCH_BYTES;
+  const outputs = scratch + count * scratchBytes;
   const altStack = outputs + count * BLOCK_BYTES;
   return { inputs, scratch, outputs, altStack, end: altStack + ALT_STACK_BYTES };
+}
+
+function scratchBytesOf(cases: readonly NativeCase[]): number {
+  return cases[0]?.memory.length ?? SCRATCH_BYTES;
 }
 
 const SIGNALS = [4, 5, 7, 8, 11]; // ILL TRAP BUS FPE SEGV
@@ -84,7 +91,8 @@ class Writer {
 /** The program as an ELF file. */
 export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8Array<ArrayBuffer> {
   const count = cases.length;
-  const { inputs, scratch, outputs, altStack, end } = regions(count);
+  const scratchBytes = scratchBytesOf(cases), wide = scratchBytes === WIDE_SCRATCH_BYTES;
+  const { inputs, scratch, outputs, altStack, end } = regions(count, scratchBytes);
   const long = bits === 64;
   const w = new Writer(outputs - IMAGE_BASE);
   const seek = (address: number) => w.at = address - IMAGE_BASE;
@@ -111,8 +119,19 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   w.put("ff c1", "89 c6", "c1 e6 08", "89 8e", outputs + BLOCK_TRAP); // its block.trap = trapno + 1
   if (long) {
     // After #XM the state counts: the FXSAVE image in uc.fpstate, without the part that belongs to software.
-    w.put("83 f9", "14", "75 17"); // cmp ecx, 20; jne
-    w.put("c1 e6 01", "8d be", scratch, "48 8b b2", 224, "b9", FX_STATE_BYTES / 4, "f3 a5");
+    w.put("83 f9", "14", wide ? "75 26" : "75 17"); // cmp ecx, 20; jne
+    w.put(
+      wide ? "c1 e6 02" : "c1 e6 01",
+      "8d be",
+      scratch,
+      "48 8b b2",
+      224,
+      "b9",
+      FX_STATE_BYTES / 4,
+      "f3 a5",
+    );
+    const between = (YMM_AT - FX_STATE_BYTES).toString(16); // add rsi, rdi; mov ecx; rep movsd
+    if (wide) w.put(`48 83 c6 ${between}`, `48 83 c7 ${between}`, "b9", YMM_BYTES / 4, "f3 a5");
   }
   w.put("ff c0", `c1 e0 0${SLOT_BITS}`, "05", SLOTS); // next case
   if (long) w.put("48 89 82", 168);
@@ -151,7 +170,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
     seek(input);
     for (let r = 0; r < 16; r++) w.view.setBigUint64(w.at + r * 8, one.gpr[r] ?? 0n, true);
     w.view.setUint32(w.at + BLOCK_FLAGS, one.flags, true);
-    w.bytes.set(one.memory, scratch + i * SCRATCH_BYTES - IMAGE_BASE);
+    w.bytes.set(one.memory, scratch + i * scratchBytes - IMAGE_BASE);
   });
 
   // Writes scratch and outputs to the standard output
@@ -190,7 +209,7 @@ async function runProgram(bits: 32 | 64, cases: readonly NativeCase[]): Promise<
       stdout: "piped",
       stderr: "null",
     }).output();
-    const { scratch, altStack } = regions(cases.length);
+    const { scratch, altStack } = regions(cases.length, scratchBytesOf(cases));
     return code === 0 && stdout.length === altStack - scratch
       ? stdout
       : `it ended with ${signal ?? `status ${code}`}`;
@@ -223,7 +242,8 @@ export async function runNative(
 ): Promise<readonly NativeResult[]> {
   const output = await runProgram(bits, cases);
   if (typeof output === "string") throw new Error(`the native program failed: ${output}`);
-  const { scratch, outputs } = regions(cases.length);
+  const scratchBytes = scratchBytesOf(cases);
+  const { scratch, outputs } = regions(cases.length, scratchBytes);
   const view = new DataView(output.buffer, output.byteOffset);
   return cases.map((one, i) => {
     const at = outputs - scratch + i * BLOCK_BYTES;
@@ -234,7 +254,7 @@ export async function runNative(
         ? one.gpr
         : Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
       flags: vector === XM ? one.flags : view.getUint32(at + BLOCK_FLAGS, true),
-      memory: output.slice(i * SCRATCH_BYTES, (i + 1) * SCRATCH_BYTES),
+      memory: output.slice(i * scratchBytes, (i + 1) * scratchBytes),
     };
   });
 }

@@ -46,7 +46,8 @@ export interface Suite {
 /** The name of a row's group: texts alone are not unique. */
 export function groupName(row: Row): string {
   const opcode = ["", "0f ", "0f 38 ", "0f 3a "][row.map] + row.opcode.toString(16).padStart(2, "0");
-  const parts = [row.prefix, row.rexW === undefined ? undefined : row.rexW ? "w1" : "w0", opcode];
+  const vex = row.vex === undefined ? undefined : `vex.${row.vex}`;
+  const parts = [vex, row.prefix, row.rexW === undefined ? undefined : row.rexW ? "w1" : "w0", opcode];
   if (row.extension !== undefined) parts.push(`/${row.extension}`);
   if (row.exactModrm !== undefined) parts.push(`=${row.exactModrm.toString(16)}`);
   if (row.modrmForm !== "any") parts.push(row.modrmForm);
@@ -55,13 +56,19 @@ export function groupName(row: Row): string {
 
 /** `count` cases that depend on nothing but their place in a group of this name. */
 export function makeCases(
-  { name, bits, count }: { readonly name: string; readonly bits: 32 | 64; readonly count: number },
+  { name, bits, count, scratchBytes }: {
+    readonly name: string;
+    readonly bits: 32 | 64;
+    readonly count: number;
+    readonly scratchBytes?: number;
+  },
   make: (random: Random, place: { bits: 32 | 64; code: number; scratch: number }) => NativeCase,
 ): NativeCase[] {
   const random = new Random(digest([new TextEncoder().encode(`${bits} ${name}`)]));
   return Array.from(
     { length: count },
-    (_, i) => make(random, { bits, code: codeAddress(bits, i), scratch: scratchAddress(count, i) }),
+    (_, i) =>
+      make(random, { bits, code: codeAddress(bits, i), scratch: scratchAddress(count, i, scratchBytes) }),
   );
 }
 
@@ -70,29 +77,34 @@ function hasState(vector: number): boolean {
   return vector === -1 || vector === XM;
 }
 
-const PACKED = { vector: 0, flags: 1, gpr: 5, memory: 5 + 16 * 8, size: 5 + 16 * 8 + SCRATCH_BYTES };
+const PACKED = { vector: 0, flags: 1, gpr: 5, memory: 5 + 16 * 8 };
+const packedBytes = (cases: readonly NativeCase[]) => PACKED.memory + memoryBytes(cases);
+function memoryBytes(cases: readonly NativeCase[]): number {
+  return cases[0]?.memory.length ?? SCRATCH_BYTES;
+}
 
 /** Results, differences from the inputs only: they are nearly all zero then. */
 export function packResults(cases: readonly NativeCase[], results: readonly NativeResult[]): Uint8Array {
-  const bytes = new Uint8Array(cases.length * PACKED.size), view = new DataView(bytes.buffer);
+  const size = packedBytes(cases);
+  const bytes = new Uint8Array(cases.length * size), view = new DataView(bytes.buffer);
   cases.forEach((one, i) => {
-    const at = i * PACKED.size, { vector, flags, gpr, memory } = results[i] as NativeResult;
+    const at = i * size, { vector, flags, gpr, memory } = results[i] as NativeResult;
     bytes[at] = vector + 1;
     if (!hasState(vector)) return;
     view.setUint32(at + PACKED.flags, flags ^ one.flags, true);
     for (let r = 0; r < 16; r++) {
       view.setBigUint64(at + PACKED.gpr + r * 8, (gpr[r] ?? 0n) ^ (one.gpr[r] ?? 0n), true);
     }
-    for (let n = 0; n < SCRATCH_BYTES; n++) {
+    for (let n = 0; n < memory.length; n++) {
       bytes[at + PACKED.memory + n] = (memory[n] as number) ^ (one.memory[n] as number);
     }
   });
   return bytes;
 }
 function unpackResults(cases: readonly NativeCase[], bytes: Uint8Array): NativeResult[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), size = packedBytes(cases);
   return cases.map((one, i) => {
-    const at = i * PACKED.size;
+    const at = i * size;
     return {
       vector: view.getUint8(at) - 1,
       flags: view.getUint32(at + PACKED.flags, true) ^ one.flags,
@@ -191,7 +203,7 @@ export async function checkOurs(
   const cpu = new TestCpu(bits, how);
   await withRecorded(t, suite, (group, recorded) => {
     group.cases.forEach((one, i) => {
-      const scratch = scratchAddress(group.cases.length, i);
+      const scratch = scratchAddress(group.cases.length, i, one.memory.length);
       const here = runHere(cpu, one, codeAddress(bits, i), scratch, 100_000);
       compare(suite, group, one, here, recorded[i] as NativeResult);
     });

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Loads every instruction row. Files follow the SDM's groups (Vol. 1 §5). @module */
+import "./avx/avx_masked.ts";
+import "./avx/avx_move.ts";
+import "./avx/avx_permute.ts";
 import "./avx/avx_state.ts";
+import "./avx/twins.ts";
 import "./crypto/aes.ts";
 import "./crypto/pclmulqdq.ts";
 import "./crypto/sha.ts";

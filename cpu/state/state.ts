@@ -80,6 +80,7 @@ const stateFields = {
   mtrrDefType: "u64",
   mtrrFixed: ["u64", 11],
   mtrrVariable: ["u64", 16],
+  pkru: "u64", // PKRU, in the lower half
   mxcsr: "u32",
   mxcsrPad: "u32",
   x87: ["u64", 64], // owned by cpu/x87: its own layout, at most 512 bytes

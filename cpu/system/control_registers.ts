@@ -45,9 +45,11 @@ import {
   S,
   SEG_L,
   TR,
+  XCR0_AVX,
+  XCR0_SSE,
 } from "../state/state.ts";
 import { DISPATCH, FAULT, NEXT, SLICE_END, type Status } from "../state/status.ts";
-import { supportedStates, XCR0_AVX, XCR0_SSE } from "./state_components.ts";
+import { supportedStates } from "./state_components.ts";
 
 const CR0_BITS =
   (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG) >>>
@@ -193,7 +195,7 @@ export function movFromCr(core: CpuCore, n: number): Status {
   return NEXT;
 }
 
-function afterCr0(core: CpuCore, rec: number): Status {
+function afterModeChange(core: CpuCore, rec: number): Status {
   if (!core.updateMode()) return NEXT;
   core.setRipBehind(rec);
   return DISPATCH;
@@ -203,7 +205,7 @@ function afterCr0(core: CpuCore, rec: number): Status {
 export function clts(core: CpuCore, rec: number): Status {
   if (!requireCpl0(core)) return FAULT;
   core.s.set32(S.cr0, core.s.get32(S.cr0) & ~CR0_TS);
-  return afterCr0(core, rec);
+  return afterModeChange(core, rec);
 }
 
 /** LMSW: PE can be set but not cleared. */
@@ -261,18 +263,8 @@ export function movFromDr(core: CpuCore, n: number): Status {
   return NEXT;
 }
 
-/** XGETBV. */
-export function xgetbv(core: CpuCore): Status {
-  const s = core.s;
-  if ((s.get32(S.cr4) & CR4_OSXSAVE) === 0) return core.raise(EXC_UD);
-  if (s.gpr32(1) !== 0) return core.raise(EXC_GP, 0);
-  s.setGpr32(0, s.get32(S.xcr0));
-  s.setGpr32(2, s.get32(S.xcr0 + 4));
-  return NEXT;
-}
-
 /** XSETBV. */
-export function xsetbv(core: CpuCore): Status {
+export function xsetbv(core: CpuCore, rec: number): Status {
   const s = core.s;
   if ((s.get32(S.cr4) & CR4_OSXSAVE) === 0) return core.raise(EXC_UD);
   const value = s.gpr32(0);
@@ -283,7 +275,7 @@ export function xsetbv(core: CpuCore): Status {
     return core.raise(EXC_GP, 0);
   }
   s.set32(S.xcr0, value);
-  return NEXT;
+  return afterModeChange(core, rec);
 }
 
 /** INVLPG of the linear address in argument 0. */

@@ -18,7 +18,7 @@ import type { CpuCore } from "../core/core.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
 import { CR4_OSXSAVE, S } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
-import { areaBytes, STATES, supportedStates } from "./state_components.ts";
+import { areaBytes, compactedPlaces, STATES, supportedStates } from "./state_components.ts";
 
 /** Leaf 1 EAX: family, model, stepping. */
 export const CPUID_SIGNATURE: { readonly [V in CpuVendor]: number } = {
@@ -131,7 +131,11 @@ function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: num
 function stateLeaf(core: CpuidSource, subleaf: number): CpuidLeaf {
   const { features } = core, supported = supportedStates(features);
   if (subleaf === 0) return [supported, areaBytes(core.s.get32(S.xcr0)), areaBytes(supported), 0];
-  if (subleaf === 1) return [featureWord(features, 0xd, 1, EAX), 0, 0, 0];
+  if (subleaf === 1) {
+    const xcr0 = core.s.get32(S.xcr0);
+    const bytes = features.has("xsavec") ? areaBytes(xcr0, compactedPlaces(xcr0)) : 0;
+    return [featureWord(features, 0xd, 1, EAX), bytes, 0, 0]; // no supervisor states: IA32_XSS is zero
+  }
   const state = STATES.find(({ component }) => component === subleaf);
   if (state === undefined || (supported & (1 << subleaf)) === 0) return ZERO;
   return [state.bytes, state.offset, 0, 0];

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Expected values: SDM Vol. 1 table 10-2 (FXSAVE image), §13.4-13.8 (XSAVE area, XSAVE, XRSTOR).
+// Expected values: SDM Vol. 1 table 10-2 (FXSAVE image).
 import { assertEquals } from "@std/assert";
 import { powerOn } from "./power_on.ts";
-import { FREE, PML4, TestCore } from "../_test_core.ts";
+import { FREE, TestCore } from "../_test_core.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import { S, XMM_BASE } from "../state/state.ts";
 import { FAULT, NEXT } from "../state/status.ts";
 import { X87_STATE } from "../fpu/x87_state.ts";
 
-/** 64-bit mode, XSAVE on, XMM0..15 and ST0 with something in them. */
+/** 64-bit mode, XMM0..15 and ST0 with something in them. */
 function machine(): TestCore {
   const t = new TestCore().long(), v = t.memory.view;
-  t.core.s.set64(S.cr4, 0x4_0620n);
-  t.core.s.set64(S.xcr0, 3n);
+  t.core.s.set64(S.cr4, 0x620n);
   for (let i = 0; i < 16; i++) {
     v.setBigUint64(XMM_BASE + i * 16, BigInt(i) + 0x100n, true);
     v.setBigUint64(XMM_BASE + i * 16 + 8, BigInt(i) + 0x200n, true);
@@ -58,61 +57,6 @@ Deno.test("FXRSTOR refuses reserved MXCSR bits and misaligned images, changing n
   assertEquals([t.run("fxsave", FREE + 8, 1), t.fault], [FAULT, "13:0"]);
   t.core.s.set64(S.cr0, t.core.s.get64(S.cr0) | 8n);
   assertEquals([t.run("fxsave", FREE, 1), t.fault], [FAULT, "7:-1"]);
-});
-
-Deno.test("XSAVE across pages writes all or nothing", () => {
-  const t = machine();
-  const PD = PML4 + 0x2000, PT = PML4 + 0x3000;
-  t.write64(PML4 + 0x1000, BigInt(PD) | 3n);
-  t.write64(PD, 0x83n);
-  t.write64(PD + 16, BigInt(PT) | 3n);
-  t.write64(PT, BigInt(FREE) | 3n);
-  t.core.mmu.flush();
-  t.core.s.setGpr(0, 7n);
-  assertEquals([t.run("xsave", 0x40_0e00, 1), t.fault], [FAULT, "14:2"]);
-  assertEquals([t.core.fault.addressLo, t.read32(FREE + 0xe00)], [0x40_1000, 0]);
-  t.write64(PT + 8, BigInt(FREE + 0x5000) | 3n);
-  assertEquals(t.run("xsave", 0x40_0e00, 1), NEXT);
-  assertEquals([t.read16(FREE + 0xe00), t.read64(FREE + 0x5000)], [0x37f, 3n]); // XSTATE_BV at 512
-  assertEquals(t.read64(FREE + 0xe00 + 160), 0x100n);
-});
-
-Deno.test("XSAVE saves only what is asked for; XRSTOR initializes what is absent", () => {
-  const t = machine(), s = t.core.s;
-  s.setGpr(0, 2n); // SSE
-  assertEquals(t.run("xsave", FREE, 1), NEXT);
-  assertEquals([t.read16(FREE), t.read64(FREE + 160), t.read64(FREE + 512)], [0, 0x100n, 2n]);
-  s.setGpr(0, 3n);
-  assertEquals(t.run("xrstor", FREE, 1), NEXT);
-  assertEquals(t.memory.view.getUint16(S.x87 + X87_STATE.at.fsw, true), 0); // x87 initialized
-  assertEquals(t.memory.view.getBigUint64(XMM_BASE, true), 0x100n);
-  t.write64(FREE + 512, 0n);
-  assertEquals(t.run("xrstor", FREE, 1), NEXT);
-  assertEquals(t.memory.view.getBigUint64(XMM_BASE, true), 0n);
-});
-
-// byte offset and value that make XRSTOR fault
-const HEADERS: [string, number, bigint][] = [
-  ["a component that XCR0 lacks", 512, 4n],
-  ["the compacted format", 520, 1n << 63n],
-  ["reserved header bytes", 528, 1n],
-  ["reserved MXCSR bits", 24, 0x8000_0000n],
-];
-for (const [what, at, value] of HEADERS) {
-  Deno.test(`XRSTOR refuses ${what}`, () => {
-    const t = machine();
-    t.core.s.setGpr(0, 3n);
-    t.write64(FREE + at, value);
-    assertEquals([t.run("xrstor", FREE, 1), t.fault], [FAULT, "13:0"]);
-    assertEquals(t.memory.view.getBigUint64(XMM_BASE, true), 0x100n);
-  });
-}
-
-Deno.test("XSAVE needs CR4.OSXSAVE and 64-byte alignment", () => {
-  const t = machine();
-  assertEquals([t.run("xsave", FREE + 16, 1), t.fault], [FAULT, "13:0"]);
-  t.core.s.set64(S.cr4, 0x620n);
-  assertEquals([t.run("xsave", FREE, 1), t.fault], [FAULT, "6:-1"]);
 });
 
 Deno.test("FXSAVE over code is announced", () => {

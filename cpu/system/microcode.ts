@@ -15,7 +15,6 @@ import {
   movFromDr,
   movToCr,
   movToDr,
-  xgetbv,
   xsetbv,
 } from "./control_registers.ts";
 import type { CpuCore, Microcode } from "../core/core.ts";
@@ -30,7 +29,7 @@ import {
 } from "../segments/exceptions.ts";
 import { farCall, farJump, farReturn } from "../segments/far_transfer.ts";
 import { syscall, sysenter, sysexit, sysret } from "./fast_system_call.ts";
-import { fxrstor, fxsave, xrstor, xsave } from "./fxsave.ts";
+import { fxrstor, fxsave } from "./fxsave.ts";
 import { interruptReturn, poppedFlags } from "../segments/interrupt_return.ts";
 import { rdmsr, rdtsc, wrmsr } from "./msr.ts";
 import { portIn, portOut, portString } from "./port_io.ts";
@@ -52,6 +51,7 @@ import {
 } from "../state/state.ts";
 import { sseFloatMicrocode } from "./sse_float.ts";
 import { setVirtualInterruptFlag, virtualPoppedVif, virtualPushf } from "../segments/virtual_8086.ts";
+import { xsaveMicrocode } from "./xsave.ts";
 import { x87Microcode } from "./x87_unit.ts";
 import { DISPATCH, FAULT, HALT, NEXT, SLICE_END, type Status } from "../state/status.ts";
 
@@ -147,7 +147,6 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   mov_from_cr: (core) => movFromCr(core, core.s.arg32(0)),
   mov_to_dr: (core, rec) => movToDr(core, rec, core.s.arg32(0)),
   mov_from_dr: (core) => movFromDr(core, core.s.arg32(0)),
-  xgetbv,
   xsetbv,
   rdmsr,
   wrmsr,
@@ -190,9 +189,7 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   // FPU and SSE state
   fxsave: (core, rec) => fxsave(core, rec, core.s.arg32(1) !== 0),
   fxrstor: (core, rec) => fxrstor(core, rec, core.s.arg32(1) !== 0),
-  xsave: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
-  xsaveopt: (core, rec) => xsave(core, rec, core.s.arg32(1) !== 0),
-  xrstor: (core, rec) => xrstor(core, rec, core.s.arg32(1) !== 0),
+  ...xsaveMicrocode,
   check_sse: checkSse,
   check_avx: checkAvx,
   ...x87Microcode,

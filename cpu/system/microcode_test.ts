@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { GPR_NAMES } from "../base/vcpu.ts";
 import { Random } from "../isa/_cases.ts";
+import { levelFeatures } from "../base/cpu_model.ts";
 import { FREE, TestCore, TSS_SELECTOR } from "../_test_core.ts";
 import { MICROCODE, MICROCODE_NAMES, type MicrocodeCall, microcodeNumber } from "../emit/microcode_calls.ts";
 import { SSE_OPERATIONS, sseCode } from "../fpu/sse/sse_unit.ts";
@@ -21,8 +22,10 @@ const CORES: readonly (() => TestCore)[] = [
   () => new TestCore().long(),
   () => new TestCore().long(3),
   () => {
-    const t = new TestCore().long();
+    const t = new TestCore({ features: levelFeatures("max") }).long();
     t.core.s.set64(S.cr4, 0x5_0620n); // OSXSAVE, FSGSBASE
+    t.core.s.set64(S.xcr0, 7n);
+    t.write32(FREE + 524, 0x8000_0000); // XCOMP_BV: an XSAVE area that is compacted
     return t;
   },
   () => new TestCore().protected32(),

@@ -44,6 +44,7 @@ export const IA32_MTRR_PHYSBASE0 = 0x200;
 export const IA32_MTRR_PHYSMASK7 = 0x20f;
 export const IA32_PAT = 0x277;
 export const IA32_MTRR_DEF_TYPE = 0x2ff;
+export const IA32_XSS = 0xda0;
 export const IA32_EFER = 0xc000_0080;
 export const IA32_STAR = 0xc000_0081;
 export const IA32_LSTAR = 0xc000_0082;
@@ -124,6 +125,8 @@ export function readMsr(core: CpuCore, index: number): bigint | undefined {
       return core.readTsc();
     case IA32_TSC_ADJUST:
       return s.get64(S.tscAdjust);
+    case IA32_XSS:
+      return core.features.has("xsaves") ? 0n : undefined;
     case IA32_EFER:
       return s.get64(S.efer);
     case IA32_FMASK:
@@ -232,6 +235,8 @@ export function writeMsr(core: CpuCore, index: number, value: bigint): boolean {
     case IA32_TSC_ADJUST:
       writeTsc(core, value - s.get64(S.tscAdjust));
       return true;
+    case IA32_XSS: // no supervisor states
+      return core.features.has("xsaves") && value === 0n;
     case IA32_EFER:
       return writeEfer(core, value);
     case IA32_FMASK:

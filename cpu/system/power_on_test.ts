@@ -2,7 +2,7 @@
 // Expected values: SDM Vol. 3A table 9-1 (reset).
 import { assertEquals } from "@std/assert";
 import { TestCore } from "../_test_core.ts";
-import { MODE_FPU_TRAP, MODE_SEGMENTED } from "../state/registers.ts";
+import { MODE_AVX_TRAP, MODE_FPU_TRAP, MODE_SEGMENTED } from "../state/registers.ts";
 import { CS, DS, S } from "../state/state.ts";
 
 Deno.test("reset", () => {
@@ -12,5 +12,5 @@ Deno.test("reset", () => {
   assertEquals([core.rip, core.rflags, s.get64(S.cr0), s.gpr(2)], [0xfff0n, 2, 0x6000_0010n, 0x3_0661n]);
   assertEquals([s.get64(S.dr + 48), s.get64(S.dr + 56), s.get32(S.mxcsr)], [0xffff_0ff0n, 0x400n, 0x1f80]);
   assertEquals([core.codeBits, core.protectedMode, core.longMode], [16, false, false]);
-  assertEquals(core.modeBits, MODE_SEGMENTED | MODE_FPU_TRAP);
+  assertEquals(core.modeBits, MODE_SEGMENTED | MODE_FPU_TRAP | MODE_AVX_TRAP);
 });

@@ -5,7 +5,15 @@
  * @module
  */
 import type { CpuCore, Microcode } from "../core/core.ts";
-import { resultOf, SSE_256, SSE_VALUE, SSE_VEX, SSE_VVVV, type SseOperands } from "../fpu/sse/sse_unit.ts";
+import {
+  narrows,
+  resultOf,
+  SSE_256,
+  SSE_VALUE,
+  SSE_VEX,
+  SSE_VVVV,
+  type SseOperands,
+} from "../fpu/sse/sse_unit.ts";
 import { record, RECORD_VVVV } from "../state/record.ts";
 import { CR4_OSXMMEXCPT, EXC_UD, EXC_XM, S, YMM_HIGH } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
@@ -39,10 +47,11 @@ function sseFloat(core: CpuCore, rec: number): Status {
   const put = (at: number, from: number) => view.setBigUint64(at, result.getBigUint64(from, true), true);
   put(kind === "number" ? S.arg : to, 0);
   if (kind !== "xmm") return NEXT;
-  put(to + 8, 8);
+  const wide = (code & SSE_256) !== 0, narrow = wide && narrows(code);
+  put(to + 8, narrow ? 16 : 8);
   if ((code & SSE_VEX) === 0) return NEXT;
   for (const at of [0, 8]) {
-    if ((code & SSE_256) !== 0) put(to + YMM_HIGH + at, 16 + at);
+    if (wide && !narrow) put(to + YMM_HIGH + at, 16 + at);
     else view.setBigUint64(to + YMM_HIGH + at, 0n, true);
   }
   return NEXT;

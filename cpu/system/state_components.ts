@@ -5,6 +5,7 @@
  * @module
  */
 import type { CpuFeature, CpuFeatures } from "../base/cpu_features.ts";
+import { S, XCR0_SSE, XCR0_X87, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 
 /** One component beyond x87 and SSE: its bit in XCR0, the feature it comes with, its place. */
 export interface StateComponent {
@@ -12,16 +13,16 @@ export interface StateComponent {
   readonly feature: CpuFeature;
   readonly offset: number;
   readonly bytes: number;
+  /** Where it is in the state block. */
+  readonly at: number;
 }
 
-/** The components that always are there: x87 and SSE. */
-export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2, XCR0_PKRU = 1 << 9;
 /** Bytes of the legacy region and the header. */
 export const XSAVE_BYTES = 576;
 /** The others, by their offset. */
 export const STATES: readonly StateComponent[] = [
-  { component: 2, feature: "avx", offset: 576, bytes: 256 },
-  { component: 9, feature: "pku", offset: 2688, bytes: 8 },
+  { component: 2, feature: "avx", offset: 576, bytes: 256, at: XMM_BASE + YMM_HIGH },
+  { component: 9, feature: "pku", offset: 2688, bytes: 8, at: S.pkru },
 ];
 
 /** Bits that XCR0 may have. */
@@ -32,9 +33,19 @@ export function supportedStates(features: CpuFeatures): number {
   );
 }
 
+/** Where the components in `held` lie in a compacted area: one behind the other. */
+export function compactedPlaces(held: number): readonly StateComponent[] {
+  let offset = XSAVE_BYTES;
+  return STATES.filter(({ component }) => (held & (1 << component)) !== 0).map((state) => {
+    const place = { ...state, offset };
+    offset += state.bytes;
+    return place;
+  });
+}
+
 /** Bytes of an area for the components in `xcr0`. */
-export function areaBytes(xcr0: number): number {
-  return STATES.reduce(
+export function areaBytes(xcr0: number, places: readonly StateComponent[] = STATES): number {
+  return places.reduce(
     (bytes, { component, offset, bytes: own }) => (xcr0 & (1 << component)) !== 0 ? offset + own : bytes,
     XSAVE_BYTES,
   );

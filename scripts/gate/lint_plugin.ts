@@ -44,6 +44,7 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "cpu/system/",
       "cpu/isa/row/",
       "cpu/isa/simd/",
+      "cpu/isa/avx/",
       "cpu/isa/crypto/",
       "cpu/isa/general/",
       "cpu/isa/",

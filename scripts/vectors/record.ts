@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /**
- * `deno task vectors`: runs the cases of the oracle tests on this host's CPU and writes what it did to
+ * `deno task vectors [NAME]...`: runs the cases of the oracle tests on this host's CPU and writes what it did to
  * tests/vectors/*.gz, without the bits that the manuals leave open. Linux on x86-64; what the host cannot run keeps
  * its recording. See CONTRIBUTING.md.
  * @module
  */
+import { avxSuite } from "../../cpu/isa/avx/_avx_suite.ts";
 import { integerSuites } from "../../cpu/isa/_integer_suite.ts";
 import { whyNotNative } from "../../cpu/isa/_native_runner.ts";
 import { hostLacks, inputsOf, judgeNatively, packResults, type Suite } from "../../cpu/isa/_oracle.ts";
@@ -30,13 +31,17 @@ async function record(suite: Suite, cpu: string): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  const wants = (name: string) => Deno.args.length === 0 || Deno.args.includes(name);
   const cpu = /model name\s*: (.*)/.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1] ?? "unknown";
   for (const bits of [64, 32] as const) {
     const reason = await whyNotNative(bits);
-    const suites = [...integerSuites(bits), vectorSuite(bits)];
+    const suites = [...integerSuites(bits), vectorSuite(bits), avxSuite(bits)].filter(({ name }) =>
+      wants(name)
+    );
     if (reason === "") { for (const suite of suites) await record(suite, cpu); }
     else console.log(`${suites.map(({ name }) => name).join(", ")}: not recorded: ${reason}`);
   }
+  if (!wants("x87")) return;
   const reason = whyNot();
   if (reason === undefined) console.log(`x87: ${await recordX87(cpu)} groups`);
   else console.log(`x87: not recorded: ${reason}`);

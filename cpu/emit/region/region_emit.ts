@@ -278,8 +278,12 @@ export class RegionEmit extends RegionFlags {
     this.exit();
   }
   override floatElsewhere(_how: number, _value: Value, look?: SecondLook): void {
-    if (look === undefined) return this.exit();
-    this.if(this.eqz(32, this.secondLook(look)), () => this.exit());
+    const leave = () => {
+      this.undoLook();
+      this.exit();
+    };
+    if (look === undefined) return leave();
+    this.if(this.eqz(32, this.secondLook(look)), leave);
   }
   override faultIf(condition: Value): void {
     this.leaveIf(condition);

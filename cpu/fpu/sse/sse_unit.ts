@@ -84,6 +84,11 @@ function decode(code: number): { operation: SseOperation; double: boolean; lanes
     lanes: LANES[(code >> LANES_SHIFT) & 3] as SseLanes,
   };
 }
+/** A 256-bit instruction's result has 128 bits: half of each half. */
+export function narrows(code: number): boolean {
+  const { operation, double } = decode(code);
+  return double && (operation === "convert" || operation === "to_i32" || operation === "truncate_i32");
+}
 /** Where the result goes: the register of ModRM.reg, XMM or general; or it is a number for whoever called. */
 export function resultOf(code: number): "xmm" | "gpr" | "number" {
   const { operation, lanes } = decode(code);
@@ -98,6 +103,17 @@ const PREDICATES: readonly ((order: number) => boolean)[] = [
   (order) => order === LESS || order === EQUAL,
   (order) => order === UNORDERED,
 ];
+/** Predicates, without bit 4, that hold when a NaN is compared: SDM Vol. 2, CMPPD, table 3-1. */
+const HOLD_UNORDERED = 0x8778;
+/** All ones or zero, by one of the 32 predicates. Half of them raise invalid operation for quiet NaNs, too. */
+function compared(f: Format, env: SseEnv, [a, b]: readonly [bigint, bigint], predicate: number): bigint {
+  const low = predicate & 3, signals = (low === 1 || low === 2) !== ((predicate & 16) !== 0);
+  const order = compare(f, env, a, b, signals);
+  const holds = order === UNORDERED
+    ? (HOLD_UNORDERED >> (predicate & 15) & 1) !== 0
+    : (PREDICATES[low] as (order: number) => boolean)(order) !== ((predicate & 4) !== 0);
+  return holds ? f.sign | (f.sign - 1n) : 0n;
+}
 /** EFLAGS after a comparison, by its result. */
 const COMPARED: Readonly<Record<number, number>> = {
   [LESS]: 1,
@@ -174,11 +190,7 @@ export class SseUnit {
         each((i) => squareRoot(f, env, b(i)));
         break;
       case "cmp":
-        each((i) => {
-          const order = compare(f, env, a(i), b(i), (imm & 3) === 1 || (imm & 3) === 2);
-          const holds = (PREDICATES[imm & 3] as (order: number) => boolean)(order) !== ((imm & 4) !== 0);
-          return holds ? f.sign | (f.sign - 1n) : 0n;
-        });
+        each((i) => compared(f, env, [a(i), b(i)], imm & ((code & SSE_VEX) !== 0 ? 31 : 7)));
         break;
       case "comi":
       case "ucomi":

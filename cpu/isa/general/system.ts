@@ -301,13 +301,17 @@ microcoded("VMMCALL", "0f01 =d9", "vmcall");
 
 microcoded("XGETBV", "np 0f01 =d0", "xgetbv", { needs: "xsave" });
 microcoded("XSETBV", "np 0f01 =d1", "xsetbv", { needs: "xsave" });
-const image = (name: "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xrstor") => (e: Emit) =>
+type ImageName = "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xsavec" | "xsaves" | "xrstor" | "xrstors";
+const image = (name: ImageName) => (e: Emit) =>
   e.microcode(name, { linear: e.linear(e.address()), rexW: e.i32(e.form.rexW ? 1 : 0) });
 row("FXSAVE m", "np 0fae /0 :mem", "v", image("fxsave"));
 row("FXRSTOR m", "np 0fae /1 :mem", "v", image("fxrstor"));
 row("XSAVE m", "np 0fae /4 :mem", "v", image("xsave"), { needs: "xsave" });
 row("XRSTOR m", "np 0fae /5 :mem", "v", image("xrstor"), { needs: "xsave" });
 row("XSAVEOPT m", "np 0fae /6 :mem", "v", image("xsaveopt"), { needs: "xsaveopt" });
+row("XSAVEC m", "np 0fc7 /4 :mem", "v", image("xsavec"), { needs: "xsavec" });
+row("XSAVES m", "np 0fc7 /5 :mem", "v", image("xsaves"), { needs: "xsaves" });
+row("XRSTORS m", "np 0fc7 /3 :mem", "v", image("xrstors"), { needs: "xsaves" });
 /** MXCSR bits that fault when they are loaded. */
 const MXCSR_RESERVED = 0xffff_0000;
 row("LDMXCSR m32", "np 0fae /2 :mem", "v", (e) => {

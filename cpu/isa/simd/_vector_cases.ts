@@ -16,12 +16,12 @@ const MXCSR_DEFAULT = 0x1f80, MXCSR_PE = 0x20;
 
 /** True for rows this module makes cases for. */
 export function isVectorRow(row: Row, bits: 32 | 64): boolean {
-  if (row.mode === (bits === 64 ? "no64" : "only64")) return false;
+  if (row.mode === (bits === 64 ? "no64" : "only64") || row.vex !== undefined) return false;
   const classes = [row.options.reg, row.options.rm];
   return classes.includes("xmm") || classes.includes("mmx") || /^(CRC32|EMMS|x87) ?/.test(row.text);
 }
 /** MXCSR: as after power-on, as a program that computes has it, or anything; 32-bit cases keep all masks. */
-function randomMxcsr(random: Random, bits: 32 | 64): number {
+export function randomMxcsr(random: Random, bits: 32 | 64): number {
   if (random.chance(15)) return MXCSR_DEFAULT;
   if (random.chance(20)) return MXCSR_DEFAULT | MXCSR_PE;
   const masks = bits === 64 && random.chance(50) ? random.u32() & MXCSR_DEFAULT : MXCSR_DEFAULT;
@@ -33,7 +33,8 @@ function randomMxcsr(random: Random, bits: 32 | 64): number {
 /** x87: addresses in the environment differ; transcendental functions differ between processors in the last bit. */
 const NOT_COMPARED = /FNSTENV|FLDENV|alias|^F(2XM1|YL2X|PTAN|PATAN|SIN|COS)/;
 
-type Fill = (random: Random, view: DataView, at: number) => void;
+/** Fills sixteen bytes. */
+export type Fill = (random: Random, view: DataView, at: number) => void;
 
 const F32 = [
   0x0000_0000,
@@ -89,7 +90,8 @@ const F64 = [
   0x3690_0000_0000_0000n, // half of it
   0x4330_0000_0000_0001n,
 ];
-const FILLS: readonly Fill[] = [
+/** Ways to fill a vector with something that matters. */
+export const FILLS: readonly Fill[] = [
   (random, view, at) => {
     for (let i = 0; i < 16; i += 4) view.setUint32(at + i, random.u32(), true);
   },

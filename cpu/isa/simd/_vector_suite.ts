@@ -13,13 +13,14 @@ import { FX, isVectorRow, vectorCase } from "./_vector_cases.ts";
 
 const CASES_PER_ROW = 40;
 /** RCPxx and RSQRTxx approximate: SDM Vol. 2. */
-const isApproximate = (row: Row) => /^R(CP|SQRT)[PS]S/.test(row.text);
+export const isApproximate = (row: Row): boolean => /^V?R(CP|SQRT)[PS]S/.test(row.text);
 const RELATIVE_ERROR = 1.5 * 2 ** -12;
 /** SDM Vol. 2, RCPPS: around here results are tiny and flushed, or not, as the implementation has it. */
 const FLUSHED = 2 ** -126 * (1 + 2 ** -10);
 /** SDM Vol. 2, DPPS: which NaN comes out of the sum, and where, "is implementation dependent"; that one does, is not. */
-const isDotProduct = (row: Row) => /^DPP[SD] /.test(row.text);
-const XMM_BYTES = { 32: 8 * 16, 64: 16 * 16 } as const;
+export const isDotProduct = (row: Row): boolean => /^V?DPP[SD] /.test(row.text);
+/** Bytes of XMM registers in an image. */
+export const XMM_BYTES = { 32: 8 * 16, 64: 16 * 16 } as const;
 
 /** The FXSAVE image; what is not compared is as it was before. */
 function comparedImage(memory: Uint8Array, before: Uint8Array, bits: 32 | 64): DataView<ArrayBuffer> {
@@ -36,9 +37,9 @@ function comparedImage(memory: Uint8Array, before: Uint8Array, bits: 32 | 64): D
 }
 
 /** Every quiet NaN in a register that changed becomes the default one. */
-function unifyNans(view: DataView, before: Uint8Array, w: 32 | 64): void {
+export function unifyNans(view: DataView, before: Uint8Array, w: 32 | 64, first: number = FX.xmm): void {
   const old = new DataView(before.buffer, before.byteOffset);
-  for (let at = FX.xmm; at < FX.xmm + XMM_BYTES[64]; at += 16) {
+  for (let at = first; at < first + XMM_BYTES[64]; at += 16) {
     const same = [0, 8].every((n) => view.getBigUint64(at + n, true) === old.getBigUint64(at + n, true));
     for (let lane = at; !same && lane < at + 16; lane += w / 8) {
       const high = view.getUint32(lane + w / 8 - 4, true), quiet = w === 32 ? 0x7fc0_0000 : 0x7ff8_0000;
@@ -50,9 +51,9 @@ function unifyNans(view: DataView, before: Uint8Array, w: 32 | 64): void {
 }
 
 /** Lanes that are near enough to the judge's become the judge's. */
-function approximate(view: DataView, judge: Uint8Array): void {
+export function approximate(view: DataView, judge: Uint8Array, first: number = FX.xmm): void {
   const theirs = new DataView(judge.buffer, judge.byteOffset);
-  for (let at = FX.xmm; at < FX.xmm + XMM_BYTES[64]; at += 4) {
+  for (let at = first; at < first + XMM_BYTES[64]; at += 4) {
     const wanted = theirs.getFloat32(at, true), is = view.getFloat32(at, true);
     const maybeTiny = Math.abs(wanted) < FLUSHED && Math.abs(is) < FLUSHED && Object.is(wanted * 0, is * 0);
     if (!maybeTiny && Math.abs(is - wanted) > 2 * RELATIVE_ERROR * Math.abs(wanted)) continue;

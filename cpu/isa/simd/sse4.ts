@@ -130,7 +130,7 @@ sse(
   "MPSADBW xmm, xmm/m128, imm8",
   "66 0f3a42 /r ub",
   binary((e, a, b) => {
-    const imm = e.imm(8);
+    const imm = e.half === 0 ? e.imm(8) : e.op("i32.shr_u", e.imm(8), e.i32(3)); // three bits for each half
     const offset = (bits: Value) => e.op("i8x16.splat", e.shl(32, bits, e.i32(2)));
     const window = e.op("i8x16.swizzle", a, e.op("i8x16.add", iota(e), offset(e.bit(imm, 2))));
     const block = e.op("i8x16.swizzle", b, e.op("i8x16.add", iota(e), offset(e.and(32, imm, e.i32(3)))));

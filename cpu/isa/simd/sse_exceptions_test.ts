@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What the host's CPU cannot be asked about SSE exceptions: delivery, CR4.OSXMMEXCPT, and how the fast path is left. @module */
 import { assertEquals } from "@std/assert";
-import { CODE_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
-import { CR4_OSXMMEXCPT, EXC_UD, EXC_XM, S, XMM_BASE } from "../../state/state.ts";
+import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
+import { CR4_OSXMMEXCPT, CR4_OSXSAVE, EXC_UD, EXC_XM, S, XMM_BASE } from "../../state/state.ts";
 
 const HANDLER = CODE_BASE + 0x1000;
 /** divsd xmm0, xmm1 behind a NOP. */
@@ -84,5 +84,27 @@ for (const how of ENGINES) {
     t.run([0xb9, 10, 0, 0, 0, ...body, 0xff, 0xc9, 0x75, 0x100 - body.length - 4]);
     assertEquals([xmm0(t), t.memory.view.getFloat64(XMM_BASE + 32, true)], [12, 2]);
     assertEquals(t.cpu.core.s.get32(S.mxcsr), 0x1f80);
+  });
+
+  Deno.test(`LDMXCSR counts for the instruction behind it, VLDMXCSR too (${how.name})`, () => {
+    for (
+      const [ldmxcsr, addsd] of [[[0x0f, 0xae, 0x13], [0xf2, 0x0f, 0x58]], [[0xc5, 0xf8, 0xae, 0x13], [
+        0xc5,
+        0xeb,
+        0x58,
+      ]]]
+    ) {
+      const t = new TestCpu(64, how), { s } = t.cpu.core, { view } = t.memory;
+      prepare(t, 1, 2 ** -60, 0x1f80 | PE);
+      s.set32(S.cr4, s.get32(S.cr4) | CR4_OSXSAVE);
+      s.set32(S.xcr0, 7);
+      t.cpu.core.updateMode();
+      s.setGpr(3, BigInt(DATA_BASE));
+      view.setUint32(t.memory.offsetOf(DATA_BASE), 0x5f80 | PE, true); // rounding up
+      view.setFloat64(XMM_BASE + 32, 1, true);
+      // addsd xmm0, xmm1; ldmxcsr [rbx]; addsd xmm2, xmm1
+      t.run([0xf2, 0x0f, 0x58, 0xc1, ...(ldmxcsr as number[]), ...(addsd as number[]), 0xd1]);
+      assertEquals([xmm0(t), view.getFloat64(XMM_BASE + 32, true)], [1, 1 + 2 ** -52]);
+    }
   });
 }

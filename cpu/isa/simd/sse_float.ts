@@ -242,11 +242,11 @@ for (const prefix of ["np", "66"] as const) {
 // SSE4.1 blends
 sse("BLENDPS xmm, xmm/m128, imm8", "66 0f3a0c /r ub", (e) => {
   const b = source(e);
-  e.setXmmReg(e.op("v128.bitselect", b, e.xmmReg(), laneMask(e, "i32x4", e.imm(8), 0)));
+  e.setXmmReg(e.op("v128.bitselect", b, e.xmmReg(), laneMask(e, "i32x4", e.imm(8), 4 * e.half)));
 });
 sse("BLENDPD xmm, xmm/m128, imm8", "66 0f3a0d /r ub", (e) => {
   const b = source(e);
-  e.setXmmReg(e.op("v128.bitselect", b, e.xmmReg(), laneMask(e, "i64x2", e.imm(8), 0)));
+  e.setXmmReg(e.op("v128.bitselect", b, e.xmmReg(), laneMask(e, "i64x2", e.imm(8), 2 * e.half)));
 });
 for (
   const [opcode, name, shape] of [["10", "PBLENDVB", "i8x16"], ["14", "BLENDVPS", "i32x4"], [

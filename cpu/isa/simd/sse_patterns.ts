@@ -54,9 +54,10 @@ export function sse(
 export function source(e: Emit): Value {
   return e.form.isMemory ? e.xmmMemory() : e.xmmRm();
 }
-/** xmm/m64 as a v128 with the upper half zero (memory) or whatever it is (register). */
+/** xmm/m64 as a v128 with the upper half zero (memory) or whatever it is (register); this half's part of xmm/m128. */
 export function source64(e: Emit): Value {
-  return e.form.isMemory ? fromI64(e, e.load(64, e.address())) : e.xmmRm();
+  if (!e.form.isMemory) return e.xmmRm();
+  return e.form.vector === 256 ? e.xmmMemory() : fromI64(e, e.load(64, e.address()));
 }
 /** The low scalar of xmm/m32 or xmm/m64. */
 export function scalar(e: Emit, type: "f32" | "f64"): Value {

@@ -9,7 +9,7 @@ import { integerOp, SHAPE } from "./integer_ops.ts";
 import { atMost, binary, bytes, iota, source, sse, unary } from "./sse_patterns.ts";
 
 /** Byte indexes of four 32-bit lanes, two bits of `imm` each. */
-function dwordIndexes(e: Emit, imm: Value): Value {
+export function dwordIndexes(e: Emit, imm: Value): Value {
   // imm times 64, 16, 4, 1, then two bits from bit 6.
   const moved = e.op("i32x4.mul", e.op("i32x4.splat", imm), e.v128(0x10_0000_0040n, 0x1_0000_0004n));
   const lanes = e.op("v128.and", e.op("i32x4.shr_u", moved, e.i32(6)), e.op("i32x4.splat", e.i32(3)));
@@ -60,7 +60,7 @@ sse(
     const imm = e.imm(8);
     const pick = (v: Value, bit: number) =>
       e.select(
-        e.bit(imm, bit),
+        e.bit(imm, bit + 2 * e.half),
         e.lane("i64x2.extract_lane", 1, v),
         e.lane("i64x2.extract_lane", 0, v),
       );
