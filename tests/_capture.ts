@@ -32,16 +32,31 @@ export interface CaptureReport {
   badChecksums: number;
   /** TCP connections. */
   connections: number;
+  /**
+   * Sent again on connections whose SYN already had to wait: then no round trip was measured (RFC 6298 §5.7), and silence of
+   * some seconds, on a busy host, is taken for loss.
+   */
+  impatient: number;
   /** What went wrong, one line each, the first few. */
   readonly wrong: string[];
 }
 
 /** Reads a capture. */
 export function readCapture(file: Uint8Array): CaptureReport {
-  const report: CaptureReport = { frames: 0, data: 0, again: 0, badChecksums: 0, connections: 0, wrong: [] };
+  const report: CaptureReport = {
+    frames: 0,
+    data: 0,
+    again: 0,
+    badChecksums: 0,
+    connections: 0,
+    impatient: 0,
+    wrong: [],
+  };
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   /** By direction of a connection: the first sequence number that was not sent yet. */
   const ends = new Map<string, number>();
+  /** Connections, as the end that opened them or the other sees them, whose SYN was sent twice. */
+  const late = new Set<string>();
   const headers = new Headers();
   const complain = (what: string) => {
     if (report.wrong.length < 10) report.wrong.push(`frame ${report.frames}: ${what}`);
@@ -80,6 +95,7 @@ export function readCapture(file: Uint8Array): CaptureReport {
     const seq = be32(bytes, l4 + 4), control = bytes[l4 + 13] as number;
     if ((control & TH_SYN) !== 0) { // whoever has to wait long sends it again: that is no loss yet
       if (!ends.has(key)) report.connections += 0.5;
+      else late.add(key);
       ends.set(key, (seq + 1) >>> 0);
       continue;
     }
@@ -87,7 +103,9 @@ export function readCapture(file: Uint8Array): CaptureReport {
     if (payload === 0) continue;
     report.data++;
     const next = ends.get(key);
-    if (next !== undefined && ((seq - next) | 0) < 0) {
+    const again = next !== undefined && ((seq - next) | 0) < 0;
+    if (again && late.has(key)) report.impatient++;
+    else if (again) {
       report.again++;
       complain(`TCP ${key}: ${payload} bytes from ${seq} again, ${next} was next`);
     }

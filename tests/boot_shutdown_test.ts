@@ -23,11 +23,22 @@ for (const [what, reason] of [["poweroff", "poweroff"], ["reboot", "reboot"]] as
       machine.on("console", (bytes) => {
         const before = screen.includes("Welcome.");
         screen += new TextDecoder().decode(bytes);
-        if (!before && screen.includes("Welcome.")) machine.requestShutdown(what);
+        if (!before && screen.includes("Welcome.")) void shellIsThere();
       });
-      const timer = setTimeout(() => machine.stop(), 120_000);
+      let size = "";
+      const shellIsThere = async () => {
+        if (what === "poweroff") { // and the size of a terminal reaches the shell on the way
+          machine.xenstore.write("console/size", "101x31");
+          for (let tries = 0; tries < 200 && size !== "31 101\n"; tries++) {
+            size = (await machine.console.exec("sleep 0.2; stty size")).output;
+          }
+        }
+        machine.requestShutdown(what);
+      };
+      const timer = setTimeout(() => machine.stop(), 600_000);
       try {
         assertEquals((await machine.run()).reason, reason, screen.slice(-2000));
+        if (what === "poweroff") assertEquals(size, "31 101\n");
       } finally {
         clearTimeout(timer);
         machine.close();

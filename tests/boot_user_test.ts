@@ -9,6 +9,7 @@ import { Child, script, xenner } from "../scripts/host/child.ts";
 import type { ServerReady, ServerReceived } from "../scripts/host/file_server.ts";
 import { guestCommandLine, guestFiles } from "../scripts/guests/manifest.ts";
 import { boot, missing } from "./_boot.ts";
+import { readCapture } from "./_capture.ts";
 
 const skipped = missing("cloud");
 /** The host's loopback, as guests see it. */
@@ -20,6 +21,7 @@ Deno.test({
   ignore: skipped !== "",
   async fn() {
     const server = new Child(script("host/file_server.ts", ["127.0.0.1", "8"]));
+    const dir = await Deno.makeTempDir({ prefix: "xenner-user-" });
     try {
       const line = await server.match(/^\{"url".*\}$/m);
       assert(line !== undefined, server.stderr);
@@ -32,8 +34,12 @@ Deno.test({
         url: here(ready.url),
         put: here(ready.sink),
         mib: 4,
-      }, ["--stats=json"]);
+      }, ["--stats=json", "--pcap", `${dir}/capture`]);
       assertEquals(status, 0, errors);
+      const capture = readCapture(await Deno.readFile(`${dir}/capture`));
+      assertEquals(capture.badChecksums, 0, capture.wrong.join("\n"));
+      assertEquals(capture.connections, 2);
+      assert(capture.data > 200, `${capture.data} segments`);
       assertEquals(report("NET").values.get("address"), "10.0.2.15/24");
       assertEquals(report("PING").values.get("received"), "3");
       assertEquals(report("GET").values.get("sha256"), ready.sha256);
@@ -51,6 +57,7 @@ Deno.test({
     } finally {
       server.kill();
       await server.status;
+      await Deno.remove(dir, { recursive: true });
     }
   },
 });

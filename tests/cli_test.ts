@@ -446,3 +446,45 @@ for (const [what, code, options, status, says] of ENDS) {
     assertMatch(result.err, /^(xenner: [^\n]+\n)?$/);
   });
 }
+
+Deno.test({
+  name: `the terminal's size stands in xenstore, and so does what it becomes${
+    withScript ? "" : " (skipped: needs script(1))"
+  }`,
+  ignore: !withScript,
+  async fn() {
+    const trace = `${dir}/size trace`;
+    const inner = `stty cols 101 rows 31; ${Deno.execPath()} run -A ${MOD} run -k ${spin} --net none ` +
+      `--trace=xenstore --trace-file "${trace}"`;
+    const child = new Deno.Command("script", {
+      args: ["-q", "-c", inner, "/dev/null"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+      env: { SHELL: "/bin/sh" },
+    }).spawn();
+    const typing = child.stdin.getWriter();
+    let screen = "";
+    let tty: string | undefined;
+    const written = (size: string) => Deno.readTextFileSync(trace).includes(`console/size ${size}`);
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      screen += text;
+      if (tty !== undefined || !screen.includes("spinning")) continue;
+      const until = async (size: string) => {
+        for (let tries = 0; tries < 600 && !written(size); tries++) {
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        assert(written(size), `no ${size} in xenstore`);
+      };
+      await until("101x31");
+      const inside = (await Deno.readTextFile(`/proc/${child.pid}/task/${child.pid}/children`)).split(" ")[0];
+      tty = await Deno.readLink(`/proc/${inside}/fd/0`);
+      await new Deno.Command("stty", { args: ["-F", tty, "cols", "99", "rows", "29"] }).output();
+      await until("99x29");
+      await typing.write(Uint8Array.of(1, 0x78)); // Ctrl-A x
+      await typing.close().catch(() => {});
+    }
+    await child.status;
+    assert(tty !== undefined, screen);
+  },
+});

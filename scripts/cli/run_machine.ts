@@ -87,6 +87,10 @@ class Session {
         quit: () => this.#end(0),
         switchConsole: () => this.#switchConsole(),
         print: (text) => this.#out.push(new TextEncoder().encode(text)),
+        // Xen's console has no word for it, so it stands beside the console; by instruction count nothing comes from outside
+        resized: (columns, rows) => {
+          if (!choices.icount) machine.xenstore.write("console/size", `${columns}x${rows}`);
+        },
       });
       this.#cleanups.push(() => terminal.restore());
     }

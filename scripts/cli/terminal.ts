@@ -22,6 +22,8 @@ export interface TerminalWires {
   switchConsole(): string;
   /** Prints on the terminal. */
   print(text: string): void;
+  /** The terminal has this size: at first, and whenever it changes. */
+  resized(columns: number, rows: number): void;
 }
 
 /** Standard input, connected to a guest. */
@@ -40,6 +42,8 @@ export class Terminal {
       Deno.stdin.setRaw(true);
       this.#raw = true;
       for (const event of LAST_EVENTS) globalThis.addEventListener(event, this.#onLastEvent);
+      this.#measure();
+      this.#watchSize(true);
     }
     void this.#read();
   }
@@ -50,10 +54,29 @@ export class Terminal {
     for (const event of LAST_EVENTS) globalThis.removeEventListener(event, this.#onLastEvent);
     if (!this.#raw) return;
     this.#raw = false;
+    this.#watchSize(false);
     try {
       Deno.stdin.setRaw(false);
     } catch {
       // the terminal has gone: there is nothing to put back
+    }
+  }
+
+  readonly #measure = (): void => {
+    try {
+      const { columns, rows } = Deno.consoleSize();
+      this.#wires.resized(columns, rows);
+    } catch {
+      // what is printed goes elsewhere, or the terminal does not know
+    }
+  };
+
+  #watchSize(on: boolean): void {
+    try {
+      if (on) Deno.addSignalListener("SIGWINCH", this.#measure);
+      else Deno.removeSignalListener("SIGWINCH", this.#measure);
+    } catch {
+      // not on this system
     }
   }
 
