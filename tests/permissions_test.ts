@@ -6,6 +6,8 @@ import { debugPrint, tinyGuest, TRIPLE_FAULT } from "./_tiny_guest.ts";
 const ROOT = new URL("../", import.meta.url);
 const CLI = new URL("scripts/cli/cli.ts", ROOT).pathname;
 const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
+/** A loopback address that is this process's alone, so that its ports are free. */
+const OWN = `127.${64 + (Deno.pid >>> 16) % 128}.${(Deno.pid >>> 8) & 255}.${Deno.pid & 255}`;
 const readme = await Deno.readTextFile(new URL("README.md", ROOT));
 const dir = await Deno.makeTempDir({ prefix: "xenner-permissions-" });
 globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
@@ -83,7 +85,7 @@ const ROWS: readonly {
     row: "| `--allow-net`, `--allow-read=/etc/resolv.conf`",
     allow: ["--allow-net", "--allow-read=/etc/resolv.conf"],
     less: ["--allow-read=/etc/resolv.conf"],
-    args: [await program("forward", `${bytes}, nets: [{ user: { hostfwd: ["tcp:127.0.0.1:20113-:22"] } }]`)],
+    args: [await program("forward", `${bytes}, nets: [{ user: { hostfwd: ["tcp:${OWN}:20113-:22"] } }]`)],
     code: 0,
     shows: /^crash\n$/,
   },
