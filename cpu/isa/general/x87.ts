@@ -1,17 +1,96 @@
 // SPDX-License-Identifier: MIT
 /**
- * x87: a row per opcode byte, all of them done by cpu/fpu/x87_unit.ts, which is given opcode and ModRM byte (WAIT: system.ts).
+ * x87: a row per opcode byte. What is common and ordinary is done by x87_function.ts, all else by cpu/fpu/x87_unit.ts;
+ * both are given opcode and ModRM byte (WAIT: system.ts).
  * SDM Vol. 1 §8, Vol. 2.
  * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module
  */
-import { EXC_UD } from "../../state/state.ts";
+import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
+import { type Address, type Emit, RAX, type Value } from "../../emit/emit.ts";
+import { X87_STATE } from "../../fpu/x87_state.ts";
+import { EXC_UD, S, segmentLayout } from "../../state/state.ts";
 import { row } from "../row/row.ts";
+import { X87_AX, X87_FLAGS, X87_OPERAND, X87_POINTERS, X87_RESULT, X87_STORE_SHIFT } from "./x87_function.ts";
+
+type Int = Value<"i32">;
+
+const AT = X87_STATE.at;
+const SELECTOR = segmentLayout.at.selector;
+/** Longest operand of the fast way, which is looked at as a whole. */
+const WITHIN = 16;
+/** /r of what odd opcodes store, as bits. */
+const STORES = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7;
+
+/** What an instruction leaves besides its result: where it was. */
+function setPointers(e: Emit, answer: Int, address?: Address): void {
+  e.if(e.and(32, answer, e.i32(X87_POINTERS)), () => {
+    e.setState64(S.x87 + AT.fip, e.rip());
+    e.hostStore(16, e.i32(S.x87 + AT.fcs), e.state32(S.cs + SELECTOR));
+    if (address === undefined) return;
+    e.setState64(S.x87 + AT.fdp, address.offset);
+    const segment = e.op("i32.mul", e.sourceSegment(), e.i32(segmentLayout.size));
+    const selector = e.hostLoad(16, e.add(32, segment, e.i32(S.es + SELECTOR)));
+    e.hostStore(16, e.i32(S.x87 + AT.fds), selector);
+  });
+}
+
+function register(e: Emit, opcode: number, how: Int): void {
+  const answer = e.callCore("x87", how);
+  e.if(answer, () => {
+    setPointers(e, answer);
+    if (opcode === 0xdb || opcode === 0xdf) {
+      e.if(e.and(32, answer, e.i32(X87_FLAGS)), () => e.setFlagsImage(e.state32(X87_RESULT + 16)));
+    }
+    if (opcode !== 0xdf) return;
+    const fsw = e.hostLoad(16, e.i32(S.x87 + AT.fsw));
+    e.if(e.and(32, answer, e.i32(X87_AX)), () => e.setGpr(RAX, 16, fsw));
+  }, () => e.microcode("x87", { how }));
+}
+
+/** The operand is reached as the TLB says, without faults and devices; else microcode does it all. */
+function memory(e: Emit, opcode: number, how: Int): void {
+  const address = e.address(), linear = e.linear(address);
+  const slow = () => e.microcode("x87_memory", { how, offset: address.offset, linear });
+  const answer = e.variable(e.i32(0));
+  const readable = e.hostSpan(address, false);
+  if (readable === undefined) return slow();
+  let host = readable;
+  const stores = (opcode & 1) !== 0;
+  if (stores) {
+    const reg = e.and(32, e.shrU(32, how, e.i32(3)), e.i32(7));
+    const isStore = e.and(32, e.shrU(32, e.i32(STORES), reg), e.i32(1));
+    host = e.select(isStore, e.hostSpan(address, true) as Int, readable);
+  }
+  const inPage = e.and(32, e.op("i32.wrap_i64", linear), e.i32(PAGE_MASK));
+  e.if(e.select(e.op("i32.gt_u", inPage, e.i32(PAGE_SIZE - WITHIN)), e.i32(0), host), () => {
+    e.setState64(X87_OPERAND, e.hostLoad(64, host));
+    if (opcode === 0xdb) e.setState32(X87_OPERAND + 8, e.hostLoad(16, e.add(32, host, e.i32(8))));
+    e.set(answer, e.callCore("x87", how));
+  });
+  e.if(e.get(answer), () => {
+    setPointers(e, e.get(answer), address);
+    if (!stores) return;
+    const bytes = e.shrU(32, e.get(answer), e.i32(X87_STORE_SHIFT));
+    const are = (n: number, store: () => void) => e.if(e.eq(32, bytes, e.i32(n)), store);
+    const value = () => e.state64(X87_RESULT);
+    if (opcode === 0xdd || opcode === 0xdf) are(8, () => e.hostStore(64, host, value()));
+    if (opcode === 0xd9 || opcode === 0xdb) are(4, () => e.hostStore(32, host, e.state32(X87_RESULT)));
+    if (opcode !== 0xdb) are(2, () => e.hostStore(16, host, e.and(32, e.state32(X87_RESULT), e.i32(0xffff))));
+    else {
+      are(10, () => {
+        e.hostStore(64, host, value());
+        e.hostStore(16, e.add(32, host, e.i32(8)), e.state32(X87_RESULT + 8));
+      });
+    }
+  }, slow);
+}
 
 for (let opcode = 0xd8; opcode <= 0xdf; opcode++) {
   const hex = opcode.toString(16);
   row(`x87 ${hex.toUpperCase()}`, `${hex} /r`, "v", (e, w) => {
     const how = e.or(32, e.imm(8), e.i32((opcode << 8) | (w === 16 ? 1 << 16 : 0)));
+    if (!e.form.fpuTrap) return e.form.isMemory ? memory(e, opcode, how) : register(e, opcode, how);
     if (!e.form.isMemory) return e.microcode("x87", { how });
     const address = e.address();
     e.microcode("x87_memory", { how, offset: address.offset, linear: e.linear(address) });
