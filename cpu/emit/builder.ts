@@ -15,6 +15,11 @@ export class Val implements Value {
   constructor(readonly type: ValueType, readonly local: number, readonly constant: bigint | undefined) {}
 }
 
+/** The text of an assertion costs more than what is asserted here. */
+function refuse(name: string): never {
+  throw new Error(`Assertion failed: operands of ${name}`);
+}
+
 class Var implements Variable {
   constructor(readonly type: ValueType, readonly local: number) {}
 }
@@ -81,7 +86,7 @@ export class WasmBuilder {
   }
 
   i32(value: number): Val {
-    return new Val("i32", -1, BigInt.asUintN(32, BigInt(value)));
+    return new Val("i32", -1, BigInt(value >>> 0));
   }
   i64(value: number | bigint): Val {
     return new Val("i64", -1, BigInt.asUintN(64, BigInt(value)));
@@ -119,10 +124,11 @@ export class WasmBuilder {
 
   op(name: OpName, ...args: Value[]): Val {
     const op = OPS.get(name);
-    assert(op !== undefined && op.params.length === args.length && !op.lane, `operation ${name}`);
+    if (op === undefined || op.params.length !== args.length || op.lane) return refuse(name);
     for (let i = 0; i < args.length; i++) {
-      assert((args[i] as Val).type === op.params[i], `operand ${i} of ${name}`);
-      this.pushValue(args[i] as Val);
+      const arg = args[i] as Val;
+      if (arg.type !== op.params[i]) return refuse(name);
+      this.pushValue(arg);
     }
     this.body.code.raw(op.bytes);
     return this.popValue(op.result);

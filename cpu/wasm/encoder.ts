@@ -25,9 +25,19 @@ export class ByteBuffer {
   }
   /** Several bytes. */
   raw(bytes: ArrayLike<number>): void {
-    this.#room(bytes.length);
-    this.#bytes.set(bytes, this.length);
-    this.length += bytes.length;
+    this.range(bytes, 0, bytes.length);
+  }
+  /** Bytes [from, to) of these. */
+  range(bytes: ArrayLike<number>, from: number, to: number): void {
+    this.#room(to - from);
+    const into = this.#bytes;
+    let at = this.length;
+    // A call of set() costs as much as some hundred bytes.
+    if (to - from > 256 && bytes instanceof Uint8Array) {
+      into.set(bytes.subarray(from, to), at);
+      at += to - from;
+    } else for (let i = from; i < to; i++) into[at++] = bytes[i] as number;
+    this.length = at;
   }
   /** Unsigned LEB128 of a u32. */
   u32(value: number): void {
@@ -165,13 +175,13 @@ export class FunctionBody {
     const events = this.#events, at = this.#at, params = this.#params, types = this.#types;
     const first = new Int32Array(types.length).fill(-1), last = new Int32Array(types.length).fill(-1);
     const uses = new Int32Array(types.length);
-    events.forEach((event, i) => {
-      const local = (event >> 1) - params;
-      if (local < 0) return;
+    for (let i = 0; i < events.length; i++) {
+      const local = ((events[i] as number) >> 1) - params;
+      if (local < 0) continue;
       if (first[local] === -1) first[local] = i;
       last[local] = i;
       uses[local]!++;
-    });
+    }
     // What is set before a loop and used in it must survive to the loop's end.
     for (const { from, to } of this.#loops) {
       for (let local = 0; local < types.length; local++) {
@@ -180,10 +190,14 @@ export class FunctionBody {
       }
     }
     for (const local of this.#pinned) last[local] = -1;
-    const dying: number[][] = [];
-    last.forEach((end, local) => {
-      if (end >= 0) (dying[end] ??= []).push(local);
-    });
+    // Lists of the locals that die at an event: the first, and behind each the next.
+    const dying = new Int32Array(events.length).fill(-1), another = new Int32Array(types.length);
+    for (let local = types.length - 1; local >= 0; local--) {
+      const end = last[local] as number;
+      if (end < 0) continue;
+      another[local] = dying[end] as number;
+      dying[end] = local;
+    }
     // Linear scan: `slot` is a number among the locals of its type.
     const slot = new Int32Array(types.length).fill(-1);
     const free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
@@ -192,16 +206,16 @@ export class FunctionBody {
     const onStack = (i: number): boolean =>
       at[i] === at[i + 1] && (events[i] as number) % 2 === SET &&
       (events[i + 1] as number) === (events[i] as number) - 1;
-    events.forEach((event, i) => {
-      const local = (event >> 1) - params;
+    for (let i = 0; i < events.length; i++) {
+      const local = ((events[i] as number) >> 1) - params;
       if (local >= 0 && slot[local] === -1 && !(onStack(i) && uses[local] === 2)) {
         const type = types[local] as ValueType;
         if (!(i > 0 && onStack(i - 1) && uses[local] === 2)) slot[local] = free[type].pop() ?? count[type]++;
       }
-      for (const dead of dying[i] ?? []) {
+      for (let dead = dying[i] as number; dead >= 0; dead = another[dead] as number) {
         if (slot[dead] !== -1) free[types[dead] as ValueType].push(slot[dead] as number);
       }
-    });
+    }
     const base = {} as Record<ValueType, number>;
     let next = params;
     for (const type of TYPES) {
@@ -226,7 +240,7 @@ export class FunctionBody {
         hints.push({ offset: body.length + hint.at - done, likely: hint.likely });
       }
       if (position > done) {
-        body.raw(code.subarray(done, position));
+        body.range(code, done, position);
         done = position;
       }
     };
@@ -254,6 +268,7 @@ export class FunctionBody {
 /** Builds one module: imports first, then functions; table slots are filled by an active element segment. */
 export class ModuleBuilder {
   #types: FunctionType[] = [];
+  readonly #typeIndex = new Map<string, number>();
   #imports = new ByteBuffer();
   #importCount = 0;
   #functionImports = 0;
@@ -262,9 +277,9 @@ export class ModuleBuilder {
   /** Index of a function type. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = params.join() + ">" + results.join();
-    const found = this.#types.findIndex((t) => t.params.join() + ">" + t.results.join() === key);
-    if (found >= 0) return found;
-    return this.#types.push({ params, results }) - 1;
+    let index = this.#typeIndex.get(key);
+    if (index === undefined) this.#typeIndex.set(key, index = this.#types.push({ params, results }) - 1);
+    return index;
   }
 
   #import(module: string, field: string): void {
