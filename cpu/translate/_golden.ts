@@ -9,7 +9,7 @@ import { compileRegion } from "../emit/region/compile_region.ts";
 import { summarize } from "../emit/region/summary.ts";
 import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
-import { groupsOf, isDirectBranch } from "./block_layout.ts";
+import { fusesWithNext, isDirectBranch } from "./block_layout.ts";
 import { compileFunction, factsOf } from "./compile.ts";
 
 const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
@@ -93,6 +93,18 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
   return compileRegion([{ ...node, taken, fall: undefined }], [0], 30, links).body;
 }
 
+/** Instructions that have one handler each. */
+function handlersOf(insns: readonly Instruction[]): (readonly Instruction[])[] {
+  const shapes = insns.map((insn) => ({ facts: factsOf(insn), slot: 0, fused: undefined }));
+  const groups: (readonly Instruction[])[] = [];
+  for (let i = 0; i < insns.length;) {
+    const count = fusesWithNext({ insns, shapes }, i) ? 2 : 1;
+    groups.push(insns.slice(i, i + count));
+    i += count;
+  }
+  return groups;
+}
+
 /** All blocks: as handlers, as one handler for engine interp, or as regions of engine jit. */
 export async function goldenText(how: "handlers" | "interp" | "jit"): Promise<string> {
   let text = "";
@@ -102,7 +114,7 @@ export async function goldenText(how: "handlers" | "interp" | "jit"): Promise<st
     const facts = insns.map(factsOf);
     const functions = await textOf((links) =>
       how === "handlers"
-        ? groupsOf(insns, facts).map((group) => compileFunction(links, group))
+        ? handlersOf(insns).map((group) => compileFunction(links, group))
         : [how === "jit" ? regionOf(links, insns) : compileFunction(links, insns, facts)]
     );
     text += `;; ${mode.codeBits} bit: ${name}\n${functions.trimEnd()}\n\n`;

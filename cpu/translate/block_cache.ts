@@ -28,7 +28,6 @@ import {
   MAX_LENGTH,
   UNDEFINED_OPCODE,
 } from "../decode/decoder.ts";
-import type { Facts } from "../emit/facts.ts";
 import {
   H_FORWARD,
   H_GOTO,
@@ -51,9 +50,10 @@ import {
 } from "../state/registers.ts";
 import { EXC_GP, S, segmentLayout } from "../state/state.ts";
 import { Arena, type Block } from "./block.ts";
-import { type BlockCode, groupsOf, layOut, recordsOf, shadowed } from "./block_layout.ts";
+import { type BlockCode, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
+import type { Shape } from "./shapes.ts";
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
@@ -80,6 +80,7 @@ export class BlockCache {
   onReset: () => void = () => {};
 
   readonly #core: CpuCore;
+  readonly #words: Uint32Array;
   readonly #modules: Modules;
   readonly #decoder: Decoder;
   readonly #jumps: JumpCache;
@@ -94,6 +95,7 @@ export class BlockCache {
 
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
+    this.#words = new Uint32Array(core.memory.memory.buffer as ArrayBuffer);
     this.#modules = modules;
     this.#decoder = new Decoder(core.features, core.vendor);
     this.#jumps = new JumpCache(core.memory);
@@ -222,7 +224,7 @@ export class BlockCache {
     const { memory, modeBits } = this.#core;
     const mode = this.#mode(modeBits);
     const insns: Instruction[] = [];
-    const facts: Facts[] = [];
+    const shapes: Shape[] = [];
     const page = host - (host & PAGE_MASK);
     const limit = page + PAGE_SIZE;
     const segmented = mode.codeBits !== 64 && !mode.flat;
@@ -252,18 +254,18 @@ export class BlockCache {
         if (insns.length > 0) break;
         return this.#tooLong(); // for the segment
       }
-      const fact = this.#modules.factsOf(insn);
+      const shape = this.#modules.shapeOf(insn);
       insns.push(insn);
-      facts.push(fact);
+      shapes.push(shape);
       at += insn.length;
       remaining--;
-      if (fact.ends || secondHost !== 0) break;
+      if (shape.facts.ends || secondHost !== 0) break;
       // In the shadow of STI or MOV SS one more instruction follows.
       if (insn.row.options.shadow !== undefined && most > 1) {
         remaining = shadowed(insns) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
-    const code = { insns, facts, page, links: !segmented && secondHost === 0 };
+    const code = { insns, shapes, page, links: !segmented && secondHost === 0 };
     const block = this.#add(code, host, key, secondHost, mode);
     this.decoded++;
     return block;
@@ -289,9 +291,8 @@ export class BlockCache {
       range = this.#arena.take(key, records);
       assert(range !== undefined, "an empty arena has room for a block");
     }
-    const groups = groupsOf(insns, code.facts);
-    const slots = this.#modules.handlersOf(groups, () => this.#ahead(insns, page, mode));
-    const end = layOut(this.#core.s.view, range.start, code, groups, slots);
+    const slots = this.#modules.handlersOf(code, () => this.#ahead(insns, page, mode));
+    const end = layOut(this.#words, range.start, code, slots);
     const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
     const length = last.poff + last.length - first.poff;
     const { start } = range;
@@ -329,7 +330,7 @@ export class BlockCache {
   }
 
   /** What stands behind a block, as far as it decodes within the page. */
-  #ahead(insns: readonly Instruction[], page: number, mode: DecodeMode): readonly (readonly Instruction[])[] {
+  #ahead(insns: readonly Instruction[], page: number, mode: DecodeMode): Run {
     const { bytes } = this.#core.memory;
     const last = insns[insns.length - 1] as Instruction;
     const limit = page + PAGE_SIZE;
@@ -340,7 +341,7 @@ export class BlockCache {
       found.push(insn);
       at += insn.length;
     }
-    return groupsOf(found, found.map((insn) => this.#modules.factsOf(insn)));
+    return { insns: found, shapes: found.map((insn) => this.#modules.shapeOf(insn)) };
   }
 
   /** A link stub was reached: finds its target and patches the branch. 0: S.rip is set, find it the long way. */

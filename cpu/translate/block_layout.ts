@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** Writes a block's records: one per instruction, then where it goes on, or a stub per direction of its branch. @module */
+import { assert } from "../base/assert.ts";
 import { PAGE_SIZE } from "../base/bits.ts";
 import type { Instruction } from "../decode/decoder.ts";
-import type { Facts } from "../emit/facts.ts";
 import { isComputedBranch } from "../emit/form.ts";
 import {
-  H_COVERED,
   H_GOTO,
   H_GOTO_SEGMENTED,
   H_LINK,
@@ -15,11 +14,16 @@ import {
   RECORD_FALL,
   RECORD_TAKEN,
 } from "../state/record.ts";
+import type { Shape } from "./shapes.ts";
+
+/** Instructions that follow each other, and the shape of each. */
+export interface Run {
+  readonly insns: readonly Instruction[];
+  readonly shapes: readonly Shape[];
+}
 
 /** The decoded code of a block. */
-export interface BlockCode {
-  readonly insns: readonly Instruction[];
-  readonly facts: readonly Facts[];
+export interface BlockCode extends Run {
   /** Byte offset of its (first) page. */
   readonly page: number;
   /** Direct branches within the page may be linked record to record: nothing needs a look on the way. */
@@ -33,17 +37,12 @@ export function shadowed(insns: readonly Instruction[]): boolean {
   return now !== undefined && now !== before;
 }
 
-/** A producer of flags and the conditional branch behind it make a group, every other instruction one of its own. */
-export function groupsOf(insns: readonly Instruction[], facts: readonly Facts[]): Instruction[][] {
-  const groups: Instruction[][] = [];
-  for (let i = 0; i < insns.length;) {
-    const fact = facts[i] as Facts, next = facts[i + 1];
-    const fused = next !== undefined && fact.flagsWritten !== 0 && !fact.stores && !fact.ends &&
-      next.flagsRead !== 0 && isDirectBranch(insns[i + 1] as Instruction);
-    groups.push(insns.slice(i, fused ? i + 2 : i + 1));
-    i += fused ? 2 : 1;
-  }
-  return groups;
+/** A producer of flags and the conditional branch behind it have one handler, every other instruction one of its own. */
+export function fusesWithNext({ insns, shapes }: Run, i: number): boolean {
+  const next = shapes[i + 1];
+  if (next === undefined || next.facts.flagsRead === 0) return false;
+  const { flagsWritten, stores, ends } = (shapes[i] as Shape).facts;
+  return flagsWritten !== 0 && !stores && !ends && isDirectBranch(insns[i + 1] as Instruction);
 }
 
 /** Others, whose target is computed and checked: see cpu/isa/general/control.ts. */
@@ -53,75 +52,73 @@ export function isDirectBranch(insn: Instruction): boolean {
 }
 
 /** How many records the block needs. */
-export function recordsOf({ insns, facts }: BlockCode): number {
-  if (!(facts[facts.length - 1] as Facts).ends) return insns.length + 1;
+export function recordsOf({ insns, shapes }: BlockCode): number {
+  if (!(shapes[shapes.length - 1] as Shape).facts.ends) return insns.length + 1;
   return insns.length + (isDirectBranch(insns[insns.length - 1] as Instruction) ? 2 : 0);
 }
 
-/** Writes the records at `start`; the address behind the last one. */
+const { at: AT } = record;
+assert(
+  AT.poff === 4 && AT.length === 6 && AT.count === 7 && AT.reg === 8 && AT.rm === 10 && AT.base === 12 &&
+    AT.index === 14 && AT.disp === 16 && AT.scale === 20 && AT.bytes === 21 && AT.segment === 22 &&
+    AT.imm === 24,
+  "records are written a word at a time",
+);
+const DISP = AT.disp >> 2, IMM_LOW = AT.imm >> 2, IMM_HIGH = IMM_LOW + 1, RECORD_WORDS = RECORD_BYTES >> 2;
+
+/** Writes the records at `start`, with the handlers `slots`; the address behind the last one. */
 export function layOut(
-  view: DataView,
+  words: Uint32Array,
   start: number,
   code: BlockCode,
-  groups: readonly (readonly Instruction[])[],
   slots: readonly number[],
 ): number {
-  const { insns, facts } = code;
-  let at = start;
-  groups.forEach((group, n) =>
-    group.forEach((insn, i) => {
-      const count = (at - start) / RECORD_BYTES + 1;
-      put(view, at, i === 0 ? slots[n] as number : H_COVERED, insn.poff, insn.length, count);
-      view.setUint16(at + record.at.reg, insn.reg, true);
-      view.setUint16(at + record.at.rm, insn.rm, true);
-      view.setUint16(at + record.at.base, insn.base, true);
-      view.setUint16(at + record.at.index, insn.index, true);
-      view.setInt32(at + record.at.disp, insn.disp, true);
-      view.setUint8(at + record.at.scale, insn.scale);
-      view.setUint16(at + record.at.segment, insn.segment, true);
-      view.setInt32(at + record.at.imm, insn.immLow, true);
-      view.setInt32(at + record.at.imm + 4, insn.immHigh, true);
-      at += RECORD_BYTES;
-    })
-  );
+  const { insns } = code;
   const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
   const end = last.poff + last.length;
-  view.setUint8(start + record.at.bytes, Math.min(255, end - first.poff));
+  const bytes = Math.min(255, end - first.poff);
+  let at = start >> 2;
+  for (let i = 0; i < insns.length; i++, at += RECORD_WORDS) {
+    const insn = insns[i] as Instruction;
+    words[at] = slots[i] as number;
+    words[at + 1] = insn.poff | (insn.length << 16) | ((i + 1) << 24);
+    words[at + 2] = insn.reg | (insn.rm << 16);
+    words[at + 3] = insn.base | (insn.index << 16);
+    words[at + 4] = insn.disp;
+    words[at + 5] = insn.scale | (i === 0 ? bytes << 8 : 0) | (insn.segment << 16);
+    words[at + 6] = insn.immLow;
+    words[at + 7] = insn.immHigh;
+  }
   const goTo = last.form.codeBits === 64 || last.form.flat ? H_GOTO : H_GOTO_SEGMENTED;
-  const putGoTo = (handler: number, target: bigint, count: number) => {
-    put(view, at, handler, 0, 0, count);
-    view.setBigInt64(at + record.at.imm, target, true);
-    at += RECORD_BYTES;
+  /** `high`: the upper half of `target`. */
+  const putGoTo = (handler: number, target: number, high: number, count: number) => {
+    words[at] = handler;
+    words[at + 1] = count << 24;
+    words[at + IMM_LOW] = target;
+    words[at + IMM_HIGH] = high;
+    at += RECORD_WORDS;
   };
-  if (!(facts[facts.length - 1] as Facts).ends) {
+  if (!(code.shapes[insns.length - 1] as Shape).facts.ends) {
     // Right behind STI or MOV SS no interrupt is taken, so the block's end must not look for one.
-    putGoTo(shadowed(insns) ? H_SHADOW : goTo, BigInt(end), insns.length);
+    putGoTo(shadowed(insns) ? H_SHADOW : goTo, end, 0, insns.length);
   } else if (isDirectBranch(last)) {
-    const branch = at - RECORD_BYTES;
-    const targets = [
-      [branch + RECORD_TAKEN, BigInt(end) + immediate(last)],
-      [branch + RECORD_FALL, BigInt(end)],
-    ] as const;
-    for (const [field, target] of targets) {
-      view.setUint32(field, at, true);
-      if (!code.links || target < 0n || target >= BigInt(PAGE_SIZE)) {
-        putGoTo(goTo, target, 0);
+    const branch = at - RECORD_WORDS;
+    for (const field of [RECORD_TAKEN, RECORD_FALL]) {
+      const target = field === RECORD_TAKEN ? end + last.immLow : end;
+      words[branch + (field >> 2)] = at * 4;
+      if (!code.links || target < 0 || target >= PAGE_SIZE) {
+        putGoTo(goTo, target, target < 0 ? -1 : 0, 0);
         continue;
       }
-      put(view, at, H_LINK, Number(target), 0, 0);
-      view.setUint32(at + record.at.disp, code.page, true);
-      view.setBigInt64(at + record.at.imm, BigInt(field), true);
-      at += RECORD_BYTES;
+      words[at] = H_LINK;
+      words[at + 1] = target;
+      words[at + DISP] = code.page;
+      words[at + IMM_LOW] = branch * 4 + field;
+      words[at + IMM_HIGH] = 0;
+      at += RECORD_WORDS;
     }
   }
-  return at;
-}
-
-function put(view: DataView, at: number, handler: number, poff: number, length: number, count: number): void {
-  view.setUint32(at + record.at.handler, handler, true);
-  view.setUint16(at + record.at.poff, poff, true);
-  view.setUint8(at + record.at.length, length);
-  view.setUint8(at + record.at.count, count);
+  return at * 4;
 }
 
 /** The immediate as decoded. */

@@ -18,23 +18,18 @@ import {
   type Sizes,
   TABLE_NAME,
 } from "../emit/links.ts";
+import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
-import { compileFunction, factsOf } from "./compile.ts";
+import { fusesWithNext, type Run } from "./block_layout.ts";
+import { compileFunction } from "./compile.ts";
 import { coreModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
+import { type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
 /** What emitted code calls in TypeScript, links between blocks included. */
 export interface ModuleCallbacks extends Callbacks {
   /** Record of the block a link stub leads to, or 0 with a fault recorded. */
   link(stub: number): number;
-}
-
-/** Instructions whose facts are remembered at most. */
-const MOST_FACTS = 1 << 16;
-
-/** Row and form of an instruction as one number: instructions with the same one have the same handler. */
-function shapeOf(insn: Instruction): number {
-  return insn.row.id * 2 ** 28 + insn.formKey;
 }
 
 /** A module being made, and the indices of what it imports. */
@@ -57,10 +52,10 @@ export class Modules {
 
   readonly #sizes: Sizes;
   readonly #imports: WebAssembly.Imports;
-  /** Slots by shape; of two instructions that share one, by the shape of the first and then of the second. */
-  readonly #single = new Map<number, number>();
-  readonly #fused = new Map<number, Map<number, number>>();
-  readonly #facts = new Map<number, Facts>();
+  readonly #shapes = new Shapes();
+  /** Shapes with handlers, once for each; and their slots. */
+  readonly #shaped: Shape[] = [];
+  readonly #handlers: number[] = [];
 
   constructor(memory: GuestMemory, callbacks: ModuleCallbacks, tableSize: number = TABLE_SIZE) {
     this.slots = new SlotTable(tableSize);
@@ -82,72 +77,70 @@ export class Modules {
 
   /** Handlers in the table. */
   get handlers(): number {
-    let fused = 0;
-    for (const seconds of this.#fused.values()) fused += seconds.size;
-    return this.#single.size + fused;
+    return this.#handlers.length;
   }
 
-  /** What emission finds out about an instruction; cached. */
+  /** See {@linkcode Shape}. */
+  shapeOf(insn: Instruction): Shape {
+    return this.#shapes.of(insn);
+  }
+  /** What emission finds out about an instruction; remembered. */
   factsOf(insn: Instruction): Facts {
-    const shape = shapeOf(insn);
-    let facts = this.#facts.get(shape);
-    if (facts === undefined) {
-      if (this.#facts.size === MOST_FACTS) this.#facts.clear();
-      this.#facts.set(shape, facts = factsOf(insn));
-    }
-    return facts;
+    return this.#shapes.of(insn).facts;
   }
 
   /**
-   * Table slots of the handlers for groups of one or two instructions. When a module must be made for some of them,
-   * handlers for the groups that `ahead` names go into it too: a module costs several times what a function in it
-   * does, and most of these are needed soon. There must be a free slot for each of `groups`.
+   * The handler of each instruction's record: a table slot, or H_COVERED when the handler before does it, too. When a
+   * module must be made for some of them, handlers for the instructions that `ahead` names go into it too: a module costs
+   * several times what a function in it does, and most of these are needed soon. There must be a free slot for each of
+   * `run`.
    */
-  handlersOf(
-    groups: readonly (readonly Instruction[])[],
-    ahead: () => readonly (readonly Instruction[])[],
-  ): number[] {
-    let open: OpenModule | undefined;
-    const slotOf = (insns: readonly Instruction[]): number | undefined => {
-      const [first, second] = insns as readonly [Instruction, Instruction?];
-      const shape = shapeOf(first);
-      let slots = this.#single, key = shape;
-      if (second !== undefined) {
-        slots = this.#fused.get(shape) ?? new Map();
-        this.#fused.set(shape, slots);
-        key = shapeOf(second);
-      }
-      let slot = slots.get(key);
-      if (slot !== undefined) return slot;
-      slot = this.slots.take();
-      if (slot === undefined) return undefined;
-      open ??= this.open();
-      open.module.addFunction(open.links.handlerType, compileFunction(open.links, insns), {
-        tableIndex: slot,
-      });
-      slots.set(key, slot);
-      this.handlerCount++;
-      return slot;
-    };
-    const found = groups.map((insns) => {
-      const slot = slotOf(insns);
-      assert(slot !== undefined, "the caller has seen to free slots");
-      return slot;
-    });
+  handlersOf(run: Run, ahead: () => Run): number[] {
+    const slots: number[] = [];
+    const open = this.#addHandlers(run, undefined, slots);
     if (open !== undefined) {
-      ahead().forEach(slotOf);
+      this.#addHandlers(ahead(), open);
       this.instantiate(open);
     }
-    return found;
+    return slots;
+  }
+  /** Makes the handlers that are not there, as long as there are free slots: in `open`, or the module it answers. */
+  #addHandlers(run: Run, open: OpenModule | undefined, slots?: number[]): OpenModule | undefined {
+    const { insns, shapes } = run;
+    for (let i = 0; i < insns.length; i++) {
+      const shape = shapes[i] as Shape;
+      const second = fusesWithNext(run, i) ? shapes[i + 1] as Shape : undefined;
+      let slot = second === undefined ? shape.slot : shape.fused?.get(second) ?? 0;
+      if (slot === 0) {
+        const free = this.slots.take();
+        assert(free !== undefined || slots === undefined, "the caller has seen to free slots");
+        if (free === undefined) return open;
+        slot = free;
+        open ??= this.open();
+        const body = compileFunction(open.links, insns.slice(i, second === undefined ? i + 1 : i + 2));
+        open.module.addFunction(open.links.handlerType, body, { tableIndex: slot });
+        if (second === undefined) shape.slot = slot;
+        else (shape.fused ??= new Map()).set(second, slot);
+        this.#shaped.push(shape);
+        this.#handlers.push(slot);
+        this.handlerCount++;
+      }
+      slots?.push(slot);
+      if (second === undefined) continue;
+      slots?.push(H_COVERED);
+      i++;
+    }
+    return open;
   }
 
   /** Gives back the slots of all handlers. No record may lead to one any more. */
   dropHandlers(): void {
-    for (const slots of [this.#single, ...this.#fused.values()]) {
-      for (const slot of slots.values()) this.slots.give(slot);
+    for (const slot of this.#handlers) this.slots.give(slot);
+    for (const shape of this.#shaped) {
+      shape.slot = 0;
+      shape.fused = undefined;
     }
-    this.#single.clear();
-    this.#fused.clear();
+    this.#handlers.length = this.#shaped.length = 0;
     this.starved = false;
   }
 
