@@ -15,7 +15,7 @@ import { type Gfn, GiB, type Gpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "./bit
 export const FRAME_TABLE_ENTRIES = (4 * GiB) / PAGE_SIZE;
 /** Pages for {@linkcode GuestMemory.allocatePage}: shared_info, grant table, hypercall-independent Xen pages. */
 export const EXTRA_PAGES = 1024;
-/** Attribute of a host page: holds translated code, so writes must be announced. */
+/** Attribute of a host page: holds translated code, so writes to it must be announced; see also MemoryMap.codeMap. */
 export const PAGE_HAS_CODE = 1;
 
 /** Where things lie in the WebAssembly memory; byte offsets. */
@@ -24,6 +24,8 @@ export interface MemoryMap {
   readonly frameTable: number;
   /** u8 per 4 KiB page of the WebAssembly memory: PAGE_* attributes. */
   readonly pageAttributes: number;
+  /** u64 per 4 KiB page of the WebAssembly memory: a bit for each 64 bytes with translated code, lowest first. */
+  readonly codeMap: number;
   /** First byte of extra pages. */
   readonly extra: number;
   /** First byte of guest RAM. */
@@ -61,13 +63,14 @@ export class GuestMemory {
     assert(ramBytes % PAGE_SIZE === 0 && ramBytes > 0, "RAM is a whole number of pages");
     const frameTable = Math.ceil(Math.max(reservedBytes, PAGE_SIZE) / PAGE_SIZE) * PAGE_SIZE;
     const pageAttributes = frameTable + FRAME_TABLE_ENTRIES * 4;
-    const extra = pageAttributes + FRAME_TABLE_ENTRIES;
+    const codeMap = pageAttributes + FRAME_TABLE_ENTRIES;
+    const extra = codeMap + FRAME_TABLE_ENTRIES * 8;
     const ram = extra + EXTRA_PAGES * PAGE_SIZE;
     const totalBytes = Math.ceil((ram + ramBytes) / 65536) * 65536;
     if (totalBytes > 65536 * 65536) {
       throw new RangeError(`Cannot fit ${ramBytes} bytes of guest RAM in 4 GiB`);
     }
-    this.map = { frameTable, pageAttributes, extra, ram, ramBytes, totalBytes };
+    this.map = { frameTable, pageAttributes, codeMap, extra, ram, ramBytes, totalBytes };
     const pages = totalBytes / 65536;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const buffer = this.memory.buffer as ArrayBuffer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Emitted code for accesses that miss the inline TLB check, as far as they lie within a page of memory that may be
- * accessed: walk, and go on. Page crossings, devices, faults and writes to pages with code are for TypeScript
+ * accessed: walk, and go on. Page crossings, devices, faults and writes to code are for TypeScript
  * (cpu/mmu/linear_memory.ts), which is called as if nothing had been tried.
  * @module
  */
@@ -30,9 +30,26 @@ const MOVES: readonly (readonly [bytes: number, load: LoadName, store: StoreName
   [16, "v128.load", "v128.store"],
 ];
 
-function hasCode(b: WasmBuilder, map: WalkMap, host: Val): Val {
+/** Pieces of a page in the code map. */
+const PIECE_SHIFT = 6, PIECES = PAGE_SIZE >> PIECE_SHIFT;
+
+/** Whether there is code from `host` up to `last`, both in one page; by default up to the end of the page. */
+function hasCode(b: WasmBuilder, map: WalkMap, host: Val, last?: Val): Val {
   const page = b.op("i32.shr_u", host, b.i32(PAGE_SHIFT));
-  return b.and(32, b.loadRaw("i32.load8_u", page, map.pageAttributes), b.i32(PAGE_HAS_CODE));
+  const some = b.variable(
+    b.and(32, b.loadRaw("i32.load8_u", page, map.pageAttributes), b.i32(PAGE_HAS_CODE)),
+  );
+  b.if(b.get(some), () => {
+    const piece = (at: Val) => b.and(32, b.op("i32.shr_u", at, b.i32(PIECE_SHIFT)), b.i32(PIECES - 1));
+    const pieces = b.loadRaw("i64.load", b.shl(32, page, b.i32(3)), map.codeMap);
+    const from = b.shrU(64, pieces, piece(host));
+    const length = last === undefined ? undefined : b.op("i32.sub", piece(last), piece(host));
+    const kept = length === undefined
+      ? from
+      : b.and(64, from, b.op("i64.sub", b.shl(64, b.i64(2), length), b.i64(1)));
+    b.set(some, b.op("i64.ne", kept, b.i64(0)));
+  });
+  return b.get(some);
 }
 
 /** Body of one of SLOW_ACCESSES; `otherwise`: that of TypeScript. */
@@ -62,7 +79,9 @@ export function slowAccess(
     const access = b.i32(isWrite ? ACCESS_WRITE : ACCESS_READ);
     const found = b.call(walk, [linear, access], "i32") as Val;
     elsewhereIf(b.eqz(32, found));
-    if (name === "slowStore") elsewhereIf(hasCode(b, map, found));
+    if (name === "slowStore") {
+      elsewhereIf(hasCode(b, map, found, b.add(32, found, b.op("i32.sub", bytes, b.i32(1)))));
+    }
     b.set(host, found);
   });
   const data = b.i32(S.memData), at = b.get(host);

@@ -47,7 +47,7 @@ const LEAVES = {
 } as const;
 
 /** Where the walk finds memory. */
-export type WalkMap = Pick<MemoryMap, "frameTable" | "pageAttributes">;
+export type WalkMap = Pick<MemoryMap, "frameTable" | "pageAttributes" | "codeMap">;
 
 /**
  * Body of a function: linear address (i64) and kind of access (i32) to byte offset of the address in the

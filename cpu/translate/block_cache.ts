@@ -21,6 +21,7 @@ import { assert } from "../base/assert.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
+import { CodeMap } from "../mmu/code_map.ts";
 import {
   type DecodeMode,
   Decoder,
@@ -85,6 +86,7 @@ export class BlockCache {
   readonly #decoder: Decoder;
   readonly #jumps: JumpCache;
   readonly #arena = new Arena();
+  readonly #codeMap: CodeMap;
   readonly #blocks = new Map<number, Block>();
   /** Blocks with code in each page, by byte offset of the page. */
   readonly #pages = new Map<number, Block[]>();
@@ -96,6 +98,7 @@ export class BlockCache {
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
     this.#words = new Uint32Array(core.memory.memory.buffer as ArrayBuffer);
+    this.#codeMap = new CodeMap(core.memory);
     this.#modules = modules;
     this.#decoder = new Decoder(core.features, core.vendor);
     this.#jumps = new JumpCache(core.memory);
@@ -312,11 +315,22 @@ export class BlockCache {
       this.#pages.set(page, [block]);
       this.#core.memory.setAttribute(page, PAGE_HAS_CODE, true);
       this.#core.mmu.onCodePageWatched(page);
+      this.#codeMap.clear(page);
     }
+    this.#mapCode(block, page);
+  }
+  /** Of a block that crosses into another page, at most an instruction is there. */
+  #mapCode(block: Block, page: number): void {
+    const from = block.host & PAGE_MASK;
+    if (block.host - from === page) this.#codeMap.add(page, from, Math.min(PAGE_SIZE, from + block.length));
+    if (block.secondHost === page) this.#codeMap.add(page, 0, MAX_LENGTH);
   }
   #listPage(page: number, list: Block[]): void {
-    if (list.length > 0) this.#pages.set(page, list);
-    else {
+    if (list.length > 0) {
+      this.#pages.set(page, list);
+      this.#codeMap.clear(page);
+      for (const block of list) this.#mapCode(block, page);
+    } else {
       this.#pages.delete(page);
       this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
     }
@@ -412,6 +426,7 @@ export class BlockCache {
 
   /** Bytes [from, to) of the page at `page` are about to change. */
   #written(page: number, from: number, to: number): void {
+    if (!this.#codeMap.touches(page, from, to)) return;
     const list = this.#pages.get(page);
     if (list === undefined) return;
     const hits: Block[] = [];

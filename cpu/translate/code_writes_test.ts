@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Writes next to code cost little, writes to code are noticed, byte by byte. Rules: SDM Vol. 3A §9.3 (self-modifying
+ * code).
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { CODE_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
+import { S } from "../state/state.ts";
+
+const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
+const HLT = 0xf4, NOP = 0x90, RET = 0xc3;
+/** A function of one block, and where it lies in its page: it begins with a piece of the code map and ends within one. */
+const FUNCTION = CODE_BASE + 0x1000 + 0x80, NOPS = 90;
+const FUNCTION_END = FUNCTION + NOPS + 1;
+
+function go(t: TestCpu, rip: number): void {
+  t.cpu.halted = false;
+  t.cpu.core.s.set64(S.rip, BigInt(rip));
+  assertEquals(t.cpu.run(10_000_000), "halted");
+}
+function withFunction(how: (typeof ENGINES)[number]): TestCpu {
+  const t = new TestCpu(64, how);
+  t.write(FUNCTION, [...Array(NOPS).fill(NOP), RET]);
+  t.write(CODE_BASE, [0xff, 0xd0, HLT]); // call rax
+  t.cpu.core.s.setGpr(0, BigInt(FUNCTION));
+  go(t, CODE_BASE);
+  return t;
+}
+
+for (const how of ENGINES) {
+  const test = (name: string, f: () => void) => Deno.test(`${name} (${how.name})`, f);
+
+  test("stores of every size around a block hit it when they overlap, and only then", () => {
+    const t = withFunction(how);
+    const { s } = t.cpu.core;
+    const stores = [
+      { bytes: 1, code: [0xc6, 0x07, NOP] }, // mov byte [rdi], 0x90
+      { bytes: 4, code: [0xc7, 0x07, NOP, NOP, NOP, NOP] }, // mov dword [rdi]
+      { bytes: 8, code: [0x48, 0x89, 0x0f] }, // mov [rdi], rcx
+      { bytes: 16, code: [0x0f, 0x11, 0x07] }, // movups [rdi], xmm0
+    ];
+    for (const { bytes, code } of stores) {
+      const at = CODE_BASE + 0x40 * bytes;
+      t.write(at, [...code, HLT]);
+      const places = [-20, -1, 0, 1, 3, 4, 5, 67, 68, 69, NOPS - 1, NOPS, NOPS + 1, NOPS + 20].map((n) =>
+        FUNCTION + n
+      );
+      for (const start of [...places, ...places.map((place) => place - bytes + 1)]) {
+        t.write(FUNCTION, [...Array(NOPS).fill(NOP), RET]);
+        s.setGpr(0, BigInt(FUNCTION));
+        go(t, CODE_BASE);
+        s.setGpr(7, BigInt(start));
+        s.setGpr(1, 0x9090_9090_9090_9090n);
+        go(t, at); // its own code is known from then on
+        s.setGpr(0, BigInt(FUNCTION));
+        t.write(FUNCTION, [...Array(NOPS).fill(NOP), RET]);
+        go(t, CODE_BASE);
+        const before = t.cpu.blocks.invalidated;
+        go(t, at);
+        const overlaps = start < FUNCTION_END && start + bytes > FUNCTION;
+        assertEquals(
+          t.cpu.blocks.invalidated - before,
+          overlaps ? 1 : 0,
+          `${bytes} bytes at ${start - FUNCTION}`,
+        );
+      }
+    }
+  });
+
+  test("data in a page with code is written without TypeScript", () => {
+    const t = withFunction(how);
+    const { s } = t.cpu.core;
+    const data = FUNCTION - 0x80; // the page's start
+    const code = [
+      ...[0xb9, ...le32(1000)], // mov ecx, 1000
+      ...[0x89, 0x0f], // mov [rdi], ecx
+      ...[0x01, 0x4f, 0x08], // add [rdi + 8], ecx
+      ...[0xff, 0xc9], // dec ecx
+      ...[0x75, 0xf7], // jnz
+      HLT,
+    ];
+    t.write(CODE_BASE + 0x100, code);
+    s.setGpr(7, BigInt(data));
+    const before = t.cpu.slowAccesses, invalidated = t.cpu.blocks.invalidated;
+    go(t, CODE_BASE + 0x100);
+    const { view } = t.memory;
+    assertEquals(view.getUint32(t.memory.offsetOf(data), true), 1);
+    assertEquals(view.getUint32(t.memory.offsetOf(data + 8), true), 500_500);
+    assertEquals([t.cpu.slowAccesses - before, t.cpu.blocks.invalidated - invalidated], [0, 0]);
+  });
+
+  test("STOS behind a block fills the rest of its page at once, and stops before the next block", () => {
+    const t = withFunction(how);
+    const { s } = t.cpu.core;
+    t.write(CODE_BASE + 0x100, [0xf3, 0xaa, HLT]); // rep stosb
+    const fill = (from: number, to: number) => {
+      s.setGpr(0, BigInt(NOP));
+      s.setGpr(1, BigInt(to - from));
+      s.setGpr(7, BigInt(from));
+      go(t, CODE_BASE + 0x100);
+      s.setGpr(0, BigInt(FUNCTION));
+    };
+    fill(FUNCTION_END + 64, FUNCTION_END + 1000);
+    const known = t.cpu.blocks.invalidated;
+    fill(FUNCTION_END + 64, FUNCTION_END + 1000);
+    assertEquals(t.cpu.blocks.invalidated, known);
+    t.write(FUNCTION + NOPS + 1, [NOP, 0xb3, 7, RET]); // behind it: mov bl, 7
+    fill(FUNCTION - 8, FUNCTION_END); // over all of it, the RET at its end too
+    assertEquals(t.cpu.blocks.invalidated, known + 1);
+    go(t, CODE_BASE);
+    assertEquals(s.gpr32(3) & 0xff, 7);
+  });
+}
