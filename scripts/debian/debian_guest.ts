@@ -61,7 +61,18 @@ export class DebianGuest {
     const args = [
       ...["-i", this.key.path, "-p", String(port), "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"],
       ...["-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=600"],
-      ...["-o", "IdentitiesOnly=yes", "-o", "GSSAPIAuthentication=no", "-F", "none", `root@${host}`, command],
+      ...[
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "KexAlgorithms=curve25519-sha256",
+        "-o",
+        "GSSAPIAuthentication=no",
+        "-F",
+        "none",
+        `root@${host}`,
+        command,
+      ],
     ];
     const line = this.namespace?.inside("ssh", args) ?? { command: "ssh", args };
     const process = new Deno.Command(line.command, {

@@ -114,19 +114,20 @@ class Steps {
     say(`${this.seconds.toFixed(1)} s: ${what}: ${text}${fine ? "" : "   <-- wrong"}`);
   }
 
-  /** Runs `command` in the guest; fine when its output fits. */
+  /** Runs `command` in the guest; fine when its output fits. Resolves to what it matched. */
   async ssh(
     guest: DebianGuest,
     address: SshAddress,
     what: string,
     command: string,
     wanted: RegExp,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const before = this.seconds;
     const { code, stdout, stderr } = await guest.ssh(address, command);
     const fine = code === 0 && wanted.test(stdout);
     const said = (fine ? stdout : `status ${code} ${stdout} ${stderr}`).trim().replaceAll(/\s*\n\s*/g, "; ");
     this.add(what, `${said} (${(this.seconds - before).toFixed(1)} s)`, fine);
+    return fine ? wanted.exec(stdout)?.[0] : undefined;
   }
 }
 
@@ -145,7 +146,6 @@ async function demo({ engine }: Choices): Promise<boolean> {
   const append = [ROOT_ON_DISK, key.kernelArgument];
   if (namespace !== undefined) {
     nets.push("--net", `tap,ifname=${namespace.tap}`);
-    append.push("ip=:::::eth0:dhcp", `ip=${GUEST_ADDRESS}:::255.255.255.0::eth1:off`);
     say(`network namespace ${namespace.name} with ${namespace.tap}, ${HOST_ADDRESS}`);
   }
   say("booting Debian from its disk as a Xen HVM guest");
@@ -186,16 +186,13 @@ async function demo({ engine }: Choices): Promise<boolean> {
     "dpkg -i /root/hello.deb >/dev/null && xenner-hello",
     /hello from an installed package/,
   );
-  await ssh(
+  const sum = await ssh(
     "fsync",
     `dd if=/dev/urandom of=/root/written bs=64k count=${
       FILE_MIB * 16
     } conv=fsync status=none && sha256sum </root/written`,
     /^[0-9a-f]{64}/,
   );
-  const sum = /fsync[^]*/.exec(steps.rows.at(-1)?.what ?? "")
-    ? steps.rows.at(-1)?.text.slice(0, 64)
-    : undefined;
   await ssh(
     "units",
     "systemctl is-system-running; systemctl --failed --no-legend | head -5",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What is in the Debian that `deno task debian` makes, and how it is set up. @module */
 
+import { GUEST_ADDRESS } from "../host/tap_namespace.ts";
+
 /** Debian's release. */
 export const SUITE = "bookworm";
 /** Size of the image, as mke2fs(8) has it; holes take no room. */
@@ -8,7 +10,8 @@ export const IMAGE_SIZE = "2G";
 /** Besides what Debian's "minbase" has. */
 export const PACKAGES = [
   ...["systemd-sysv", "udev", "dbus", "kmod", "e2fsprogs", "initramfs-tools", "zstd"],
-  ...["iproute2", "iputils-ping", "openssh-server", "netbase"],
+  // not systemd-networkd: it gives an interface up when the kernel, on a busy host, does not answer within 25 s
+  ...["ifupdown", "isc-dhcp-client", "iproute2", "iputils-ping", "openssh-server", "netbase"],
   // the first has no 9P, the second has
   ...["linux-image-cloud-amd64", "linux-image-amd64"],
   // to measure disks, to build something, to start another kernel
@@ -58,16 +61,17 @@ END
 echo 'LoginGraceTime 0' >"$root/etc/ssh/sshd_config.d/slow.conf"
 # neither the first boot's questions nor an identity that is made anew each time
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
-cat >"$root/etc/systemd/network/80-dhcp.network" <<END
-[Match]
-Type=ether
-[Network]
-DHCP=ipv4
-IPv6AcceptRA=no
-LinkLocalAddressing=no
+# the second is that of the demo, which has a TAP
+cat >"$root/etc/network/interfaces" <<END
+auto lo
+iface lo inet loopback
+allow-hotplug eth0
+iface eth0 inet dhcp
+allow-hotplug eth1
+iface eth1 inet static
+  address ${GUEST_ADDRESS}/24
 END
-chroot "$root" systemctl -q enable systemd-networkd systemd-network-generator
-chroot "$root" systemctl -q mask systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer \\
+chroot "$root" systemctl -q mask systemd-networkd systemd-networkd-wait-online apt-daily.timer apt-daily-upgrade.timer \\
   e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer getty@tty1.service kexec-load.service kexec.service
 # what measures a disk, as first program: xenner.seconds= on the kernel command line for each row
 cat >"$root${FIO_PROGRAM}" <<'END'
