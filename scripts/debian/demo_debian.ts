@@ -19,7 +19,7 @@ import { makeDebian } from "./make_debian.ts";
 import { ROOT_ON_DISK } from "./recipe.ts";
 
 const TIMEOUT_SECONDS = 1800;
-const FILE_MIB = 8;
+const FILE_MIB = 4;
 /** What the console shows on the way, and what that means. */
 const MILESTONES: readonly (readonly [string, RegExp])[] = [
   ["kernel started", /Linux version/],
