@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Machines as programs use them: pause, reset, streams, events, hooks, xenstore, cables. @module */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { TextLineStream } from "@std/streams";
 import { ConfigError, createMachine, type Machine } from "../../../mod.ts";
 import { debugPrint, SPIN, tinyGuest } from "../../../tests/_tiny_guest.ts";
 
@@ -217,4 +218,20 @@ Deno.test("a closed machine refuses everything in one line", async () => {
   ];
   for (const call of calls) assertThrows(call, ConfigError, "the machine: it is closed");
   await assertRejects(() => machine.pause(), ConfigError, "Cannot pause the machine: it is closed");
+});
+
+Deno.test("lines of a console by the standard library's streams", async () => {
+  // mov edx, 0x3f8; then each byte: mov al, byte; out dx, al
+  const said = new TextEncoder().encode("one\r\ntwo\nthree");
+  const kernel = tinyGuest([
+    ...[0xba, 0xf8, 0x03, 0, 0],
+    ...[...said].flatMap((byte) => [0xb0, byte, 0xee]),
+    ...[0xfa, 0xf4, 0xeb, 0xfd],
+  ]);
+  await using machine = await createMachine({ kernel, memory: "4M" });
+  const lines: ReadableStream<string> = machine.serial.readable.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream());
+  const run = machine.run();
+  assertEquals(await Array.fromAsync(lines), ["one", "two", "three"]);
+  assertEquals((await run).reason, "halted");
 });

@@ -115,8 +115,9 @@ Deno.test("a hub leads from a worker to this thread and back, and frames are cap
   const kernel = netfrontEcho(64, COUNT).image();
   await using machine = await createMachine({ kernel, memory: "16M", nets, worker: true });
   const connected = Promise.withResolvers<void>();
-  await machine.xenstore.watch("device/vif/0/state", () => {
-    machine.xenstore.read("device/vif/0/state").then((state) => state === "4" && connected.resolve());
+  const backend = "/local/domain/0/backend/vif/1/0/state"; // both ends are there when this one says so
+  await machine.xenstore.watch(backend, () => {
+    machine.xenstore.read(backend).then((state) => state === "4" && connected.resolve());
   });
   const run = machine.run();
   await connected.promise;
