@@ -115,7 +115,7 @@ export type CpuLevel = keyof typeof LEVELS;
 
 /** Not emulated yet: take a name away when its instructions, registers and state are there, with tests. */
 export const NOT_YET: CpuFeatures = new Set(list(
-  "f16c fma pku",
+  "pku",
 ));
 
 /** What a feature cannot be without. */

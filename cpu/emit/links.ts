@@ -48,6 +48,8 @@ export const VECTOR_FUNCTIONS = [
   "clmul",
   "sha1rnds4",
   "sha256rnds2",
+  "fma_f32",
+  "fma_f64",
 ] as const;
 /** Name of one. */
 export type VectorFunction = typeof VECTOR_FUNCTIONS[number];

@@ -4,6 +4,8 @@ import "./avx/avx_masked.ts";
 import "./avx/avx_move.ts";
 import "./avx/avx_permute.ts";
 import "./avx/avx_state.ts";
+import "./avx/f16c.ts";
+import "./avx/fma.ts";
 import "./avx/twins.ts";
 import "./crypto/aes.ts";
 import "./crypto/pclmulqdq.ts";

@@ -35,19 +35,22 @@ function sseFloat(core: CpuCore, rec: number): Status {
       imm,
       first: first + i * YMM_HIGH,
       second: S.arg + 24 + 16 * i,
+      third: to + i * YMM_HIGH,
     })) as [SseOperands, SseOperands];
     completes = core.sse.execute(code, mxcsr, low, high);
   } else {
     const second = (code & SSE_VALUE) !== 0 ? S.arg + 8 : view.getUint16(rec + record.at.rm, true);
-    completes = core.sse.execute(code, mxcsr, { view, first, second, imm });
+    completes = core.sse.execute(code, mxcsr, { view, first, second, imm, third: to });
   }
   s.set32(S.mxcsr, mxcsr | core.sse.raised);
   if (!completes) return core.raise((s.get32(S.cr4) & CR4_OSXMMEXCPT) !== 0 ? EXC_XM : EXC_UD);
   const { result } = core.sse, kind = resultOf(code);
   const put = (at: number, from: number) => view.setBigUint64(at, result.getBigUint64(from, true), true);
   put(kind === "number" ? S.arg : to, 0);
+  const wide = (code & SSE_256) !== 0;
+  if (kind === "number" && wide) put(S.arg + 8, 16);
   if (kind !== "xmm") return NEXT;
-  const wide = (code & SSE_256) !== 0, narrow = wide && narrows(code);
+  const narrow = wide && narrows(code);
   put(to + 8, narrow ? 16 : 8);
   if ((code & SSE_VEX) === 0) return NEXT;
   for (const at of [0, 8]) {

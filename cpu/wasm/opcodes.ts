@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * WebAssembly instructions by name: opcode bytes and types. Source: WebAssembly Core Specification 2.0 §5.4
- * (numeric and vector instructions) and the tail-call proposal. Instructions with immediates other than a lane
+ * (numeric and vector instructions), the tail-call and the relaxed-simd proposal. Instructions with immediates other than a lane
  * index are encoded by cpu/wasm/encoder.ts.
  * @module
  */
@@ -147,6 +147,8 @@ const VECTOR = [
   [250, "v:v", "f32x4.convert_i32x4_s f32x4.convert_i32x4_u"],
   [252, "v:v", "i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero"],
   [254, "v:v", "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u"],
+  [261, "vvv:v", "relaxed_madd relaxed_nmadd", "f32x4"],
+  [263, "vvv:v", "relaxed_madd relaxed_nmadd", "f64x2"],
 ] as const;
 
 // The tables' names and signatures as types

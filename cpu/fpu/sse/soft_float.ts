@@ -40,7 +40,8 @@ export interface Format {
   /** Exponent of the last place of a denormal. */
   readonly last: number;
 }
-function format(bits: number, precision: number): Format {
+/** Makes one. */
+export function format(bits: number, precision: number): Format {
   const exponentBits = bits - precision, bias = 2 ** (exponentBits - 1) - 1;
   const infinity = ((1n << BigInt(exponentBits)) - 1n) << BigInt(precision - 1);
   const quiet = 1n << BigInt(precision - 2), sign = 1n << BigInt(bits - 1);
@@ -62,7 +63,7 @@ export const SINGLE = format(32, 24);
 export const DOUBLE = format(64, 53);
 
 /** The encoding without its sign. */
-function magnitude(f: Format, a: bigint): bigint {
+export function magnitude(f: Format, a: bigint): bigint {
   return a & ~f.sign;
 }
 /** QNaN or SNaN. */
@@ -98,11 +99,11 @@ function nanOf(f: Format, env: SseEnv, a: bigint, b: bigint): bigint | undefined
 }
 
 /** A finite value other than zero is sig × 2^exp. */
-function exponentOf(f: Format, a: bigint): number {
+export function exponentOf(f: Format, a: bigint): number {
   const biased = Number(magnitude(f, a) >> BigInt(f.precision - 1));
   return Math.max(biased, 1) - 1 + f.last;
 }
-function significandOf(f: Format, a: bigint): bigint {
+export function significandOf(f: Format, a: bigint): bigint {
   const m = magnitude(f, a);
   return m <= f.fraction ? m : (m & f.fraction) | (f.fraction + 1n);
 }
@@ -131,7 +132,7 @@ function roundShift(sig: bigint, shift: number, negative: boolean, rc: number): 
 }
 
 /** ±sig × 2^exp, sig > 0, rounded to the format. The lowest bit of sig may be sticky when there are bits to spare. */
-function round(f: Format, env: SseEnv, negative: boolean, sig: bigint, exp: number): bigint {
+export function round(f: Format, env: SseEnv, negative: boolean, sig: bigint, exp: number): bigint {
   const sign = negative ? f.sign : 0n, rc = env.rounding;
   const top = exp + bitLength(sig); // the value is in [2^(top-1), 2^top)
   const unbounded = top - f.precision;

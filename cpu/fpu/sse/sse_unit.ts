@@ -24,6 +24,7 @@ import {
   toInteger,
   UNORDERED,
 } from "./soft_float.ts";
+import { fromHalf, fusedMultiplyAdd, type FusedSigns, toHalf } from "./fused.ts";
 import { RC_ZERO, SseEnv } from "./mxcsr.ts";
 
 /** What an instruction does, apart from the type and number of its lanes. */
@@ -52,6 +53,16 @@ export const SSE_OPERATIONS = [
   "truncate_i64",
   "from_i32",
   "from_i64",
+  /** Products with a third operand; "n": with the product's other sign. */
+  "fmadd",
+  "fmsub",
+  "fnmadd",
+  "fnmsub",
+  "fmaddsub",
+  "fmsubadd",
+  /** To and from binary16. */
+  "to_f16",
+  "from_f16",
 ] as const;
 /** See {@linkcode SSE_OPERATIONS}. */
 export type SseOperation = typeof SSE_OPERATIONS[number];
@@ -63,6 +74,23 @@ const LANES: readonly SseLanes[] = ["scalar", "packed", "mmx"];
 export const SSE_DOUBLE: number = 1 << 6, SSE_VALUE: number = 1 << 9;
 /** Of a VEX-encoded instruction: the result has an upper half; there are two sources; it has 256 bits. */
 export const SSE_VEX: number = 1 << 10, SSE_VVVV: number = 1 << 11, SSE_256: number = 1 << 12;
+/** From here on in a code: in which order the operands of a fused operation are taken. */
+export const FUSED_ORDER_SHIFT: number = 13;
+/** Orders: numbers of the operands (0 the destination, 1 VEX.vvvv, 2 ModRM.rm) that are multiplied, and of the third. */
+export const FUSED_ORDERS = [[0, 2, 1], [1, 0, 2], [1, 2, 0]] as const;
+/** What of a fused operation is taken with the other sign, in even lanes and in odd ones. */
+const FUSED_SIGNS: Readonly<Partial<Record<SseOperation, readonly [FusedSigns, FusedSigns]>>> = (() => {
+  const signs = (product: boolean, ...terms: readonly [boolean, boolean]) =>
+    terms.map((term) => ({ product, term })) as [FusedSigns, FusedSigns];
+  return {
+    fmadd: signs(false, false, false),
+    fmsub: signs(false, true, true),
+    fnmadd: signs(true, false, false),
+    fnmsub: signs(true, true, true),
+    fmaddsub: signs(false, true, false),
+    fmsubadd: signs(false, false, true),
+  };
+})();
 /** Bits of its lanes. */
 export const SSE_PACKED: number = 1 << 7;
 const LANES_SHIFT = 7;
@@ -92,7 +120,7 @@ export function narrows(code: number): boolean {
 /** Where the result goes: the register of ModRM.reg, XMM or general; or it is a number for whoever called. */
 export function resultOf(code: number): "xmm" | "gpr" | "number" {
   const { operation, lanes } = decode(code);
-  if (operation === "comi" || operation === "ucomi") return "number";
+  if (operation === "comi" || operation === "ucomi" || operation === "to_f16") return "number";
   if (lanes === "packed" || !/^(to|truncate)_/.test(operation)) return "xmm";
   return lanes === "mmx" ? "number" : "gpr";
 }
@@ -129,6 +157,8 @@ export interface SseOperands {
   readonly first: number;
   readonly second: number;
   readonly imm: number;
+  /** Of a fused operation: the destination, which gives what the result does not replace. */
+  readonly third?: number;
 }
 
 /** See the module's description. */
@@ -157,18 +187,35 @@ export class SseUnit {
     operands.forEach((half, i) => this.#execute(code, half, outs[i] as DataView));
     return this.#env.endStep();
   }
-  #execute(code: number, { view, first, second, imm }: SseOperands, out: DataView): void {
+  #execute(code: number, { view, first, second, imm, third }: SseOperands, out: DataView): void {
     const { operation, double, lanes } = decode(code);
     const env = this.#env, f = double ? DOUBLE : SINGLE, bytes = f.bits / 8;
-    out.setBigUint64(0, view.getBigUint64(first, true), true);
-    out.setBigUint64(8, view.getBigUint64(first + 8, true), true);
+    const signs = FUSED_SIGNS[operation], old = signs === undefined || third === undefined ? first : third;
+    out.setBigUint64(0, view.getBigUint64(old, true), true);
+    out.setBigUint64(8, view.getBigUint64(old + 8, true), true);
     const count = lanes === "scalar" ? 1 : lanes === "mmx" ? 2 : 16 / bytes;
     const a = (i: number) => get(f, view, first + i * bytes);
     const b = (i: number) => get(f, view, second + i * bytes);
     const each = (g: (i: number) => bigint) => {
       for (let i = 0; i < count; i++) set(f, out, i * bytes, g(i));
     };
+    if (signs !== undefined) {
+      const order = FUSED_ORDERS[(code >> FUSED_ORDER_SHIFT) & 3] as readonly number[];
+      return each((i) => {
+        const all = [old, first, second].map((at) => get(f, view, at + i * bytes));
+        const [x, y, z] = order.map((n) => all[n]) as [bigint, bigint, bigint];
+        return fusedMultiplyAdd(f, env, [x, y, z], signs[i & 1] as FusedSigns);
+      });
+    }
     switch (operation) {
+      case "to_f16":
+        if ((imm & 4) === 0) env.rounding = imm & 3;
+        out.setBigUint64(0, 0n, true);
+        for (let i = 0; i < 4; i++) out.setUint16(2 * i, Number(toHalf(env, b(i))), true);
+        break;
+      case "from_f16":
+        each((i) => fromHalf(env, BigInt(view.getUint16(second + 2 * i, true))));
+        break;
       case "add":
       case "sub":
         each((i) => add(f, env, a(i), b(i), operation === "sub"));
