@@ -36,15 +36,16 @@ ip link set lo up 2>/dev/null
 for module in $(cat /lib/modules/order 2>/dev/null); do insmod "/lib/modules/$module" 2>/dev/null; done
 mkdir -p /etc
 interface=
-for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  [ -e /sys/bus/xen/drivers/vif ] || break
+tries=0
+# a busy host may take a while to connect it; without a driver there is nothing to wait for
+while [ -e /sys/bus/xen/drivers/vif ] && [ -e /sys/bus/xen/devices/vif-0 ] && [ -z "$interface" ] && [ $tries -lt 600 ]; do
   for path in /sys/class/net/*; do [ ! -e "$path/device" ] || interface=\${path##*/}; done
-  [ -z "$interface" ] || break
-  usleep 50000
+  [ -n "$interface" ] || usleep 50000
+  tries=$((tries + 1))
 done
 if [ -n "$interface" ]; then
   ip link set "$interface" up
-  udhcpc -i "$interface" -n -q -f -t 10 -T 1 -s /${HOME}/udhcpc.sh >/dev/null 2>&1
+  udhcpc -i "$interface" -n -q -f -t 20 -T 1 -s /${HOME}/udhcpc.sh >/dev/null 2>&1
 fi
 exec 9<>/dev/hvc0 </dev/null
 stty raw -echo <&9
