@@ -56,7 +56,7 @@ export class TcpStack implements TcpWires {
   #deadlineMs = Infinity;
   #polledMs = 0;
   readonly #edges: number[] = [];
-  /** The last segment was in order and had data, and nobody has to hear of it at once. */
+  /** What a guest sent last was part of much data, in order: nobody has to hear of it at once. */
   onlyData = false;
   /** Connections whose acknowledgements wait for more to acknowledge. */
   #delayed: TcpConnection[] = [];
@@ -90,7 +90,10 @@ export class TcpStack implements TcpWires {
     }
     if (c !== undefined) {
       c.mac.set(mac);
-      return c.input(segment, frame);
+      c.input(segment, frame);
+      // of what is one small segment somebody may be waiting for the answer
+      this.onlyData = c.delayed && segment.length > c.send.mss;
+      return;
     }
     if ((flags & TH_RST) !== 0) return;
     const peer = opens ? reach(tuple) : undefined;
@@ -194,7 +197,6 @@ export class TcpStack implements TcpWires {
     this.link.wake();
   }
   delay(c: TcpConnection): void {
-    this.onlyData = true;
     if (c.delayed) return;
     c.delayed = true;
     if (this.#delayed.length === 0) this.#delayedMs = this.host.nowMs();
