@@ -95,6 +95,8 @@ async function makePackage(folder: string): Promise<string> {
 
 /** One row of the summary. */
 interface Step {
+  /** Since the start of the machine. */
+  readonly seconds: number;
   readonly what: string;
   readonly text: string;
   readonly fine: boolean;
@@ -110,8 +112,9 @@ class Steps {
   }
 
   add(what: string, text: string, fine = true): void {
-    this.rows.push({ what, text, fine });
-    say(`${this.seconds.toFixed(1)} s: ${what}: ${text}${fine ? "" : "   <-- wrong"}`);
+    const { seconds } = this;
+    this.rows.push({ seconds, what, text, fine });
+    say(`${seconds.toFixed(1)} s: ${what}: ${text}${fine ? "" : "   <-- wrong"}`);
   }
 
   /** Runs `command` in the guest; fine when its output fits. Resolves to what it matched. */
@@ -204,8 +207,10 @@ async function demo({ engine }: Choices): Promise<boolean> {
   steps.add("power-off", status === 0 ? "clean" : `exit status ${status}`, status === 0);
   await lookInside(steps, folder, disk, sum);
   console.log("\nSummary");
-  for (const { what, text, fine } of steps.rows) {
-    console.log(`  ${what.padEnd(12)} ${text}${fine ? "" : "   <-- wrong"}`);
+  for (const { seconds, what, text, fine } of steps.rows) {
+    console.log(
+      `  ${seconds.toFixed(1).padStart(7)} s  ${what.padEnd(12)} ${text}${fine ? "" : "   <-- wrong"}`,
+    );
   }
   const wrong = steps.rows.filter(({ fine }) => !fine).map(({ what }) => what);
   console.log(wrong.length === 0 ? "\nEverything worked." : `\nNot as it should be: ${wrong.join(", ")}.`);
