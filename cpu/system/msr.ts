@@ -312,9 +312,9 @@ export function wrmsr(core: CpuCore, rec: number): Status {
 export function rdtsc(core: CpuCore, aux: boolean): Status {
   const s = core.s;
   if ((s.get32(S.cr4) & CR4_TSD) !== 0 && core.cpl !== 0) return core.raise(EXC_GP, 0);
-  const tsc = core.readTsc();
-  s.setGpr32(0, Number(tsc & 0xffff_ffffn));
-  s.setGpr32(2, Number(tsc >> 32n));
+  s.setResult(core.readTsc()); // halves of a bigint are cheaper there
+  s.setGpr32(0, s.get32(S.arg));
+  s.setGpr32(2, s.get32(S.arg + 4));
   if (aux) s.setGpr32(1, s.get32(S.tscAux));
   return NEXT;
 }
