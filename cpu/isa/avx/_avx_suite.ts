@@ -13,7 +13,7 @@ import { approximate, isApproximate, isDotProduct, unifyNans, XMM_BYTES } from "
 import { ARITHMETIC_FLAGS } from "../../state/state.ts";
 import { avxCase, isAvxRow, OPERAND_AT } from "./_avx_cases.ts";
 
-const CASES_PER_ROW = 24;
+const CASES_PER_ROW = 12;
 const HIGHS = [FX.xmm, YMM_AT];
 
 /** The XSAVE area and the operand; what is not compared is as it was before. */
