@@ -16,7 +16,7 @@ import {
   type FlagSource,
   imageOf,
 } from "../flags.ts";
-import { type Cell, RegionFrame } from "./region_frame.ts";
+import { CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_frame.ts";
 
 /**
  * What is known of the flags. With neither source nor image they are in the locals, of a known kind. What is costly in
@@ -157,8 +157,16 @@ export abstract class RegionFlags extends RegionFrame {
   #carryOf(known: KnownFlags | undefined): Val {
     const source = this.#sourceOf(known);
     if (source !== undefined) return carryOf(this, source) as Val;
-    if (known === undefined) return this.read(this.carryCell);
+    if (known === undefined) return this.#carryInLocals();
     return known.image?.carry() ?? this.bit(this.read(this.flagAuxCell), 0);
+  }
+  /** Most regions are left before anybody wants to know, so it is not computed where they are entered. */
+  #carryInLocals(): Val {
+    this.unlikely(this.eq(32, this.read(this.carryCell), this.i32(CARRY_UNKNOWN)), () => {
+      this.storeFlags();
+      this.write(this.carryCell, this.call(this.links.carry, [], "i32") as Val);
+    });
+    return this.read(this.carryCell);
   }
   override flagsImage(): Value {
     return this.#imageOf(this.#known);

@@ -31,6 +31,9 @@ const GPRS = 16;
 /** How far an access of at most 32 bytes may begin from the start of a page to lie within it, and no more. */
 export const PAGE_LIMIT = PAGE_SIZE - 32 + 1;
 
+/** See RegionFrame.carryCell. */
+export const CARRY_UNKNOWN = 2;
+
 /** A local that keeps its value across blocks. */
 export interface Cell {
   readonly type: ValueType;
@@ -93,7 +96,7 @@ export abstract class RegionFrame extends WasmEmit {
   protected readonly flagFirstCell: Cell = this.#cell("i64");
   protected readonly flagAuxCell: Cell = this.#cell("i32");
   protected readonly flagKindCell: Cell = this.#cell("i32");
-  /** CF of the flags in the locals, for code that does not know their kind. */
+  /** CF of the flags in the locals, for code that does not know their kind; CARRY_UNKNOWN: not computed yet. */
   protected readonly carryCell: Cell = this.#cell("i32");
   protected readonly exitRecordCell: Cell = this.#cell("i32");
   protected readonly exitHandlerCell: Cell = this.#cell("i32");
@@ -148,7 +151,7 @@ export abstract class RegionFrame extends WasmEmit {
       if (cell !== undefined) this.write(cell, this.loadRaw("i64.load", this.i32(S.gpr + r * 8)));
     });
     this.#flags((cell, at, name) => this.write(cell, this.loadRaw(`${name}.load`, this.i32(at))));
-    if (this.layout.readsFlags) this.write(this.carryCell, this.call(this.links.carry, [], "i32") as Val);
+    if (this.layout.readsFlags) this.write(this.carryCell, this.i32(CARRY_UNKNOWN));
     this.write(this.budgetCell, this.state32(S.budget));
     this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.write(this.tlbCell, this.state32(S.tlbBase));

@@ -457,7 +457,7 @@
     i32.const 0
     i32.load offset=flagKind align=1
     local.set $l6
-    call $e.carry
+    i32.const 2
     local.set $l7
     i32.const 0
     i32.load offset=budget align=1
@@ -2429,7 +2429,7 @@
     i32.const 0
     i32.load offset=flagKind align=1
     local.set $l6
-    call $e.carry
+    i32.const 2
     local.set $l7
     i32.const 0
     i32.load offset=budget align=1
@@ -2532,13 +2532,40 @@
           i64.extend_i32_u
           local.set $l23
           local.get $l7
+          i32.const 2
+          i32.eq
+          if $I6
+            local.get $l20
+            local.set $l26
+            i32.const 0
+            local.get $l26
+            i64.store offset=flagResult align=1
+            local.get $l21
+            local.set $l26
+            i32.const 0
+            local.get $l26
+            i64.store offset=flagFirst align=1
+            local.get $l5
+            local.set $l13
+            i32.const 0
+            local.get $l13
+            i32.store offset=flagAux align=1
+            local.get $l6
+            local.set $l13
+            i32.const 0
+            local.get $l13
+            i32.store offset=flagKind align=1
+            call $e.carry
+            local.set $l7
+          end
+          local.get $l7
           local.set $l13
           local.get $l1
           i32.const 2
           i32.sub
           local.set $l1
           local.get $l13
-          if $I6
+          if $I7
             i32.const 0
             i32.load offset=16777272 align=1
             local.tee $l8
@@ -2555,7 +2582,7 @@
           end
           unreachable
         end
-        block $B7
+        block $B8
           local.get $l22
           local.tee $l26
           i32.wrap_i64
@@ -2580,7 +2607,7 @@
           local.get $l28
           local.get $l27
           i64.ne
-          br_if $B7
+          br_if $B8
           local.get $l13
           i32.const 4095
           i32.and
@@ -2600,7 +2627,7 @@
           local.get $l27
           local.get $l28
           i64.ne
-          if $I8
+          if $I9
             local.get $l13
             i32.const 12
             i32.shr_u
@@ -2630,7 +2657,7 @@
             i32.add
             local.set $l14
             local.get $l16
-            br_if $B7
+            br_if $B8
             local.get $l14
             local.set $l15
           end
@@ -2640,7 +2667,7 @@
           local.get $l15
           local.get $l14
           i32.ne
-          br_if $B7
+          br_if $B8
           local.get $l11
           i32.load offset=589832 align=1
           local.tee $l11
@@ -2651,7 +2678,7 @@
           local.get $l14
           i32.const 30
           i32.eq
-          if $I9
+          if $I10
             local.get $l11
             i32.const 5
             i32.shr_u
