@@ -22,10 +22,12 @@ import {
   MARK_2M,
   MARK_GLOBAL,
   MARK_LISTED,
+  MARK_LISTED_GLOBAL,
   S,
   TLB_BASE,
   TLB_BYTES,
   TLB_ENTRIES,
+  TLB_GLOBALS,
   TLB_INVALID,
   TLB_LIST_BASE,
   TLB_MODE_SUPERVISOR,
@@ -80,7 +82,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   // What the levels agree on, and what any of them says
   const all = b.variable(b.i64(-1)), some = b.variable(b.i64(0));
   const path = [1, 2, 3, 4].map(() => b.variable(b.i32(0)));
-  const leaf = b.variable(b.i64(0)), page = b.variable(b.i32(0)), marks = b.variable(b.i32(MARK_LISTED));
+  const leaf = b.variable(b.i64(0)), page = b.variable(b.i32(0)), marks = b.variable(b.i32(0));
   const descend = (level: number, table: Val): void => {
     const at = frame(table);
     giveUpIf(not(at));
@@ -114,7 +116,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
     b.if(any(entryLow, PTE_PS), () => {
       giveUpIf(any(entryLow, large.reserved));
       b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
-      b.set(marks, b.i32(MARK_LISTED | large.mark));
+      b.set(marks, b.i32(large.mark));
       isLeaf(large.offset);
     }, next);
   };
@@ -164,11 +166,25 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   // The TLB entry
   const inTlb = b.and(32, b.op("i32.shr_u", low, b.i32(PAGE_SHIFT)), b.i32(TLB_ENTRIES - 1));
   const entry = b.add(32, tlbBase, b.op("i32.mul", inTlb, b.i32(tlbEntry.size)));
-  b.if(not(any(b.loadRaw("i32.load", entry, tlbEntry.at.pad), MARK_LISTED)), () => {
-    const count = b.loadRaw("i32.load", b.i32(TLB_LIST_BASE + tlbList.at.count));
-    b.storeRaw("i32.store", b.shl(32, count, b.i32(2)), entry, TLB_LIST_BASE + tlbList.size);
-    b.storeRaw("i32.store", b.i32(TLB_LIST_BASE + tlbList.at.count), b.add(32, count, b.i32(1)));
-  });
+  const isGlobal = b.and(32, any(leafLow, PTE_G), any(cr4, CR4_PGE));
+  const listed = b.variable(
+    b.and(32, b.loadRaw("i32.load", entry, tlbEntry.at.pad), b.i32(MARK_LISTED | MARK_LISTED_GLOBAL)),
+  );
+  const enlist = (mark: number, count: number, first: number) => {
+    const old = b.get(listed);
+    b.if(not(any(old, mark)), () => {
+      const known = b.loadRaw("i32.load", b.i32(TLB_LIST_BASE + count));
+      b.storeRaw("i32.store", b.shl(32, known, b.i32(2)), entry, TLB_LIST_BASE + first);
+      b.storeRaw("i32.store", b.i32(TLB_LIST_BASE + count), b.add(32, known, b.i32(1)));
+      b.set(listed, b.or(32, old, b.i32(mark)));
+    });
+  };
+  const { count, globals } = tlbList.at;
+  b.if(
+    isGlobal,
+    () => enlist(MARK_LISTED_GLOBAL, globals, tlbList.size + TLB_GLOBALS),
+    () => enlist(MARK_LISTED, count, tlbList.size),
+  );
   const mark = b.get(marks);
   b.if(any(mark, MARK_1G | MARK_2M), () => {
     const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(32)));
@@ -176,8 +192,8 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
     const flag = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
     b.storeRaw("i32.store", flag, b.i32(1), TLB_LIST_BASE);
   });
-  const isGlobal = b.and(32, any(leafLow, PTE_G), any(cr4, CR4_PGE));
-  const marked = b.or(32, mark, b.select(isGlobal, b.i32(MARK_GLOBAL), b.i32(0)));
+  const kind = b.or(32, mark, b.select(isGlobal, b.i32(MARK_GLOBAL), b.i32(0)));
+  const marked = b.or(32, kind, b.get(listed));
   b.storeRaw("i32.store", entry, marked, tlbEntry.at.pad);
   const tag = b.and(64, linear, b.i64(-PAGE_SIZE));
   // Invalid tags have the upper half of the address, too: INVLPG looks at that.

@@ -25,10 +25,12 @@ import {
   MARK_4M,
   MARK_GLOBAL,
   MARK_LISTED,
+  MARK_LISTED_GLOBAL,
   S,
   TLB_BASE,
   TLB_BYTES,
   TLB_ENTRIES,
+  TLB_GLOBALS,
   TLB_LIST_BASE,
   TLB_MODE_SUPERVISOR,
   TLB_MODE_USER,
@@ -61,6 +63,8 @@ const READ_TAG = tlbEntry.at.readTag >> 2, WRITE_TAG = tlbEntry.at.writeTag >> 2
 const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MARKS = tlbEntry.at.pad >> 2;
 const ENTRY_WORDS = tlbEntry.size >> 2;
 const USED = (TLB_LIST_BASE + tlbList.at.count) >> 2, FIRST_USED = (TLB_LIST_BASE + tlbList.size) >> 2;
+const USED_GLOBAL = (TLB_LIST_BASE + tlbList.at.globals) >> 2, FIRST_GLOBAL = FIRST_USED + (TLB_GLOBALS >> 2);
+const LISTED_MARKS = MARK_LISTED | MARK_LISTED_GLOBAL;
 const LARGE_LOW = (TLB_LIST_BASE + tlbList.at.largeLow) >> 2;
 const LARGE_HIGH = (TLB_LIST_BASE + tlbList.at.largeHigh) >> 2;
 /** Low half of an invalid tag. */
@@ -273,8 +277,15 @@ export class Mmu {
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
-    if (((words[e + MARKS] as number) & MARK_LISTED) === 0) words[FIRST_USED + words[USED]!++] = e * 4;
-    words[e + MARKS] = marks | MARK_LISTED;
+    let listed = (words[e + MARKS] as number) & LISTED_MARKS;
+    if ((marks & MARK_GLOBAL) !== 0) {
+      if ((listed & MARK_LISTED_GLOBAL) === 0) words[FIRST_GLOBAL + words[USED_GLOBAL]!++] = e * 4;
+      listed |= MARK_LISTED_GLOBAL;
+    } else {
+      if ((listed & MARK_LISTED) === 0) words[FIRST_USED + words[USED]!++] = e * 4;
+      listed |= MARK_LISTED;
+    }
+    words[e + MARKS] = marks | listed;
     if ((marks & MARK_LARGE) !== 0) words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] = 1;
     // Breakpoints are looked for where the fast path does not go.
     const fast = tlbMode !== TLB_MODE_USER_AC && !breakpointsEnabled(words);
@@ -336,24 +347,30 @@ export class Mmu {
     return (lo + (words[e + ADDEND] as number)) >>> 0;
   }
 
-  #drop(e: number): void {
+  #drop(e: number, marks = 0): void {
     const words = this.#words;
     words[e + READ_TAG] = INVALID;
     words[e + WRITE_TAG] = INVALID;
     words[e + EXEC_TAG] = INVALID;
-    words[e + MARKS] = 0;
+    words[e + MARKS] = marks;
   }
 
   /** Forgets every translation; with `keepGlobal`, as a CR3 load does. */
   flush(keepGlobal = false): void {
-    const words = this.#words, used = words[USED] as number;
-    let kept = 0;
-    for (let i = 0; i < used; i++) {
-      const at = words[FIRST_USED + i] as number, e = at >> 2;
-      if (keepGlobal && ((words[e + MARKS] as number) & MARK_GLOBAL) !== 0) words[FIRST_USED + kept++] = at;
-      else this.#drop(e);
+    const words = this.#words;
+    for (let i = words[USED] as number; i > 0; i--) {
+      const e = (words[FIRST_USED + i - 1] as number) >> 2, marks = words[e + MARKS] as number;
+      // It may be a global page's by now, and in the other list.
+      if ((marks & MARK_GLOBAL) === 0) this.#drop(e, marks & MARK_LISTED_GLOBAL);
+      else words[e + MARKS] = marks & ~MARK_LISTED;
     }
-    words[USED] = kept;
+    words[USED] = 0;
+    if (!keepGlobal) {
+      for (let i = words[USED_GLOBAL] as number; i > 0; i--) {
+        this.#drop((words[FIRST_GLOBAL + i - 1] as number) >> 2);
+      }
+      words[USED_GLOBAL] = 0;
+    }
     if (!keepGlobal) words[LARGE_LOW] = words[LARGE_HIGH] = 0;
     this.onFlush(keepGlobal);
   }
@@ -374,9 +391,13 @@ export class Mmu {
   }
 
   #invalidateLarge(lo: number, hi: number): void {
-    const words = this.#words, used = words[USED] as number;
+    this.#invalidateLargeOf(FIRST_USED, this.#words[USED] as number, lo, hi);
+    this.#invalidateLargeOf(FIRST_GLOBAL, this.#words[USED_GLOBAL] as number, lo, hi);
+  }
+  #invalidateLargeOf(first: number, used: number, lo: number, hi: number): void {
+    const words = this.#words;
     for (let i = 0; i < used; i++) {
-      const e = (words[FIRST_USED + i] as number) >> 2;
+      const e = (words[first + i] as number) >> 2;
       const marks = words[e + MARKS] as number;
       if ((marks & MARK_LARGE) === 0 || words[e + READ_TAG + 1] !== hi) continue;
       const shift = (marks & MARK_1G) !== 0 ? 30 : (marks & MARK_4M) !== 0 ? 22 : 21;
@@ -394,10 +415,13 @@ export class Mmu {
 
   /** Code in the page at byte offset `hostPage` is about to be watched: no fast writes to it any more. */
   onCodePageWatched(hostPage: number): void {
+    this.#forbidWrites(FIRST_USED, this.#words[USED] as number, hostPage);
+    this.#forbidWrites(FIRST_GLOBAL, this.#words[USED_GLOBAL] as number, hostPage);
+  }
+  #forbidWrites(first: number, used: number, hostPage: number): void {
     const words = this.#words;
-    const used = words[USED] as number;
     for (let i = 0; i < used; i++) {
-      const e = (words[FIRST_USED + i] as number) >> 2;
+      const e = (words[first + i] as number) >> 2;
       const tag = words[e + WRITE_TAG] as number;
       if (tag !== INVALID && (tag + (words[e + ADDEND] as number)) >>> 0 === hostPage) {
         words[e + WRITE_TAG] = INVALID;

@@ -140,10 +140,15 @@ export const tlbEntry = layout({
   pad: "u32",
 });
 /**
- * Marks in a TLB entry's padding: it is in the list of those that hold something; it is of a global page, of a large page
- * of that size.
+ * Marks in a TLB entry's padding: it is in the list of pages that are not global; it is of a global page, of a large page
+ * of that size; it is in the list of global pages.
  */
-export const MARK_LISTED = 1, MARK_GLOBAL = 2, MARK_2M = 4, MARK_4M = 8, MARK_1G = 16;
+export const MARK_LISTED = 1,
+  MARK_GLOBAL = 2,
+  MARK_2M = 4,
+  MARK_4M = 8,
+  MARK_1G = 16,
+  MARK_LISTED_GLOBAL = 32;
 /** A tag no page-aligned address equals. */
 export const TLB_INVALID = 1n;
 /** Bytes of one table. */
@@ -170,34 +175,47 @@ export const jumpCacheEntry = layout({ tag: "u64", record: "u32", host: "u32" })
 /**
  * Code TLB: a jump-cache entry holds only while its code page is still mapped where it was. tag = (linear page ^
  * modeKey); host address = (u32) linear address + addend. Every change of mappings clears it, not the jump cache.
- * `marks`: CODE_LISTED, CODE_GLOBAL.
+ * `marks`: CODE_LISTED, CODE_GLOBAL, CODE_LISTED_GLOBAL.
  */
 export const CODE_TLB_BASE = JUMP_CACHE_BASE + (16 << JUMP_CACHE_BITS);
 /** log2 of the number of entries. */
 export const CODE_TLB_BITS = 12;
 /** See CODE_TLB_BASE. */
 export const codeTlbEntry = layout({ tag: "u64", addend: "u32", marks: "u32" });
-/** The entry is in the list; it is of a global page. */
-export const CODE_LISTED = 1, CODE_GLOBAL = MARK_GLOBAL;
-/** Code TLB entries that hold something: how many (u32), then the place of each in the table in bytes (u32). */
+/** The entry is in the list of pages that are not global; it is of a global page; it is in the list of those. */
+export const CODE_LISTED = MARK_LISTED, CODE_GLOBAL = MARK_GLOBAL, CODE_LISTED_GLOBAL = MARK_LISTED_GLOBAL;
+/**
+ * Code TLB entries that hold something, in two lists as those of the data TLB: how many are in each (u32), then the place
+ * of each in the table in bytes (u32).
+ */
 export const CODE_LIST_BASE = CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS);
+/** Of the counts and the lists, from CODE_LIST_BASE. */
+export const codeLists = { count: 0, globals: 4, first: 64, firstGlobal: 64 + (4 << CODE_TLB_BITS) } as const;
 /**
  * Block table: place in memory and mode to record, for what the jump cache has not. Sets of two entries, lossy. tag =
  * host | modeKey without MODE_USER.
  */
-export const BLOCK_TABLE_BASE = CODE_LIST_BASE + 64 + (4 << CODE_TLB_BITS);
+export const BLOCK_TABLE_BASE = CODE_LIST_BASE + 64 + (8 << CODE_TLB_BITS);
 /** log2 of the number of sets; a set's number is hashed as JUMP_CACHE_HASH says. */
 export const BLOCK_TABLE_BITS = 15;
 /** See BLOCK_TABLE_BASE. */
 export const blockTableEntry = layout({ tag: "u64", record: "u32", pad: "u32" });
 /** Bytes of the block table. */
 export const BLOCK_TABLE_BYTES = (2 * blockTableEntry.size) << BLOCK_TABLE_BITS;
-/** Data TLB entries that hold something: `count` of them; their addresses (u32) follow. */
+/**
+ * Data TLB entries that hold something, in two lists of their addresses (u32): of pages that are not global, which CR3
+ * loads go through, behind the head; of global pages TLB_GLOBALS bytes further on.
+ */
 export const TLB_LIST_BASE = BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES;
-/** Head of the list. largeLow, largeHigh: large pages may be cached in the lower, upper half of the address space. */
-export const tlbList = layout({ count: "u32", largeLow: "u32", largeHigh: "u32", pad: "u32" });
+/** See TLB_LIST_BASE. */
+export const TLB_GLOBALS = 4 * TLB_TABLES * TLB_ENTRIES;
+/**
+ * Head of the lists: how many are in each. largeLow, largeHigh: large pages may be cached in the lower, upper half of the
+ * address space.
+ */
+export const tlbList = layout({ count: "u32", largeLow: "u32", largeHigh: "u32", globals: "u32" });
 /** Decoded records, see cpu/state/record.ts. */
-export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 4 * TLB_TABLES * TLB_ENTRIES) / 4096) *
+export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS) / 4096) *
   4096;
 /** Bytes for decoded records. */
 export const ARENA_BYTES = 32 * 1024 * 1024;

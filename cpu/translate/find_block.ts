@@ -16,8 +16,10 @@ import {
   CODE_GLOBAL,
   CODE_LIST_BASE,
   CODE_LISTED,
+  CODE_LISTED_GLOBAL,
   CODE_TLB_BASE,
   CODE_TLB_BITS,
+  codeLists,
   codeTlbEntry,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
@@ -95,15 +97,30 @@ function hostOf(
     const inTlb = b.op("i32.mul", b.and(32, number, b.i32(TLB_ENTRIES - 1)), b.i32(tlbEntry.size));
     const entry = b.add(32, inTlb, b.loadRaw("i32.load", b.i32(S.tlbBase)));
     fill(entry, page);
-    const old = b.loadRaw("i32.load", code, CODE_TLB_BASE + marks);
-    b.if(b.eqz(32, b.and(32, old, b.i32(CODE_LISTED))), () => {
-      const count = b.add(32, b.loadRaw("i32.load", b.i32(CODE_LIST_BASE)), b.i32(1));
-      b.storeRaw("i32.store", b.i32(CODE_LIST_BASE), count);
-      b.storeRaw("i32.store", b.shl(32, count, b.i32(2)), code, CODE_LIST_BASE);
-    });
+    const listed = b.variable(
+      b.and(
+        32,
+        b.loadRaw("i32.load", code, CODE_TLB_BASE + marks),
+        b.i32(CODE_LISTED | CODE_LISTED_GLOBAL),
+      ),
+    );
+    const enlist = (mark: number, count: number, first: number) => {
+      const old = b.get(listed);
+      b.if(b.eqz(32, b.and(32, old, b.i32(mark))), () => {
+        const known = b.loadRaw("i32.load", b.i32(CODE_LIST_BASE + count));
+        b.storeRaw("i32.store", b.i32(CODE_LIST_BASE + count), b.add(32, known, b.i32(1)));
+        b.storeRaw("i32.store", b.shl(32, known, b.i32(2)), code, CODE_LIST_BASE + first);
+        b.set(listed, b.or(32, old, b.i32(mark)));
+      });
+    };
     // Global pages are marked by the same bit in both.
     const isGlobal = b.and(32, b.loadRaw("i32.load", entry, tlbEntry.at.pad), b.i32(CODE_GLOBAL));
-    b.storeRaw("i32.store", code, b.or(32, isGlobal, b.i32(CODE_LISTED)), CODE_TLB_BASE + marks);
+    b.if(
+      isGlobal,
+      () => enlist(CODE_LISTED_GLOBAL, codeLists.globals, codeLists.firstGlobal),
+      () => enlist(CODE_LISTED, codeLists.count, codeLists.first),
+    );
+    b.storeRaw("i32.store", code, b.or(32, isGlobal, b.get(listed)), CODE_TLB_BASE + marks);
     b.storeRaw("i64.store", code, pageTag, CODE_TLB_BASE + tag);
     b.storeRaw(
       "i32.store",

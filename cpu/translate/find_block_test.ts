@@ -134,3 +134,33 @@ for (const how of ENGINES) {
     assertEquals([s.gpr(1), dirty(2)], [0n, 3]);
   });
 }
+
+Deno.test("CR3 loads forget what is not global, whatever an entry held before and after", () => {
+  const t = new TestCpu(64, { engine: "interp", compileAtOnce: false });
+  const { core } = t.cpu, { s, mmu } = core;
+  s.set64(S.cr4, s.get64(S.cr4) | (1n << 7n)); // PGE
+  const pages = [DATA_BASE, DATA_BASE + TLB_ENTRIES * 4096]; // one entry
+  const run = (page: number, isGlobal: boolean) => {
+    const entry = t.memory.offsetOf(PAGE_DIRECTORY) + 8 * (page >>> 21);
+    t.memory.view.setBigUint64(entry, BigInt(DATA_BASE & ~0x1f_ffff) | (isGlobal ? 0x183n : 0x83n), true);
+    go(t, page);
+    assertEquals(mmu.lookupCode(page, 0) !== 0, true);
+  };
+  t.write(DATA_BASE, [HLT]);
+  let seed = 5;
+  const random = (n: number) => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0, (seed >>> 16) % n);
+  for (let i = 0; i < 300; i++) {
+    const page = pages[random(2)]!, isGlobal = random(2) === 1;
+    for (const p of pages) mmu.invalidatePage(p, 0);
+    run(page, isGlobal);
+    const keepGlobal = random(4) !== 0;
+    mmu.flush(keepGlobal);
+    const kept = mmu.lookupCode(page, 0) !== 0;
+    assertEquals(kept, isGlobal && keepGlobal, `turn ${i}`);
+    // Neither may the code TLB know it: another page is there now.
+    const exits = t.cpu.exits.dispatch;
+    go(t, page);
+    assertEquals(t.cpu.exits.dispatch, exits);
+    assertEquals(t.cpu.blocks.occupancy.code <= 2, true);
+  }
+});

@@ -21,8 +21,10 @@ import {
   CODE_GLOBAL,
   CODE_LIST_BASE,
   CODE_LISTED,
+  CODE_LISTED_GLOBAL,
   CODE_TLB_BASE,
   CODE_TLB_BITS,
+  codeLists,
   codeTlbEntry,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
@@ -33,7 +35,9 @@ import {
 import { IndexSet } from "./index_set.ts";
 
 const KEY_LO_AT = S.modeKey >> 2, KEY_HI_AT = KEY_LO_AT + 1;
-const LIST_AT = CODE_LIST_BASE >> 2;
+const COUNT = (CODE_LIST_BASE + codeLists.count) >> 2, FIRST = (CODE_LIST_BASE + codeLists.first) >> 2;
+const GLOBALS = (CODE_LIST_BASE + codeLists.globals) >> 2;
+const FIRST_GLOBAL = (CODE_LIST_BASE + codeLists.firstGlobal) >> 2;
 /** Words of a code TLB entry. */
 const ADDEND = codeTlbEntry.at.addend >> 2, MARKS = codeTlbEntry.at.marks >> 2;
 const RECORD = jumpCacheEntry.at.record >> 2, HOST = jumpCacheEntry.at.host >> 2;
@@ -53,7 +57,10 @@ export class JumpCache {
 
   /** Entries that must be looked after when mappings change: of crossing blocks, and in the code TLB. */
   get watched(): { readonly crossing: number; readonly code: number } {
-    return { crossing: this.#crossing.size, code: this.#words[LIST_AT] as number };
+    return {
+      crossing: this.#crossing.size,
+      code: (this.#words[COUNT] as number) + (this.#words[GLOBALS] as number),
+    };
   }
 
   /** Forgets where every block is. */
@@ -66,25 +73,30 @@ export class JumpCache {
     for (let i = 0; i < 1 << CODE_TLB_BITS; i++) {
       words[((CODE_TLB_BASE + i * codeTlbEntry.size) >> 2) + MARKS] = 0;
     }
-    words[LIST_AT] = 0;
+    words[COUNT] = words[GLOBALS] = 0;
     this.#crossing.drain(() => {});
   }
   /** Linear addresses may mean other pages now; global pages do not with `keepGlobal` (a CR3 load). */
   mappingsChanged(keepGlobal: boolean): void {
     const words = this.#words;
-    const count = words[LIST_AT] as number;
-    let kept = 0;
-    for (let i = 1; i <= count; i++) {
-      const place = words[LIST_AT + i] as number;
-      const entry = (CODE_TLB_BASE + place) >> 2;
-      if (keepGlobal && ((words[entry + MARKS] as number) & CODE_GLOBAL) !== 0) {
-        words[LIST_AT + ++kept] = place;
-        continue;
-      }
-      words[entry] = INVALID;
-      words[entry + MARKS] = 0;
+    for (let i = words[COUNT] as number; i > 0; i--) {
+      const entry = (CODE_TLB_BASE + (words[FIRST + i - 1] as number)) >> 2;
+      const marks = words[entry + MARKS] as number;
+      // It may be a global page's by now, and in the other list.
+      if ((marks & CODE_GLOBAL) === 0) {
+        words[entry] = INVALID;
+        words[entry + MARKS] = marks & CODE_LISTED_GLOBAL;
+      } else words[entry + MARKS] = marks & ~CODE_LISTED;
     }
-    words[LIST_AT] = kept;
+    words[COUNT] = 0;
+    if (!keepGlobal) {
+      for (let i = words[GLOBALS] as number; i > 0; i--) {
+        const entry = (CODE_TLB_BASE + (words[FIRST_GLOBAL + i - 1] as number)) >> 2;
+        words[entry] = INVALID;
+        words[entry + MARKS] = 0;
+      }
+      words[GLOBALS] = 0;
+    }
     this.#forgetCrossing();
   }
   /** The page of linear address `lo` may be another one now. */
@@ -114,15 +126,19 @@ export class JumpCache {
     if (crosses) this.#crossing.add(index);
     else this.#enter(host, keyHi & MODES_OF_BLOCKS, start);
     const code = codeTlbAt(lo);
-    if (((words[code + MARKS] as number) & CODE_LISTED) === 0) {
-      const count = (words[LIST_AT] as number) + 1;
-      words[LIST_AT] = count;
-      words[LIST_AT + count] = code * 4 - CODE_TLB_BASE;
+    const place = code * 4 - CODE_TLB_BASE;
+    let marks = (words[code + MARKS] as number) & (CODE_LISTED | CODE_LISTED_GLOBAL);
+    if (isGlobal) {
+      if ((marks & CODE_LISTED_GLOBAL) === 0) words[FIRST_GLOBAL + words[GLOBALS]!++] = place;
+      marks |= CODE_GLOBAL | CODE_LISTED_GLOBAL;
+    } else {
+      if ((marks & CODE_LISTED) === 0) words[FIRST + words[COUNT]!++] = place;
+      marks |= CODE_LISTED;
     }
     words[code] = (lo & ~PAGE_MASK) ^ keyLo;
     words[code + 1] = hi ^ keyHi;
     words[code + ADDEND] = host - lo;
-    words[code + MARKS] = isGlobal ? CODE_LISTED | CODE_GLOBAL : CODE_LISTED;
+    words[code + MARKS] = marks;
   }
   /** Into the block table: the newest of a set stands first. */
   #enter(host: number, mode: number, start: number): void {

@@ -4,7 +4,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -282,7 +282,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -437,7 +437,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -637,7 +637,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -782,7 +782,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -1044,7 +1044,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -1199,7 +1199,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -1423,7 +1423,7 @@
             local.get $l13
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -1568,7 +1568,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -1768,7 +1768,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -1923,7 +1923,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rbx align=1
@@ -2241,7 +2241,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -2406,7 +2406,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -2682,7 +2682,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -2827,7 +2827,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rcx align=1
@@ -2984,7 +2984,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -3149,7 +3149,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -3312,7 +3312,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -3457,7 +3457,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -3623,7 +3623,7 @@
             local.get $l12
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
@@ -3768,7 +3768,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35542400
+    i32.load8_u offset=35621760
     local.set $l10
     i32.const 0
     i64.load offset=rax align=1
@@ -3990,7 +3990,7 @@
             local.get $l11
             i32.const 5
             i32.shr_u
-            i32.load8_u offset=35542400
+            i32.load8_u offset=35621760
             local.set $l10
             br $L1
           end
