@@ -286,6 +286,8 @@ export class Oracle {
   valid = 0;
   /** Rows that were compared. */
   readonly reached = new Set<Row>();
+  /** The first bytes of each of iced's codes that both know. */
+  readonly examples = new Map<iced.Code, Uint8Array>();
   /** Instructions we refuse, by the first feature that is not advertised. */
   readonly refused = new Map<string, Set<string>>();
   /** Encodings that only we decode, by row: they must fault when they run. */
@@ -336,6 +338,7 @@ export class Oracle {
     }
     if (!weKnow) return this.#onlyTheirs(bits, theirs);
     this.valid++;
+    if (!this.examples.has(theirs.code)) this.examples.set(theirs.code, bytes.slice(at, at + 16));
     this.reached.add(ours.row);
     return this.#difference(bits, ours, theirs, POFF);
   }
@@ -524,4 +527,31 @@ function segmentDifference(bits: Bits, ours: Instruction, theirs: iced.Instructi
   const index = (ours.segment - S.es) / segmentLayout.size;
   if (bits === 64 && wanted < 4 && index < 4) return undefined; // all of them are flat
   return index === wanted ? undefined : `segment ${index}, iced says ${wanted}`;
+}
+
+/**
+ * Codes of iced's that a processor with `features` must know in `bits`-bit code, by iced's own table. Left out: those with
+ * FWAIT in front, which is an instruction of its own, and what iced decodes only when told to.
+ */
+export function codesOf(bits: Bits, features: CpuFeatures): iced.Code[] {
+  const advertised = advertisedFeatures(features), instruction = new iced.Instruction();
+  return Object.values(iced.Code).filter((code) => typeof code === "number").filter((code) => {
+    const info = iced.CodeExt.opCode(code);
+    instruction.code = code;
+    try {
+      const lacking = bits === 64 && !features.has("lahf_lm") && /^[LS]ahf$/.test(codeName(code));
+      // UD0 is an instruction that is undefined on purpose.
+      if (lacking || codeName(code).startsWith("Ud0")) return false;
+      return info.isInstruction &&
+        (bits === 64 ? info.intelDecoder64 : bits === 32 ? info.mode32 : info.mode16) &&
+        !info.fwait && info.decoderOption === iced.DecoderOptions.None &&
+        Array.from(instruction.cpuidFeatures()).every((f) => advertised.has(CpuidFeature[f] as string));
+    } finally {
+      info.free();
+    }
+  });
+}
+/** Its name. */
+export function codeName(code: iced.Code): string {
+  return iced.Code[code] as string;
 }

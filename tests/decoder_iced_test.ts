@@ -6,7 +6,7 @@ import { rows } from "../cpu/isa/mod.ts";
 import { UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
 import { EXC_UD } from "../cpu/state/state.ts";
 import { TestCpu } from "../cpu/_bare_cpu.ts";
-import { Oracle } from "./_iced_oracle.ts";
+import { codeName, codesOf, Oracle } from "./_iced_oracle.ts";
 import { compareRandom, hex, Report } from "./_iced_strings.ts";
 
 const MAPS: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
@@ -82,6 +82,37 @@ for (const bits of [32, 64] as const) {
       assertEquals([what, t.cpu.exceptions[EXC_UD]], [what, 1], hex(code));
     }
     assertEquals(oracle.onlyOurs.size > 0, true);
+    for (const prefix of [[0x66, 0xf3], [0x66, 0xf2]]) {
+      for (const escape of MAPS.slice(1)) {
+        for (let opcode = 0; opcode < 256; opcode++) {
+          if (escape.length === 1 && (opcode === 0x38 || opcode === 0x3a)) continue;
+          for (const modrm of [0x06, 0xc1]) {
+            bytes.set([...prefix, ...escape, opcode, modrm, ...TAIL]);
+            report.add(bits, bytes, oracle.compare(bits, bytes));
+          }
+        }
+      }
+    }
+    // Branches on rCX and with a 16-bit target have codes of their own.
+    for (const prefix of [[0x67], [0x66, 0x67]]) {
+      for (const opcode of [0xe0, 0xe1, 0xe2, 0xe3]) {
+        bytes.set([...prefix, opcode, ...TAIL, ...TAIL].slice(0, 16));
+        report.add(bits, bytes, oracle.compare(bits, bytes));
+      }
+    }
+    assertEquals(report.lines, []);
+    // Nothing is missing of what CPUID advertises.
+    for (const level of ["x86-64-v1", "x86-64-v2", "x86-64-v3", "max"] as const) {
+      const features = levelFeatures(level), codes = codesOf(bits, features);
+      const known = new Oracle(features);
+      const missing = codes.filter((code) => {
+        const example = oracle.examples.get(code);
+        return example === undefined || known.compare(bits, example) !== undefined ||
+          !known.examples.has(code);
+      });
+      assertEquals(missing.map(codeName), [], level);
+      assertEquals(codes.length > 600, true);
+    }
   });
 
   Deno.test(`decoder: LOCK, address-size and segment prefixes agree with iced, ${bits} bit`, () => {
