@@ -2,7 +2,7 @@
 /** What the host's CPU cannot be asked about SSE exceptions: delivery, CR4.OSXMMEXCPT, and how the fast path is left. @module */
 import { assertEquals } from "@std/assert";
 import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
-import { CR4_OSXMMEXCPT, CR4_OSXSAVE, EXC_UD, EXC_XM, S, XMM_BASE } from "../../state/state.ts";
+import { CR4_OSXMMEXCPT, CR4_OSXSAVE, EXC_UD, EXC_XM, S, XMM_BASE, YMM_HIGH } from "../../state/state.ts";
 
 const HANDLER = CODE_BASE + 0x1000;
 /** divsd xmm0, xmm1 behind a NOP. */
@@ -105,6 +105,32 @@ for (const how of ENGINES) {
       // addsd xmm0, xmm1; ldmxcsr [rbx]; addsd xmm2, xmm1
       t.run([0xf2, 0x0f, 0x58, 0xc1, ...(ldmxcsr as number[]), ...(addsd as number[]), 0xd1]);
       assertEquals([xmm0(t), view.getFloat64(XMM_BASE + 32, true)], [1, 1 + 2 ** -52]);
+    }
+  });
+
+  Deno.test(`an exception of one half of a YMM register keeps the other's precision flag away (${how.name})`, () => {
+    const t = new TestCpu(64, how), { s } = t.cpu.core, { view } = t.memory;
+    const masked = 0x1f80, invalid = 1 << 7, IE = 1;
+    for (
+      const [mxcsr, vector, wanted] of [[masked, 0, masked | PE | IE], [
+        masked & ~invalid,
+        1,
+        masked & ~invalid | IE,
+      ]]
+    ) {
+      t.reset();
+      s.set32(S.cr4, s.get32(S.cr4) | CR4_OSXSAVE);
+      s.set32(S.xcr0, 7);
+      t.cpu.core.updateMode();
+      s.set32(S.mxcsr, mxcsr as number);
+      for (let lane = 0; lane < 8; lane++) {
+        const at = XMM_BASE + (lane < 4 ? 0 : YMM_HIGH - 16) + 4 * lane;
+        view.setFloat32(at + 16, lane === 4 ? 0 : 1, true); // 1 / 3, in the upper half once 0 / 0
+        view.setFloat32(at + 32, lane === 4 ? 0 : 3, true);
+      }
+      t.cpu.exceptions.fill(0);
+      t.run([0xc5, 0xf4, 0x5e, 0xc2]); // vdivps ymm0, ymm1, ymm2
+      assertEquals([t.cpu.exceptions[EXC_XM], s.get32(S.mxcsr)], [vector, wanted]);
     }
   });
 }
