@@ -3,7 +3,7 @@
  * Page walks and the software TLB. Rules: SDM Vol. 3A §4 (paging), §4.10 (TLBs).
  * A TLB entry covers 4 KiB whatever the guest's page size is; entries of large pages are marked, because one
  * INVLPG must drop all of them. Global pages survive CR3 loads. Physical addresses have 32 bits.
- * Left out: PCID, protection keys, 5-level paging, PAT and MTRR memory types (everything is coherent).
+ * Left out: TLB entries by PCID, protection keys, 5-level paging, PAT and MTRR memory types (everything is coherent).
  * @module
  */
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
