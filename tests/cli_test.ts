@@ -343,7 +343,7 @@ Deno.test({
 
 Deno.test("deno bundle makes one file that runs", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--output", `${dir}/xenner.js`, MOD],
+    args: ["bundle", "--quiet", "--output", `${dir}/xenner.js`, CLI],
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
   const run = await new Deno.Command(Deno.execPath(), {

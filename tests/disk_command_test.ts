@@ -24,7 +24,9 @@ Deno.test({
       assertEquals((await disk("convert", raw, image)).code, 0);
       await qemuImg("check", image);
       await qemuImg("compare", "-f", "raw", raw, image);
-      assert((await Deno.stat(image)).size < 600_000);
+      // clusters are reserved as a hole: what counts is what the host has written
+      const { blocks } = await Deno.stat(image);
+      assert(blocks !== null && blocks * 512 < 600_000, `${blocks} blocks`);
       assertEquals((await disk("create", top, "--backing", "a.qcow2", "--cluster-size", "4k")).code, 0);
       await qemuImg("compare", "-f", "raw", raw, top);
       assertEquals((await disk("convert", top, back)).code, 0);

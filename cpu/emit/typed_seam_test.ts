@@ -38,6 +38,6 @@ export function descriptions(e: Emit, w: Width): void {
 
 Deno.test("operands of the wrong type are refused when code is emitted", () => {
   const b = new WasmBuilder(new FunctionBody(0));
-  assertThrows(() => b.op("i32.add", b.i32(1), b.i64(2)), Error, "operand 1 of i32.add");
+  assertThrows(() => b.op("i32.add", b.i32(1), b.i64(2)), Error, "operands of i32.add");
   assertThrows(() => b.lane("i32x4.extract_lane", 0, b.i32(1)), Error, "operand 0 of i32x4.extract_lane");
 });

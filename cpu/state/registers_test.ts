@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
 import { CODE32, DATA0, TestCore } from "../_test_core.ts";
-import { MODE_CODE, MODE_SEGMENTED, MODE_STACK_WIDE, MODE_USER } from "./registers.ts";
+import { MODE_AVX_TRAP, MODE_CODE, MODE_SEGMENTED, MODE_STACK_WIDE, MODE_USER } from "./registers.ts";
 import { ARENA_BASE, CS, S, SS } from "./state.ts";
 
 Deno.test("mode bits and stack mask", () => {
   const long = new TestCore().long(3).core;
   assertEquals([long.modeBits, long.s.get64(S.stackMask)], [
-    2 | MODE_STACK_WIDE | MODE_USER,
+    2 | MODE_STACK_WIDE | MODE_USER | MODE_AVX_TRAP, // XCR0 has no AVX
     (1n << 64n) - 1n,
   ]);
   assertEquals(long.s.get64(S.modeKey), BigInt(long.modeBits) << 48n);
   const t = new TestCore().protected32(), { core } = t;
-  assertEquals([core.modeBits, core.s.get64(S.stackMask)], [1 | MODE_STACK_WIDE, 0xffff_ffffn]);
+  assertEquals([core.modeBits, core.s.get64(S.stackMask)], [
+    1 | MODE_STACK_WIDE | MODE_AVX_TRAP,
+    0xffff_ffffn,
+  ]);
   core.setSegment(SS, DATA0, 0, 0, 0xffff_ffff, 0x8093); // B clear
   assertEquals([core.updateMode(), core.s.get64(S.stackMask)], [true, 0xffffn]);
   assertEquals(core.updateMode(), false);
