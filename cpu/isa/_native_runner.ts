@@ -198,17 +198,30 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   return w.bytes as Uint8Array<ArrayBuffer>;
 }
 
+/**
+ * Runs a program that this process has just written. Whoever forks at that moment, for another test, has the file open
+ * for writing until it calls exec, and execve(2) says ETXTBSY for as long.
+ */
+async function outputOf(path: string): Promise<Deno.CommandOutput> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await new Deno.Command(path, { stdin: "null", stdout: "piped", stderr: "null" }).output();
+    } catch (error) {
+      if (tries === 1000 || !(error instanceof Error && /Text file busy|os error 26/.test(error.message))) {
+        throw error;
+      }
+      await new Promise((done) => setTimeout(done, 5));
+    }
+  }
+}
+
 /** Runs the program of these cases; its output, or how it ended. */
 async function runProgram(bits: 32 | 64, cases: readonly NativeCase[]): Promise<Uint8Array | string> {
   const path = await Deno.makeTempFile({ prefix: "xenner-native-" });
   try {
     await Deno.writeFile(path, buildProgram(bits, cases));
     await Deno.chmod(path, 0o755);
-    const { stdout, signal, code } = await new Deno.Command(path, {
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).output();
+    const { stdout, signal, code } = await outputOf(path);
     const { scratch, altStack } = regions(cases.length, scratchBytesOf(cases));
     return code === 0 && stdout.length === altStack - scratch
       ? stdout

@@ -68,3 +68,14 @@ function escape(text: string): string {
     .toWellFormed()
     .replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
+
+/** Lines shown of the log of a kernel that has failed, and how many when what it died of is further up. */
+const LOG_LINES = 40, MOST_LOG_LINES = 200;
+const DIED_OF = /Kernel panic - not syncing|Panic on CPU|^panic: |\bBUG: |\bOops: /;
+
+/** The end of a console's log: what a kernel died of is in it, however long its traces are. */
+export function endOfLog(log: string): string[] {
+  const lines = log.trimEnd().split("\n").slice(-MOST_LOG_LINES);
+  const from = lines.findIndex((line) => DIED_OF.test(line));
+  return lines.slice(from < 0 ? -LOG_LINES : Math.min(from, Math.max(0, lines.length - LOG_LINES)));
+}

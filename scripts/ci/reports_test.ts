@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { JobResult } from "./job.ts";
 import { hasProgram } from "../host/processes.ts";
-import { junitXml } from "./reports.ts";
+import { endOfLog, junitXml } from "./reports.ts";
 
 const job = { kernel: "k", type: "hvm", engine: "interp", seconds: 1.5 } as const;
 const RESULTS: JobResult[] = [
@@ -69,4 +69,14 @@ Deno.test({
       await Deno.remove(file);
     }
   },
+});
+
+Deno.test("the end of a log has what the kernel died of, and is bounded", () => {
+  const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}`);
+  assertEquals(endOfLog(lines(0, 10).join("\r\n") + "\n")[9], "line 9");
+  assertEquals(endOfLog(lines(0, 100).join("\n")), lines(60, 100));
+  const panic = "[    8.9] Kernel panic - not syncing: sysrq triggered crash";
+  assertEquals(endOfLog([...lines(0, 50), panic, ...lines(50, 120)].join("\n")), [panic, ...lines(50, 120)]);
+  assertEquals(endOfLog([...lines(0, 50), panic, ...lines(50, 60)].join("\n")).length, 40);
+  assertEquals(endOfLog([panic, ...lines(0, 500)].join("\n")), lines(460, 500));
 });

@@ -8,13 +8,11 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { readHostFile, reason } from "../../devices/loaders/host_file.ts";
 import { makeInitramfs } from "./initramfs.ts";
 import { type JobResult, runJob } from "./job.ts";
-import { jobName, junitXml } from "./reports.ts";
+import { endOfLog, jobName, junitXml } from "./reports.ts";
 import type { TestChoices } from "./test_options.ts";
 
 /** Stands for the number of a boot until Slurm says it. */
 const TASK = "@xenner-task@";
-/** Lines shown of the log of a kernel that has failed. */
-const LOG_LINES = 40;
 /** Exit status for a matrix in which something failed. */
 const STATUS_FAILED = 1;
 
@@ -55,8 +53,7 @@ async function runOne(choices: TestChoices, index: number): Promise<JobResult> {
     ...(choices.failOn && { failOn: choices.failOn }),
   });
   if (result.outcome !== "ran") {
-    const lines = result.log.trimEnd().split("\n").slice(-LOG_LINES);
-    writeAll(Deno.stderr, lines.map((line) => `| ${line.trimEnd()}\n`).join(""));
+    writeAll(Deno.stderr, endOfLog(result.log).map((line) => `| ${line.trimEnd()}\n`).join(""));
   }
   if (result.why !== undefined) say(result.why);
   return result;
