@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Guests that run a script of a test's own: an archive behind their initramfs. Tests only. @module */
-import { type CpioEntry, writeCpio } from "../devices/loaders/root/cpio.ts";
+import { type CpioEntry, writeCpio } from "../devices/loaders/root_folder/cpio.ts";
 import { guestFiles, type GuestName } from "../scripts/guests/manifest.ts";
 
 /** Makes `path` an initramfs of `guest` whose step "script" runs `script`; `more` are further files. */

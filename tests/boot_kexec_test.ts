@@ -2,7 +2,7 @@
 /** Debian's cloud kernel starts another one by kexec, which finds xenstore, console and network as new. @module */
 import { assert, assertEquals } from "@std/assert";
 import { Child, xenner } from "../scripts/host/child.ts";
-import { writeCpio } from "../devices/loaders/root/cpio.ts";
+import { writeCpio } from "../devices/loaders/root_folder/cpio.ts";
 import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../scripts/guests/manifest.ts";
 import { HUB, missing, TIMEOUT_SECONDS } from "./_boot.ts";
 import { kexecProgram } from "./guests/_kexec_program.ts";

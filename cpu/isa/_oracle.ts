@@ -6,8 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import type { CpuFeature } from "../base/cpu_features.ts";
-import type { ENGINES } from "../_bare_cpu.ts";
-import { TestCpu } from "../_bare_cpu.ts";
+import { ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { digest, readRecording, recordedBytes, type RecordedGroup } from "../../tests/vectors/_recording.ts";
 import { runHere } from "./_emulated_runner.ts";
 import {
@@ -17,6 +16,7 @@ import {
   runNative,
   SCRATCH_BYTES,
   scratchAddress,
+  whyNotNative,
   XM,
 } from "./_native_runner.ts";
 import { Random } from "./_cases.ts";
@@ -194,7 +194,7 @@ function compare(
 }
 
 /** Our CPU against the recorded results. */
-export async function checkOurs(
+async function checkOurs(
   t: Deno.TestContext,
   suite: Suite,
   how: typeof ENGINES[number],
@@ -211,11 +211,27 @@ export async function checkOurs(
 }
 
 /** The host's CPU against the recorded results. */
-export async function checkHost(t: Deno.TestContext, suite: Suite): Promise<void> {
+async function checkHost(t: Deno.TestContext, suite: Suite): Promise<void> {
   await withRecorded(t, suite, async (group, recorded) => {
     const native = await judgeNatively(suite, group);
     group.cases.forEach((one, i) =>
       compare(suite, group, one, native[i] as NativeResult, recorded[i] as NativeResult)
     );
   }, hostLacks);
+}
+
+/** The tests of a suite: our CPU in each way of running it, and the host's where it can, against what is recorded. */
+export async function testSuite(suite: Suite): Promise<void> {
+  for (const how of ENGINES) {
+    Deno.test(`${suite.name}: instructions do what a real CPU did (${how.name})`, (t) =>
+      checkOurs(t, suite, how));
+  }
+  const reason = await whyNotNative(suite.bits);
+  Deno.test({
+    name: `${suite.name}: the host's CPU does what is recorded${
+      reason === "" ? "" : ` (skipped: ${reason})`
+    }`,
+    ignore: reason !== "",
+    fn: (t) => checkHost(t, suite),
+  });
 }

@@ -14,7 +14,7 @@ import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_opt
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
 import { WorkerMachine } from "./worker/worker_machine.ts";
-import { prepareRoot, ROOT_TAG, type RootBoot } from "../loaders/root/root_folder.ts";
+import { prepareRoot, ROOT_TAG, type RootBoot } from "../loaders/root_folder/root_folder.ts";
 import { closeShares, openShares, pathOf, type ShareSpec } from "./shares.ts";
 import {
   type ConsoleSink,

@@ -15,10 +15,10 @@ import { type Program, PROGRAMS } from "./programs.ts";
 import { qemuVersion } from "./qemu.ts";
 import { chartOf, type Row, tableOf } from "./report.ts";
 import { makeVirtioInitramfs } from "./virtio.ts";
-import { measureWork, type WorkEmulator } from "./work/guests.ts";
-import { WORK } from "./work/rows.ts";
-import { makeWorkInitramfs } from "./work/userland.ts";
-import { whyNoV86 } from "./work/v86_guest.ts";
+import { measureWork, type WorkEmulator } from "./guest_work/guests.ts";
+import { WORK } from "./guest_work/rows.ts";
+import { makeWorkInitramfs } from "./guest_work/userland.ts";
+import { whyNoV86 } from "./guest_work/v86_guest.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 

@@ -12,9 +12,9 @@ import { run } from "../host/processes.ts";
 import { measureBoot } from "./guests.ts";
 import { PROGRAMS } from "./programs.ts";
 import { median, ratio, type Row } from "./report.ts";
-import { measureWork } from "./work/guests.ts";
-import { WORK } from "./work/rows.ts";
-import { makeWorkInitramfs } from "./work/userland.ts";
+import { measureWork } from "./guest_work/guests.ts";
+import { WORK } from "./guest_work/rows.ts";
+import { makeWorkInitramfs } from "./guest_work/userland.ts";
 
 const ENGINES = ["interp", "jit"] as const;
 const PARTS = ["cpu", "boot", "work"] as const;

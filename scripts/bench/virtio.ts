@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { writeCpio } from "../../devices/loaders/root/cpio.ts";
+import { writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { DebianPackages } from "../guests/debian_packages.ts";
 import { guestFiles, PACKAGE_CACHE } from "../guests/manifest.ts";
 import { collectModules } from "../guests/kernel_modules.ts";

@@ -4,7 +4,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { MiB } from "../../cpu/base/bits.ts";
 import { formatSize } from "../../cpu/base/sizes.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
-import { type CpioEntry, writeCpio } from "../../devices/loaders/root/cpio.ts";
+import { type CpioEntry, writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { busyboxOf } from "../guests/manifest.ts";
 import { GUEST_INIT, GUEST_LEASE, HOME } from "./guest_init.ts";
 

@@ -9,8 +9,8 @@
 const DOORS = [
   "mod.ts",
   "devices/loaders/host_file.ts",
-  "devices/loaders/root/modules.ts",
-  "devices/loaders/root/root_folder.ts",
+  "devices/loaders/root_folder/modules.ts",
+  "devices/loaders/root_folder/root_folder.ts",
   "devices/storage/host_file.ts",
   "devices/storage/libc.ts",
   "devices/storage/p9/host_folder.ts",

@@ -8,7 +8,7 @@
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { extractVmlinux } from "../../devices/loaders/decompress.ts";
-import { writeCpio } from "../../devices/loaders/root/cpio.ts";
+import { writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { DebianPackages, exists, type Suite } from "./debian_packages.ts";
 import { collectModules } from "./kernel_modules.ts";
 import {

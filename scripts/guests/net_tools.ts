@@ -5,7 +5,7 @@
  * the host runs its side of it; nothing gets installed.
  * @module
  */
-import { type CpioEntry, writeCpio } from "../../devices/loaders/root/cpio.ts";
+import { type CpioEntry, writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { DebianPackages, exists } from "./debian_packages.ts";
 import { GUEST_CACHE, guestFiles, type GuestName, PACKAGE_CACHE } from "./manifest.ts";
 import { neededLibraries } from "./shared_libraries.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { writeCpio } from "../../devices/loaders/root/cpio.ts";
+import { writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { createMachine } from "../../mod.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { guestCommandLine, guestFiles } from "../guests/manifest.ts";

@@ -9,8 +9,17 @@ import { type Group, groupName, makeCases, type Suite } from "../_oracle.ts";
 import { type Row, rows } from "../mod.ts";
 import { needsOf } from "../row/row.ts";
 import { FX } from "../simd/_vector_cases.ts";
-import { approximate, isApproximate, isDotProduct, unifyNans, XMM_BYTES } from "../simd/_vector_suite.ts";
-import { ARITHMETIC_FLAGS } from "../../state/state.ts";
+import {
+  approximate,
+  hexAt,
+  isApproximate,
+  isDotProduct,
+  lanesAt,
+  shownGeneral,
+  unifyNans,
+  withMemory,
+  XMM_BYTES,
+} from "../simd/_vector_suite.ts";
 import { avxCase, isAvxRow, OPERAND_AT } from "./_avx_cases.ts";
 
 const CASES_PER_ROW = 12;
@@ -38,25 +47,17 @@ function settle(
     if (isDotProduct(row)) unifyNans(view, one.memory, row.text.startsWith("VDPPS") ? 32 : 64, at);
     if (isApproximate(row) && judge !== undefined) approximate(view, judge.memory, at);
   }
-  return {
-    vector: result.vector,
-    flags: result.flags & ARITHMETIC_FLAGS,
-    gpr: result.gpr.map((value, r) => bits === 64 ? value : r < 8 ? value & 0xffff_ffffn : 0n),
-    memory: new Uint8Array(view.buffer),
-  };
+  return withMemory(bits, result, view);
 }
 
-function show(bits: 32 | 64, { vector, gpr, flags, memory }: NativeResult): Record<string, string> {
+function show(bits: 32 | 64, result: NativeResult): Record<string, string> {
+  const { vector, memory } = result;
   if (vector >= 0 && vector !== XM) return { vector: String(vector) };
-  const out: Record<string, string> = { vector: String(vector), flags: flags.toString(16) };
-  const names = "ax cx dx bx sp bp si di r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
-  for (let r = 0; r < (bits === 64 ? 16 : 8); r++) out[names[r] as string] = (gpr[r] as bigint).toString(16);
-  const hex = (at: number, length: number) =>
-    Array.from(memory.subarray(at, at + length), (b) => b.toString(16).padStart(2, "0")).reverse().join("");
-  const half = (at: number) => [12, 8, 4, 0].map((lane) => hex(at + lane, 4)).join("_");
-  out.mxcsr = hex(FX.mxcsr, 4);
+  const out = shownGeneral(bits, result);
+  const half = (at: number) => lanesAt(memory, at);
+  out.mxcsr = hexAt(memory, FX.mxcsr, 4);
   for (let i = 0; i < 16; i++) out[`ymm${i}`] = `${half(YMM_AT + 16 * i)}__${half(FX.xmm + 16 * i)}`;
-  for (let at = OPERAND_AT; at < WIDE_SCRATCH_BYTES; at += 16) out[`memory+${at}`] = hex(at, 16);
+  for (let at = OPERAND_AT; at < WIDE_SCRATCH_BYTES; at += 16) out[`memory+${at}`] = hexAt(memory, at, 16);
   return out;
 }
 

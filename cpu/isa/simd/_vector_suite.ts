@@ -71,6 +71,15 @@ function settle(
   const view = comparedImage(result.memory, one.memory, bits);
   if (isDotProduct(row)) unifyNans(view, one.memory, row.text.startsWith("DPPS") ? 32 : 64);
   if (isApproximate(row) && judge !== undefined) approximate(view, judge.memory);
+  return withMemory(bits, result, view);
+}
+
+/** `result` with the memory in `view`, and of the rest what `bits`-bit code has. */
+export function withMemory(
+  bits: 32 | 64,
+  result: NativeResult,
+  view: DataView<ArrayBuffer>,
+): NativeResult {
   return {
     vector: result.vector,
     flags: result.flags & ARITHMETIC_FLAGS,
@@ -79,13 +88,31 @@ function settle(
   };
 }
 
-function show(bits: 32 | 64, { vector, gpr, flags, memory }: NativeResult): Record<string, string> {
-  if (vector >= 0 && vector !== XM) return { vector: String(vector) };
+/** Exception, flags and general registers for people. */
+export function shownGeneral(bits: 32 | 64, { vector, gpr, flags }: NativeResult): Record<string, string> {
   const out: Record<string, string> = { vector: String(vector), flags: flags.toString(16) };
   const names = "ax cx dx bx sp bp si di r8 r9 r10 r11 r12 r13 r14 r15".split(" ");
   for (let r = 0; r < (bits === 64 ? 16 : 8); r++) out[names[r] as string] = (gpr[r] as bigint).toString(16);
-  const hex = (at: number, length: number) =>
-    Array.from(memory.subarray(at, at + length), (b) => b.toString(16).padStart(2, "0")).reverse().join("");
+  return out;
+}
+
+/** `length` bytes of `memory` as a little-endian number in hexadecimal. */
+export function hexAt(memory: Uint8Array, at: number, length: number): string {
+  return Array.from(memory.subarray(at, at + length), (b) => b.toString(16).padStart(2, "0")).reverse().join(
+    "",
+  );
+}
+
+/** The 16 bytes from `at` on as four lanes, highest first. */
+export function lanesAt(memory: Uint8Array, at: number): string {
+  return [12, 8, 4, 0].map((lane) => hexAt(memory, at + lane, 4)).join("_");
+}
+
+function show(bits: 32 | 64, result: NativeResult): Record<string, string> {
+  const { vector, memory } = result;
+  if (vector >= 0 && vector !== XM) return { vector: String(vector) };
+  const out = shownGeneral(bits, result);
+  const hex = (at: number, length: number) => hexAt(memory, at, length);
   Object.assign(out, {
     fcw: hex(FX.fcw, 2),
     fsw: hex(FX.fsw, 2),
@@ -93,9 +120,7 @@ function show(bits: 32 | 64, { vector, gpr, flags, memory }: NativeResult): Reco
     mxcsr: hex(FX.mxcsr, 4),
   });
   for (let i = 0; i < 8; i++) out[`st${i}`] = hex(FX.st + 16 * i, 10);
-  for (let i = 0; i < 16; i++) {
-    out[`xmm${i}`] = [12, 8, 4, 0].map((lane) => hex(FX.xmm + 16 * i + lane, 4)).join("_");
-  }
+  for (let i = 0; i < 16; i++) out[`xmm${i}`] = lanesAt(memory, FX.xmm + 16 * i);
   for (let at = FX.available; at < SCRATCH_BYTES; at += 16) out[`memory+${at}`] = hex(at, 16);
   return out;
 }

@@ -4,23 +4,7 @@
  * must agree with the record.
  * @module
  */
-import { ENGINES } from "../../_bare_cpu.ts";
-import { whyNotNative } from "../_native_runner.ts";
-import { checkHost, checkOurs } from "../_oracle.ts";
+import { testSuite } from "../_oracle.ts";
 import { vectorSuite } from "./_vector_suite.ts";
 
-for (const bits of [64, 32] as const) {
-  const suite = vectorSuite(bits);
-  for (const how of ENGINES) {
-    Deno.test(`${suite.name}: instructions do what a real CPU did (${how.name})`, (t) =>
-      checkOurs(t, suite, how));
-  }
-  const reason = await whyNotNative(bits);
-  Deno.test({
-    name: `${suite.name}: the host's CPU does what is recorded${
-      reason === "" ? "" : ` (skipped: ${reason})`
-    }`,
-    ignore: reason !== "",
-    fn: (t) => checkHost(t, suite),
-  });
-}
+for (const bits of [64, 32] as const) await testSuite(vectorSuite(bits));

@@ -6,7 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
-import { type CpioEntry, writeCpio } from "../../../devices/loaders/root/cpio.ts";
+import { type CpioEntry, writeCpio } from "../../../devices/loaders/root_folder/cpio.ts";
 import { type Architecture, DebianPackages, exists } from "../../guests/debian_packages.ts";
 import { guestFiles, PACKAGE_CACHE } from "../../guests/manifest.ts";
 import { neededLibraries } from "../../guests/shared_libraries.ts";

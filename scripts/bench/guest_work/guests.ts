@@ -52,7 +52,12 @@ function commandOf(emulator: WorkEmulator, initramfs: string, tree?: URL): Comma
   }
   if (emulator === "v86") {
     const append = guestCommandLine({ ...run, console: "ttyS0" });
-    const { command, args } = script("bench/work/v86_guest.ts", [kernel, initramfs, append, `${MEMORY_MIB}`]);
+    const { command, args } = script("bench/guest_work/v86_guest.ts", [
+      kernel,
+      initramfs,
+      append,
+      `${MEMORY_MIB}`,
+    ]);
     return { command, args: args.flatMap((arg) => arg === "-A" ? [arg, "--unstable-raw-imports"] : [arg]) };
   }
   return xenner([
