@@ -4,7 +4,7 @@ import type { Emit, Value } from "../../emit/emit.ts";
 import type { Semantics } from "../row/row.ts";
 import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
 import { dwordIndexes } from "../simd/sse_shuffle.ts";
-import { bytes, fromI64, source } from "../simd/sse_patterns.ts";
+import { bytes, extended, EXTENSIONS, fromI64, source } from "../simd/sse_patterns.ts";
 import { avx, avx2, halvesOf, set256, source256, TWO } from "./avx_patterns.ts";
 
 /** Byte indexes for i8x16.swizzle: of 32-bit elements numbered by the low two bits of each. */
@@ -158,21 +158,7 @@ for (const [name, opcode] of [["VPERMQ", "00"], ["VPERMPD", "01"]] as const) {
 
 // VPMOVSX, VPMOVZX to 256 bits
 
-const STEPS = {
-  8: "i16x8.extend_low_i8x16",
-  16: "i32x4.extend_low_i16x8",
-  32: "i64x2.extend_low_i32x4",
-} as const;
-for (
-  const [opcode, name, from, to] of [
-    ["0", "BW", 8, 16],
-    ["1", "BD", 8, 32],
-    ["2", "BQ", 8, 64],
-    ["3", "WD", 16, 32],
-    ["4", "WQ", 16, 64],
-    ["5", "DQ", 32, 64],
-  ] as const
-) {
+for (const [opcode, name, from, to] of EXTENSIONS) {
   for (const [high, letter, sign] of [["2", "S", "s"], ["3", "Z", "u"]] as const) {
     const bits = 256 * from / to as 32 | 64 | 128;
     avx2(`VPMOV${letter}X${name} ymm, xmm/m${bits}`, `vex.256.66.0f38.wig ${high}${opcode} /r`, (e) => {
@@ -183,12 +169,11 @@ for (
         : bits === 64
         ? fromI64(e, e.load(64, e.address()))
         : e.op("i32x4.splat", e.load(32, e.address()));
-      const extended = (first: number) => { // the elements from byte `first` on
-        let v = first === 0 ? b : e.shuffle([...Array(16).keys()].map((i) => (i + first) & 15), b, b);
-        for (let w: number = from; w < to; w *= 2) v = e.op(`${STEPS[w as 8 | 16 | 32]}_${sign}`, v);
-        return v;
+      const half = (first: number) => { // the elements from byte `first` on
+        const v = first === 0 ? b : e.shuffle([...Array(16).keys()].map((i) => (i + first) & 15), b, b);
+        return extended(e, v, from, to, sign);
       };
-      set256(e, [extended(0), extended(bits / 16)]);
+      set256(e, [half(0), half(bits / 16)]);
     }, TWO);
   }
 }

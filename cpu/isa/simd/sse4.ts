@@ -11,7 +11,20 @@ import { evenOdd, integerOp, type PackedOp, SHAPE, type VectorOp, wasm } from ".
 import { row } from "../row/row.ts";
 import { multiplyEven } from "./sse_integer.ts";
 import { EXPLICIT_LENGTHS, FIRST_OPERAND, LENGTHS, MASK_RESULT, SECOND_OPERAND } from "./string_compare.ts";
-import { binary, bytes, fromI32, fromI64, iota, source, sse, unary, XMM, zero } from "./sse_patterns.ts";
+import {
+  binary,
+  bytes,
+  extended,
+  EXTENSIONS,
+  fromI32,
+  fromI64,
+  iota,
+  source,
+  sse,
+  unary,
+  XMM,
+  zero,
+} from "./sse_patterns.ts";
 
 // SSSE3
 
@@ -69,29 +82,11 @@ function part(e: Emit, bits: 16 | 32 | 64): Value {
   const value = e.load(bits, e.address());
   return bits === 64 ? fromI64(e, value) : fromI32(e, value);
 }
-const STEPS = {
-  8: "i16x8.extend_low_i8x16",
-  16: "i32x4.extend_low_i16x8",
-  32: "i64x2.extend_low_i32x4",
-} as const;
-for (
-  const [opcode, name, from, to] of [
-    ["0", "BW", 8, 16],
-    ["1", "BD", 8, 32],
-    ["2", "BQ", 8, 64],
-    ["3", "WD", 16, 32],
-    ["4", "WQ", 16, 64],
-    ["5", "DQ", 32, 64],
-  ] as const
-) {
+for (const [opcode, name, from, to] of EXTENSIONS) {
   for (const [high, letter, sign] of [["2", "S", "s"], ["3", "Z", "u"]] as const) {
     const bits = 128 * from / to as 16 | 32 | 64;
     sse(`PMOV${letter}X${name} xmm, xmm/m${bits}`, `66 0f38${high}${opcode} /r`, (e) => {
-      let v = part(e, bits);
-      for (let w: 8 | 16 | 32 | 64 = from; w < to; w = 2 * w as 16 | 32 | 64) {
-        v = e.op(`${STEPS[w as 8 | 16 | 32]}_${sign}`, v);
-      }
-      e.setXmmReg(v);
+      e.setXmmReg(extended(e, part(e, bits), from, to, sign));
     });
   }
 }

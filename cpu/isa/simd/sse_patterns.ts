@@ -119,3 +119,24 @@ export function laneMask(e: Emit, shape: "i32x4" | "i64x2", imm: Value, from: nu
   }
   return mask;
 }
+
+/** PMOVSX and PMOVZX: low digit of the opcode, suffix, bits of an element before and after. */
+export const EXTENSIONS = [
+  ["0", "BW", 8, 16],
+  ["1", "BD", 8, 32],
+  ["2", "BQ", 8, 64],
+  ["3", "WD", 16, 32],
+  ["4", "WQ", 16, 64],
+  ["5", "DQ", 32, 64],
+] as const;
+const EXTENSION_STEPS = {
+  8: "i16x8.extend_low_i8x16",
+  16: "i32x4.extend_low_i16x8",
+  32: "i64x2.extend_low_i32x4",
+} as const;
+
+/** The low elements of `v`, made `to` bits wide from `from`. */
+export function extended(e: Emit, v: Value, from: number, to: number, sign: "s" | "u"): Value {
+  for (let w = from; w < to; w *= 2) v = e.op(`${EXTENSION_STEPS[w as 8 | 16 | 32]}_${sign}`, v);
+  return v;
+}
