@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
- * The part of Emit that both WebAssembly back ends share: registers, memory through the inline TLB check, lazy
- * flags, leaving a block. Where the operand addresses come from (`slot`) and what follows an instruction
- * (`next`) is left to cpu/emit/interpreter.ts and cpu/emit/region/.
- *
- * An instruction has changed nothing when it leaves with FAULT: descriptions put their last faulting access
- * before their first write, and loadForUpdate/peek/commit exist for those that cannot.
+ * The part of Emit that both WebAssembly back ends share: the instructions of a function in order, vector operands,
+ * leaving a block. Below it are memory, registers and lazy flags (cpu/emit/memory_emit.ts and what that extends).
+ * Where the operand addresses come from (`slot`) and what follows an instruction (`next`) is left to
+ * cpu/emit/interpreter.ts and cpu/emit/region/.
  * @module
  */
 import { assert } from "../base/assert.ts";
@@ -18,29 +16,12 @@ import {
   RECORD_FALL,
   RECORD_TAKEN,
 } from "../state/record.ts";
-import {
-  ARITHMETIC_FLAGS,
-  DS,
-  EXC_GP,
-  FLAG_CF,
-  FLAG_KIND_RAW,
-  S,
-  segmentLayout,
-  SS,
-  TLB_BITS,
-  tlbEntry,
-  XMM_BASE,
-  YMM_HIGH,
-} from "../state/state.ts";
+import { ARITHMETIC_FLAGS, S, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
 import { SSE_256, SSE_VALUE, SSE_VEX, SSE_VVVV, sseLookNumber } from "../fpu/sse/sse_unit.ts";
-import type { FunctionBody } from "../wasm/encoder.ts";
-import { type LoadName, type StoreName, Val } from "./builder.ts";
+import type { StoreName, Val } from "./builder.ts";
 import type {
-  Address,
-  ConditionCode,
   Emit,
-  FlagKind,
   HalvesOptions,
   MicrocodeArguments,
   MicrocodeOptions,
@@ -52,9 +33,8 @@ import type {
   Width,
 } from "./emit.ts";
 import { type Facts, noFacts } from "./facts.ts";
-import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
-import type { InstructionForm, Operands, Slot } from "./form.ts";
-import { type CoreFunction, type Links, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
+import type { Operands, Slot } from "./form.ts";
+import { type CoreFunction, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
 import {
   MICROCODE,
   type MicrocodeCall,
@@ -62,22 +42,7 @@ import {
   microcodeNumber,
   type Register,
 } from "./microcode_calls.ts";
-import { VectorEmit } from "./vector_emit.ts";
-
-/** What is known of the flags: S.flagKind, and the values if they are at hand. */
-interface KnownFlags {
-  readonly number: number;
-  readonly source?: FlagSource;
-  /** For the kind raw: the six flags. */
-  readonly image?: Val;
-}
-
-interface Place extends Address {
-  readonly offset: Val;
-  /** Address of the segment register in the state block (i32). */
-  readonly segment: Val;
-  readonly how: "none" | "base" | "checked";
-}
+import { MemoryEmit } from "./memory_emit.ts";
 
 /** What describing a 256-bit instruction by halves has come to. */
 interface Halves {
@@ -94,39 +59,17 @@ interface Halves {
 const LOWER_PARTS = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
 const UPPER_PART = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/** Size flag of the slow paths: a stack access (#SS instead of #GP). */
-export const STACK_ACCESS = 0x100;
-
 /** See the module's description. */
-export abstract class WasmEmit extends VectorEmit implements Emit {
-  form!: InstructionForm;
-  facts: Facts = noFacts();
+export abstract class WasmEmit extends MemoryEmit implements Emit {
   /** Number of the instruction in its function, from 0: its record is that many behind the first. */
   protected position = 0;
-  /** False: nobody reads the flags this instruction writes. */
-  flagsLive = true;
-  /** S.flagKind at this point when known, and values still at hand. */
-  protected flags: KnownFlags | undefined;
-  /**
-   * Functions of whole blocks keep new flags in values and store them only where the block can be left: most flags
-   * are overwritten before that.
-   */
-  protected sinksFlags = false;
-  /** Flags that are not in the state block yet. */
-  #pending: KnownFlags | undefined;
 
-  constructor(body: FunctionBody, protected readonly links: Links) {
-    super(body);
-  }
-
-  /** The immediate: i64. */
-  protected abstract immediate(): Val;
   /** Address of the first record: i32. */
   protected abstract firstRecord(): Val;
   /** Address of record `position`: i32. */
   protected abstract recordAt(position: number): Val;
   /** Address of the current record. */
-  protected record(): Val {
+  protected override record(): Val {
     return this.recordAt(this.position);
   }
 
@@ -153,7 +96,7 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   /** Pending flags must not meet code that writes some flags on some paths. */
   #beforeInstruction(facts: Facts): void {
     if (facts.flagsMayWrite !== facts.flagsWritten || facts.calls || facts.ends || facts.repeats) {
-      this.#flushFlags();
+      this.flushFlags();
     }
   }
   /** After a store: leaves before the next instruction when the store hit its code. */
@@ -161,7 +104,7 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     const offset = (this.position + 1) * RECORD_BYTES + record.at.handler;
     const handler = this.loadRaw("i32.load", this.firstRecord(), offset);
     this.if(this.eq(32, handler, this.i32(H_STALE)), () => {
-      this.#storePending();
+      this.storePending();
       this.setState64(S.rip, this.nextRip());
       this.return(this.i32(DISPATCH));
     });
@@ -170,7 +113,7 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   finish(): void {
     if (this.facts.ends) this.unreachable();
     else {
-      this.#flushFlags();
+      this.flushFlags();
       const next = this.position + 1;
       const slot = this.loadRaw("i32.load", this.firstRecord(), next * RECORD_BYTES + record.at.handler);
       this.returnCallIndirect(this.links.handlerType, [this.recordAt(next)], slot);
@@ -182,69 +125,6 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
 
   protected override get remembersVectors(): boolean {
     return this.sinksFlags;
-  }
-
-  // Registers
-
-  /** A general register, or part of one, at an address in the state block. */
-  protected loadRegister(w: Width, address: Val): Val {
-    const names: { readonly [W in Width]: LoadName } = {
-      8: "i32.load8_u",
-      16: "i32.load16_u",
-      32: "i32.load",
-      64: "i64.load",
-    };
-    return this.loadRaw(names[w], address);
-  }
-  /** Writes a general register: 32-bit results zero-extend, 8 and 16 bits leave the rest alone. */
-  protected storeRegister(w: Width, address: Val, value: Value): void {
-    if (w === 32) this.storeRaw("i64.store", address, this.zeroExtend(32, 64, value));
-    else this.storeRaw(w === 8 ? "i32.store8" : w === 16 ? "i32.store16" : "i64.store", address, value);
-  }
-  reg(w: Width): Value {
-    return this.loadRegister(w, this.slot("reg"));
-  }
-  setReg(w: Width, value: Value): void {
-    this.storeRegister(w, this.slot("reg"), value);
-  }
-  regNumber(): Value {
-    return this.slot("reg");
-  }
-  regIsRax(): Value {
-    return this.eq(32, this.slot("reg"), this.i32(S.gpr));
-  }
-  rm(w: Width): Value {
-    return this.form.isMemory ? this.load(w, this.address()) : this.loadRegister(w, this.slot("rm"));
-  }
-  setRm(w: Width, value: Value): void {
-    if (this.form.isMemory) this.store(w, this.address(), value);
-    else this.storeRegister(w, this.slot("rm"), value);
-  }
-  updateRm(w: Width, f: (old: Value) => Value): void {
-    if (!this.form.isMemory) {
-      return this.storeRegister(w, this.slot("rm"), f(this.loadRegister(w, this.slot("rm"))));
-    }
-    const access = this.loadForUpdate(w, this.address());
-    // The store cannot fault, but flags set by f must not be lost to it either: it comes right after.
-    access.store(f(access.value));
-  }
-  imm(w: Width): Value {
-    return this.truncate(64, w, this.immediate());
-  }
-  imm2(): Value {
-    return this.and(32, this.slot("disp"), this.i32(0xffff));
-  }
-  gpr(index: number, w: Width): Value {
-    return this.loadRegister(w, this.i32(S.gpr + index * 8));
-  }
-  setGpr(index: number, w: Width, value: Value): void {
-    this.storeRegister(w, this.i32(S.gpr + index * 8), value);
-  }
-  highByte(index: number): Value {
-    return this.loadRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1));
-  }
-  setHighByte(index: number, value: Value): void {
-    this.storeRegister(8, this.i32(S.gpr + (index & 3) * 8 + 1), value);
   }
 
   // Vector registers
@@ -352,379 +232,16 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
     this.storeRegister(w, this.slot("vvvv"), value);
   }
 
-  // Addresses
-
-  #wrap(bits: 16 | 32 | 64, offset: Val): Val {
-    return bits === 64 ? offset : this.and(64, offset, this.i64(bits === 32 ? 0xffff_ffffn : 0xffffn));
-  }
-  address(): Address {
-    const { asize, addressForm } = this.form;
-    let offset = this.loadRegister(64, this.slot("base"));
-    if (addressForm.hasIndex) {
-      const index = this.loadRegister(64, this.slot("index"));
-      offset = this.add(64, offset, this.shl(64, index, this.slot("scale")));
-    }
-    offset = this.add(64, offset, this.op("i64.extend_i32_s", this.slot("disp")));
-    const how = addressForm.segment;
-    const segment = how === "none" ? this.i32(0) : this.slot("segment");
-    return { offset: this.#wrap(asize, offset), segment, how } as Place;
-  }
-  indexPart(type: Scalar, offset: number, half: 0 | 1): Value {
-    return this.loadVector(`${type}.load`, this.slot("index"), offset + half * YMM_HIGH);
-  }
-  vsibAddress(index: Value): Address {
-    const { asize, addressForm } = this.form;
-    const base = this.loadRegister(64, this.slot("base"));
-    const scaled = this.shl(64, index as Val, this.slot("scale"));
-    const offset = this.add(64, this.add(64, base, scaled), this.op("i64.extend_i32_s", this.slot("disp")));
-    const how = addressForm.segment;
-    const segment = how === "none" ? this.i32(0) : this.slot("segment");
-    return { offset: this.#wrap(asize, offset), segment, how } as Place;
-  }
-  sourceAddress(offset: Value): Address {
-    const how = this.form.addressForm.segment;
-    return {
-      offset: offset as Val,
-      segment: how === "none" ? this.i32(0) : this.slot("segment"),
-      how,
-    } as Place;
-  }
-  sourceSegment(): Value {
-    const offset = this.op("i32.sub", this.slot("segment"), this.i32(S.es));
-    return this.op("i32.div_u", offset, this.i32(segmentLayout.size));
-  }
-  segmentAddress(index: number, offset: Value): Address {
-    const segment = this.i32(S.es + index * segmentLayout.size);
-    const needsBase = index > DS;
-    const how = this.form.codeBits === 64
-      ? (needsBase ? "base" : "none")
-      : this.form.flat && !needsBase
-      ? "none"
-      : "checked";
-    return { offset: offset as Val, segment, how } as Place;
-  }
-  offsetBy(address: Address, bytes: number | Value): Address {
-    const place = address as Place;
-    const delta = typeof bytes === "number" ? this.i64(bytes) : bytes as Val;
-    return { ...place, offset: this.#wrap(this.form.asize, this.add(64, place.offset, delta)) } as Place;
-  }
-  linear(address: Address): Value {
-    const place = address as Place;
-    if (place.how === "none") return place.offset;
-    const base = this.loadRaw("i64.load", place.segment, segmentLayout.at.base);
-    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, this.add(64, place.offset, base));
-  }
-  /** Linear address for an access of `bytes`, with the segment checks where they are not trivially true. */
-  #checkedLinear(address: Address, bytes: number, write: boolean): Val {
-    const place = address as Place;
-    if (place.how !== "checked") return this.linear(address) as Val;
-    this.facts.canLeave = true;
-    this.setState64(S.memAddr, place.offset);
-    const mode = this.i32(bytes | (write ? 0x100 : 0));
-    this.#orFault(this.call(this.links.segmented, [this.record(), place.segment, mode], "i32") as Val);
-    return this.state64(S.memAddr) as Val;
-  }
-
-  // Memory
-
-  /** Leaves with FAULT when `status` is not NEXT. */
-  #orFault(status: Val): void {
-    this.if(status, () => {
-      this.#storePending();
-      this.return(status);
-    });
-  }
-  /** Address of the TLB entry for `linear`. */
-  #tlbEntry(linear: Val): Val {
-    const shift = 12 - Math.log2(tlbEntry.size);
-    const index = this.op("i32.shr_u", this.op("i32.wrap_i64", linear), this.i32(shift));
-    const masked = this.and(32, index, this.i32(((1 << TLB_BITS) - 1) * tlbEntry.size));
-    return this.add(32, masked, this.loadRaw("i32.load", this.i32(S.tlbBase)));
-  }
-  /** 1 when the entry's tag allows an access of `bytes` at `linear` without leaving the page. */
-  #hit(linear: Val, entry: Val, bytes: number, tag: number): Val {
-    const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
-    return this.op("i64.eq", this.and(64, last, this.i64(-4096n)), this.loadRaw("i64.load", entry, tag));
-  }
-  #host(linear: Val, entry: Val): Val {
-    return this.add(32, this.op("i32.wrap_i64", linear), this.loadRaw("i32.load", entry, tlbEntry.at.addend));
-  }
-  #slow(index: number, linear: Val, bytes: number, isStack: boolean): void {
-    this.setState64(S.memAddr, linear);
-    const size = this.i32(bytes | (isStack ? STACK_ACCESS : 0));
-    this.#orFault(this.call(index, [this.record(), size], "i32") as Val);
-  }
-  #isStack(address: Address): boolean {
-    return (address as Place).segment.constant === BigInt(S.ss);
-  }
-  #loadMemory(address: Address, bytes: number, name: LoadName): Val {
-    this.facts.canLeave = true;
-    const linear = this.#checkedLinear(address, bytes, false);
-    const entry = this.#tlbEntry(linear);
-    const result = this.body.local(name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32");
-    const put = (v: Val) => {
-      this.pushValue(v);
-      this.body.set(result);
-    };
-    const type = name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32";
-    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
-      put(this.loadRaw(name, this.#host(linear, entry)));
-    }, () => {
-      this.#slow(this.links.slowLoad, linear, bytes, this.#isStack(address));
-      put(this.loadRaw(name, this.i32(S.memData)));
-    });
-    return new Val(type, result, undefined);
-  }
-  #storeMemory(address: Address, bytes: number, name: StoreName, value: Value): void {
-    this.facts.canLeave = true;
-    this.facts.stores = true;
-    const linear = this.#checkedLinear(address, bytes, true);
-    const entry = this.#tlbEntry(linear);
-    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.writeTag), () => {
-      this.storeRaw(name, this.#host(linear, entry), value);
-    }, () => {
-      this.storeRaw(name, this.i32(S.memData), value);
-      this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address));
-    });
-  }
-  static readonly #LOAD: { readonly [W in Width]: LoadName } = {
-    8: "i32.load8_u",
-    16: "i32.load16_u",
-    32: "i32.load",
-    64: "i64.load",
-  };
-  static readonly #STORE: { readonly [W in Width]: StoreName } = {
-    8: "i32.store8",
-    16: "i32.store16",
-    32: "i32.store",
-    64: "i64.store",
-  };
-  load(w: Width, address: Address): Value {
-    return this.#loadMemory(address, w / 8, WasmEmit.#LOAD[w]);
-  }
-  store(w: Width, address: Address, value: Value): void {
-    this.#storeMemory(address, w / 8, WasmEmit.#STORE[w], value);
-  }
-  loadForUpdate(w: Width, address: Address): { readonly value: Value; store(value: Value): void } {
-    this.facts.canLeave = true;
-    this.facts.stores = true;
-    const bytes = w / 8;
-    const linear = this.#checkedLinear(address, bytes, true);
-    const entry = this.#tlbEntry(linear);
-    const hit = this.#hit(linear, entry, bytes, tlbEntry.at.writeTag);
-    // `at` is where the bytes are: guest memory, or the state block's buffer on the slow path.
-    const at = this.variable(this.i32(S.memData));
-    this.if(hit, () => this.set(at, this.#host(linear, entry)), () => {
-      this.#slow(this.links.slowUpdate, linear, bytes, this.#isStack(address));
-    });
-    const place = this.get(at);
-    const value = this.loadRaw(WasmEmit.#LOAD[w], place);
-    const store = (v: Value) => {
-      this.storeRaw(WasmEmit.#STORE[w], place, v);
-      this.if(
-        this.eqz(32, hit),
-        () => this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address)),
-      );
-    };
-    return { value, store };
-  }
-  #requireAligned(address: Address, bytes: 16 | 32): void {
-    const linear = this.linear(address);
-    this.faultIf(this.op("i32.wrap_i64", this.and(64, linear, this.i64(bytes - 1))), EXC_GP, 0);
-  }
-  load128(address: Address, aligned = false): Value {
-    if (aligned) this.#requireAligned(address, 16);
-    return this.#loadMemory(address, 16, "v128.load");
-  }
-  store128(address: Address, value: Value, aligned = false): void {
-    if (aligned) this.#requireAligned(address, 16);
-    this.#storeMemory(address, 16, "v128.store", value);
-  }
-  load256(address: Address, aligned = false): readonly [Value, Value] {
-    if (aligned) this.#requireAligned(address, 32);
-    this.facts.canLeave = true;
-    const linear = this.#checkedLinear(address, 32, false);
-    const entry = this.#tlbEntry(linear);
-    const at = this.variable(this.i32(S.memData));
-    this.if(
-      this.#hit(linear, entry, 32, tlbEntry.at.readTag),
-      () => this.set(at, this.#host(linear, entry)),
-      () => this.#slow(this.links.slowLoad, linear, 32, this.#isStack(address)),
-    );
-    const place = this.get(at);
-    return [this.loadRaw("v128.load", place), this.loadRaw("v128.load", place, 16)];
-  }
-  store256(address: Address, low: Value, high: Value, aligned = false): void {
-    if (aligned) this.#requireAligned(address, 32);
-    this.facts.canLeave = true;
-    this.facts.stores = true;
-    const linear = this.#checkedLinear(address, 32, true);
-    const entry = this.#tlbEntry(linear);
-    const put = (at: Val) => {
-      this.storeRaw("v128.store", at, low);
-      this.storeRaw("v128.store", at, high, 16);
-    };
-    this.if(this.#hit(linear, entry, 32, tlbEntry.at.writeTag), () => put(this.#host(linear, entry)), () => {
-      put(this.i32(S.memData));
-      this.#slow(this.links.slowStore, linear, 32, this.#isStack(address));
-    });
-  }
-  hostSpan(address: Address, write: boolean): Value | undefined {
-    if ((address as Place).how === "checked") return undefined;
-    if (write) this.facts.stores = true;
-    const linear = this.linear(address) as Val;
-    const entry = this.#tlbEntry(linear);
-    const hit = this.#hit(linear, entry, 1, write ? tlbEntry.at.writeTag : tlbEntry.at.readTag);
-    const at = this.variable(this.#host(linear, entry));
-    this.if(this.eqz(32, hit), () => {
-      this.setState64(S.memAddr, linear);
-      this.set(at, this.call(this.links.span, [this.i32(write ? 1 : 0)], "i32") as Val);
-    });
-    return this.get(at);
-  }
-  hostLoad(w: Width, at: Value): Value {
-    return this.loadRaw(WasmEmit.#LOAD[w], at);
-  }
-  hostLoad128(at: Value): Value {
-    return this.loadRaw("v128.load", at);
-  }
-  hostStore(w: Width, at: Value, value: Value): void {
-    this.storeRaw(WasmEmit.#STORE[w], at, value);
-  }
-  hostCopy(to: Value, from: Value, bytes: Value): void {
-    this.copyRaw(to, from, bytes);
-  }
-  hostFill(to: Value, byte: Value, bytes: Value): void {
-    this.fillRaw(to, byte, bytes);
-  }
-
-  // Stack
-
-  /** `rsp` moved by `bytes`, within the stack's width. */
-  #movedStack(rsp: Val, bytes: number): Val {
-    return this.#wrap(this.form.stackBits, this.add(64, rsp, this.i64(bytes)));
-  }
-  #setStack(rsp: Val, moved: Val): void {
-    if (this.form.stackBits !== 16) return this.setGpr(4, 64, moved);
-    const high = this.and(64, rsp, this.i64(~0xffffn));
-    this.setGpr(4, 64, this.or(64, high, moved));
-  }
-  push(w: Width, value: Value): void {
-    const rsp = this.gpr(4, 64) as Val;
-    const moved = this.#movedStack(rsp, -w / 8);
-    this.store(w, this.segmentAddress(SS, moved), value);
-    this.#setStack(rsp, moved);
-  }
-  peek(w: Width): { readonly value: Value; drop(): void } {
-    const rsp = this.gpr(4, 64) as Val;
-    const value = this.load(w, this.segmentAddress(SS, this.#wrap(this.form.stackBits, rsp)));
-    return { value, drop: () => this.#setStack(rsp, this.#movedStack(rsp, w / 8)) };
-  }
-  pop(w: Width): Value {
-    const top = this.peek(w);
-    top.drop();
-    return top.value;
-  }
-  // Flags
-
-  #reads(mask: number): void {
-    this.facts.flagsRead |= mask & ~this.facts.flagsWritten;
-  }
-  /** The instruction defines the flags in `mask` to be `known`. */
-  #writes(mask: number, known: KnownFlags): void {
-    this.facts.flagsMayWrite |= mask;
-    if (this.depth === 0) this.facts.flagsWritten |= mask;
-    if (!this.flagsLive) return;
-    this.#pending = known;
-    if (this.depth === 0) {
-      this.flags = known;
-      if (!this.sinksFlags) this.#flushFlags();
-    } else {
-      this.#storePending();
-      this.#pending = undefined;
-      this.flags = undefined;
-    }
-  }
-  /** Puts pending flags into the state block, here; they stay pending on other paths. */
-  #storePending(): void {
-    const known = this.#pending;
-    if (known === undefined) return;
-    const { source, image } = known;
-    if (source !== undefined) {
-      const name = source.w === 64 ? "i64.store" : "i32.store";
-      this.storeRaw(name, this.i32(S.flagResult), source.result);
-      if (source.first !== undefined) this.storeRaw(name, this.i32(S.flagFirst), source.first);
-      if (source.aux !== undefined) this.setState32(S.flagAux, source.aux);
-    } else if (image !== undefined) {
-      this.setState32(S.flagAux, image);
-    }
-    this.setState32(S.flagKind, this.i32(known.number));
-  }
-  /** Puts pending flags into the state block. */
-  #flushFlags(): void {
-    this.#storePending();
-    this.#pending = undefined;
-  }
-  /** The values the flags follow from, when this code has them. */
-  #source(): FlagSource | undefined {
-    return this.flags?.source;
-  }
-  setFlags(kind: FlagKind, w: Width, result: Value, given?: Value | (() => Value), second?: Value): void {
-    const keepsCarry = kind === "inc" || kind === "dec";
-    const number = flagKindNumber(kind, w);
-    const mask = keepsCarry ? ARITHMETIC_FLAGS & ~FLAG_CF : ARITHMETIC_FLAGS;
-    if (!this.flagsLive) return this.#writes(mask, { number });
-    const first = typeof given === "function" ? given() : given;
-    assert(kind === "logic" || keepsCarry || first !== undefined, "first operand given");
-    const aux = keepsCarry ? this.#carryValue() : kind === "result" ? first : undefined;
-    const operand = kind === "result" || kind === "logic" || keepsCarry ? undefined : first;
-    this.#writes(mask, { number, source: { kind, w, result, first: operand, second, aux } });
-  }
-  setFlagsImage(image: Value): void {
-    this.#writes(ARITHMETIC_FLAGS, { number: FLAG_KIND_RAW, image: image as Val });
-  }
-  setFlagsPart(mask: number, bits: Value): void {
-    if (!this.flagsLive) return this.#writes(mask, { number: FLAG_KIND_RAW });
-    const kept = this.and(32, this.#image(), this.i32(ARITHMETIC_FLAGS & ~mask));
-    this.#writes(mask, { number: FLAG_KIND_RAW, image: this.or(32, kept, bits) });
-  }
-  #image(): Val {
-    const source = this.#source();
-    if (source !== undefined) return imageOf(this, source) as Val;
-    if (this.flags?.image !== undefined) return this.flags.image;
-    return this.call(this.links.flags, [], "i32") as Val;
-  }
-  flagsImage(): Value {
-    this.#reads(ARITHMETIC_FLAGS);
-    return this.#image();
-  }
-  /** CF without counting as a read: for INC and DEC, which pass it on. */
-  #carryValue(): Value {
-    const source = this.#source();
-    if (source !== undefined) return carryOf(this, source);
-    if (this.flags?.image !== undefined) return this.bit(this.flags.image, 0);
-    return this.call(this.links.carry, [], "i32") as Val;
-  }
-  carry(): Value {
-    this.#reads(FLAG_CF);
-    return this.#carryValue();
-  }
-  condition(cc: ConditionCode): Value {
-    this.#reads(ARITHMETIC_FLAGS);
-    const source = this.#source();
-    return source !== undefined ? conditionOf(this, source, cc) : conditionOfImage(this, this.#image(), cc);
-  }
-
   // Leaving
 
   rip(): Value {
     const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, this.slot("poff")));
-    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, rip);
+    return this.wrap(this.form.codeBits === 64 ? 64 : 32, rip);
   }
   nextRip(): Value {
     const end = this.add(32, this.slot("poff"), this.slot("length"));
     const rip = this.add(64, this.state64(S.codeBias), this.zeroExtend(32, 64, end));
-    return this.#wrap(this.form.codeBits === 64 ? 64 : 32, rip);
+    return this.wrap(this.form.codeBits === 64 ? 64 : 32, rip);
   }
   /** Charges the block's instructions; the remaining budget. */
   #charge(): Val {
@@ -800,12 +317,12 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   ): void {
     const { args: types, reads, writes, quiet } = MICROCODE[name] as MicrocodeCall;
     this.facts.canLeave = true;
-    if (quiet) this.#storePending();
+    if (quiet) this.storePending();
     else {
       this.facts.stores = true;
       this.facts.calls = true;
     }
-    if (reads.includes("flags")) this.#reads(ARITHMETIC_FLAGS);
+    if (reads.includes("flags")) this.readsFlags(ARITHMETIC_FLAGS);
     Object.keys(types).forEach((argument, i) => {
       const value = (args as Readonly<Record<string, Value>>)[argument] as Value;
       assert(value.type === types[argument], `${argument} of ${name}`);
@@ -842,24 +359,15 @@ export abstract class WasmEmit extends VectorEmit implements Emit {
   microcodeResult(w: Width, i = 0): Value {
     return this.truncate(64, w, this.state64(S.arg + i * 8));
   }
-  faultIf(condition: Value, vector: number, errorCode = -1): void {
-    this.if(condition, () => this.#raise(vector, errorCode));
-  }
   fault(vector: number, errorCode = -1): void {
     this.#ended();
-    this.#raise(vector, errorCode);
-  }
-  #raise(vector: number, errorCode: number): void {
-    this.facts.canLeave = true;
-    this.#storePending();
-    const args = [this.record(), this.i32(vector), this.i32(errorCode)];
-    this.return(this.call(this.links.raise, args, "i32") as Val);
+    this.raise(vector, errorCode);
   }
   floatElsewhere(how: number, value: Value, look?: SecondLook): void {
     this.facts.canLeave = true;
     const isVex = this.form.vector !== 0;
     const leave = (code: number, a: Value, result: Value) => {
-      this.#storePending();
+      this.storePending();
       this.returnCall(this.links.sseSlow, [this.record(), this.i32(code), a, value, result]);
     };
     const unseen = () => {
