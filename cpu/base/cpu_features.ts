@@ -114,9 +114,7 @@ export const LEVELS = {
 export type CpuLevel = keyof typeof LEVELS;
 
 /** Not emulated yet: take a name away when its instructions, registers and state are there, with tests. */
-export const NOT_YET: CpuFeatures = new Set(list(
-  "pku",
-));
+export const NOT_YET: CpuFeatures = new Set();
 
 /** What a feature cannot be without. */
 export const NEEDS: Readonly<Partial<Record<CpuFeature, readonly CpuFeature[]>>> = {

@@ -84,6 +84,8 @@ export const MICROCODE = {
   mov_from_dr: pure({ index: "i32" }),
   xgetbv: touching({}, ["rcx"], ["rax", "rdx"]),
   xsetbv: touching({}, ["rax", "rcx", "rdx"], []),
+  rdpkru: touching({}, ["rcx"], ["rax", "rdx"]),
+  wrpkru: touching({}, ["rax", "rcx", "rdx"], []),
   rdmsr: touching({}, ["rcx"], ["rax", "rdx"]),
   wrmsr: touching({}, ["rax", "rcx", "rdx"], []),
   rdtsc: touching({}, [], ["rax", "rdx"]),

@@ -14,6 +14,7 @@ import {
   CR0_PG,
   CR0_WP,
   CR4_PGE,
+  CR4_PKE,
   CR4_SMAP,
   CR4_SMEP,
   EFER_LMA,
@@ -36,10 +37,12 @@ import {
   tlbEntry,
   tlbList,
 } from "../state/state.ts";
-import { ACCESS_EXEC, ACCESS_WRITE } from "./mmu.ts";
+import { ACCESS_EXEC, ACCESS_WRITE, PKRU_AD, PKRU_WD } from "./mmu.ts";
 
 const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100;
 const NX = 1n << 63n;
+/** Place and width of the protection key. */
+const KEY_SHIFT = 59n, KEY_MASK = 15;
 /** Address bits that physical memory has not. */
 const RESERVED = 0x000f_ffff_0000_0000n;
 /** Reserved bits of a leaf above the lowest level, and the offset in its page. */
@@ -130,9 +133,24 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   const isUser = b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_USER * TLB_BYTES));
   const isPlain = b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES));
   const mapped = b.and(32, b.and(32, user, isPlain), any(cr4, CR4_SMAP));
-  const canRead = b.select(isUser, user, not(mapped));
-  const readOnly = b.and(32, not(writable), b.or(32, isUser, any(cr0, CR0_WP)));
-  const canWrite = b.and(32, canRead, not(readOnly));
+  const minds = b.or(32, isUser, any(cr0, CR0_WP)); // what may not be written
+  // Protection keys: §4.6.2
+  const rights = b.variable(b.i32(0)), keys = b.variable(b.i32(0));
+  b.body.hint(0);
+  b.if(b.and(32, user, any(cr4, CR4_PKE)), () => {
+    const key = b.and(
+      32,
+      b.op("i32.wrap_i64", b.op("i64.shr_u", b.get(leaf), b.i64(KEY_SHIFT))),
+      b.i32(KEY_MASK),
+    );
+    b.set(keys, b.shl(32, b.i32(1), key));
+    b.set(rights, b.op("i32.shr_u", state(S.pkru), b.shl(32, key, b.i32(1))));
+  });
+  const keyReads = not(any(b.get(rights), PKRU_AD));
+  const keyWrites = not(b.and(32, any(b.get(rights), PKRU_WD), minds));
+  const canRead = b.and(32, keyReads, b.select(isUser, user, not(mapped)));
+  const readOnly = b.and(32, not(writable), minds);
+  const canWrite = b.and(32, b.and(32, canRead, keyWrites), not(readOnly));
   const kept = b.and(32, user, any(cr4, CR4_SMEP));
   const canExecute = b.and(32, executable, b.select(isUser, user, not(kept)));
   const isWrite = b.eq(32, access, b.i32(ACCESS_WRITE)), isExec = b.eq(32, access, b.i32(ACCESS_EXEC));
@@ -191,6 +209,12 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
     const isHigh = b.op("i32.lt_s", b.select(high, high, low), b.i32(0));
     const flag = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
     b.storeRaw("i32.store", flag, b.i32(1), TLB_LIST_BASE);
+  });
+  const keysAt = b.i32(TLB_LIST_BASE + tlbList.at.keys);
+  b.body.hint(0);
+  b.if(b.get(keys), () => {
+    const known = b.loadRaw("i32.load", keysAt);
+    b.storeRaw("i32.store", keysAt, b.or(32, known, b.get(keys)));
   });
   const kind = b.or(32, mark, b.select(isGlobal, b.i32(MARK_GLOBAL), b.i32(0)));
   const marked = b.or(32, kind, b.get(listed));

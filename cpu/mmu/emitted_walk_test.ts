@@ -14,6 +14,7 @@ import {
   CR0_WP,
   CR4_PAE,
   CR4_PGE,
+  CR4_PKE,
   CR4_SMAP,
   CR4_SMEP,
   EFER_LMA,
@@ -74,6 +75,7 @@ function entryOf(rnd: (n: number) => number, level: number, next: number): bigin
   if (odd(3)) entry |= 0x100n;
   if (odd(6)) entry |= NX;
   if (odd(30)) entry |= 1n << BigInt(32 + rnd(20));
+  if (odd(2)) entry |= BigInt(rnd(16)) << 59n; // the protection key of a leaf
   if (odd(level === 1 ? 4 : 6)) {
     // A large page, whose frame is 0 then; or PAT at the lowest level.
     if (level > 1) entry &= ~0x3fff_f000n;
@@ -105,7 +107,7 @@ Deno.test("the emitted walk agrees with Mmu.translate, or has changed nothing", 
   const announced: number[] = [];
   b.memory.onCodeWrite = (page) => announced.push(page);
   const counts = { walked: 0, left: 0, faults: 0 };
-  for (let i = 0; i < 1500; i++) {
+  for (let i = 0; i < 2500; i++) {
     const hi = rnd(4) === 0 ? [0xffff_8880, 0x7fff, 0x8000, 0xffff_ffff][rnd(4)]! : 0;
     const lo = ((rnd(4) << 30) | (rnd(3) << 21) | (rnd(3) << 12) | rnd(4096)) >>> 0;
     const linear = BigInt.asIntN(64, (BigInt(hi) << 32n) | BigInt(lo));
@@ -117,7 +119,8 @@ Deno.test("the emitted walk agrees with Mmu.translate, or has changed nothing", 
     const places = TABLES.map((gpa, n) => gpa + 8 * index(4 - n));
     const bit = (mask: number, oneIn = 2) => BigInt(rnd(oneIn) === 0 ? 0 : mask);
     const cr0 = BigInt(rnd(30) === 0 ? 0x11 : (CR0_PG | 0x11) >>> 0) | bit(CR0_WP);
-    const cr4 = BigInt(CR4_PAE) | bit(CR4_PGE) | bit(CR4_SMAP) | bit(CR4_SMEP);
+    const cr4 = BigInt(CR4_PAE) | bit(CR4_PGE) | bit(CR4_SMAP) | bit(CR4_SMEP) | bit(CR4_PKE);
+    const pkru = rnd(2) === 0 ? 0 : rnd(0x1_0000_0000) & rnd(0x1_0000_0000);
     const efer = BigInt(EFER_LME) | bit(EFER_LMA, 30) | bit(EFER_NXE, 8);
     const mode = rnd(TLB_TABLES), access = [ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC][rnd(3)]!;
     const codeIn = rnd(6) === 0 ? [...TABLES, FREE][rnd(5)]! : undefined;
@@ -129,6 +132,7 @@ Deno.test("the emitted walk agrees with Mmu.translate, or has changed nothing", 
       s.set64(S.cr0, cr0);
       s.set64(S.cr4, cr4);
       s.set64(S.efer, efer);
+      s.set32(S.pkru, pkru);
       s.set32(S.tlbBase, TLB_BASE + mode * TLB_BYTES);
       for (const gpa of [...TABLES, FREE]) {
         t.memory.setAttribute(t.memory.offsetOf(gpa), PAGE_HAS_CODE, gpa === codeIn);

@@ -3,7 +3,8 @@
  * Page walks and the software TLB. Rules: SDM Vol. 3A §4 (paging), §4.10 (TLBs).
  * A TLB entry covers 4 KiB whatever the guest's page size is; entries of large pages are marked, because one
  * INVLPG must drop all of them. Global pages survive CR3 loads. Physical addresses have 32 bits.
- * Left out: TLB entries by PCID, protection keys, 5-level paging, PAT and MTRR memory types (everything is coherent).
+ * Rights by protection keys are in the entries, too: a change of PKRU drops them if such a key may be cached.
+ * Left out: TLB entries by PCID, 5-level paging, PAT and MTRR memory types (everything is coherent).
  * @module
  */
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
@@ -14,6 +15,7 @@ import {
   CR0_WP,
   CR4_PAE,
   CR4_PGE,
+  CR4_PKE,
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
@@ -44,7 +46,9 @@ import {
 export const ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_EXEC = 2;
 
 /** Page-fault error code bits. */
-export const PFEC_P = 1, PFEC_W = 2, PFEC_U = 4, PFEC_RSVD = 8, PFEC_I = 16;
+export const PFEC_P = 1, PFEC_W = 2, PFEC_U = 4, PFEC_RSVD = 8, PFEC_I = 16, PFEC_PK = 32;
+/** PKRU: two bits for each key. */
+export const PKRU_AD = 1, PKRU_WD = 2;
 /**
  * Physical address bits, as CPUID 0x8000_0008 says: all that a WebAssembly memory can hold. Linux 6.1 started by PVH
  * looks for room for its grant table from the top of RAM up to here, so more would be a promise we cannot keep.
@@ -55,9 +59,12 @@ const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80
 /** Bits 51:32 of an entry, in its high half. */
 const RSVD_HI = 0x000f_ffff;
 const NX_HI = 0x8000_0000;
+/** The protection key, in the high half of an entry. */
+const KEY_SHIFT_HI = 27, KEY_MASK = 15;
 const GIB4 = 0x1_0000_0000;
 
 const CR0_AT = S.cr0 >> 2, CR3_AT = S.cr3 >> 2, CR4_AT = S.cr4 >> 2, EFER_AT = S.efer >> 2;
+const PKRU_AT = S.pkru >> 2;
 const TLB_BASE_AT = S.tlbBase >> 2;
 const READ_TAG = tlbEntry.at.readTag >> 2, WRITE_TAG = tlbEntry.at.writeTag >> 2;
 const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MARKS = tlbEntry.at.pad >> 2;
@@ -67,6 +74,7 @@ const USED_GLOBAL = (TLB_LIST_BASE + tlbList.at.globals) >> 2, FIRST_GLOBAL = FI
 const LISTED_MARKS = MARK_LISTED | MARK_LISTED_GLOBAL;
 const LARGE_LOW = (TLB_LIST_BASE + tlbList.at.largeLow) >> 2;
 const LARGE_HIGH = (TLB_LIST_BASE + tlbList.at.largeHigh) >> 2;
+const KEYS = (TLB_LIST_BASE + tlbList.at.keys) >> 2;
 /** Low half of an invalid tag. */
 const INVALID = 1;
 const MARK_LARGE = MARK_2M | MARK_4M | MARK_1G;
@@ -174,6 +182,7 @@ export class Mmu {
       bottom,
       entryLo,
       marks,
+      long && user && (cr4 & CR4_PKE) !== 0 ? (entryHi >>> KEY_SHIFT_HI) & KEY_MASK : -1,
     );
   }
 
@@ -190,7 +199,7 @@ export class Mmu {
     if ((pde & PTE_PS) !== 0 && (cr4 & CR4_PSE) !== 0) {
       if ((pde & (1 << 21)) !== 0) return this.#fault(lo, 0, access, tlbMode, PFEC_P | PFEC_RSVD, false);
       const gpa = ((pde >>> 13) & 0xff) * GIB4 + (((pde & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
-      return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 2, 2, pde, MARK_4M);
+      return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 2, 2, pde, MARK_4M, -1);
     }
     const table = this.#frames[pde >>> 12] as number;
     if (table === 0) return this.#fault(lo, 0, access, tlbMode, 0, false);
@@ -201,10 +210,10 @@ export class Mmu {
     if ((pte & PTE_U) === 0) user = false;
     if ((pte & PTE_W) === 0) writable = false;
     const gpa = ((pte & ~0xfff) | (lo & 0xfff)) >>> 0;
-    return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 1, 2, pte, 0);
+    return this.#finish(lo, 0, access, tlbMode, gpa, user, writable, false, 1, 2, pte, 0, -1);
   }
 
-  /** Rights (SDM Vol. 3A §4.6.1), accessed and dirty bits (§4.8), TLB entry. */
+  /** Rights (SDM Vol. 3A §4.6.1; by `key`, §4.6.2, if there is one), accessed and dirty bits (§4.8), TLB entry. */
   #finish(
     lo: number,
     hi: number,
@@ -218,6 +227,7 @@ export class Mmu {
     top: number,
     leaf: number,
     marks: number,
+    key: number,
   ): number {
     const words = this.#words;
     const cr4 = words[CR4_AT] as number;
@@ -231,10 +241,23 @@ export class Mmu {
       canWrite = canRead && (writable || ((words[CR0_AT] as number) & CR0_WP) === 0);
       if (user && (cr4 & CR4_SMEP) !== 0) canExec = false;
     }
+    let keyForbids = 0;
+    if (key >= 0) {
+      const rights = (words[PKRU_AT] as number) >>> (2 * key);
+      const noWrite = (rights & PKRU_AD) !== 0 ||
+        ((rights & PKRU_WD) !== 0 &&
+          (tlbMode >= TLB_MODE_USER || ((words[CR0_AT] as number) & CR0_WP) !== 0));
+      if (access === ACCESS_WRITE ? noWrite : access === ACCESS_READ && (rights & PKRU_AD) !== 0) {
+        keyForbids = PFEC_PK;
+      }
+      if ((rights & PKRU_AD) !== 0) canRead = false;
+      if (noWrite) canWrite = false;
+    }
     if (!(access === ACCESS_WRITE ? canWrite : access === ACCESS_EXEC ? canExec : canRead)) {
       const nx = ((words[EFER_AT] as number) & EFER_NXE) !== 0 && (cr4 & CR4_PAE) !== 0;
-      return this.#fault(lo, hi, access, tlbMode, PFEC_P, nx);
+      return this.#fault(lo, hi, access, tlbMode, PFEC_P | keyForbids, nx);
     }
+    if (key >= 0) words[KEYS] = (words[KEYS] as number) | (1 << key);
     const path = this.#path;
     for (let l = top; l > level; l--) this.#setBits(path[l - 1] as number, PTE_A);
     this.#setBits(path[level - 1] as number, access === ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
@@ -371,8 +394,31 @@ export class Mmu {
       }
       words[USED_GLOBAL] = 0;
     }
-    if (!keepGlobal) words[LARGE_LOW] = words[LARGE_HIGH] = 0;
+    if (!keepGlobal) words[LARGE_LOW] = words[LARGE_HIGH] = words[KEYS] = 0;
     this.onFlush(keepGlobal);
+  }
+
+  /** Changes PKRU. Rights that the TLB has of keys whose rights are others now are forgotten. */
+  setPkru(value: number): void {
+    const words = this.#words, changed = (words[PKRU_AT] as number) ^ value;
+    if (changed === 0) return;
+    words[PKRU_AT] = value;
+    const cached = words[KEYS] as number;
+    for (let key = 0; key <= KEY_MASK; key++) {
+      if ((cached & (1 << key)) === 0 || ((changed >>> (2 * key)) & (PKRU_AD | PKRU_WD)) === 0) continue;
+      // Code is not subject to keys: what is known of it stays.
+      this.#forgetData(FIRST_USED, words[USED] as number);
+      this.#forgetData(FIRST_GLOBAL, words[USED_GLOBAL] as number);
+      words[KEYS] = 0;
+      return;
+    }
+  }
+  #forgetData(first: number, used: number): void {
+    const words = this.#words;
+    for (let i = 0; i < used; i++) {
+      const e = (words[first + i] as number) >> 2;
+      words[e + READ_TAG] = words[e + WRITE_TAG] = INVALID;
+    }
   }
 
   /** INVLPG: forgets the page, global or not, and all of a large page around it. */

@@ -211,9 +211,16 @@ export const TLB_LIST_BASE = BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES;
 export const TLB_GLOBALS = 4 * TLB_TABLES * TLB_ENTRIES;
 /**
  * Head of the lists: how many are in each. largeLow, largeHigh: large pages may be cached in the lower, upper half of the
- * address space.
+ * address space. keys: bit n is set if rights of a page with protection key n may be cached.
  */
-export const tlbList = layout({ count: "u32", largeLow: "u32", largeHigh: "u32", globals: "u32" });
+export const tlbList = layout({
+  count: "u32",
+  largeLow: "u32",
+  largeHigh: "u32",
+  globals: "u32",
+  keys: "u32",
+  pad: "u32",
+});
 /** Decoded records, see cpu/state/record.ts. */
 export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS) / 4096) *
   4096;
@@ -262,9 +269,10 @@ export const CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_PCE = 1 <
 export const CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17;
 export const CR4_OSXSAVE = 1 << 18,
   CR4_SMEP = 1 << 20,
-  CR4_SMAP = 1 << 21;
+  CR4_SMAP = 1 << 21,
+  CR4_PKE = 1 << 22;
 /** XCR0 bits, SDM Vol. 1 §13.3. */
-export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2;
+export const XCR0_X87 = 1 << 0, XCR0_SSE = 1 << 1, XCR0_AVX = 1 << 2, XCR0_PKRU = 1 << 9;
 /** IA32_EFER bits. */
 export const EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11;
 

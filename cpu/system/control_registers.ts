@@ -30,6 +30,7 @@ import {
   CR4_PCE,
   CR4_PCIDE,
   CR4_PGE,
+  CR4_PKE,
   CR4_PSE,
   CR4_PVI,
   CR4_SMAP,
@@ -65,8 +66,9 @@ const CR4_FEATURES: readonly (readonly [CpuFeature, number])[] = [
   ["xsave", CR4_OSXSAVE],
   ["smep", CR4_SMEP],
   ["smap", CR4_SMAP],
+  ["pku", CR4_PKE],
 ];
-const CR4_PAGING = CR4_PCIDE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
+const CR4_PAGING = CR4_PCIDE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PKE;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */
 const DR6_ONES = 0xffff_0ff0, DR6_WRITABLE = 0x0000_e00f, DR7_ONES = 0x400, DR7_WRITABLE = 0xffff_23ff;
 
@@ -276,6 +278,28 @@ export function xsetbv(core: CpuCore, rec: number): Status {
   }
   s.set32(S.xcr0, value);
   return afterModeChange(core, rec);
+}
+
+/** RDPKRU and WRPKRU, SDM Vol. 2B: whether ECX and CR4 allow it; else a fault is recorded. */
+function pkruAllows(core: CpuCore): boolean {
+  if ((core.s.get32(S.cr4) & CR4_PKE) === 0) core.raise(EXC_UD);
+  else if (core.s.gpr32(1) !== 0) core.raise(EXC_GP, 0);
+  else return true;
+  return false;
+}
+/** RDPKRU. */
+export function rdpkru(core: CpuCore): Status {
+  if (!pkruAllows(core)) return FAULT;
+  core.s.setGpr32(0, core.s.get32(S.pkru));
+  core.s.setGpr32(2, 0);
+  return NEXT;
+}
+/** WRPKRU. */
+export function wrpkru(core: CpuCore): Status {
+  if (!pkruAllows(core)) return FAULT;
+  if (core.s.gpr32(2) !== 0) return core.raise(EXC_GP, 0);
+  core.mmu.setPkru(core.s.gpr32(0));
+  return NEXT;
 }
 
 /** INVLPG of the linear address in argument 0. */

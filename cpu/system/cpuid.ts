@@ -16,7 +16,7 @@ import { EAX, EBX, ECX, EDX, featureWord } from "../base/cpu_features.ts";
 import type { CpuVendor } from "../base/engine.ts";
 import type { CpuCore } from "../core/core.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
-import { CR4_OSXSAVE, S } from "../state/state.ts";
+import { CR4_OSXSAVE, CR4_PKE, S } from "../state/state.ts";
 import { NEXT, type Status } from "../state/status.ts";
 import { areaBytes, compactedPlaces, STATES, supportedStates } from "./state_components.ts";
 
@@ -32,7 +32,7 @@ export const BRAND = "Xenner virtual CPU";
 const bit = (...numbers: number[]) => numbers.reduce((sum, n) => sum | (1 << n), 0) >>> 0;
 
 const EXTENDED1_EDX_SYSCALL = bit(11);
-const LEAF1_ECX_OSXSAVE = bit(27), LEAF1_EDX_APIC = bit(9);
+const LEAF1_ECX_OSXSAVE = bit(27), LEAF1_EDX_APIC = bit(9), LEAF7_ECX_OSPKE = bit(4);
 /** The machine's MSR, and its global enable bit. */
 const IA32_APIC_BASE = 0x1b, APIC_BASE_EN = 1n << 11n;
 /** Leaf-1 EDX bits that AMD repeats in leaf 0x8000_0001. */
@@ -103,9 +103,11 @@ function basicLeaf(core: CpuidSource, intel: boolean, leaf: number, subleaf: num
       return intel ? CACHES[subleaf] ?? ZERO : ZERO;
     case 6:
       return [bit(2), 0, 0, 0]; // ARAT: the APIC timer runs in C-states
-    case 7:
+    case 7: {
       if (subleaf !== 0) return ZERO;
-      return [0, word7(EBX), word7(ECX), intel ? word7(EDX) : 0]; // EDX: ARCH_CAPABILITIES
+      const ospke = (core.s.get32(S.cr4) & CR4_PKE) !== 0 ? LEAF7_ECX_OSPKE : 0;
+      return [0, word7(EBX), word7(ECX) | ospke, intel ? word7(EDX) : 0]; // EDX: ARCH_CAPABILITIES
+    }
     case 0xb: {
       if (!intel) return ZERO;
       const level = subleaf === 0 ? 1 : subleaf === 1 ? 2 : 0; // thread, core

@@ -15,6 +15,8 @@ import {
   movFromDr,
   movToCr,
   movToDr,
+  rdpkru,
+  wrpkru,
   xsetbv,
 } from "./control_registers.ts";
 import type { CpuCore, Microcode } from "../core/core.ts";
@@ -148,6 +150,8 @@ export const microcode: Readonly<Record<MicrocodeName, Microcode>> = {
   mov_to_dr: (core, rec) => movToDr(core, rec, core.s.arg32(0)),
   mov_from_dr: (core) => movFromDr(core, core.s.arg32(0)),
   xsetbv,
+  rdpkru,
+  wrpkru,
   rdmsr,
   wrmsr,
   rdtsc: (core) => rdtsc(core, false),

@@ -23,7 +23,7 @@ const CORES: readonly (() => TestCore)[] = [
   () => new TestCore().long(3),
   () => {
     const t = new TestCore({ features: levelFeatures("max") }).long();
-    t.core.s.set64(S.cr4, 0x5_0620n); // OSXSAVE, FSGSBASE
+    t.core.s.set64(S.cr4, 0x45_0620n); // OSXSAVE, FSGSBASE, PKE
     t.core.s.set64(S.xcr0, 7n);
     t.write32(FREE + 524, 0x8000_0000); // XCOMP_BV: an XSAVE area that is compacted
     return t;

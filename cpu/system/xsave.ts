@@ -154,7 +154,7 @@ function restore(core: CpuCore, rec: number, wide: boolean, privileged: boolean)
   else if ((features & XCR0_X87) !== 0) resetX87(core);
   if (loadsControls) s.set32(S.mxcsr, word(MXCSR));
   else if (compacted && (features & XCR0_SSE) !== 0) s.set32(S.mxcsr, MXCSR_INIT);
-  const memory = core.memory.bytes;
+  const memory = core.memory.bytes, pkru = s.get32(S.pkru);
   if ((loaded & XCR0_SSE) !== 0) loadSse(core, area);
   else if ((features & XCR0_SSE) !== 0) memory.fill(0, XMM_BASE, XMM_BASE + xmmBytes(core));
   for (const { component, offset, at, bytes } of places) {
@@ -162,6 +162,9 @@ function restore(core: CpuCore, rec: number, wide: boolean, privileged: boolean)
     if ((loaded & (1 << component)) !== 0) memory.copyWithin(at, area + offset, area + offset + visible);
     else if ((features & (1 << component)) !== 0) memory.fill(0, at, at + visible);
   }
+  const newPkru = s.get32(S.pkru);
+  s.set64(S.pkru, BigInt(pkru)); // the upper half of what was in memory means nothing
+  core.mmu.setPkru(newPkru);
   return NEXT;
 }
 

@@ -300,6 +300,8 @@ microcoded("VMMCALL", "0f01 =d9", "vmcall");
 // Floating-point state
 
 microcoded("XGETBV", "np 0f01 =d0", "xgetbv", { needs: "xsave" });
+microcoded("RDPKRU", "np 0f01 =ee", "rdpkru", { needs: "pku" });
+microcoded("WRPKRU", "np 0f01 =ef", "wrpkru", { needs: "pku" });
 microcoded("XSETBV", "np 0f01 =d1", "xsetbv", { needs: "xsave" });
 type ImageName = "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xsavec" | "xsaves" | "xrstor" | "xrstors";
 const image = (name: ImageName) => (e: Emit) =>

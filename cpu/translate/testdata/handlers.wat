@@ -1472,7 +1472,7 @@
 ;; 64 bit: cpuid; mov ebx, eax
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32)
-    i32.const 35
+    i32.const 37
     local.get $p0
     call $e.microcode
     local.tee $l1

@@ -1517,7 +1517,7 @@
     if $I0
       ;; weight
     end
-    i32.const 35
+    i32.const 37
     local.get $p0
     call $e.microcode
     local.tee $l1
