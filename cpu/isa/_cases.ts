@@ -77,6 +77,7 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
   const memory = Uint8Array.from({ length: SCRATCH_BYTES }, () => random.u32());
   const view = new DataView(memory.buffer);
   const middle = SCRATCH_BYTES / 2;
+  const uses = new Set<number>(), stores: { at: number; value: number }[] = [];
 
   // Operand and address size
   const branch = BRANCH.has(word);
@@ -145,6 +146,7 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
       const free = word === "LEA"; // its address may be anything
       const put = (r: number, value: bigint) => {
         if (free) return;
+        uses.add(r);
         const high = long && asize === 32 ? random.u64() & 0xffff_ffff_0000_0000n : 0n;
         gpr[r] = BigInt.asUintN(long ? 64 : 32, asize === 32 ? (value & 0xffff_ffffn) | high : value);
       };
@@ -177,6 +179,7 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
         rex |= rexBit(base) | (rexBit(index) << 1);
         if (index === reg && row.extension === undefined) reg = -1;
         if (!free) {
+          uses.add(index);
           gpr[index] = random.chance(50) ? BigInt(random.below(64)) : random.u64();
           if (!long) gpr[index] = (gpr[index] as bigint) & 0xffff_ffffn;
         }
@@ -202,30 +205,39 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
     gpr[1] = BigInt(random.below(w === 64 ? 16 : 24)) | (high !== 0n && gpr[1] !== 0n ? high : 0n);
     if (random.chance(50)) memory.fill(random.below(3), middle - 64, middle + 64 + random.below(64));
     if (random.chance(30)) gpr[0] = BigInt(memory[middle] as number) * 0x0101_0101_0101_0101n;
+    for (const r of [1, 6, 7]) uses.add(r);
   }
   if (word === "XLAT") {
     gpr[3] = BigInt(scratch + random.below(128)) | (asize === 32 && long ? 0xdn << 40n : 0n);
+    uses.add(3);
   }
   if (STACK.has(word)) {
     const isBase = isMemory && gpr[4] !== undefined && BigInt.asUintN(64, gpr[4]) >= BigInt(scratch) &&
       gpr[4] < BigInt(scratch + SCRATCH_BYTES);
     if (!isBase) gpr[4] = BigInt(scratch + middle + random.below(32) - 16);
-    if (word === "ENTER" || word === "LEAVE") gpr[5] = BigInt(scratch + middle + random.below(32));
+    if (word === "ENTER" || word === "LEAVE") {
+      gpr[5] = BigInt(scratch + middle + random.below(32));
+      uses.add(5);
+    }
+    uses.add(4);
   }
   const inAddress = (r: number) => isMemory && isAddressRegister(tail, rex, r);
   if ((word === "DIV" || word === "IDIV") && !inAddress(2) && random.chance(70)) {
     gpr[2] = random.chance(50) ? 0n : BigInt(random.below(256));
     if (word === "IDIV" && random.chance(50)) gpr[2] = -1n;
     gpr[2] = BigInt.asUintN(64, gpr[2] as bigint);
+    uses.add(2);
   }
   // A 16-bit operand shifted by more than 16 is undefined, and vendors differ.
   const shortDouble = /^SH[LR]D$/.test(word) && w === 16;
   if (shortDouble) {
     if (inAddress(1)) return randomCase(row, random, place);
     gpr[1] = BigInt(random.below(17) | 0xe0);
+    uses.add(1);
   }
   if (word.startsWith("LOOP") || word === "JCXZ") {
     gpr[1] = BigInt(random.below(3)) | (random.chance(50) ? 0xabcd_0000_0000n : 0n);
+    uses.add(1);
   }
   if (/^BT[SRC]? r\/m, r$/.test(row.text) && isMemory) {
     const inUse = (r: number) =>
@@ -239,6 +251,7 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
       gpr[reg] = before as bigint;
       return randomCase(row, random, place);
     }
+    uses.add(reg);
   }
   if (word.startsWith("CMPXCHG") && random.chance(50)) {
     if (isMemory) {
@@ -292,25 +305,28 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
   if (branch) {
     const goal = BigInt(code + bytes.length + skip);
     const store = (at: number) => {
+      stores.push({ at: scratch + at, value: Number(goal) });
       if (long) view.setBigUint64(at, goal, true);
       else view.setUint32(at, Number(goal), true);
     };
     if (word === "RET") store(Number(gpr[4] as bigint) - scratch);
     else if (row.hasModrm && isMemory) store(target);
-    else if (row.hasModrm) gpr[rm] = goal;
+    else if (row.hasModrm) {
+      gpr[rm] = goal;
+      uses.add(rm);
+    }
     bytes.push(...(long ? [0x48, 0x8d, 0x52, 1] : [0x8d, 0x52, 1, 0x90]));
   }
   if (word === "POPF") {
-    view.setUint32(
-      Number(gpr[4] as bigint) - scratch,
-      ALWAYS | (random.u32() & (ARITHMETIC | DF | 1 << 21)),
-      true,
-    );
+    const at = Number(gpr[4] as bigint) - scratch;
+    const value = ALWAYS | (random.u32() & (ARITHMETIC | DF | 1 << 21));
+    view.setUint32(at, value, true);
+    stores.push({ at: scratch + at, value });
   }
   if (bytes.length > MAX_CODE) throw new RangeError("a case's code is too long");
   if (!long) { for (let r = 0; r < 16; r++) gpr[r] = r < 8 ? (gpr[r] as bigint) & 0xffff_ffffn : 0n; }
   flags >>>= 0;
-  return { code: bytes, gpr, flags, memory };
+  return { code: bytes, gpr, flags, memory, uses: Array.from(uses), stores };
 }
 
 /**

@@ -10,7 +10,8 @@ import { needsOf } from "./row/row.ts";
 /** Strings have a count, a direction and a repetition on top of what others have. */
 const CASES_PER_ROW = 16, CASES_PER_STRING = 80;
 const SEQUENCES = 20, CASES_PER_SEQUENCE = 100;
-const COMPARED_FLAGS = ARITHMETIC_FLAGS | FLAG_DF | FLAG_ID;
+/** Flags that programs may change. */
+export const COMPARED_FLAGS = ARITHMETIC_FLAGS | FLAG_DF | FLAG_ID;
 const RCX = 1, RSI = 6, RDI = 7;
 
 /**

@@ -12,16 +12,21 @@ export interface NativeCase {
   readonly gpr: readonly bigint[];
   readonly flags: number;
   readonly memory: Uint8Array;
+  /** Registers whose values the instruction relies on, and what has to be in memory: for whoever uses the code alone. */
+  readonly uses?: readonly number[];
+  readonly stores?: readonly { readonly at: number; readonly value: number }[];
 }
 /**
  * What came of it. `vector`: the exception raised, or -1; after an exception registers mean nothing. After #XM of a
- * 64-bit case they do, and memory holds the FXSAVE image of that moment, and the upper halves of YMM registers.
+ * 64-bit case they do, and memory holds the FXSAVE image of that moment, and the upper halves of YMM registers. After
+ * any exception of a case with STREAM_SCRATCH_BYTES that is so, and `rip` is known.
  */
 export interface NativeResult {
   readonly vector: number;
   readonly gpr: readonly bigint[];
   readonly flags: number;
   readonly memory: Uint8Array;
+  readonly rip?: number;
 }
 
 /** The vector of a SIMD floating-point exception. */
@@ -30,14 +35,19 @@ export const XM = 19;
 const FX_STATE_BYTES = 464;
 /** Bytes of scratch memory per case: an FXSAVE image; or an XSAVE area with AVX state and room behind it. */
 export const SCRATCH_BYTES = 512, WIDE_SCRATCH_BYTES = 1024;
+/** The same for streams of instructions, whose code may have MAX_STREAM bytes. */
+export const STREAM_SCRATCH_BYTES = 4096;
+/** Where in it the handler puts the registers of an exception: `gregs` of ucontext_t. */
+const GREGS_AT = 3072;
 /** Where the upper halves of YMM registers are in the latter. */
 export const YMM_AT = 576;
 const YMM_BYTES = 256;
 /** Most instruction bytes in a case. */
-export const MAX_CODE = 200;
-const IMAGE_BASE = 0x40_0000;
+export const MAX_CODE = 200, MAX_STREAM = 1600;
+/** Where the program is. */
+export const IMAGE_BASE = 0x40_0000;
 const SLOTS = IMAGE_BASE + 0x1000;
-const SLOT_BITS = 9;
+const slotBits = (scratchBytes: number) => scratchBytes === STREAM_SCRATCH_BYTES ? 11 : 9;
 const BLOCK_BYTES = 256; // registers in encoding order, then flags and trap number
 const BLOCK_FLAGS = 128, BLOCK_TRAP = 144;
 const ALT_STACK_BYTES = 64 * 1024;
@@ -45,15 +55,19 @@ const ALT_STACK_BYTES = 64 * 1024;
 const PROLOGUE_BYTES = { 32: 6 + 8 * 6, 64: 6 + 16 * 8 } as const;
 
 /** Where case `i` of a program has its code. */
-export function codeAddress(bits: 32 | 64, i: number): number {
-  return SLOTS + (i << SLOT_BITS) + PROLOGUE_BYTES[bits];
+export function codeAddress(bits: 32 | 64, i: number, bytes: number = SCRATCH_BYTES): number {
+  return SLOTS + (i << slotBits(bytes)) + PROLOGUE_BYTES[bits];
+}
+/** The end of a program. */
+export function programEnd(count: number, bytes: number): number {
+  return regions(count, bytes).end;
 }
 /** Where case `i` of `count` has its scratch memory. */
 export function scratchAddress(count: number, i: number, bytes: number = SCRATCH_BYTES): number {
   return regions(count, bytes).scratch + i * bytes;
 }
 function regions(count: number, scratchBytes: number) {
-  const inputs = SLOTS + ((count + 1) << SLOT_BITS);
+  const inputs = SLOTS + ((count + 1) << slotBits(scratchBytes));
   const scratch = inputs + count * BLOCK_BYTES;
   const outputs = scratch + count * scratchBytes;
   const altStack = outputs + count * BLOCK_BYTES;
@@ -92,6 +106,8 @@ class Writer {
 export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8Array<ArrayBuffer> {
   const count = cases.length;
   const scratchBytes = scratchBytesOf(cases), wide = scratchBytes === WIDE_SCRATCH_BYTES;
+  const stream = scratchBytes === STREAM_SCRATCH_BYTES, shift = slotBits(scratchBytes);
+  const shiftByte = shift.toString(16).padStart(2, "0");
   const { inputs, scratch, outputs, altStack, end } = regions(count, scratchBytes);
   const long = bits === 64;
   const w = new Writer(outputs - IMAGE_BASE);
@@ -101,7 +117,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
 
   // Signal handling: sigaction and stack_t structures, handler, restorer
   const action = IMAGE_BASE + 0x100, altInfo = IMAGE_BASE + 0x140, entry = IMAGE_BASE + 0x180;
-  const handler = IMAGE_BASE + 0x400, restorer = IMAGE_BASE + 0x480;
+  const handler = IMAGE_BASE + 0x400, restorer = IMAGE_BASE + 0x600;
   seek(action);
   if (long) w.put(handler, 0, SA_FLAGS, 0, restorer, 0, 0, 0);
   else w.put(handler, SA_FLAGS, restorer, 0, 0);
@@ -113,11 +129,21 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   seek(handler);
   if (long) w.put("48 8b 82", 168); // mov rax, uc.rip
   else w.put("8b 54 24 0c", "8b 42 4c");
-  w.put("2d", SLOTS, `c1 e8 0${SLOT_BITS}`); // eax = case
+  w.put("2d", SLOTS, `c1 e8 ${shiftByte}`); // eax = case
   if (long) w.put("8b 8a", 200); // mov ecx, uc.trapno
   else w.put("8b 4a 44");
   w.put("ff c1", "89 c6", "c1 e6 08", "89 8e", outputs + BLOCK_TRAP); // its block.trap = trapno + 1
-  if (long) {
+  if (stream) {
+    // The registers, and the FXSAVE image and the upper halves in uc.fpstate: behind 112 bytes of another format in 32-bit code.
+    w.put("c1 e6 04"); // esi = 4096 * case
+    w.put("8d be", scratch + GREGS_AT, "56", long ? "48 8d b2" : "8d b2", long ? 40 : 20);
+    w.put("b9", long ? 46 : 20, "f3 a5", "5f", "81 c7", scratch); // edi = scratch memory
+    if (long) w.put("48 8b b2", 224);
+    else w.put("8b b2", 96, "83 c6 70");
+    const between = (YMM_AT - FX_STATE_BYTES).toString(16), rex = long ? "48 " : "";
+    w.put("b9", FX_STATE_BYTES / 4, "f3 a5", `${rex}83 c6 ${between}`, `${rex}83 c7 ${between}`);
+    w.put("b9", YMM_BYTES / 4, "f3 a5");
+  } else if (long) {
     // After #XM the state counts: the FXSAVE image in uc.fpstate, without the part that belongs to software.
     w.put("83 f9", "14", wide ? "75 26" : "75 17"); // cmp ecx, 20; jne
     w.put(
@@ -133,7 +159,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
     const between = (YMM_AT - FX_STATE_BYTES).toString(16); // add rsi, rdi; mov ecx; rep movsd
     if (wide) w.put(`48 83 c6 ${between}`, `48 83 c7 ${between}`, "b9", YMM_BYTES / 4, "f3 a5");
   }
-  w.put("ff c0", `c1 e0 0${SLOT_BITS}`, "05", SLOTS); // next case
+  w.put("ff c0", `c1 e0 ${shiftByte}`, "05", SLOTS); // next case
   if (long) w.put("48 89 82", 168);
   else w.put("89 42 4c");
   // The case is over, and its RSP may be anything: some kernels cannot resume with one that is not canonical.
@@ -158,7 +184,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   };
   cases.forEach((one, i) => {
     const input = inputs + i * BLOCK_BYTES, output = outputs + i * BLOCK_BYTES;
-    seek(SLOTS + (i << SLOT_BITS));
+    seek(SLOTS + (i << shift));
     w.put("bc", input + BLOCK_FLAGS, "9d"); // mov esp, &flags; popf
     for (let r = 0; r < registers; r++) if (r !== 4) move("8b", r, input + r * 8);
     move("8b", 4, input + 4 * 8);
@@ -166,7 +192,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
     w.at += one.code.length;
     for (let r = 0; r < registers; r++) move("89", r, output + r * 8);
     w.put("bc", output + BLOCK_FLAGS + (long ? 8 : 4), "9c");
-    w.put("e9", SLOTS + ((i + 1) << SLOT_BITS) - (here() + 5));
+    w.put("e9", SLOTS + ((i + 1) << shift) - (here() + 5));
     seek(input);
     for (let r = 0; r < 16; r++) w.view.setBigUint64(w.at + r * 8, one.gpr[r] ?? 0n, true);
     w.view.setUint32(w.at + BLOCK_FLAGS, one.flags, true);
@@ -174,7 +200,7 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   });
 
   // Writes scratch and outputs to the standard output
-  seek(SLOTS + (count << SLOT_BITS));
+  seek(SLOTS + (count << shift));
   w.put("bb", scratch, "bd", altStack - scratch);
   const again = here();
   if (long) w.put("bf", 1, "89 de", "89 ea", "b8", 1, call, "85 c0", "7e 06", "01 c3", "29 c5");
@@ -261,13 +287,34 @@ export async function runNative(
   return cases.map((one, i) => {
     const at = outputs - scratch + i * BLOCK_BYTES;
     const vector = view.getUint32(at + BLOCK_TRAP, true) - 1;
+    const memory = output.slice(i * scratchBytes, (i + 1) * scratchBytes);
+    if (scratchBytes === STREAM_SCRATCH_BYTES && vector >= 0) {
+      return { vector, memory, ...savedRegisters(bits, new DataView(memory.buffer, GREGS_AT)) };
+    }
     return {
       vector,
       gpr: vector === XM
         ? one.gpr
         : Array.from({ length: 16 }, (_, r) => view.getBigUint64(at + r * 8, true)),
       flags: vector === XM ? one.flags : view.getUint32(at + BLOCK_FLAGS, true),
-      memory: output.slice(i * scratchBytes, (i + 1) * scratchBytes),
+      memory,
     };
   });
+}
+
+/** Places of RAX, RCX ... in `gregs`: of 64-bit code in eight bytes each, from R8 on; of 32-bit code in four, from GS on. */
+const GREGS = {
+  64: { gpr: [13, 14, 12, 11, 15, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7], ip: 16, flags: 17, bytes: 8 },
+  32: { gpr: [11, 10, 9, 8, 7, 6, 5, 4], ip: 14, flags: 16, bytes: 4 },
+} as const;
+
+function savedRegisters(bits: 32 | 64, view: DataView): Pick<NativeResult, "gpr" | "flags" | "rip"> {
+  const { gpr, ip, flags, bytes } = GREGS[bits];
+  const get = (n: number) =>
+    bytes === 8 ? view.getBigUint64(n * 8, true) : BigInt(view.getUint32(n * 4, true));
+  return {
+    gpr: Array.from({ length: 16 }, (_, r) => gpr[r] === undefined ? 0n : get(gpr[r])),
+    flags: view.getUint32(flags * bytes, true),
+    rip: Number(get(ip)),
+  };
 }

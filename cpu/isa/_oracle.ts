@@ -129,9 +129,19 @@ export function inputsOf(cases: readonly NativeCase[]): number {
   })());
 }
 
+/** What this host's CPU has, as Linux names it. */
+export async function hostFeatures(): Promise<readonly string[]> {
+  return /^flags\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1]?.split(" ") ?? [];
+}
+/** As whyNotNative, for what only Intel's processors are known to do as ours. */
+export async function whyNotIntel(bits: 32 | 64): Promise<string> {
+  const reason = await whyNotNative(bits);
+  if (reason !== "") return reason;
+  return /GenuineIntel/.test(await Deno.readTextFile("/proc/cpuinfo")) ? "" : "the host's CPU is not Intel's";
+}
 /** Features that `group` needs and this host's CPU lacks. Linux names them as we do. */
 export async function hostLacks(group: Group): Promise<readonly CpuFeature[]> {
-  const flags = /^flags\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1]?.split(" ") ?? [];
+  const flags = await hostFeatures();
   return group.needs.filter((name) => !flags.includes(name));
 }
 

@@ -3,7 +3,7 @@
  * Microcode that connects the x87 of cpu/fpu to the CPU: faults that come first, memory operands, EFLAGS and AX.
  * Order of faults: #NM, #UD, #MF, then memory (SDM Vol. 3A table 6-2). Memory is read before, and known to be
  * writable when, anything changes.
- * Not done: FERR# instead of #MF when CR0.NE is clear; #AC.
+ * Not done: FERR# instead of #MF when CR0.NE is clear.
  * @module
  */
 import { assert } from "../base/assert.ts";
@@ -14,6 +14,7 @@ import {
   CR0_EM,
   CR0_TS,
   CS,
+  EXC_AC,
   EXC_GP,
   EXC_MF,
   EXC_NM,
@@ -22,6 +23,7 @@ import {
   S,
   segmentLayout,
   SS,
+  TLB_MODE_USER_AC,
 } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
 import { formOf, type X87Form } from "../fpu/instructions.ts";
@@ -64,6 +66,12 @@ function x87Register(core: CpuCore, rec: number): Status {
   return NEXT;
 }
 
+/** Alignment of an operand, SDM Vol. 3A table 6-7. `short`: 16-bit operand size. */
+function alignment(bytes: number, short: boolean): number {
+  if (bytes <= 8) return bytes;
+  return bytes === 10 ? 8 : short ? 2 : 4; // a number in 80 bits; the environment and all of the state
+}
+
 /** Arguments: as x87Register, offset, linear address (without a check). */
 function x87Memory(core: CpuCore, rec: number): Status {
   const s = core.s, x = core.x87, mem = core.mem;
@@ -84,6 +92,9 @@ function x87Memory(core: CpuCore, rec: number): Status {
     hi = 0;
   }
   const mode = core.dataMode, vector = segment === SS ? EXC_SS : EXC_GP;
+  if (mode === TLB_MODE_USER_AC && (lo & (alignment(bytes, (how >> 16 & 1) !== 0) - 1)) !== 0) {
+    return core.raise(EXC_AC, 0);
+  }
   if (!isStore) {
     const loaded = bytes <= 64
       ? mem.load(lo, hi, bytes, mode, vector)

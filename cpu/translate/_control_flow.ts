@@ -485,3 +485,35 @@ export class ControlFlowCpu {
     return this.t.memory.bytes.subarray(start, start + PAGES * 4096);
   }
 }
+
+/** Runs a program on both, slice by slice; what they differ in. */
+export function compareControlFlow(
+  random: Random,
+  one: ControlFlowCpu,
+  other: ControlFlowCpu,
+): string | undefined {
+  const program = randomProgram(random);
+  one.load(program);
+  other.load(program);
+  for (let slice = 0; slice < 60; slice++) {
+    const budget = random.below(random.chance(50) ? 60 : 4000);
+    if (random.chance(15)) {
+      one.interrupt();
+      other.interrupt();
+    }
+    if (random.chance(30)) {
+      const block = program.blocks[random.below(program.blocks.length)] as number, bits = random.u64();
+      one.goTo(block, bits);
+      other.goTo(block, bits);
+    }
+    const want = one.run(budget), got = other.run(budget);
+    const where = `slice ${slice} of ${budget} instructions`;
+    if (got !== want) return `${where}:\n${got}\n${want}`;
+    if (slice % 10 === 0 || want.startsWith("shutdown")) {
+      const theirs = other.memory(), differs = one.memory().findIndex((byte, i) => byte !== theirs[i]);
+      if (differs >= 0) return `${where}: memory at offset 0x${differs.toString(16)}`;
+    }
+    if (want.startsWith("shutdown")) return undefined;
+  }
+  return undefined;
+}

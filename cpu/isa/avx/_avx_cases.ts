@@ -148,7 +148,8 @@ export function avxCase(
     else code.push(0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
-  if (bare) return { code, gpr, flags: ALWAYS, memory };
+  const uses = /^VMASKMOVDQU/.test(row.text) ? [7] : [];
+  if (bare) return { code, gpr, flags: ALWAYS, memory, uses };
   code.push(0xb8);
   le(STATES); // mov eax, states; mov edx, 0
   code.push(0xba);

@@ -297,5 +297,6 @@ export function vectorCase(row: Row, random: Random, place: VectorPlace): Native
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
   if (!bare) image(0); // FXSAVE
-  return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory };
+  const uses = /^MASKMOV/.test(row.text) ? [7] : [];
+  return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory, uses };
 }
