@@ -123,7 +123,7 @@ async function makeGuest(
 }
 
 /** /boot/vmlinuz-VERSION, or /usr/lib/modules/VERSION/vmlinuz. */
-async function findKernel(root: URL): Promise<URL> {
+export async function findKernel(root: URL): Promise<URL> {
   for await (const name of namesIn(new URL("boot/", root))) {
     if (name.startsWith("vmlinuz-")) return new URL(`boot/${name}`, root);
   }

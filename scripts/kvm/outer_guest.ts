@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The outer guest: Debian's kernel under QEMU, whose TCG emulates a processor with AMD's SVM. In it there is a /dev/kvm,
+ * on any host. Its output is passed on as it comes; it ends with its command, after a time limit, or with us.
+ * @module
+ */
+import { ConfigError } from "../../cpu/base/assert.ts";
+import { hasProgram } from "../host/processes.ts";
+
+/** One run. */
+export interface OuterRun {
+  readonly vmlinuz: URL;
+  readonly initramfs: Uint8Array<ArrayBuffer>;
+  /** Most seconds from QEMU's start to its end. */
+  readonly seconds: number;
+  readonly output: (bytes: Uint8Array) => void;
+}
+
+const QEMU = "qemu-system-x86_64";
+const MEMORY = "3G", CPUS = 2;
+/** QEMU 7.2 sets wrong flags after CMPXCHG16B, of which kernels from 6.12 on die at random. */
+const CPU = "max,cx16=off";
+/** Status of timeout(1) when it had to end the program. */
+const TIMED_OUT = 124;
+/** How long a QEMU gets that does not end when it is told. */
+const GRACE_SECONDS = 5;
+
+/** Runs it; the status of its command. Throws ConfigError when there is no QEMU, or when the guest told no status. */
+export async function runOuterGuest(run: OuterRun): Promise<number> {
+  if (!await hasProgram(QEMU)) {
+    throw new ConfigError(
+      `Cannot run the outer guest: there is no ${QEMU}; install it (Debian: qemu-system-x86)`,
+      "host",
+    );
+  }
+  const folder = await Deno.makeTempDir({ prefix: "xenner-outer-" });
+  const initramfs = `${folder}/initramfs`, told = `${folder}/status`;
+  try {
+    await Deno.writeFile(initramfs, run.initramfs);
+    // timeout(1) ends QEMU in time even when this process has been killed
+    const child = new Deno.Command("timeout", {
+      args: [
+        ...["--foreground", `--kill-after=${GRACE_SECONDS}`, String(run.seconds), QEMU],
+        ...["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", String(CPUS), "-m", MEMORY],
+        ...["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", `file:${told}`],
+        ...["-kernel", run.vmlinuz.pathname, "-initrd", initramfs],
+        ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"],
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const end = () => child.kill("SIGTERM");
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, end);
+    try {
+      for await (const bytes of child.stdout) run.output(bytes);
+      const { code } = await child.status;
+      const status = /^status (\d+)$/m.exec(await Deno.readTextFile(told))?.[1];
+      if (status !== undefined) return Number(status);
+      const why = code === TIMED_OUT ? `its ${run.seconds} s are over` : `QEMU ended with status ${code}`;
+      throw new ConfigError(`The outer guest did not come to its end: ${why}`, "host");
+    } finally {
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.removeSignalListener(signal, end);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
