@@ -126,11 +126,13 @@ export interface CodePlace {
   readonly codeBits: 16 | 32 | 64;
 }
 
-/** All of one CPU that survives `save` and `load`: structured-cloneable, meaningful to its own kind of engine only. */
+/** All of one CPU that survives `save` and `load`: structured-cloneable. */
 export interface EngineState {
   /** Which engines understand it, and the version of its format, such as "wasm/1". */
   readonly format: string;
   readonly data: unknown;
+  /** As {@linkcode Engine.ownTsc} of the engine that it comes from. */
+  readonly ownTsc?: boolean;
 }
 
 /** One virtual CPU that runs. */
@@ -147,6 +149,8 @@ export interface Engine {
   readonly instructions: number;
   /** Bits of a physical address, as CPUID says. */
   readonly physicalAddressBits: number;
+  /** False: VMCALL and VMMCALL never come to {@linkcode EngineHooks.hypercall}, whatever they do instead. */
+  readonly takesHypercalls?: boolean;
   /** Runs about `budget` instructions. Always returns, whatever the guest does. */
   run(budget: number): RunResult;
   /** Makes run return "stopped" at the next instruction boundary that can be one; harmless between runs. */
@@ -164,6 +168,8 @@ export interface Engine {
   writeRegisters(changes: CpuRegisterChanges): void;
   /** Writes one of the CPU's own MSRs as WRMSR does; false: it would fault. */
   writeMsr(index: number, value: bigint): boolean;
+  /** True: the guest's TSC is not the hooks' but a processor's, with a frequency of its own. */
+  readonly ownTsc?: boolean;
   /** What is added to the hooks' TSC to get the guest's. */
   readonly tscOffset: bigint;
   readonly lastFault: LastFault;

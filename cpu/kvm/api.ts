@@ -97,6 +97,16 @@ export const kvm_cpuid_entry2 = layout({
 });
 /** struct kvm_cpuid2, without its entries. */
 export const kvm_cpuid2 = layout({ nent: "u32", padding: "u32" });
+/** struct kvm_xen_hvm_config. */
+export const kvm_xen_hvm_config = layout({
+  flags: "u32",
+  msr: "u32",
+  blob_addr_32: "u64",
+  blob_addr_64: "u64",
+  blob_size_32: "u8",
+  blob_size_64: "u8",
+  pad2: ["u8", 30],
+});
 /** struct kvm_enable_cap. */
 export const kvm_enable_cap = layout({ cap: "u32", flags: "u32", args: ["u64", 4], pad: ["u8", 64] });
 /** struct kvm_debugregs. */
@@ -160,6 +170,17 @@ export const kvm_run_internal = layout({ suberror: "u32", ndata: "u32", data: ["
 /** kvm_run.fail_entry. */
 export const kvm_run_fail_entry = layout({ hardware_entry_failure_reason: "u64", cpu: "u32" });
 
+/** kvm_run.xen, as struct kvm_xen_exit with a hypercall in its union. */
+export const kvm_run_xen = layout({
+  type: "u32",
+  pad: "u32",
+  longmode: "u32",
+  cpl: "u32",
+  input: "u64",
+  result: "u64",
+  params: ["u64", 6],
+});
+
 // linux/ioctl.h
 const KVMIO = 0xae;
 const io = (nr: number) => (KVMIO << 8) | nr;
@@ -178,6 +199,7 @@ export const KVM_CREATE_VCPU: number = io(0x41);
 export const KVM_SET_USER_MEMORY_REGION: number = iow(0x46, kvm_userspace_memory_region);
 export const KVM_SET_TSS_ADDR: number = io(0x47);
 export const KVM_SET_IDENTITY_MAP_ADDR: number = iow(0x48, { size: 8 });
+export const KVM_XEN_HVM_CONFIG: number = iow(0x7a, kvm_xen_hvm_config);
 export const KVM_RUN: number = io(0x80);
 export const KVM_GET_REGS: number = ior(0x81, kvm_regs);
 export const KVM_SET_REGS: number = iow(0x82, kvm_regs);
@@ -204,6 +226,7 @@ export const KVM_SET_XCRS: number = iow(0xa7, kvm_xcrs);
 export const KVM_X86_SET_MSR_FILTER: number = iow(0xc6, kvm_msr_filter);
 
 /** Capabilities. */
+export const KVM_CAP_XEN_HVM = 38;
 export const KVM_CAP_SYNC_REGS = 74;
 export const KVM_CAP_IMMEDIATE_EXIT = 136;
 export const KVM_CAP_X86_USER_SPACE_MSR = 188;
@@ -221,6 +244,10 @@ export const KVM_EXIT_INTERNAL_ERROR = 17;
 export const KVM_EXIT_X86_RDMSR = 29;
 export const KVM_EXIT_X86_WRMSR = 30;
 
+export const KVM_EXIT_XEN = 34;
+
+export const KVM_EXIT_XEN_HCALL = 1;
+export const KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL = 2;
 export const KVM_EXIT_IO_OUT = 1;
 export const KVM_MSR_EXIT_REASON_INVAL = 1;
 export const KVM_MSR_EXIT_REASON_UNKNOWN = 2;

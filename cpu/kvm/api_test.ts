@@ -62,6 +62,7 @@ const STRUCTURES: Readonly<Record<string, Layout<string>>> = {
   kvm_msr_filter: api.kvm_msr_filter,
   kvm_cpuid_entry2: api.kvm_cpuid_entry2,
   kvm_cpuid2: api.kvm_cpuid2,
+  kvm_xen_hvm_config: api.kvm_xen_hvm_config,
   kvm_enable_cap: api.kvm_enable_cap,
   kvm_debugregs: api.kvm_debugregs,
   kvm_xsave: api.kvm_xsave,
@@ -97,6 +98,12 @@ Deno.test({
       for (const [field, offset] of Object.entries(at)) {
         facts.push([`offsetof(struct kvm_run, ${member}.${field})`, api.kvm_run.at.io + offset]);
       }
+    }
+    const { type, ...hcall } = api.kvm_run_xen.at; // its union has a member for each type
+    facts.push(["offsetof(struct kvm_run, xen.type)", api.kvm_run.at.io + type]);
+    for (const [field, offset] of Object.entries(hcall)) {
+      if (field === "pad") continue;
+      facts.push([`offsetof(struct kvm_run, xen.u.hcall.${field})`, api.kvm_run.at.io + offset]);
     }
     const numbers = Object.entries(api).filter(([name]) => name.startsWith("KVM_"));
     assertEquals(numbers.length > 50, true);

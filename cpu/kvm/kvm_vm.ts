@@ -17,8 +17,9 @@ const NEEDED = [
   [api.KVM_CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR (Linux 5.10)"],
   [api.KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER (Linux 5.10)"],
 ] as const;
+const HYPERCALL_PAGE_MSR = 0x4000_0000;
 /** MSRs that come to us: the APIC's base and its TSC deadline, and all that a hypervisor may have. */
-const FILTERED = [[0x1b, 1], [0x6e0, 1], [0x4000_0000, 0x1000]] as const;
+const FILTERED = [[0x1b, 1], [0x6e0, 1], [HYPERCALL_PAGE_MSR, 0x1000]] as const;
 const MOST_CPUID_ENTRIES = 256;
 
 /** See the module's description. */
@@ -30,6 +31,8 @@ export class KvmVm {
   run: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
   #unmap: (() => void) | undefined;
   readonly tscHz: number;
+  /** Whether VMCALL and VMMCALL come to us, as KVM_EXIT_XEN. */
+  readonly takesHypercalls: boolean;
   /** MSRs that KVM keeps, and that can be saved. */
   readonly msrIndices: readonly number[];
   /** struct kvm_cpuid2: what the host can do. */
@@ -56,6 +59,7 @@ export class KvmVm {
       );
       this.#check("KVM_SET_TSS_ADDR", host.ioctl(this.#vm, api.KVM_SET_TSS_ADDR, TSS_ADDRESS));
       this.#filterMsrs();
+      this.takesHypercalls = this.#takeHypercalls(kvm);
       this.#vcpu = this.#own(this.#check("KVM_CREATE_VCPU", host.ioctl(this.#vm, api.KVM_CREATE_VCPU, 0)));
       const bytes = this.#check("KVM_GET_VCPU_MMAP_SIZE", host.ioctl(kvm, api.KVM_GET_VCPU_MMAP_SIZE, 0));
       const mapped = host.map(this.#vcpu, bytes);
@@ -114,6 +118,22 @@ export class KvmVm {
     view.setBigUint64(at.userspace_addr, BigInt(address), true);
     const result = this.host.ioctl(this.#vm, api.KVM_SET_USER_MEMORY_REGION, new Uint8Array(view.buffer));
     this.#check("KVM_SET_USER_MEMORY_REGION", result);
+  }
+
+  /**
+   * Has KVM hand over hypercalls, where it can (CONFIG_KVM_XEN). That is in force while KVM knows an MSR for the hypercall
+   * page; its writes are filtered, so that they come to us all the same, and KVM writes no page.
+   */
+  #takeHypercalls(kvm: number): boolean {
+    const can = this.host.ioctl(kvm, api.KVM_CHECK_EXTENSION, api.KVM_CAP_XEN_HVM);
+    if (can <= 0 || (can & api.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) === 0) return false;
+    const { at, size } = api.kvm_xen_hvm_config;
+    const view = new DataView(new ArrayBuffer(size));
+    view.setUint32(at.flags, api.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, true);
+    view.setUint32(at.msr, HYPERCALL_PAGE_MSR, true);
+    const result = this.host.ioctl(this.#vm, api.KVM_XEN_HVM_CONFIG, new Uint8Array(view.buffer));
+    this.#check("KVM_XEN_HVM_CONFIG", result);
+    return true;
   }
 
   #filterMsrs(): void {

@@ -32,6 +32,8 @@ const MACHINES: ReadonlyMap<number, string> = new Map([
 ]);
 export const PT_LOAD = 1;
 export const PT_NOTE = 4;
+/** Flag of a segment: it has code. */
+export const PF_X = 1;
 const SHT_NOTE = 7;
 /** Most program headers and section headers, and notes: more than any kernel has, and few enough to look at. */
 const MAX_HEADERS = 1024;
@@ -53,6 +55,8 @@ export const XEN_ELFNOTE_PHYS32_ENTRY = 18;
 /** A program header. */
 export interface ElfSegment {
   readonly type: number;
+  /** PF_*. */
+  readonly flags: number;
   readonly offset: number;
   readonly paddr: number;
   readonly fileBytes: number;
@@ -138,6 +142,7 @@ export function parseElf(file: NamedFile): ElfFile {
   for (const at of entriesOf(programs)) {
     const segment: ElfSegment = {
       type: view.getUint32(at, true),
+      flags: view.getUint32(at + (wide ? 4 : 24), true),
       offset: word(at + (wide ? 8 : 4)),
       paddr: word(at + (wide ? 24 : 12)),
       fileBytes: word(at + (wide ? 32 : 16)),

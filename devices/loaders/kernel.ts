@@ -10,7 +10,7 @@ import { extractVmlinux, isExtractable, unpackKernel } from "./decompress.ts";
 import { isElf, parseElf, XEN_ELFNOTE_PHYS32_ENTRY, xenNoteNumber } from "./elf.ts";
 import type { EntryState } from "./entry_state.ts";
 import { isLinuxVmlinux, loadBzImage, loadVmlinux } from "./linux.ts";
-import { badKernel } from "./named_file.ts";
+import { badKernel, type NamedFile } from "./named_file.ts";
 import { type BootOptions, loadPvh } from "./pvh.ts";
 
 /**
@@ -21,17 +21,22 @@ import { type BootOptions, loadPvh } from "./pvh.ts";
  */
 export type BootProtocol = "auto" | "pvh" | "linux" | "bzimage64" | "bzimage32";
 
+/** What else can be asked for. */
+export interface LoadOptions extends BootOptions {
+  readonly protocol?: BootProtocol;
+  /** Given the ELF file that will be loaded, not asked about a decompressor's; returns it as it shall be. */
+  readonly prepare?: ((elf: NamedFile) => NamedFile) | undefined;
+}
+
 /** Loads kernel, initrd and boot data into RAM; returns how the boot CPU starts. */
-export async function loadKernel(
-  memory: GuestMemory,
-  given: BootOptions & { protocol?: BootProtocol },
-): Promise<EntryState> {
-  const { initrd, protocol = "auto" } = given;
+export async function loadKernel(memory: GuestMemory, given: LoadOptions): Promise<EntryState> {
+  const { initrd, protocol = "auto", prepare = (elf) => elf } = given;
   if (given.kernel.bytes.length === 0) throw badKernel(given.kernel, "it is empty");
   if (initrd !== undefined && initrd.bytes.length === 0) throw badInitrd(initrd.name);
   const kernel = await unpackKernel(given.kernel);
   const options = { ...given, kernel };
   if (isElf(kernel.bytes)) {
+    options.kernel = prepare(kernel);
     if (protocol === "pvh") return loadPvh(memory, options);
     if (protocol === "linux") return loadVmlinux(memory, options);
     if (protocol !== "auto") throw badKernel(kernel, `it is an ELF file, not a bzImage for ${protocol}`);
@@ -48,20 +53,20 @@ export async function loadKernel(
     case "pvh":
       return loadPvh(memory, {
         ...options,
-        kernel: await extractVmlinux(kernel),
+        kernel: prepare(await extractVmlinux(kernel)),
         cmdlineSize: parseSetupHeader(kernel).cmdlineSize,
       });
     case "linux":
       return loadVmlinux(memory, {
         ...options,
-        kernel: await extractVmlinux(kernel),
+        kernel: prepare(await extractVmlinux(kernel)),
         header: parseSetupHeader(kernel),
       });
     case "auto": {
       if (!isExtractable(kernel)) return loadBzImage(memory, options);
       const vmlinux = await extractVmlinux(kernel);
       if (!isElf(vmlinux.bytes) || !isLinuxVmlinux(parseElf(vmlinux))) return loadBzImage(memory, options);
-      return loadVmlinux(memory, { ...options, kernel: vmlinux, header: parseSetupHeader(kernel) });
+      return loadVmlinux(memory, { ...options, kernel: prepare(vmlinux), header: parseSetupHeader(kernel) });
     }
   }
 }

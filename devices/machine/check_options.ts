@@ -236,6 +236,7 @@ const CREATE: Checks<CreateOptions & { readonly worker: boolean }> = {
   icount: boolean,
   rtc: date,
   hypercallPages: oneOf(1, 2),
+  patch: boolean,
   xenVersion: (value) => unless(typeof value === "string" && /^\d{1,4}\.\d{1,4}$/.test(value), 'like "4.17"'),
   noReboot: boolean,
   panic: oneOf("end", "ignore"),

@@ -99,6 +99,7 @@ async function create(options: CreateOptions): Promise<Machine> {
       ...(options.icount !== undefined && { icount: options.icount }),
       ...(options.rtc !== undefined && { rtc: options.rtc }),
       ...(options.hypercallPages && { hypercallPages: options.hypercallPages }),
+      ...(options.patch !== undefined && { patch: options.patch }),
       ...(xenVersion && { xenVersion }),
       ...(options.panic !== undefined && { panic: options.panic }),
       ...(options.failOn !== undefined && { failOn: options.failOn }),

@@ -11,14 +11,18 @@ import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { engineFactory } from "../../cpu/engines.ts";
 import type { GprName } from "../../cpu/base/vcpu.ts";
 import { kvmHost } from "../../net/host/kvm.ts";
+import { PORT_CALL } from "../../xen/platform/hypercall_page.ts";
 import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
 import type { HypercallEvent, HypercallRequest } from "../../xen/hypercalls/hypercalls.ts";
 import type { ShutdownRequest } from "../../xen/xenstore/domain.ts";
 import { isBzImage } from "../loaders/bzimage.ts";
 import { unpackKernel } from "../loaders/decompress.ts";
+import { parseElf } from "../loaders/elf.ts";
 import { loadKernel } from "../loaders/kernel.ts";
 import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
+import type { NamedFile } from "../loaders/named_file.ts";
+import { findXenCalls, replaceXenCalls } from "../loaders/xen_calls.ts";
 import { Board, type BoardState } from "./board/board.ts";
 import { askShutdown, pressSysrq, setLink, setMemoryTarget } from "./api/guest_requests.ts";
 import { GuestStore } from "./api/guest_store.ts";
@@ -166,8 +170,26 @@ export class Machine {
       e820: pcMemoryMap(memory.ramBytes),
       rsdp,
       protocol: this.type === "pvh" ? "pvh" : "auto",
+      ...(engine.takesHypercalls === false && { prepare: (file) => this.#replaceCalls(file) }),
     });
     enterKernel(engine, entry);
+  }
+
+  /** The kernel with calls that reach Xen although the engine does not see VMCALL and VMMCALL. */
+  #replaceCalls(file: NamedFile): NamedFile {
+    const elf = parseElf(file);
+    const unseen = "this engine does not see VMCALL and VMMCALL";
+    const say = (what: string) => this.tracer.warnOnce("machine.hypercalls", `${unseen}: ${what}`);
+    if (this.#options.patch === false) {
+      if (findXenCalls(elf).length > 0) {
+        say(`kernel "${file.name}" cannot call Xen by them, and has no other way`);
+      }
+      return file;
+    }
+    const { bytes, count } = replaceXenCalls(elf, PORT_CALL);
+    if (count === 0) return file;
+    say(`${count} of them in kernel "${file.name}" are replaced by OUT (patch: --no-patch leaves them)`);
+    return { name: file.name, bytes };
   }
 
   async #reboot(): Promise<void> {

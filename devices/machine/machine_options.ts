@@ -98,6 +98,11 @@ export interface MachineOptions {
   readonly rtc?: Date | "host";
   /** How many hypercall pages the guest is told to load. */
   readonly hypercallPages?: 1 | 2;
+  /**
+   * Whether VMCALL and VMMCALL by which a Linux kernel calls Xen are replaced in it, by the call through the port that the
+   * hypercall pages make, where the engine cannot see them. Default: true.
+   */
+  readonly patch?: boolean;
   /** Xen version the guest sees; default 4.17. */
   readonly xenVersion?: { readonly major: number; readonly minor: number };
   /** A guest's reboot ends the run with reason "reboot" instead of restarting. */

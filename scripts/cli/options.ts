@@ -59,6 +59,7 @@ export interface RunChoices {
   /** The date at power-on; absent: the default of the machine. */
   readonly rtc?: Date | "host";
   readonly hypercallPages: 1 | 2;
+  readonly patch: boolean;
   readonly xenVersion: string;
   readonly reboot: boolean;
   readonly maxReboots: number;
@@ -205,6 +206,7 @@ function runCommand(done: (choices: RunChoices) => void) {
       new Option("--hypercall-pages <n>", "hypercall pages the guest is told to load").choices(["1", "2"])
         .default("1"),
     )
+    .option("--no-patch", "leave VMCALL and VMMCALL in a kernel alone where the engine cannot see them (kvm)")
     .option("--xen-version <major.minor>", "Xen version the guest sees", xenVersion, "4.17")
     .option("--no-reboot", "a reboot of the guest ends the run")
     .option(
@@ -259,6 +261,7 @@ function runCommand(done: (choices: RunChoices) => void) {
         cpuVendor: o.cpuVendor,
         icount: o.icount,
         hypercallPages: o.hypercallPages === "2" ? 2 : 1,
+        patch: o.patch,
         xenVersion: o.xenVersion,
         reboot: o.reboot,
         maxReboots: o.maxReboots,

@@ -170,6 +170,7 @@ class Session {
       cpuVendor: choices.cpuVendor,
       icount: choices.icount,
       hypercallPages: choices.hypercallPages,
+      patch: choices.patch,
       xenVersion: choices.xenVersion,
       noReboot: !choices.reboot,
       maxReboots: choices.maxReboots,

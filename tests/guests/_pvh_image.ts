@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** An ELF file that starts by PVH: one PT_LOAD, one PT_NOTE. Rules: gABI chapter 5, Xen public/elfnote.h. @module */
 import { layout } from "../../cpu/base/layout.ts";
-import { PT_LOAD, PT_NOTE, XEN_ELFNOTE_PHYS32_ENTRY } from "../../devices/loaders/elf.ts";
+import { PF_X, PT_LOAD, PT_NOTE, XEN_ELFNOTE_PHYS32_ENTRY } from "../../devices/loaders/elf.ts";
 
 const header = {
   32: layout({
@@ -92,6 +92,7 @@ export function pvhImage(
     word(p + ph.at.paddr, at);
     word(p + ph.at.filesz, file);
     word(p + ph.at.memsz, memory);
+    view.setUint32(p + ph.at.flags, PF_X | 6, true); // and it is read and written
     word(p + ph.at.align, 4);
   };
   segment(0, PT_LOAD, codeAt, base, code.length, memoryBytes);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** Machines under KVM, where this host has one that we may use; elsewhere tests are skipped and say why. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import {
+  KVM_CAP_XEN_HVM,
+  KVM_CHECK_EXTENSION,
+  KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
+} from "../../cpu/kvm/api.ts";
+import type { CreateOptions } from "../../devices/machine/create_options.ts";
 import { createMachine } from "../../devices/machine/create_machine.ts";
 import type { Machine } from "../../devices/machine/machine.ts";
 import type { ExitInfo } from "../../devices/machine/machine_options.ts";
@@ -18,6 +24,12 @@ export function noKvm(): string {
   }
 }
 
+/** Why KVM is no processor's here, to add to names of tests; empty: it is one's. */
+export function notHardware(): string {
+  const flags = /^flags\s*:.*$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[0] ?? "";
+  return /\b(vmx|svm)\b/.test(flags) ? "" : " (skipped: this processor has neither VMX nor SVM)";
+}
+
 /** A guest's run under KVM. */
 export interface KvmRun {
   readonly exit: ExitInfo;
@@ -31,15 +43,25 @@ export interface KvmRun {
 const LIMIT_MS = 60_000;
 
 /** Makes a machine of 16 MiB under KVM for `image`; `use` gets it with what it prints. */
-export async function withKvm<T>(
+export function withKvm<T>(
   image: Uint8Array,
   use: (machine: Machine, run: () => Promise<KvmRun>) => Promise<T>,
-  options: { readonly hypercallPages?: 1 | 2 } = {},
+  options: Options = {},
+): Promise<T> {
+  return withMachine(image, use, { engine: "kvm", ...options });
+}
+
+type Options = Pick<CreateOptions, "engine" | "hypercallPages" | "cpuVendor" | "type" | "noReboot">;
+
+/** As {@linkcode withKvm}, under any engine. */
+export async function withMachine<T>(
+  image: Uint8Array,
+  use: (machine: Machine, run: () => Promise<KvmRun>) => Promise<T>,
+  options: Options,
 ): Promise<T> {
   let console = "", debug = "";
   const machine = await createMachine({
     kernel: { name: "guest", bytes: image },
-    engine: "kvm",
     memory: "16M",
     noReboot: true,
     ...options,
@@ -56,4 +78,16 @@ export async function withKvm<T>(
     clearTimeout(timer);
     await machine.close();
   }
+}
+
+/** Why there are no VMCALLs to be seen, to add to names of tests; empty: KVM hands them over. */
+export function noHypercalls(): string {
+  const missing = noKvm();
+  if (missing !== "") return missing;
+  const host = kvmHost();
+  const fd = host.open();
+  const can = host.ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM);
+  host.close(fd);
+  const taken = (can & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
+  return taken ? "" : " (skipped: this host's KVM hands over no hypercalls: no KVM_CAP_XEN_HVM)";
 }

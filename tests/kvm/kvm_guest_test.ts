@@ -11,7 +11,7 @@ import { __HYPERVISOR_xen_version } from "../../xen/public/xen.ts";
 import { SPIN, tinyGuest, TRIPLE_FAULT } from "../_tiny_guest.ts";
 import { EAX } from "../guests/_assembler.ts";
 import { GuestProgram, HYPERCALL_PAGES_AT } from "../guests/_guest_program.ts";
-import { noKvm, withKvm } from "./_kvm.ts";
+import { noHypercalls, noKvm, withKvm } from "./_kvm.ts";
 
 const XEN_4_17 = 0x4_0011;
 const skipped = noKvm();
@@ -60,6 +60,35 @@ for (const mode of [32, 64] as const) {
         const page = hypercallPages === 1 ? entry : machine.readMemory(HYPERCALL_PAGES_AT + 4096, 4096);
         assert(page.some((byte, i) => byte === 0xe7 && page[i + 1] === HYPERCALL_PORT), "OUT to the port");
       }, { hypercallPages });
+    });
+  }
+}
+
+/** Two calls by the instruction itself, one after the other; the second ends the machine. */
+function inline(mode: 32 | 64, way: "vmcall" | "vmmcall"): GuestProgram {
+  const g = new GuestProgram(mode);
+  g.label("main");
+  g.hypercall(__HYPERVISOR_xen_version, [XENVER_version, 0], way);
+  g.store("version", EAX);
+  g.powerOff(way);
+  g.variable("version");
+  return g;
+}
+const unseen = noHypercalls();
+for (const mode of [32, 64] as const) {
+  for (const way of ["vmcall", "vmmcall"] as const) {
+    Deno.test({
+      name: `KVM: ${way} itself reaches Xen, ${mode} bit${unseen}`,
+      ignore: unseen !== "",
+      async fn() {
+        const g = inline(mode, way);
+        await withKvm(g.image(), async (machine, run) => {
+          const { exit } = await run();
+          assertEquals(exit, { reason: "poweroff" }, machine.crashReport());
+          assertEquals(u32(machine, g.addressOf("version")), XEN_4_17);
+          assertEquals(machine.stats().counters["exit.xen"], 2);
+        });
+      },
     });
   }
 }
@@ -141,7 +170,7 @@ test("a triple fault is a crash, and a closed machine gives everything back", as
   const files = () =>
     [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
       try {
-        return Deno.readLinkSync(`/proc/self/fd/${name}`).includes("kvm");
+        return /^(\/dev\/kvm$|anon_inode:.*kvm)/.test(Deno.readLinkSync(`/proc/self/fd/${name}`));
       } catch {
         return false; // closed meanwhile
       }

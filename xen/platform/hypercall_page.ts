@@ -32,6 +32,9 @@ const UD2 = [0x0f, 0x0b] as const;
 const MOV_EAX_IMM32 = 0xb8;
 const OUT_IMM8_EAX = 0xe7;
 const RET = 0xc3;
+const NOP = 0x90;
+/** As long as VMCALL and VMMCALL, and in their place the same call. */
+export const PORT_CALL = [OUT_IMM8_EAX, HYPERCALL_PORT, NOP] as const;
 const JMP_REL32 = 0xe9;
 const JMP_BYTES = 5;
 
