@@ -6,7 +6,7 @@ import type { Engine } from "./base/engine.ts";
 import { MiB } from "./base/bits.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
 import { engineFactory } from "./engines.ts";
-import { STATE_FORMAT } from "./saved_state.ts";
+import { STATE_FORMAT } from "./state/saved_state.ts";
 
 /** Mixes registers, carry from turn to turn, memory, x87 and SSE; then HLT. EAX, EBX, EDX, EDI and the data matter. */
 const MIXER = [

@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: MIT
 /**
- * All of a CPU that outlives it: the state block field by field, and what is kept beside it. What follows from these
- * (TLBs, modes, translations) is made again.
+ * All of a CPU that outlives it, in the format of state/saved_state.ts. What follows from it (TLBs, modes, translations) is
+ * made again.
  * @module
  */
 import type { EngineState } from "./base/engine.ts";
 import type { CpuCore } from "./core/core.ts";
+import { type RunState, type SavedState, STATE_FORMAT } from "./state/saved_state.ts";
 import { STATE_FIELDS } from "./state/state.ts";
 import { powerOn } from "./system/power_on.ts";
-
-/** Changes when a field is kept in another way; new fields need no change: they are as after power-on. */
-export const STATE_FORMAT = "wasm/1";
-
-/** What a {@linkcode Cpu} keeps besides its core. */
-export interface RunState {
-  readonly halted: boolean;
-  readonly instructions: number;
-}
-
-interface SavedState {
-  /** Bytes of each field of the state block. */
-  readonly fields: Readonly<Record<string, Uint8Array>>;
-  readonly pdptes: Uint32Array;
-  readonly fault: CpuCore["fault"];
-  readonly resumeFlag: boolean;
-  readonly nmiPending: boolean;
-  readonly nmiBlocked: boolean;
-  readonly stopRequested: boolean;
-  readonly run: RunState;
-}
 
 /** A copy of everything. */
 export function saveState(core: CpuCore, run: RunState): EngineState {

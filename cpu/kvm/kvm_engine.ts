@@ -3,7 +3,9 @@
  * The engine that lets the host's processor execute the guest: Linux' KVM. Everything but instructions stays ours: KVM
  * makes no interrupt controller and no Xen; ports, MMIO, HLT and the hypervisor's MSRs come here (KVM_EXIT_*).
  *
- * Not done: VMCALL and VMMCALL, which KVM answers itself (-KVM_ENOSYS); counting instructions, so `instructions` stays 0.
+ * VMCALL and VMMCALL come here too where the host's KVM hands them over (KVM_CAP_XEN_HVM); else KVM answers them itself.
+ *
+ * Not done: counting instructions, so `instructions` stays 0.
  * @module
  */
 import { ConfigError } from "../base/assert.ts";
@@ -33,7 +35,14 @@ import { KvmVcpu } from "./kvm_vcpu.ts";
 import { KvmVm } from "./kvm_vm.ts";
 import { MemorySlots } from "./memory_slots.ts";
 import { KvmRegisters } from "./registers.ts";
-import { loadState, saveState } from "./saved_state.ts";
+import {
+  loadNative,
+  loadState,
+  type NativeState,
+  type Processor,
+  saveNative,
+  saveState,
+} from "./saved_state.ts";
 
 const EINTR = 4, EAGAIN = 11;
 const FLAG_IF = 1n << 9n;
@@ -51,6 +60,7 @@ const EXIT_NAMES: Readonly<Record<number, string>> = {
   [api.KVM_EXIT_INTR]: "intr",
   [api.KVM_EXIT_X86_RDMSR]: "rdmsr",
   [api.KVM_EXIT_X86_WRMSR]: "wrmsr",
+  [api.KVM_EXIT_XEN]: "xen",
 };
 
 /** See the module's description. */
@@ -58,6 +68,8 @@ export class KvmEngine implements Engine {
   readonly vcpu: KvmVcpu;
   readonly physicalAddressBits = PHYSICAL_BITS;
   readonly instructions = 0;
+  readonly takesHypercalls: boolean;
+  readonly ownTsc = true;
   readonly tscOffset = 0n; // deadlines are converted when they are written
   readonly lastFault: LastFault = { vector: 0, errorCode: -1 };
   halted = false;
@@ -65,13 +77,14 @@ export class KvmEngine implements Engine {
   readonly #registers: KvmRegisters;
   readonly #slots: MemorySlots;
   readonly #hooks: EngineHooks;
+  readonly #memory: GuestMemory;
   readonly #vendor: CpuVendor;
   readonly #features: CpuFeatures;
   readonly #crystalHz: number;
   readonly #exits = new Map<number, number>();
   #interrupts = 0;
   #nmis = 0;
-  #powerOn: EngineState | undefined;
+  #powerOn: NativeState | undefined;
   #stop = false;
   #nmi = false;
   /** An instruction has left for us and is not finished: KVM does that when the guest goes on. "out": it may be now. */
@@ -84,6 +97,8 @@ export class KvmEngine implements Engine {
   constructor(memory: GuestMemory, hooks: EngineHooks, host: KvmHost, options: EngineOptions) {
     const vm = this.#vm = new KvmVm(host);
     this.#hooks = hooks;
+    this.#memory = memory;
+    this.takesHypercalls = vm.takesHypercalls;
     this.#vendor = options.vendor ?? "GenuineIntel";
     this.#features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.#crystalHz = options.crystalHz ?? hooks.tscHz;
@@ -116,7 +131,7 @@ export class KvmEngine implements Engine {
     };
     this.#vm.call("KVM_SET_CPUID2", packCpuid(guestCpuid(source, unpackCpuid(this.#vm.supportedCpuid))));
     this.#registers.setApicBase(this.#hooks.readMsr(IA32_APIC_BASE) ?? 0n);
-    this.#powerOn = saveState(this.#vm, { halted: false, nmi: false });
+    this.#powerOn = saveNative(this.#vm);
   }
 
   /** Lets KVM finish the instruction that left for us, and nothing more. */
@@ -209,6 +224,9 @@ export class KvmEngine implements Engine {
       case api.KVM_EXIT_X86_WRMSR:
         this.#msrAccess(reason === api.KVM_EXIT_X86_WRMSR);
         break;
+      case api.KVM_EXIT_XEN:
+        this.#hypercall();
+        break;
       case api.KVM_EXIT_HLT:
         this.halted = true;
         break;
@@ -223,6 +241,20 @@ export class KvmEngine implements Engine {
     }
     if (this.#retry) this.#doAgain();
     return undefined;
+  }
+
+  /** VMCALL or VMMCALL: RIP is on it. */
+  #hypercall(): void {
+    const { run } = this.#vm;
+    const xen = api.kvm_run.at.io, { at } = api.kvm_run_xen;
+    const type = run.getUint32(xen + at.type, true);
+    if (type !== api.KVM_EXIT_XEN_HCALL) {
+      throw new ConfigError(`Cannot go on with KVM: ${this.#problem(api.KVM_EXIT_XEN)}`, "host");
+    }
+    run.setBigUint64(xen + at.result, this.#registers.get("rax"), true); // KVM changes nothing but RIP
+    this.#unfinished = "out";
+    this.#settle();
+    this.#hooks.hypercall();
   }
 
   #portAccess(): void {
@@ -336,10 +368,10 @@ export class KvmEngine implements Engine {
   init(): void {
     this.#restart(["XCRS", "XSAVE", "msrs"]);
   }
-  #restart(keep: NonNullable<Parameters<typeof loadState>[2]>): void {
+  #restart(keep: NonNullable<Parameters<typeof loadNative>[2]>): void {
     this.#prepare();
     this.#settle();
-    loadState(this.#vm, this.#powerOn as EngineState, keep);
+    loadNative(this.#vm, this.#powerOn as NativeState, keep);
     this.#registers.ran();
     this.#registers.setApicBase(this.#hooks.readMsr(IA32_APIC_BASE) ?? 0n);
     this.halted = this.#nmi = this.#retry = false;
@@ -371,17 +403,26 @@ export class KvmEngine implements Engine {
   save(): EngineState {
     this.#prepare();
     this.#enterOnly(); // registers that somebody has set get to KVM
-    return saveState(this.#vm, { halted: this.halted, nmi: this.#nmi });
+    return saveState(this.#processor(), { halted: this.halted, nmi: this.#nmi });
   }
   load(state: EngineState): void {
     this.#prepare();
-    const { halted, nmi } = loadState(this.#vm, state);
+    const { halted, nmi } = loadState(this.#processor(), state);
     this.#registers.ran();
     this.#registers.setApicBase(this.#hooks.readMsr(IA32_APIC_BASE) ?? 0n);
     this.halted = halted;
     this.#nmi = nmi;
     this.#stop = this.#retry = false;
     this.#unfinished = undefined;
+  }
+
+  #processor(): Processor {
+    return {
+      vm: this.#vm,
+      registers: this.#registers,
+      memory: this.#memory,
+      clockTsc: this.#hooks.readTsc(),
+    };
   }
 
   close(): void {

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT
 /**
- * All of KVM's processor that survives: structures as KVM gives them, and the MSRs it can list.
- *
- * Not done: the format of the other engines. A machine saved under KVM goes on under KVM.
+ * All of KVM's processor that survives, in the format of all engines; and once more as KVM has it: structures as KVM gives
+ * them, and the MSRs it can list. A machine that goes on under KVM takes the latter.
  * @module
  */
-import type { EngineState } from "../base/engine.ts";
+import { ConfigError } from "../base/assert.ts";
+import type { CpuRegisters, EngineState } from "../base/engine.ts";
+import type { GuestMemory } from "../base/guest_memory.ts";
+import { type SavedState, STATE_FORMAT } from "../state/saved_state.ts";
 import * as api from "./api.ts";
+import { fromFields, toFields, usesPdptes } from "./exchange.ts";
 import type { KvmVm } from "./kvm_vm.ts";
+import type { KvmRegisters } from "./registers.ts";
 
-const FORMAT = "kvm/1";
+const IA32_TIME_STAMP_COUNTER = 0x10;
+/** Of struct kvm_vcpu_events, asm/kvm.h. */
+const EVENTS = { nmiPending: 13, nmiMasked: 14, flags: 20 };
+const KVM_VCPUEVENT_VALID_NMI_PENDING = 1;
 
 /** In the order in which they are set. */
 const PARTS = [
@@ -22,12 +29,12 @@ const PARTS = [
   ["VCPU_EVENTS", api.kvm_vcpu_events.size],
 ] as const;
 type Part = typeof PARTS[number][0];
+type Parts = Readonly<Record<Part, Uint8Array<ArrayBuffer>>>;
 
-interface SavedState {
-  readonly parts: Readonly<Record<Part, Uint8Array<ArrayBuffer>>>;
+/** The processor as KVM has it. */
+export interface NativeState {
+  readonly parts: Parts;
   readonly msrs: readonly (readonly [index: number, value: bigint])[];
-  readonly halted: boolean;
-  readonly nmi: boolean;
 }
 
 /** What the engine keeps besides. */
@@ -37,7 +44,7 @@ export interface RunState {
 }
 
 /** A copy of everything. General registers that wait to be taken must have been given to KVM. */
-export function saveState(vm: KvmVm, { halted, nmi }: RunState): EngineState {
+export function saveNative(vm: KvmVm): NativeState {
   const parts = {} as Record<Part, Uint8Array<ArrayBuffer>>;
   for (const [name, size] of PARTS) vm.call(`KVM_GET_${name}`, parts[name] = new Uint8Array(size));
   const msrs: [number, bigint][] = [];
@@ -45,16 +52,11 @@ export function saveState(vm: KvmVm, { halted, nmi }: RunState): EngineState {
     const value = vm.readMsr(index);
     if (value !== undefined) msrs.push([index, value]);
   }
-  const data: SavedState = { parts, msrs, halted, nmi };
-  return { format: FORMAT, data };
+  return { parts, msrs };
 }
 
-/** Puts it back; `keep`: parts, and whether the MSRs too, that stay as they are. Throws RangeError for another format. */
-export function loadState(vm: KvmVm, state: EngineState, keep: readonly (Part | "msrs")[] = []): RunState {
-  if (state.format !== FORMAT) {
-    throw new RangeError(`Cannot load CPU state of format "${state.format}": this engine reads "${FORMAT}"`);
-  }
-  const data = state.data as SavedState;
+/** Puts it back; `keep`: parts, and whether the MSRs too, that stay as they are. */
+export function loadNative(vm: KvmVm, data: NativeState, keep: readonly (Part | "msrs")[] = []): void {
   for (const [name] of PARTS) {
     if (!keep.includes(name)) vm.call(`KVM_SET_${name}`, data.parts[name].slice());
   }
@@ -64,5 +66,109 @@ export function loadState(vm: KvmVm, state: EngineState, keep: readonly (Part | 
   new Uint8Array(vm.run.buffer, api.kvm_run.at.s, api.kvm_regs.size).set(data.parts.REGS);
   vm.run.setBigUint64(api.kvm_run.at.kvm_dirty_regs, 0n, true);
   vm.run.setUint8(api.kvm_run.at.ready_for_interrupt_injection, 0);
-  return { halted: data.halted, nmi: data.nmi };
+}
+
+/** What is saved, and where it is put. */
+export interface Processor {
+  readonly vm: KvmVm;
+  readonly registers: KvmRegisters;
+  readonly memory: GuestMemory;
+  /** The TSC of the machine's clock. */
+  readonly clockTsc: bigint;
+}
+
+/** Everything, for every engine. */
+export function saveState({ vm, registers, memory, clockTsc }: Processor, run: RunState): EngineState {
+  const kvm = saveNative(vm), { parts } = kvm;
+  const msrs = new Map(kvm.msrs);
+  const all = registers.read();
+  const fields = toFields({
+    registers: all,
+    xcr0: xcr0Of(parts.XCRS),
+    xsave: parts.XSAVE,
+    msrs,
+    tscOffset: (msrs.get(IA32_TIME_STAMP_COUNTER) ?? 0n) - clockTsc,
+  });
+  const events = parts.VCPU_EVENTS;
+  const data: SavedState = {
+    fields,
+    pdptes: pdptesOf(memory, all),
+    fault: {},
+    resumeFlag: false,
+    nmiPending: run.nmi || events[EVENTS.nmiPending] !== 0,
+    nmiBlocked: events[EVENTS.nmiMasked] !== 0,
+    stopRequested: false,
+    run: { halted: run.halted, instructions: 0 },
+    kvm,
+  };
+  return { format: STATE_FORMAT, data, ownTsc: true };
+}
+
+/** Puts a state of any engine into KVM. Throws RangeError for another format. */
+export function loadState({ vm, registers, clockTsc }: Processor, state: EngineState): RunState {
+  if (state.format !== STATE_FORMAT) {
+    throw new RangeError(
+      `Cannot load CPU state of format "${state.format}": this engine reads "${STATE_FORMAT}"`,
+    );
+  }
+  const data = state.data as SavedState;
+  const run = { halted: data.run.halted, nmi: data.nmiPending };
+  if (data.kvm !== undefined) {
+    loadNative(vm, data.kvm as NativeState);
+    return { ...run, nmi: false }; // KVM knows of it
+  }
+  const { registers: values, xcr0, xsave, msrs, tscOffset } = fromFields(data.fields);
+  registers.write({
+    control: values.control,
+    segments: values.segments,
+    gdtr: values.gdtr,
+    idtr: values.idtr,
+  });
+  registers.write({ gprs: values.gprs, rip: values.rip, rflags: values.rflags });
+  try {
+    vm.call("KVM_SET_XCRS", xcrsOf(xcr0));
+    vm.call("KVM_SET_XSAVE", xsave);
+  } catch (cause) {
+    if (!(cause instanceof ConfigError)) throw cause;
+    throw new ConfigError(
+      `Cannot restore the snapshot under KVM: this host's processor lacks state that the guest uses (XCR0 0x${
+        xcr0.toString(16)
+      })`,
+      "host",
+      { cause },
+    );
+  }
+  for (const [index, value] of msrs) vm.writeMsr(index, value); // this host may lack some
+  vm.writeMsr(IA32_TIME_STAMP_COUNTER, BigInt.asUintN(64, clockTsc + tscOffset));
+  const debug = new DataView(new ArrayBuffer(api.kvm_debugregs.size)), { at } = api.kvm_debugregs;
+  for (let i = 0; i < 4; i++) debug.setBigUint64(at.db + i * 8, values.debug[i] ?? 0n, true);
+  debug.setBigUint64(at.dr6, values.debug[6] ?? 0n, true);
+  debug.setBigUint64(at.dr7, values.debug[7] ?? 0n, true);
+  vm.call("KVM_SET_DEBUGREGS", new Uint8Array(debug.buffer));
+  const events = new Uint8Array(api.kvm_vcpu_events.size);
+  events[EVENTS.nmiMasked] = data.nmiBlocked ? 1 : 0;
+  events[EVENTS.flags] = KVM_VCPUEVENT_VALID_NMI_PENDING;
+  vm.call("KVM_SET_VCPU_EVENTS", events);
+  vm.run.setUint8(api.kvm_run.at.ready_for_interrupt_injection, 0);
+  return run;
+}
+
+function pdptesOf(memory: GuestMemory, registers: CpuRegisters): Uint32Array {
+  const pdptes = new Uint32Array(8);
+  const at = Number(registers.control.cr3 & 0xffff_ffe0n);
+  if (usesPdptes(registers)) memory.read(at, new Uint8Array(pdptes.buffer));
+  return pdptes;
+}
+
+function xcr0Of(xcrs: Uint8Array<ArrayBuffer>): bigint {
+  const view = new DataView(xcrs.buffer);
+  return view.getUint32(api.kvm_xcrs.at.nr_xcrs, true) === 0
+    ? 1n
+    : view.getBigUint64(api.kvm_xcrs.at.xcrs + api.kvm_xcr.at.value, true);
+}
+function xcrsOf(xcr0: bigint): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(api.kvm_xcrs.size));
+  view.setUint32(api.kvm_xcrs.at.nr_xcrs, 1, true);
+  view.setBigUint64(api.kvm_xcrs.at.xcrs + api.kvm_xcr.at.value, xcr0, true);
+  return new Uint8Array(view.buffer);
 }

@@ -34,6 +34,7 @@ Deno.test("the command line has the documented defaults", () => {
     cpuVendor: "intel",
     icount: false,
     hypercallPages: 1,
+    patch: true,
     xenVersion: "4.17",
     reboot: true,
     maxReboots: 10,
@@ -46,7 +47,7 @@ Deno.test("every option arrives", () => {
   const args =
     "--initrd i --append console=hvc0\\x20x --memory 1G --type pvh --net tap,ifname=t0,mac=00:16:3e:00:00:05 " +
     "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine interp --icount " +
-    "--cpu v1,+sse4.1,+sse3,+ssse3 --cpu-vendor amd " +
+    "--no-patch --cpu v1,+sse4.1,+sse3,+ssse3 --cpu-vendor amd " +
     "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore " +
     "--rtc 2026-01-31T12:00:00Z --trace-file t --max-reboots 3 --panic ignore --fail-on BUG: --fail-on Oops";
   assertEquals(run(...args.split(" ").map((arg) => arg.replace("\\x20", " "))), {
@@ -70,6 +71,7 @@ Deno.test("every option arrives", () => {
     cpuVendor: "amd",
     icount: true,
     hypercallPages: 2,
+    patch: false,
     xenVersion: "4.19",
     reboot: false,
     maxReboots: 3,

@@ -259,7 +259,10 @@ export class Board {
       this.time.resume(this.engine.instructions);
     }
     // the world went on meanwhile; by instruction count there is no world
-    if (!this.options.icount) this.xen.platform.sharedInfo.writeWallclock();
+    const { sharedInfo } = this.xen.platform;
+    // where a processor of the host's own comes in, the TSC has another rate than in the snapshot
+    if (this.engine.ownTsc === true || state.engine.ownTsc === true) sharedInfo.resample();
+    else if (!this.options.icount) sharedInfo.writeWallclock();
     this.engine.interruptsChanged();
   }
 }
