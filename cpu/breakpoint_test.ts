@@ -167,6 +167,64 @@ for (const how of ENGINES) {
     assertEquals(traps, ["11 4001", "12 4000", "19 4000", "20 4000"]);
   });
 
+  Deno.test(`breakpoints: what is not near one for data does not leave emitted code (${how.name})`, () => {
+    // mov ecx,1000; mov rdi,data; l: inc dword [rdi+2000h]; add eax,[rdi+80h]; dec ecx; jnz l: the second is in its page
+    const loop = (away: number) => [
+      ...[
+        0xb9,
+        0xe8,
+        3,
+        0,
+        0,
+        0xff,
+        0x87,
+        0,
+        0x20,
+        0,
+        0,
+        0x03,
+        0x87,
+        0x80,
+        away,
+        0,
+        0,
+        0xff,
+        0xc9,
+        0x75,
+        0xf0,
+      ],
+    ];
+    for (const [away, slow] of [[0x30, 0], [0, 1000]] as const) {
+      const seen: number[] = [];
+      for (const breakpoints of [[], [w(0)]]) {
+        const { traps, t } = debug(how, breakpoints, [...STORE, ...loop(away)]);
+        assertEquals(traps, breakpoints.length === 0 ? [] : ["2 1"]);
+        assertEquals(t.memory.view.getUint32(t.memory.offsetOf(DATA_BASE + 0x2000), true), 1000);
+        seen.push(t.cpu.slowAccesses, t.cpu.exits.dispatch + t.cpu.exits.slice + t.cpu.exits.fault);
+      }
+      const [slowWithout, exitsWithout, slowWith, exitsWith] = seen as [number, number, number, number];
+      assertEquals(slowWith - slowWithout < slow + 20, true, `slow accesses: ${seen}`);
+      assertEquals(exitsWith - exitsWithout < 20, true, `ways out: ${seen}`);
+    }
+  });
+
+  Deno.test(`breakpoints: one that moves is looked for where it is (${how.name})`, () => {
+    // store; mov eax,data+1000h; mov dr0,rax; store; mov [rbx+1000h],eax; and back
+    const move = (to: number) => [0xb8, to & 255, (to >> 8) & 255, to >> 16, 0, 0x0f, 0x23, 0xc0];
+    const far = [0x89, 0x83, 0, 0x10, 0, 0];
+    const code = [
+      ...STORE,
+      ...far,
+      ...move(DATA_BASE + 0x1000),
+      ...STORE,
+      ...far,
+      ...move(DATA_BASE),
+      ...far,
+      ...STORE,
+    ];
+    assertEquals(debug(how, [w(0)], code).traps, ["2 1", "24 1", "40 1"]);
+  });
+
   Deno.test(`breakpoints: nothing is left when they are taken away (${how.name})`, () => {
     const off = [0xb8, 0, 4, 0, 0, 0x0f, 0x23, 0xf8];
     const { traps, t } = debug(how, [w(0)], [...STORE, ...off, ...STORE]);

@@ -41,6 +41,7 @@ import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
 import { Modules } from "./translate/handler_table.ts";
 import { DR6_BS } from "./state/breakpoints.ts";
+import { MODE_TF } from "./state/registers.ts";
 import { record } from "./state/record.ts";
 import type { FaultRecord } from "./state/registers.ts";
 import { EXC_PF, FLAG_IF, FLAG_TF, REGION_INSTRUCTIONS, S, segmentLayout } from "./state/state.ts";
@@ -197,9 +198,18 @@ export class Cpu implements Engine {
           core.setRipBehind(rec);
           return DISPATCH;
         }
+        if (status === NEXT && core.debugTraps !== 0 && ((core.modeBits & MODE_TF) === 0)) {
+          // A breakpoint for data: the trap comes behind the instruction.
+          core.setRipBehind(rec);
+          this.#requestExit();
+          return DISPATCH;
+        }
         if (status === SHADOW) this.#stackSwitched = true;
         // IRET, POPF: run() must see each step, so emitted code may not go on by itself to a block it knows.
-        if (status === DISPATCH && ((this.#u32[S.eflags >> 2] as number) & FLAG_TF) !== 0) {
+        if (
+          status === DISPATCH &&
+          (((this.#u32[S.eflags >> 2] as number) & FLAG_TF) !== 0 || core.debugTraps !== 0)
+        ) {
           this.#requestExit();
         }
         return at(rec, status);
@@ -391,11 +401,12 @@ export class Cpu implements Engine {
         this.#parked = left - (i32[budgetAt] as number);
       }
       const stepping = ((core.u32[S.eflags >> 2] as number) & FLAG_TF) !== 0;
-      if (shadow !== undefined) {
+      if (shadow !== undefined || core.stepWanted) {
         core.oneStep = true;
         core.updateMode();
       }
-      const single = stepping || shadow !== undefined || core.armed;
+      const single = stepping || core.oneStep || core.armedForCode;
+      core.stepWanted = false;
       if (single) this.#requestExit();
       if (shadow === "interrupts and traps") core.resumeFlag = true; // no breakpoint there either
       const lo = core.ripLo, hi = core.ripHi;
@@ -417,7 +428,8 @@ export class Cpu implements Engine {
         }
         if (status === FAULT) {
           // The faulting instruction counts, too: time by instruction count must not stand still in a loop of faults.
-          i32[budgetAt]! -= core.memory.bytes[this.#faultRecord + record.at.count] as number;
+          const again = core.stepWanted ? 1 : 0; // and is counted then
+          i32[budgetAt]! -= (core.memory.bytes[this.#faultRecord + record.at.count] as number) - again;
           core.setRipTo(this.#faultRecord);
         }
       }
@@ -444,6 +456,10 @@ export class Cpu implements Engine {
         case FAULT:
           this.exits.fault++;
           core.debugTraps = 0; // they would come behind an instruction that is not done
+          if (core.stepWanted) {
+            boundary = false;
+            continue;
+          }
           if (this.#deliver() === SHUTDOWN) return finish("shutdown");
           break;
         case HALT:
@@ -459,9 +475,10 @@ export class Cpu implements Engine {
           assert(false, `status ${status} from emitted code`);
       }
       const stepped = stepping && status !== FAULT && !core.stepTrapCancelled;
-      if (!stepped && core.debugTraps === 0 && !core.armed) continue;
+      if (!stepped && core.debugTraps === 0 && !core.armedForCode) continue;
       if (shadow === "interrupts and traps") continue;
-      const repeating = core.ripLo === lo && core.ripHi === hi && this.#lastOptions(rec).repeats === true;
+      const repeating = single && core.ripLo === lo && core.ripHi === hi &&
+        this.#lastOptions(rec).repeats === true;
       // Breakpoints at a string instruction come before its first iteration only.
       if (repeating && status !== FAULT) core.resumeFlag = true;
       if (!stepped && core.debugTraps === 0) continue;

@@ -9,6 +9,7 @@
 import { PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { type MemoryMap, PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Val, WasmBuilder } from "../emit/builder.ts";
+import { DR7_ENABLES } from "../state/breakpoints.ts";
 import { MODE_TF } from "../state/registers.ts";
 import {
   CR0_PG,
@@ -77,6 +78,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   giveUpIf(not(any(cr0, CR0_PG)));
   giveUpIf(not(any(efer, EFER_LMA)));
   giveUpIf(any(state(S.modeKey + 4), MODE_TF << 16));
+  giveUpIf(any(state(S.dr + 7 * 8), DR7_ENABLES));
   giveUpIf(b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_USER_AC * TLB_BYTES)));
   const extended = b.op("i64.shr_s", b.op("i64.shl", linear, b.i64(16)), b.i64(16));
   giveUpIf(b.op("i64.ne", extended, linear));

@@ -11,7 +11,7 @@ import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Bus } from "../base/bus.ts";
 import { BREAK_ACCESS, BREAK_WRITE, breakpointsMet } from "../state/breakpoints.ts";
 import { record } from "../state/record.ts";
-import type { Registers } from "../state/registers.ts";
+import { MODE_TF, type Registers } from "../state/registers.ts";
 import { ACCESS_READ, ACCESS_WRITE, isCanonical, type Mmu } from "./mmu.ts";
 import {
   EXC_AC,
@@ -314,6 +314,17 @@ export class LinearMemory {
     return length;
   }
 
+  /**
+   * Has the instruction executed again as one step if it meets a breakpoint for data, and is none yet: what runs now goes on
+   * to the next instruction by itself. The access has been translated.
+   */
+  #wantsStep(): boolean {
+    const registers = this.#registers;
+    if (registers.debugTraps === 0 || (registers.modeBits & MODE_TF) !== 0) return false;
+    registers.debugTraps = 0;
+    return registers.stepWanted = true;
+  }
+
   /** Loads from S.memAddr into S.memData. */
   slowLoad(rec: number, size: number): 0 | typeof FAULT {
     const length = this.#prepare(size);
@@ -321,6 +332,7 @@ export class LinearMemory {
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
     if (!this.#translate(lo, hi, length, false, this.#registers.dataMode, vector)) return FAULT;
+    if (this.#wantsStep()) return FAULT;
     this.#loadParts(length);
     return 0;
   }
@@ -331,7 +343,11 @@ export class LinearMemory {
     if (length < 0) return FAULT;
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
-    return this.store(lo, hi, length, this.#registers.dataMode, vector) ? 0 : FAULT;
+    const registers = this.#registers, mode = registers.dataMode;
+    if (registers.armed && (registers.modeBits & MODE_TF) === 0) {
+      if (!this.#translate(lo, hi, length, true, mode, vector) || this.#wantsStep()) return FAULT;
+    }
+    return this.store(lo, hi, length, mode, vector) ? 0 : FAULT;
   }
 
   /** Like slowLoad, with write permission checked: the slowStore of the same range that follows cannot fault. */
@@ -341,6 +357,7 @@ export class LinearMemory {
     const lo = this.#u32[ADDR_AT] as number, hi = this.#u32[ADDR_AT + 1] as number;
     const vector = (size & SIZE_STACK) !== 0 ? EXC_SS : this.operandVector(rec);
     if (!this.#translate(lo, hi, length, true, this.#registers.dataMode, vector)) return FAULT;
+    if (this.#wantsStep()) return FAULT;
     this.#loadParts(length);
     return 0;
   }

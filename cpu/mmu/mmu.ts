@@ -8,7 +8,7 @@
  * @module
  */
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import { breakpointsEnabled } from "../state/breakpoints.ts";
+import { breakpointsEnabled, isPageWatched } from "../state/breakpoints.ts";
 import type { Registers } from "../state/registers.ts";
 import {
   CR0_PG,
@@ -311,7 +311,7 @@ export class Mmu {
     words[e + MARKS] = marks | listed;
     if ((marks & MARK_LARGE) !== 0) words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] = 1;
     // Breakpoints are looked for where the fast path does not go.
-    const fast = tlbMode !== TLB_MODE_USER_AC && !breakpointsEnabled(words);
+    const fast = tlbMode !== TLB_MODE_USER_AC && !(breakpointsEnabled(words) && isPageWatched(words, lo, hi));
     words[e + READ_TAG] = read && fast ? pageLo : INVALID;
     words[e + READ_TAG + 1] = hi;
     words[e + WRITE_TAG] = write && fast && (this.#registers.memory.attributes(page) & PAGE_HAS_CODE) === 0

@@ -3,6 +3,7 @@
  * Which breakpoints of DR0-3 an access meets. Rules: SDM Vol. 3B §17.2.4-17.2.5 (DR7, LEN and R/W, alignment).
  * @module
  */
+import { PAGE_MASK } from "../base/bits.ts";
 import { CR4_DE, S } from "./state.ts";
 
 /** DR6: general detect, single step, task switch. */
@@ -19,6 +20,26 @@ const DR7_AT = (S.dr >> 2) + 14;
 /** Is any breakpoint enabled? */
 export function breakpointsEnabled(u32: Uint32Array): boolean {
   return ((u32[DR7_AT] as number) & DR7_ENABLES) !== 0;
+}
+
+/** Is any enabled that has to be looked for at every instruction: for code or I/O? */
+export function codeBreakpointsEnabled(u32: Uint32Array): boolean {
+  const dr7 = u32[DR7_AT] as number;
+  for (let n = 0; n < 4; n++) {
+    if (((dr7 >>> (n * 2)) & 3) !== 0 && ((dr7 >>> (16 + n * 4)) & 1) === 0) return true;
+  }
+  return false;
+}
+
+/** Does any enabled breakpoint watch data in the page of a linear address? */
+export function isPageWatched(u32: Uint32Array, lo: number, hi: number): boolean {
+  const at = S.dr >> 2, dr7 = u32[DR7_AT] as number;
+  for (let n = 0; n < 4; n++) {
+    if (((dr7 >>> (n * 2)) & 3) === 0 || ((dr7 >>> (16 + n * 4)) & 1) === 0) continue;
+    // Lengths are powers of two, and low bits of the address do not count: none reaches into another page.
+    if ((((u32[at + n * 2] as number) ^ lo) & ~PAGE_MASK) === 0 && u32[at + n * 2 + 1] === hi) return true;
+  }
+  return false;
 }
 
 /**

@@ -7,7 +7,7 @@
  * @module
  */
 import type { GuestMemory } from "../base/guest_memory.ts";
-import { breakpointsEnabled } from "./breakpoints.ts";
+import { breakpointsEnabled, codeBreakpointsEnabled } from "./breakpoints.ts";
 import { record } from "./record.ts";
 import {
   ARITHMETIC_FLAGS,
@@ -62,7 +62,10 @@ export const MODE_CODE = 3;
 export const MODE_STACK_WIDE = 1 << 2;
 /** CPL is 3. */
 export const MODE_USER = 1 << 3;
-/** Blocks have one instruction: EFLAGS.TF is set, breakpoints are enabled, or the shadow of STI or MOV SS is to end. */
+/**
+ * Blocks have one instruction: EFLAGS.TF is set, breakpoints for code or I/O are enabled, the shadow of STI or MOV SS is to
+ * end, or the instruction meets a breakpoint for data.
+ */
 export const MODE_TF = 1 << 4;
 /** Outside 64-bit code: CS, DS, ES or SS is not a plain 4 GiB segment (DS, ES, SS writable). */
 export const MODE_SEGMENTED = 1 << 5;
@@ -108,11 +111,15 @@ export class Registers {
   materializeFlags: () => number = () => (this.u32[AUX_AT] as number) & ARITHMETIC_FLAGS;
   /** One instruction is executed, as if EFLAGS.TF were set but without the trap. Call updateMode after a change. */
   oneStep = false;
-  /**
-   * DR7 enables a breakpoint: every instruction comes back to the engine, every access of data to the slow path. Follows
-   * DR7 in updateMode.
-   */
+  /** DR7 enables a breakpoint: accesses to pages with breakpoints for data take the slow path. Follows DR7 in updateMode. */
   armed = false;
+  /** One of them is for code or I/O: every instruction comes back to the engine. */
+  armedForCode = false;
+  /**
+   * The instruction has been left, with FAULT, before it changed anything, because it meets a breakpoint for data: it is to
+   * be executed again, as one step, so that the trap comes behind it.
+   */
+  stepWanted = false;
   /** DR6 bits of traps that come behind the running instruction: data and I/O breakpoints, a task switch. */
   debugTraps = 0;
   /** Result of the last computation of a record's RIP. */
@@ -152,7 +159,8 @@ export class Registers {
     u32[CODE_MASK_AT + 1] = long ? 0xffff_ffff : 0;
     if (user) mode |= MODE_USER;
     this.armed = breakpointsEnabled(u32);
-    if ((eflags & FLAG_TF) !== 0 || this.oneStep || this.armed) mode |= MODE_TF;
+    this.armedForCode = this.armed && codeBreakpointsEnabled(u32);
+    if ((eflags & FLAG_TF) !== 0 || this.oneStep || this.armedForCode) mode |= MODE_TF;
     if ((cr0 & (CR0_EM | CR0_TS)) !== 0 || (cr4 & CR4_OSFXSR) === 0) mode |= MODE_FPU_TRAP;
     if ((cr0 & CR0_TS) !== 0 || !this.avxEnabled) mode |= MODE_AVX_TRAP;
     let tlb = TLB_MODE_SUPERVISOR;

@@ -71,6 +71,8 @@ const CR4_FEATURES: readonly (readonly [CpuFeature, number])[] = [
 const CR4_PAGING = CR4_PCIDE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PKE;
 /** DR6 and DR7: bits that always read 1, bits that can be written. */
 const DR6_ONES = 0xffff_0ff0, DR6_WRITABLE = 0x0000_e00f, DR7_ONES = 0x400, DR7_WRITABLE = 0xffff_23ff;
+/** DR7: which breakpoints are enabled, and what they are for. */
+const DR7_BREAKPOINTS = 0xffff_00ff;
 
 function requireCpl0(core: CpuCore): boolean {
   if (core.cpl === 0) return true;
@@ -235,7 +237,7 @@ function debugRegister(core: CpuCore, n: number): number {
   return n === 4 || n === 5 ? n + 2 : n;
 }
 
-/** MOV DRn, r. The value is argument 1. SLICE_END when breakpoints begin or end: code and data are looked at otherwise. */
+/** MOV DRn, r. The value is argument 1. SLICE_END when breakpoints change: code and data are looked at otherwise. */
 export function movToDr(core: CpuCore, rec: number, n: number): Status {
   const dr = debugRegister(core, n);
   if (dr < 0) return FAULT;
@@ -244,17 +246,20 @@ export function movToDr(core: CpuCore, rec: number, n: number): Status {
   const at = S.dr + dr * 8;
   if (dr >= 6) {
     if (hi !== 0) return core.raise(EXC_GP, 0);
+    const old = s.get32(at);
     s.set32(at, dr === 6 ? (lo & DR6_WRITABLE) | DR6_ONES : (lo & DR7_WRITABLE) | DR7_ONES);
-    if (core.armed === breakpointsEnabled(core.u32)) return NEXT;
-    core.mmu.flush();
-    core.updateMode();
-    core.resumeFlag = false;
-    core.setRipBehind(rec);
-    return SLICE_END;
+    const isArmed = breakpointsEnabled(core.u32);
+    if (dr === 6 || (!core.armed && !isArmed) || ((old ^ s.get32(at)) & DR7_BREAKPOINTS) === 0) return NEXT;
+  } else {
+    s.set32(at, lo);
+    s.set32(at + 4, hi);
+    if (!core.armed) return NEXT;
   }
-  s.set32(at, lo);
-  s.set32(at + 4, hi);
-  return NEXT;
+  core.mmu.flush(); // the pages that are watched are others
+  core.updateMode();
+  core.resumeFlag = false;
+  core.setRipBehind(rec);
+  return SLICE_END;
 }
 
 /** MOV r, DRn. */

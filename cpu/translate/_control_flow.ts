@@ -10,7 +10,8 @@
  */
 import type { WasmEngineName } from "../base/engine.ts";
 import { Random } from "../isa/_cases.ts";
-import { S, XMM_BASE } from "../state/state.ts";
+import { BREAK_ACCESS, BREAK_WRITE } from "../state/breakpoints.ts";
+import { EXC_DB, S, XMM_BASE } from "../state/state.ts";
 import { TestCpu } from "../_bare_cpu.ts";
 
 /** Linear addresses; frames are the same unless said otherwise. All are mapped by PAGE_TABLE, 4 KiB each. */
@@ -431,6 +432,7 @@ export class ControlFlowCpu {
       gate(vector, [8, 10, 11, 12, 13, 14, 17].includes(vector) ? withCode : without);
     }
     gate(VECTOR, irq);
+    gate(EXC_DB, irq); // a trap: the program goes on behind it
     set64(GDT, 0);
     set64(GDT + 8, 0x00af_9b00_0000_ffffn);
     set64(GDT + 16, 0x00cf_9300_0000_ffffn);
@@ -450,6 +452,19 @@ export class ControlFlowCpu {
     s.set64(S.rip, BigInt(AREA));
     t.cpu.exceptions.fill(0);
     this.#interrupts.pending = false;
+  }
+
+  /** Breakpoints for data in DR0 to DR3: where, and R/W and LEN as in DR7. */
+  watch(breakpoints: readonly { readonly at: number; readonly how: number }[]): void {
+    const { core } = this.t.cpu;
+    let dr7 = 0x400;
+    breakpoints.forEach(({ at, how }, n) => {
+      core.s.set64(S.dr + 8 * n, BigInt(at));
+      dr7 |= (how << (16 + 4 * n)) | (1 << (2 * n));
+    });
+    core.s.set32(S.dr + 7 * 8, dr7 >>> 0);
+    core.mmu.flush();
+    core.updateMode();
   }
 
   interrupt(): void {
@@ -495,6 +510,15 @@ export function compareControlFlow(
   const program = randomProgram(random);
   one.load(program);
   other.load(program);
+  if (random.chance(25)) {
+    const pages = [DATA, DATA + 1, DATA_ALIAS, STACK - 1, STACK, JUMP_TABLE];
+    const watched = Array.from({ length: 1 + random.below(4) }, () => ({
+      at: at(pages[random.below(pages.length)] as number) + random.below(random.chance(50) ? 64 : 4096),
+      how: (random.chance(50) ? BREAK_WRITE : BREAK_ACCESS) | (random.below(4) << 2),
+    }));
+    one.watch(watched);
+    other.watch(watched);
+  }
   for (let slice = 0; slice < 60; slice++) {
     const budget = random.below(random.chance(50) ? 60 : 4000);
     if (random.chance(15)) {
