@@ -64,6 +64,17 @@ function buildTable(features: CpuFeatures): (Row[] | undefined)[] {
   return table;
 }
 
+/** High halves of opcodes behind 0F without any that is of the FPU, MMX or SSE. */
+const INTEGER_0F = [0x0, 0x3, 0x4, 0x8, 0x9, 0xb];
+/**
+ * Whether a legacy opcode may be an instruction of the FPU, MMX or SSE. Only their code depends on `fpuTrap`: a kernel
+ * turns the FPU on when a third of its boot's forms have been seen, and all others need no second handler then.
+ */
+export function mayUseFpu(map: number, opcode: number): boolean {
+  if (map === 0) return (opcode & 0xf8) === 0xd8;
+  return map !== 1 || !(INTEGER_0F.includes(opcode >> 4) || opcode === 0x1f || opcode === 0xaf);
+}
+
 const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
 const SEGMENT_KIND = { none: 0, base: 1, checked: 2 } as const;
 /** Forms a decoder remembers at most; the guest chooses which there are. */
@@ -397,7 +408,7 @@ export class Decoder {
       ? "none"
       : "checked";
     const countNonZero = options.shiftCount === true && (immLow & (width === 64 ? 63 : 31)) !== 0;
-    const trap = vector === 0 ? mode.fpuTrap : mode.avxTrap;
+    const trap = vector === 0 ? mode.fpuTrap && mayUseFpu(map, opcode) : mode.avxTrap;
     const repeat = options.repeats === true ? rep : 0;
     const low = found.span === 16 ? opcode & 15 : 0;
     const formKey = (WIDTH_INDEX[width] as number) | ((WIDTH_INDEX[effective] as number) << 2) |

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
 import type { InstructionForm, Operands } from "../emit/form.ts";
-import { importLinks } from "../emit/links.ts";
+import { mayUseFpu } from "../decode/decoder.ts";
+import { importLinks, NO_LINKS } from "../emit/links.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import type { Width } from "../emit/emit.ts";
 import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
@@ -126,4 +127,26 @@ Deno.test("every row emits valid WebAssembly in every form", () => {
   }
   assertEquals(functions > 4 * rows.length, true);
   assertEquals(WebAssembly.validate(module.encode()), true);
+});
+
+Deno.test("what cannot be of the FPU emits the same code with and without it", () => {
+  const code = (row: Row, w: Width, form: InstructionForm) => {
+    const body = new FunctionBody(1);
+    const emit = new InterpreterEmit(body, NO_LINKS);
+    emit.begin({ ...NO_OPERANDS, form }, 0);
+    row.semantics(emit, w);
+    return body.code.view().join();
+  };
+  const differ = new Set<string>();
+  for (const row of rows) {
+    if (row.vex !== undefined) continue;
+    const opcodes = Array.from({ length: row.span }, (_, i) => row.opcode + i);
+    const sorts = new Set(opcodes.map((opcode) => mayUseFpu(row.map, opcode)));
+    for (const [w, form] of formsOf(row)) {
+      if (code(row, w, form) === code(row, w, { ...form, fpuTrap: false })) continue;
+      assertEquals([...sorts], [true], row.text);
+      differ.add(row.text);
+    }
+  }
+  for (const text of ["x87 D8", "LDMXCSR m32", "EMMS"]) assertEquals(differ.has(text), true, text);
 });
