@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * The boundary behind a store that has made an interrupt due (to a device, in the midst of a block): the record that
+ * The boundary behind a store that has made an interrupt due or an INIT (to a device, in the midst of a block): the record that
  * follows counts as one whose code has changed until emitted code has come back, which every way of running code heeds.
  * @module
  */
@@ -23,9 +23,9 @@ export class StoreBoundary {
     return this.#block !== undefined;
   }
 
-  /** The instruction at `rec` is the last one before an interrupt, when one is due. */
+  /** The instruction at `rec` is the last one before an interrupt, when one is due, or before the run ends, when it is to. */
   setBehind(rec: number): void {
-    if (this.isSet || !this.core.interruptDue) return;
+    if (this.isSet || !(this.core.interruptDue || this.core.stopRequested)) return;
     const { view, bytes } = this.core.memory;
     const count = bytes[rec + record.at.count] as number;
     const block = this.blocks.blockAt(rec - (count - 1) * RECORD_BYTES);

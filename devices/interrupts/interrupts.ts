@@ -72,6 +72,7 @@ export class InterruptController implements InterruptSource, Device<InterruptSta
       ...wires,
       tscToNs: (tsc) => wires.tscToNs(tsc),
       nmi: () => wires.nmi(),
+      init: () => wires.init?.(),
       mapped: (base) => wires.mapped?.(base),
       intr: {
         set: (asserted) => {

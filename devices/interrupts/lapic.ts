@@ -6,12 +6,12 @@
  * The 8259 pair hangs on LINT0: an ExtINT entry there, or a globally disabled APIC, passes its INT through,
  * and {@linkcode Lapic.acknowledge} then does the INTA cycle. ExtINT goes before the APIC's own vectors.
  *
- * Not done: other CPUs (INIT, start-up and SMI messages are swallowed), the ID register is read-only, APR and
+ * Not done: other CPUs (start-up messages mean nothing to one that runs, SMI is swallowed), the ID register is read-only, APR and
  * RRD read 0, thermal and performance LVT entries hold their value but nothing raises them.
  * @module
  */
 import type { AccessSize, InterruptSource, IrqLine, MmioDevice } from "../../cpu/base/bus.ts";
-import { DELMOD_ExtINT, DELMOD_Fixed, DELMOD_LowestPriority, DELMOD_NMI } from "./ioapic.ts";
+import { DELMOD_ExtINT, DELMOD_Fixed, DELMOD_INIT, DELMOD_LowestPriority, DELMOD_NMI } from "./ioapic.ts";
 import { LapicTimer, type LapicTimerState, type LapicTimerWires } from "./lapic_timer.ts";
 
 // Register numbers: MMIO offset / 0x10, x2APIC MSR - 0x800 (SDM table 11-1).
@@ -128,6 +128,8 @@ export interface LapicWires extends LapicTimerWires {
   extInt(): number;
   /** A non-maskable interrupt for the CPU. */
   nmi(): void;
+  /** An INIT for the CPU. */
+  init?(): void;
   /** The register page moved; undefined when it is not in the address space. */
   mapped?(base: number | undefined): void;
   /** MAXPHYADDR, for IA32_APIC_BASE. Default 40. */
@@ -542,8 +544,11 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
         this.#s.extInt = true;
         this.#update();
         return true;
+      case DELMOD_INIT:
+        this.wires.init?.();
+        return true;
       default:
-        return true; // SMI, INIT, start-up: swallowed
+        return true; // SMI is swallowed; a start-up message is for a CPU that waits for it after INIT, as the first one does not
     }
   }
 
@@ -585,6 +590,8 @@ export class Lapic implements MmioDevice<LapicState>, InterruptSource {
       : shorthand !== 3;
     if (mode === DELMOD_Fixed || mode === DELMOD_LowestPriority) {
       if (forUs || (icr & 0xff) < 16) this.#sendFixed(icr & 0xff);
+    } else if (mode === DELMOD_INIT && (icr & (ICR_LEVEL | ICR_ASSERT)) === ICR_LEVEL) {
+      // INIT level de-assert: sets arbitration IDs, and those are not emulated.
     } else if (forUs && mode !== DELMOD_ExtINT) {
       this.#deliver(icr & 0xff, mode, false);
     }

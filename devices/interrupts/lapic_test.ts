@@ -22,6 +22,7 @@ class Rig {
   intr = false;
   eois: number[] = [];
   nmis = 0;
+  inits = 0;
   mapped: (number | undefined)[] = [];
   extInt: number[] = [];
   lapic: Lapic;
@@ -39,6 +40,7 @@ class Rig {
         return vector;
       },
       nmi: () => void this.nmis++,
+      init: () => void this.inits++,
       mapped: (base) => void this.mapped.push(base),
     });
   }
@@ -183,14 +185,14 @@ for (
   });
 }
 
-Deno.test("Lapic messages: NMI, ExtINT, and INIT and start-up swallowed", () => {
+Deno.test("Lapic messages: NMI, INIT and ExtINT; start-up means nothing to a CPU that runs", () => {
   const rig = new Rig().on();
   assertEquals([rig.lapic.receive(0, 4, false, 0, false), rig.nmis], [true, 1]);
   assertEquals([rig.lapic.receive(0, 5, true, 0, false), rig.lapic.receive(8, 6, false, 0, false)], [
     true,
     true,
   ]);
-  assertEquals(rig.intr, false);
+  assertEquals([rig.intr, rig.inits], [false, 1]);
   rig.extInt = [0x20];
   rig.lapic.receive(0, 7, false, 0, false);
   assertEquals([rig.intr, rig.take(), rig.intr], [true, 0x20, false]);
@@ -231,6 +233,24 @@ for (
   Deno.test(`Lapic ICR in xAPIC mode: ${name}`, () => {
     const rig = new Rig().on().write(LDR, 0x0100_0000).write(ICR2, icr2).write(ICR, icr);
     assertEquals([rig.take(), rig.read(ICR2), rig.read(ICR)], [vector, icr2, icr]);
+  });
+}
+
+for (
+  const [name, icr2, icr, inits] of [
+    ["physical", 0, 0x4500, 1],
+    ["physical, level assert", 0, 0xc500, 1],
+    ["level de-assert", 0, 0x8500, 0],
+    ["logical", 0x0100_0000, 0x4d00, 1],
+    ["all including self", 0, 0x8_4500, 1],
+    ["all but self", 0, 0xc_4500, 0],
+    ["another", 0x0100_0000, 0x4500, 0],
+    ["start-up", 0, 0x4608, 0],
+  ] as const
+) {
+  Deno.test(`Lapic ICR sends INIT: ${name}`, () => {
+    const rig = new Rig().on().write(LDR, 0x0100_0000).write(ICR2, icr2).write(ICR, icr);
+    assertEquals([rig.inits, rig.take()], [inits, -1]);
   });
 }
 

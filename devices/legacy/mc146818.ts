@@ -128,6 +128,11 @@ export class Mc146818 implements PortDevice<Mc146818State> {
     if (index > D && index < 128 && index !== CENTURY) this.#s.ram[index] = value & 0xff;
   }
 
+  /** A byte of CMOS RAM, as firmware reads it. */
+  byte(index: number): number {
+    return this.#reg(index & 0x7f);
+  }
+
   /** Fills in the sizes that firmware and old kernels read, for RAM below and above 4 GiB. */
   setMemorySize(below4GiB: number, above4GiB = 0): void {
     const word = (index: number, value: number) => {

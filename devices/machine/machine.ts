@@ -123,6 +123,7 @@ export class Machine {
       events: {
         powerOff: () => this.#loop.finish({ reason: "poweroff" }),
         reset: () => this.#loop.reset(),
+        init: () => this.#loop.init(),
         shutdown: (reason) => this.#loop.shutdown(reason),
         serial: (byte) => consoles.serial(byte),
         console: (bytes) => this.#print(bytes, "console"),

@@ -83,6 +83,7 @@ export class RunLoop {
   readonly #duties: LoopDuties;
   #exit: ExitInfo | undefined;
   #restart = false;
+  #init = false;
   #stopping = false;
   /** Somebody has paused the run; `reached`: told when it stands still. */
   #pause: PromiseWithResolvers<void> | undefined;
@@ -171,6 +172,12 @@ export class RunLoop {
     this.#board.engine.requestStop();
   }
 
+  /** The guest has sent INIT to its CPU. */
+  init(): void {
+    this.#init = true;
+    this.#board.engine.requestStop();
+  }
+
   /** The guest asked for SHUTDOWN_* `reason`. */
   shutdown(reason: number): void {
     if (reason === SHUTDOWN_reboot) return this.reset();
@@ -239,7 +246,7 @@ export class RunLoop {
   restored(): void {
     this.suspect(undefined);
     this.#exit = undefined;
-    this.#restart = this.#stopping = false;
+    this.#restart = this.#init = this.#stopping = false;
     this.#rest = -1;
   }
 
@@ -293,6 +300,10 @@ export class RunLoop {
         const collects = !icount && xen.disksAsked; // by instruction count they are served already
         if (!xen.platform.blocked) {
           if (this.#runSlice() === "shutdown") this.finish({ reason: "crash", detail: "triple fault" });
+        }
+        if (this.#init) {
+          this.#init = false;
+          if (!board.restartCpu()) this.reset();
         }
         if (collects) this.#diskBatches = xen.pollDisks() >= DISK_BATCH;
         if (this.#rest < 0) xen.runDeferred();

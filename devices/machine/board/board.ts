@@ -32,11 +32,20 @@ import {
   type XenDomainState,
 } from "./xen_domain.ts";
 
+/** CMOS: what firmware does after a reset of the CPU, and codes there; IBM PC AT Technical Reference, BIOS. */
+const SHUTDOWN_CODE = 0x0f, SHUTDOWN_EOI_JUMP = 5, SHUTDOWN_JUMP = 0x0a;
+/** 40:67, a far pointer. */
+const RESTART_POINTER = 0x467;
+/** OCW2: a non-specific end of interrupt. */
+const PIC_EOI = 0x20;
+
 /** What a board reports upwards. All of it happens inside the CPU's run or a timer. */
 export interface BoardEvents {
   /** Asked for through ACPI, the keyboard controller or the reset port. */
   powerOff(): void;
   reset(): void;
+  /** An INIT message for the CPU. */
+  init(): void;
   /** SHUTDOWN_* of the Xen ABI; SHUTDOWN_soft_reset is done already. */
   shutdown(reason: number): void;
   serial(byte: number): void;
@@ -117,6 +126,7 @@ export class Board {
       wallclock: () => time.unixSeconds(clock),
       powerOff: () => events.powerOff(),
       reset: () => events.reset(),
+      init: () => events.init(),
       serial: (byte) => events.serial(byte),
       debugConsole: (byte) => events.debugConsole(byte),
       panicked: () => events.panicked(),
@@ -221,6 +231,27 @@ export class Board {
   init(): void {
     this.chips.interrupts.lapic.init();
     this.engine.init();
+  }
+
+  /**
+   * INIT, and what PC firmware does then: with shutdown code 5 or 0AH in CMOS it goes on at the far pointer at 40:67, with 5
+   * after an EOI. False: with any other it would start the system anew. Between the CPU's runs only.
+   */
+  restartCpu(): boolean {
+    this.init();
+    const { rtc, interrupts: { pic } } = this.chips;
+    const code = rtc.byte(SHUTDOWN_CODE);
+    rtc.setByte(SHUTDOWN_CODE, 0);
+    if (code !== SHUTDOWN_EOI_JUMP && code !== SHUTDOWN_JUMP) return false;
+    if (code === SHUTDOWN_EOI_JUMP) pic.master.writePort(0, 1, PIC_EOI);
+    const pointer = new Uint8Array(4);
+    this.memory.read(RESTART_POINTER, pointer);
+    const view = new DataView(pointer.buffer), segment = view.getUint16(2, true);
+    this.engine.writeRegisters({
+      rip: BigInt(view.getUint16(0, true)),
+      segments: { cs: { selector: segment, base: BigInt(segment * 16), limit: 0xffff, attributes: 0x9b } },
+    });
+    return true;
   }
 
   /** The NMI button: an edge at LINT1 of the local APIC, unless port 0x70 masks NMIs. */

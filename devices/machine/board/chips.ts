@@ -44,6 +44,8 @@ export interface ChipWires {
   /** The CPU's INTR pin has gone up. */
   interrupt(): void;
   nmi(): void;
+  /** INIT of the CPU; to be done between instructions. */
+  init(): void;
   /** When, in clock time, the guest's TSC reaches a value. */
   tscToNs(tsc: bigint): number;
   physicalAddressBits(): number;
@@ -80,6 +82,7 @@ export function makeChips(wires: ChipWires): Chips {
     timerHz: TSC_HZ,
     tscToNs: (tsc) => wires.tscToNs(tsc),
     nmi: () => wires.nmi(),
+    init: () => wires.init(),
     intr: { set: (asserted) => asserted && wires.interrupt() },
     mapped: (base) => {
       lapicMapping?.remove();
