@@ -63,7 +63,7 @@ export {
   type GuestConsoleWires,
 } from "./devices/machine/api/guest_console.ts";
 export { GuestStore, type GuestStoreWires } from "./devices/machine/api/guest_store.ts";
-export type { NamedFile } from "./devices/loaders/named_file.ts";
+export type { BootModule, NamedFile } from "./devices/loaders/named_file.ts";
 export {
   type EndState,
   type Frame,
@@ -82,7 +82,13 @@ export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
 export { WorkerMachine, type WorkerStore } from "./devices/machine/worker/worker_machine.ts";
 export { createMachine, hubByName } from "./devices/machine/create_machine.ts";
-export type { CreateOptions, FileSource, NetCommon, NetSpec } from "./devices/machine/create_options.ts";
+export type {
+  CreateOptions,
+  FileSource,
+  ModuleSpec,
+  NetCommon,
+  NetSpec,
+} from "./devices/machine/create_options.ts";
 
 if (import.meta.main) {
   // by an address that is made here: what is written out would be loaded by whoever imports this file

@@ -80,7 +80,12 @@ export function bothWays(
 /** Why `guest` cannot be booted, as the end of a test's name; "" when it can. */
 export function missing(guest: GuestName): string {
   const { vmlinuz, initramfs, missing: reason } = guestFiles(guest);
-  for (const file of [vmlinuz, initramfs]) {
+  return missingFiles([vmlinuz, initramfs], reason);
+}
+
+/** The same for files of the cache; `reason`: where it was written down why one could not be had. */
+export function missingFiles(files: readonly URL[], reason: URL): string {
+  for (const file of files) {
     try {
       Deno.statSync(file);
     } catch {

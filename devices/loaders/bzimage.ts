@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * bzImage: the setup header in front of a Linux kernel. Rules: Linux Documentation/arch/x86/boot.rst; fields and
- * flags carry its names. Protocol 2.06 (Linux 2.6.22) or newer: older ones start in real mode, which is not there.
+ * flags carry its names. Protocol 2.06 (Linux 2.6.22) or newer: older ones start in real mode.
  * @module
  */
 import { badKernel, type NamedFile } from "./named_file.ts";
@@ -39,7 +39,7 @@ export const HEADER_MAGIC = 0x5372_6448; // "HdrS"
 const OLDEST_VERSION = 0x0206;
 const HEADER_END = 0x268;
 const SECTOR = 512;
-export const NO_REAL_MODE = "which is not there yet";
+const NO_REAL_MODE = "and there is no loader for that";
 const OLD_LOAD_ADDRESS = 0x10_0000;
 
 /** What a loader needs of the header. */

@@ -28,7 +28,7 @@ export const SEGMENT_UNUSABLE = 1 << 16; // a null selector
 
 /** Registers not named are 0; RFLAGS is 2 (interrupts off); IDT limit is 0. */
 export interface EntryState {
-  readonly mode: 32 | 64;
+  readonly mode: 16 | 32 | 64;
   readonly rip: number;
   readonly gprs: { readonly [R in GprName]?: number };
   readonly rflags: number;
@@ -38,6 +38,8 @@ export interface EntryState {
   readonly efer: number;
   readonly gdtBase: Gpa;
   readonly gdtLimit: number;
+  /** Its base is 0. */
+  readonly idtLimit: number;
   readonly cs: SegmentState;
   /** DS, ES, SS, FS and GS alike. */
   readonly data: SegmentState;
@@ -53,6 +55,8 @@ const EFER_LME = 1 << 8;
 const EFER_LMA = 1 << 10;
 const RFLAGS_RESERVED = 1 << 1;
 
+const REAL_MODE_LIMIT = 0xffff;
+const VECTORS_LIMIT = 0x3ff;
 /** Linux's __BOOT_CS and __BOOT_DS. */
 const BOOT_CS = 0x10;
 const BOOT_DS = 0x18;
@@ -63,6 +67,7 @@ const TSS_BYTES = 0x68;
 const CODE = 0x9b; // present, code, readable, accessed
 const DATA = 0x93; // present, data, writable, accessed
 const TSS_BUSY = 0x8b;
+const LDT = 0x82;
 
 const PTE_P = 1 << 0;
 const PTE_RW = 1 << 1;
@@ -127,9 +132,37 @@ export function buildEntryState(
     efer: mode === 64 ? EFER_LME | EFER_LMA : 0,
     gdtBase: base,
     gdtLimit: GDT_BYTES - 1,
+    idtLimit: 0,
     cs: { selector: BOOT_CS, base: 0, limit: flat, access: codeAccess },
     data: { selector: BOOT_DS, base: 0, limit: flat, access: dataAccess },
     tr: { selector: BOOT_TSS, base: tssBase, limit: TSS_BYTES - 1, access: TSS_BUSY },
     ldtr: { selector: 0, base: 0, limit: 0, access: SEGMENT_UNUSABLE },
+  };
+}
+
+/** Real mode, as at power-on and as a BIOS leaves it: all other segments at 0, the interrupt vectors at 0. */
+export function realModeEntry(segment: number, rip: number, gprs: EntryState["gprs"]): EntryState {
+  const at = (selector: number, access: number): SegmentState => ({
+    selector,
+    base: selector * 16,
+    limit: REAL_MODE_LIMIT,
+    access,
+  });
+  return {
+    mode: 16,
+    rip,
+    gprs,
+    rflags: RFLAGS_RESERVED,
+    cr0: CR0_ET,
+    cr3: 0,
+    cr4: 0,
+    efer: 0,
+    gdtBase: 0,
+    gdtLimit: REAL_MODE_LIMIT,
+    idtLimit: VECTORS_LIMIT,
+    cs: at(segment, CODE),
+    data: at(0, DATA),
+    tr: at(0, TSS_BUSY),
+    ldtr: at(0, LDT),
   };
 }

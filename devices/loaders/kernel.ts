@@ -5,21 +5,35 @@
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
-import { BOOT_FLAG, BOOT_FLAG_MAGIC, isBzImage, NO_REAL_MODE, parseSetupHeader } from "./bzimage.ts";
+import { isBzImage, parseSetupHeader } from "./bzimage.ts";
 import { extractVmlinux, isExtractable, unpackKernel } from "./decompress.ts";
 import { isElf, parseElf, XEN_ELFNOTE_PHYS32_ENTRY, xenNoteNumber } from "./elf.ts";
 import type { EntryState } from "./entry_state.ts";
 import { isLinuxVmlinux, loadBzImage, loadVmlinux } from "./linux.ts";
+import { isMultiboot, loadMultiboot, noModules } from "./multiboot.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
 import { type BootOptions, loadPvh } from "./pvh.ts";
+import { isBiosImage, isBootSector, loadBios, loadBootSector } from "./real_mode.ts";
 
 /**
  * - `pvh`: an ELF file, or the one inside a bzImage, at its PVH entry;
  * - `linux`: a 64-bit vmlinux, or the one inside a bzImage, at startup_64;
  * - `bzimage64`, `bzimage32`: a bzImage as a boot loader would start it, decompressor and all;
- * - `auto`: bzImage: `linux` if that works, else as a boot loader would; ELF: `pvh` if it can, else `linux`.
+ * - `multiboot`: a kernel with a Multiboot header;
+ * - `auto`: a boot sector or a BIOS: in real mode; bzImage: `linux` if that works, else as a boot loader would; ELF:
+ *   `pvh` if it can, else `multiboot`, else `linux`.
  */
-export type BootProtocol = "auto" | "pvh" | "linux" | "bzimage64" | "bzimage32";
+export type BootProtocol = "auto" | "pvh" | "linux" | "multiboot" | "bzimage64" | "bzimage32";
+
+/** Which platform a kernel, unpacked, takes for granted: a PC, or Xen's PVH. */
+export function platformOf(kernel: NamedFile): "hvm" | "pvh" {
+  if (isBzImage(kernel.bytes) || isBootSector(kernel.bytes) || isBiosImage(kernel.bytes)) return "hvm";
+  return isMultiboot(kernel.bytes) && !(isElf(kernel.bytes) && hasPvhEntry(kernel)) ? "hvm" : "pvh";
+}
+
+function hasPvhEntry(kernel: NamedFile): boolean {
+  return xenNoteNumber(parseElf(kernel), XEN_ELFNOTE_PHYS32_ENTRY) !== undefined;
+}
 
 /** What else can be asked for. */
 export interface LoadOptions extends BootOptions {
@@ -32,18 +46,33 @@ export interface LoadOptions extends BootOptions {
 export async function loadKernel(memory: GuestMemory, given: LoadOptions): Promise<EntryState> {
   const { initrd, protocol = "auto", prepare = (elf) => elf } = given;
   if (given.kernel.bytes.length === 0) throw badKernel(given.kernel, "it is empty");
-  if (initrd !== undefined && initrd.bytes.length === 0) throw badInitrd(initrd.name);
+  if (initrd !== undefined && initrd.bytes.length === 0) throw emptyFile("initrd", initrd.name);
+  for (const { file } of given.modules ?? []) {
+    if (file.bytes.length === 0) throw emptyFile("module", file.name);
+  }
   const kernel = await unpackKernel(given.kernel);
   const options = { ...given, kernel };
-  if (isElf(kernel.bytes)) {
+  const elf = isElf(kernel.bytes);
+  if (protocol === "auto" && !elf && !isBzImage(kernel.bytes)) {
+    if (isBiosImage(kernel.bytes)) return loadBios(memory, options);
+    if (isBootSector(kernel.bytes) && otherFile(kernel.bytes) === undefined) {
+      return loadBootSector(memory, options);
+    }
+  }
+  const pvh = elf && hasPvhEntry(kernel);
+  if (protocol === "multiboot" || (protocol === "auto" && !pvh && isMultiboot(kernel.bytes))) {
+    return loadMultiboot(memory, options);
+  }
+  if (elf) {
     options.kernel = prepare(kernel);
     if (protocol === "pvh") return loadPvh(memory, options);
-    if (protocol === "linux") return loadVmlinux(memory, options);
-    if (protocol !== "auto") throw badKernel(kernel, `it is an ELF file, not a bzImage for ${protocol}`);
-    const elf = parseElf(kernel);
-    const pvh = xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY) !== undefined;
-    return pvh || !isLinuxVmlinux(elf) ? loadPvh(memory, options) : loadVmlinux(memory, options);
+    const linux = isLinuxVmlinux(parseElf(kernel));
+    if (protocol === "auto" && (pvh || !linux)) return loadPvh(memory, options);
+    if (given.modules?.length) throw noModules(kernel);
+    if (protocol === "linux" || protocol === "auto") return loadVmlinux(memory, options);
+    throw badKernel(kernel, `it is an ELF file, not a bzImage for ${protocol}`);
   }
+  if (given.modules?.length) throw noModules(kernel);
   if (!isBzImage(kernel.bytes)) throw badKernel(kernel, whatElse(kernel.bytes));
   switch (protocol) {
     case "bzimage32":
@@ -87,14 +116,18 @@ const OTHER_FILES: readonly (readonly [offset: number, text: string, what: strin
 /** What is wrong with a kernel that is no ELF file and no bzImage. */
 function whatElse(bytes: Uint8Array): string {
   const neither = "it is neither a bzImage nor an ELF file";
-  for (const [offset, text, what] of OTHER_FILES) {
-    if ([...text].every((c, i) => bytes[offset + i] === c.charCodeAt(0))) return `${neither}: ${what}`;
-  }
-  const flag = (bytes[BOOT_FLAG] ?? 0) | ((bytes[BOOT_FLAG + 1] ?? 0) << 8);
-  if (flag !== BOOT_FLAG_MAGIC) return neither;
-  return `${neither}: it is a boot sector or a kernel before boot protocol 2.00, and starts in real mode, ${NO_REAL_MODE}`;
+  const other = otherFile(bytes) ??
+    (isBootSector(bytes) || isBiosImage(bytes) ? "it starts a PC, hvm" : undefined);
+  return other === undefined ? neither : `${neither}: ${other}`;
 }
 
-function badInitrd(name: string): ConfigError {
-  return new ConfigError(`Cannot load initrd "${name}": it is empty`);
+function otherFile(bytes: Uint8Array): string | undefined {
+  const found = OTHER_FILES.find(([offset, text]) =>
+    [...text].every((c, i) => bytes[offset + i] === c.charCodeAt(0))
+  );
+  return found?.[2];
+}
+
+function emptyFile(what: string, name: string): ConfigError {
+  return new ConfigError(`Cannot load ${what} "${name}": it is empty`);
 }

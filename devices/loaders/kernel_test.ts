@@ -312,7 +312,7 @@ const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
   ...[0x0200, 0x0201, 0x0202, 0x0204, 0x0205, 0x0105].map((version): typeof refusals[number] => [
     `boot protocol ${version.toString(16)}`,
     { ...base, kernel: file("k", makeBzImage((v) => v.setUint16(0x206, version, true))) },
-    "is older than 2.06: it starts in real mode, which is not there yet",
+    "is older than 2.06: it starts in real mode, and there is no loader for that",
   ]),
   [
     "a loader that calls itself a bzImage (ipxe.lkrn: protocol 2.07, no 32-bit entry)",
@@ -320,12 +320,21 @@ const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
       ...base,
       kernel: file("k", makeBzImage((v) => (v.setUint16(0x206, 0x0207, true), v.setUint32(0x214, 0, true)))),
     },
-    "it has no 32-bit entry point (boot protocol 2.07): it starts in real mode, which is not there yet",
+    "it has no 32-bit entry point (boot protocol 2.07): it starts in real mode, and there is no loader for that",
   ],
   [
-    "a boot sector",
-    { ...base, kernel: file("k", Uint8Array.from({ length: 512 }, (_, i) => [0x55, 0xaa][i - 510] ?? 0)) },
-    "it is a boot sector or a kernel before boot protocol 2.00, and starts in real mode",
+    "a boot sector that is a CD too",
+    {
+      ...base,
+      kernel: file(
+        "k",
+        Uint8Array.from(
+          { length: 0x9000 },
+          (_, i) => [0x55, 0xaa][i - 510] ?? "CD001".charCodeAt(i - 0x8001) | 0,
+        ),
+      ),
+    },
+    "it is an image of a CD",
   ],
   [
     "an initramfs as kernel",
@@ -349,7 +358,7 @@ const refusals: [string, Parameters<typeof loadKernel>[1], string][] = [
   [
     "an old boot protocol",
     { ...base, kernel: file("k", makeBzImage((v) => v.setUint16(0x206, 0x0203, true))) },
-    "its boot protocol 2.03 is older than 2.06: it starts in real mode, which is not there yet",
+    "its boot protocol 2.03 is older than 2.06: it starts in real mode, and there is no loader for that",
   ],
   [
     "a bzImage bigger than RAM",

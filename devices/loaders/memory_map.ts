@@ -35,6 +35,10 @@ export interface MemoryRange {
 export const LOW_RAM_END = 639 * KiB;
 /** Where ACPI tables go: guests look for the RSDP from here on. */
 export const BIOS_AREA: MemoryRange = { start: 0xe_0000, end: 1 * MiB };
+/** Where a BIOS image ends. */
+export const BIOS_END: Gpa = BIOS_AREA.end;
+/** At the end of RAM when there is a BIOS, which has the place where tables are otherwise. */
+export const HIGH_TABLES_BYTES = 64 * KiB;
 /** PCI memory windows. */
 export const PCI_MEMORY: MemoryRange = { start: 3 * GiB, end: 0xfec0_0000 };
 /** The special pages of a Xen HVM domain; order as in libxc (xenstore is page 4, console page 7). */
@@ -55,15 +59,17 @@ export function checkRamBytes(ramBytes: number): number {
   return ramBytes;
 }
 
-/** The memory map of a PC with `ramBytes` of RAM, sorted. */
-export function pcMemoryMap(ramBytes: number): E820Entry[] {
+/** The memory map of a PC with `ramBytes` of RAM, sorted; `highTables`: with {@linkcode HIGH_TABLES_BYTES} at its end. */
+export function pcMemoryMap(ramBytes: number, highTables = false): E820Entry[] {
   checkRamBytes(ramBytes);
+  const tables = highTables ? ramBytes - HIGH_TABLES_BYTES : ramBytes;
   const range = (type: number, { start, end }: MemoryRange) => ({ addr: start, size: end - start, type });
   return [
     range(E820_RAM, { start: 0, end: LOW_RAM_END }),
     range(E820_RESERVED, { start: LOW_RAM_END, end: 640 * KiB }),
     range(E820_RESERVED, BIOS_AREA),
-    range(E820_RAM, { start: 1 * MiB, end: ramBytes }),
+    range(E820_RAM, { start: 1 * MiB, end: tables }),
+    ...highTables ? [range(E820_RESERVED, { start: tables, end: ramBytes })] : [],
     range(E820_RESERVED, XEN_SPECIAL_PAGES),
   ];
 }

@@ -10,6 +10,14 @@ export interface NamedFile {
   readonly bytes: Uint8Array;
 }
 
+/** A file that a kernel is given beside itself, and the text that goes with it. */
+export interface BootModule {
+  /** Its content and name. */
+  readonly file: NamedFile;
+  /** Its command line; may be empty. */
+  readonly cmdline: string;
+}
+
 /** The error for a file that cannot be booted. */
 export function badKernel(file: NamedFile, why: string): ConfigError {
   return new ConfigError(`Cannot load kernel "${file.name}": ${why}`);

@@ -23,7 +23,7 @@ import {
 } from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
 import { BootPlan, type E820Entry } from "./memory_map.ts";
-import { badKernel, type NamedFile } from "./named_file.ts";
+import { badKernel, type BootModule, type NamedFile } from "./named_file.ts";
 
 export const XEN_HVM_START_MAGIC_VALUE = 0x336e_c578;
 
@@ -46,6 +46,8 @@ export const hvm_memmap_table_entry = layout({ addr: "u64", size: "u64", type: "
 export interface BootOptions {
   readonly kernel: NamedFile;
   readonly initrd?: NamedFile | undefined;
+  /** For kernels that take several files: Xen, with the kernel of its first domain. */
+  readonly modules?: readonly BootModule[] | undefined;
   readonly cmdline: string;
   readonly e820: readonly E820Entry[];
   /** Where the ACPI tables are; absent when there are none. */
@@ -75,12 +77,26 @@ export function isLinux(elf: ElfFile): boolean {
     xenNoteString(elf, XEN_ELFNOTE_GUEST_OS)?.startsWith("linux") === true;
 }
 
+/** Places the modules, the initrd last, at the top of RAM. */
+export function placeModules(
+  plan: BootPlan,
+  { modules = [], initrd }: BootOptions,
+): (BootModule & { readonly start: Gpa })[] {
+  const all = modules.map((module) => ({ ...module, what: "module" }));
+  if (initrd !== undefined) all.push({ file: initrd, cmdline: "", what: "initrd" });
+  return all.map(({ file, cmdline, what }) => {
+    const start = plan.allocate(file.bytes.length, `${what} "${file.name}"`, { from: "top" });
+    plan.write(start, file.bytes);
+    return { file, cmdline, start };
+  });
+}
+
 /** Loads everything into RAM; returns how the boot CPU starts. */
 export function loadPvh(
   memory: GuestMemory,
   options: BootOptions & { cmdlineSize?: number | undefined },
 ): EntryState {
-  const { kernel, initrd, e820 } = options;
+  const { kernel, e820 } = options;
   const elf = parseElf(kernel);
   const note = xenNoteNumber(elf, XEN_ELFNOTE_PHYS32_ENTRY);
   if (note === undefined) {
@@ -96,10 +112,15 @@ export function loadPvh(
 
   const limit = options.cmdlineSize ?? (isLinux(elf) ? LINUX_CMDLINE_SIZE : undefined);
   const cmdline = encodeCommandLine(options.cmdline, limit);
+  const modules = placeModules(plan, options);
   const modlistAt = hvm_start_info.size;
-  const memmapAt = modlistAt + hvm_modlist_entry.size;
+  const memmapAt = modlistAt + modules.length * hvm_modlist_entry.size;
   const cmdlineAt = memmapAt + e820.length * hvm_memmap_table_entry.size;
-  const bytes = new Uint8Array(cmdlineAt + cmdline.length);
+  const texts = modules.map((module) =>
+    module.cmdline === "" ? undefined : encodeCommandLine(module.cmdline)
+  );
+  let textAt = cmdlineAt + cmdline.length;
+  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + (text?.length ?? 0), textAt));
   const view = new DataView(bytes.buffer);
   const base = plan.allocate(bytes.length, "hvm_start_info");
   const u64 = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
@@ -107,18 +128,22 @@ export function loadPvh(
   const info = hvm_start_info.at;
   view.setUint32(info.magic, XEN_HVM_START_MAGIC_VALUE, true);
   view.setUint32(info.version, 1, true);
-  view.setUint32(info.nr_modules, initrd ? 1 : 0, true);
+  view.setUint32(info.nr_modules, modules.length, true);
   u64(info.cmdline_paddr, base + cmdlineAt);
   u64(info.rsdp_paddr, options.rsdp ?? 0);
   u64(info.memmap_paddr, base + memmapAt);
   view.setUint32(info.memmap_entries, e820.length, true);
-  if (initrd !== undefined) {
-    const at = plan.allocate(initrd.bytes.length, `initrd "${initrd.name}"`, { from: "top" });
-    plan.write(at, initrd.bytes);
-    u64(info.modlist_paddr, base + modlistAt);
-    u64(modlistAt + hvm_modlist_entry.at.paddr, at);
-    u64(modlistAt + hvm_modlist_entry.at.size, initrd.bytes.length);
-  }
+  if (modules.length > 0) u64(info.modlist_paddr, base + modlistAt);
+  modules.forEach(({ file, start }, i) => {
+    const entryAt = modlistAt + i * hvm_modlist_entry.size;
+    u64(entryAt + hvm_modlist_entry.at.paddr, start);
+    u64(entryAt + hvm_modlist_entry.at.size, file.bytes.length);
+    const text = texts[i];
+    if (text === undefined) return;
+    u64(entryAt + hvm_modlist_entry.at.cmdline_paddr, base + textAt);
+    bytes.set(text, textAt);
+    textAt += text.length;
+  });
   e820.forEach((range, i) => {
     const at = memmapAt + i * hvm_memmap_table_entry.size;
     u64(at + hvm_memmap_table_entry.at.addr, range.addr);

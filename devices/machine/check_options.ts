@@ -12,7 +12,7 @@ import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user
 import { Hub } from "../../net/ends/hub.ts";
 import { parseMac } from "../../net/frames/addresses.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
-import type { CreateOptions, NetSpec } from "./create_options.ts";
+import type { CreateOptions, ModuleSpec, NetSpec } from "./create_options.ts";
 import { type DiskCommon, type DiskSpec, nameDisks } from "./disks.ts";
 import { checkShares, isTag, type ShareSpec, TAG_RULE } from "./shares.ts";
 
@@ -58,6 +58,16 @@ const memory: Check = (value) => {
 };
 const append: Check = (value) =>
   unless(typeof value === "string" && !value.includes("\0"), "a string without NUL");
+const MODULE: Checks<ModuleSpec> = { file, cmdline: append };
+const modules: Check = (value) => {
+  if (!Array.isArray(value)) return "an array";
+  for (const [i, spec] of value.entries()) {
+    if (!isObject(spec)) throw wrong(`modules[${i}]`, spec, "an object with a file");
+    if (spec.file === undefined) throw new ConfigError(`Cannot use modules[${i}]: its file is missing`);
+    checkFields(MODULE, spec, `modules[${i}]`);
+  }
+  return undefined;
+};
 const date: Check = (value) =>
   unless(
     value === "host" || (value instanceof Date && value.getTime() >= 0 && value.getUTCFullYear() < 2100),
@@ -218,6 +228,7 @@ const CREATE: Checks<CreateOptions & { readonly worker: boolean }> = {
   kernel: file,
   root: path,
   initrd: file,
+  modules,
   append,
   memory,
   type: oneOf("hvm", "pvh"),

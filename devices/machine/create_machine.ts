@@ -8,7 +8,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { readHostFile } from "../loaders/host_file.ts";
-import type { NamedFile } from "../loaders/named_file.ts";
+import type { BootModule, NamedFile } from "../loaders/named_file.ts";
 import { checkCreateOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
@@ -64,6 +64,10 @@ async function create(options: CreateOptions): Promise<Machine> {
   const clock = options.clock ?? ownClock as SystemClock;
   const tracer = options.tracer ?? new Tracer();
   const { kernel, initrd, append, root } = await loadBoot(options);
+  const modules: BootModule[] = [];
+  for (const { file, cmdline = "" } of options.modules ?? []) {
+    modules.push({ file: await load(file, "module"), cmdline });
+  }
   const nets: NetOptions[] = [];
   let disks: readonly DiskOptions[] = [];
   let shares: readonly ShareOptions[] = [];
@@ -87,6 +91,7 @@ async function create(options: CreateOptions): Promise<Machine> {
       disks,
       shares,
       ...(ownClock && { onClose: () => ownClock.close() }),
+      modules,
       ...(initrd && { initrd }),
       ...(memoryBytes !== undefined && { memoryBytes }),
       ...(append !== undefined && { append }),

@@ -34,6 +34,14 @@ export type NetSpec =
   | (NetCommon & { readonly end: NetEnd })
   | (NetCommon & { readonly none: true });
 
+/** A file that the kernel is given beside itself, and the text that goes with it. */
+export interface ModuleSpec {
+  /** Its content, or where to read it. */
+  readonly file: FileSource;
+  /** Default: empty. */
+  readonly cmdline?: string;
+}
+
 /** Everything {@linkcode createMachine} wants; only the kernel, or a root with one in it, is needed. */
 export interface CreateOptions {
   /** A bzImage or an ELF file. */
@@ -45,6 +53,8 @@ export interface CreateOptions {
   readonly root?: string | URL;
   /** An initramfs. */
   readonly initrd?: FileSource;
+  /** For kernels that take several files, Xen for one: `{ file: "vmlinuz", cmdline: "console=hvc0" }` and so on. */
+  readonly modules?: readonly ModuleSpec[];
   /** Kernel command line. */
   readonly append?: string;
   /** RAM in bytes, or like "512M"; default 512 MiB. */

@@ -16,10 +16,10 @@ import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
 import type { HypercallEvent, HypercallRequest } from "../../xen/hypercalls/hypercalls.ts";
 import type { ShutdownRequest } from "../../xen/xenstore/domain.ts";
-import { isBzImage } from "../loaders/bzimage.ts";
 import { unpackKernel } from "../loaders/decompress.ts";
 import { parseElf } from "../loaders/elf.ts";
-import { loadKernel } from "../loaders/kernel.ts";
+import { loadKernel, platformOf } from "../loaders/kernel.ts";
+import { isBiosImage } from "../loaders/real_mode.ts";
 import { checkRamBytes, pcMemoryMap } from "../loaders/memory_map.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import { findXenCalls, replaceXenCalls } from "../loaders/xen_calls.ts";
@@ -72,6 +72,7 @@ export class Machine {
    */
   readonly board: Board;
   readonly #options: MachineOptions;
+  readonly #bios: boolean;
   readonly #loop: RunLoop;
   readonly #consoles: Consoles;
   readonly #consoleWatch: ConsoleWatch;
@@ -91,6 +92,7 @@ export class Machine {
   private constructor(options: MachineOptions, type: MachineType) {
     this.#options = options;
     this.type = type;
+    this.#bios = isBiosImage(options.kernel.bytes);
     const { clock, icount = false, noReboot = false, maxReboots = Infinity } = options;
     this.tracer = options.tracer ?? new Tracer();
     this.#watchPanics = options.panic !== "ignore";
@@ -106,6 +108,7 @@ export class Machine {
     const board = this.board = new Board({
       memoryBytes: checkRamBytes(options.memoryBytes ?? 512 * MiB),
       type,
+      bios: this.#bios,
       engine: options.engineFactory ?? engineFactory(options.engine ?? "jit", kvmHost),
       cpu: { features, vendor: vendor === "amd" ? "AuthenticAMD" : "GenuineIntel" },
       hypercallPages: options.hypercallPages ?? 1,
@@ -154,7 +157,7 @@ export class Machine {
       throw new ConfigError("Cannot use icount with the engine kvm: KVM does not count instructions");
     }
     const kernel = await unpackKernel(options.kernel);
-    const type = options.type ?? (isBzImage(kernel.bytes) ? "hvm" : "pvh");
+    const type = options.type ?? platformOf(kernel);
     const machine = new Machine({ ...options, kernel }, type);
     await machine.#load(machine.board.powerOn());
     return machine;
@@ -162,13 +165,14 @@ export class Machine {
 
   /** A bzImage enters by the Linux boot protocol on hvm, by the PVH entry of the kernel inside it on pvh. */
   async #load(rsdp: Gpa): Promise<void> {
-    const { kernel, initrd, append } = this.#options;
+    const { kernel, initrd, modules, append } = this.#options;
     const { memory, engine } = this.board;
     const entry = await loadKernel(memory, {
       kernel,
       initrd,
+      modules,
       cmdline: append ?? "",
-      e820: pcMemoryMap(memory.ramBytes),
+      e820: pcMemoryMap(memory.ramBytes, this.#bios),
       rsdp,
       protocol: this.type === "pvh" ? "pvh" : "auto",
       ...(engine.takesHypercalls === false && { prepare: (file) => this.#replaceCalls(file) }),
@@ -334,6 +338,7 @@ export class Machine {
   get #kind(): SnapshotKind {
     return {
       type: this.type,
+      bios: this.#bios,
       cpu: this.#cpu,
       memoryBytes: this.board.memory.ramBytes,
       nets: this.board.xen.netbacks.length,

@@ -2,7 +2,7 @@
 /** What a machine is made of and how it ends: the types that mod.ts, the command line and the machine share. @module */
 import type { EngineFactory, EngineName } from "../../cpu/base/engine.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
-import type { NamedFile } from "../loaders/named_file.ts";
+import type { BootModule, NamedFile } from "../loaders/named_file.ts";
 import type { BlockStore } from "../../xen/backend/block_store.ts";
 import type { P9Service } from "../../xen/backend/p9/service.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
@@ -62,6 +62,8 @@ export interface MachineOptions {
   readonly kernel: NamedFile;
   /** An initramfs. */
   readonly initrd?: NamedFile;
+  /** For Multiboot and PVH kernels; the initrd comes last. */
+  readonly modules?: readonly BootModule[];
   /** Kernel command line. */
   readonly append?: string;
   /** Bytes of RAM: whole pages, up to 3 GiB. Default 512 MiB. */

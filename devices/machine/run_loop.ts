@@ -292,7 +292,7 @@ export class RunLoop {
           }
           board.clock.poll();
           this.#pollEnds(false);
-          if (icount && xen.disksWork) await this.#settleDisks();
+          if (icount && board.disksWork) await this.#settleDisks();
           xen.runDeferred();
           this.#duties.feed();
           xen.platform.resample();
@@ -361,7 +361,7 @@ export class RunLoop {
 
   /** How long the event loop may wait. */
   #breatheEveryNs(): number {
-    if (this.#board.xen.disksWork) return BREATHE_FOR_DISKS_NS;
+    if (this.#board.disksWork) return BREATHE_FOR_DISKS_NS;
     return this.#awaiting() ? BREATHE_FOR_SOCKETS_NS : BREATHE_EVERY_NS;
   }
 
@@ -404,7 +404,7 @@ export class RunLoop {
   /** Serves the disks' rings until nothing is under way. */
   async #settleDisks(): Promise<void> {
     const { xen } = this.#board;
-    for (xen.pollDisks(); xen.disksWork && this.#exit === undefined; xen.pollDisks()) {
+    for (xen.pollDisks(); this.#board.disksWork && this.#exit === undefined; xen.pollDisks()) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     this.#wake = undefined;

@@ -9,7 +9,7 @@ import type { MachineType } from "./machine_options.ts";
 
 const FORMAT = "xenner-machine";
 /** Of the record below with all that is in it. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** See the module's description. */
 export interface MachineSnapshot {
@@ -19,6 +19,8 @@ export interface MachineSnapshot {
   readonly version: number;
   /** hvm or pvh. */
   readonly type: MachineType;
+  /** It started with a BIOS, and has what such a machine has. */
+  readonly bios: boolean;
   /** Its processor: model and vendor. */
   readonly cpu: string;
   /** Bytes of RAM. */
@@ -40,7 +42,7 @@ export interface MachineSnapshot {
 /** What a machine and a snapshot must have in common. */
 export type SnapshotKind = Pick<
   MachineSnapshot,
-  "type" | "cpu" | "memoryBytes" | "nets" | "disks" | "shares"
+  "type" | "bios" | "cpu" | "memoryBytes" | "nets" | "disks" | "shares"
 >;
 
 /** Puts a record together. */
@@ -60,7 +62,7 @@ export function checkSnapshot(snapshot: MachineSnapshot, kind: SnapshotKind): vo
   if (snapshot.version !== VERSION) {
     refuse(`it has version ${snapshot.version}, this program reads ${VERSION}`);
   }
-  for (const name of ["type", "cpu", "memoryBytes", "nets", "disks", "shares"] as const) {
+  for (const name of ["type", "bios", "cpu", "memoryBytes", "nets", "disks", "shares"] as const) {
     if (snapshot[name] === kind[name]) continue;
     refuse(`it was made with ${name} ${snapshot[name]}, this machine has ${kind[name]}`);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** What a machine starts with: a kernel of the user's, or GRUB, which finds one on a disk. @module */
+/** What a machine starts with: a kernel of the user's, or GRUB or a BIOS, which find one on a disk. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
 
 /**
@@ -36,7 +36,7 @@ export function bootChoice(options: {
     if (firmware !== undefined) throw new ConfigError("Cannot boot two things: give --kernel or --firmware");
     return { kernel };
   }
-  if (disk.length === 0) {
+  if (disk.length === 0 && firmware === undefined) {
     throw new ConfigError(
       "Cannot boot: give a kernel with --kernel, a disk with --disk, or a folder with --root",
     );
@@ -45,6 +45,10 @@ export function bootChoice(options: {
   if (append !== "") {
     throw new ConfigError("Cannot boot from a disk with --append: its boot loader says it; or add --kernel");
   }
-  if (type === "hvm") throw new ConfigError("Cannot boot from a disk with --type hvm: GRUB needs pvh");
+  if (type === "hvm" && firmware === undefined) {
+    throw new ConfigError(
+      "Cannot boot from a disk with --type hvm: GRUB needs pvh; or give a BIOS with --firmware",
+    );
+  }
   return { firmware };
 }

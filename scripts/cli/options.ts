@@ -12,7 +12,7 @@ import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { type TestChoices, testCommand } from "../ci/test_options.ts";
 import { net, type NetChoice } from "./net_options.ts";
 import { share, type ShareChoice } from "./share_options.ts";
-import { filled, memory, refuseRepeats, regex, timeout } from "./values.ts";
+import { filled, memory, module, type ModuleChoice, refuseRepeats, regex, timeout } from "./values.ts";
 import { type DiskChoice, diskChoice } from "../disk/disk_choice.ts";
 import { completions, SHELLS } from "../shell/completions.ts";
 import { shellCommands } from "../shell/shell_commands.ts";
@@ -43,6 +43,7 @@ export type ConsoleTarget = "stdio" | "none" | { readonly file: string };
 export interface RunChoices {
   readonly boot: BootChoice;
   readonly initrd?: string;
+  readonly modules: readonly ModuleChoice[];
   readonly append: string;
   readonly memoryBytes: number;
   readonly type?: "hvm" | "pvh";
@@ -81,7 +82,7 @@ export type CommandLine =
 
 const STDIO: ConsoleTarget = "stdio";
 /** Options that may be there several times. In `test` also kernels are. */
-const REPEATABLE = ["net", "disk", "share", "trace", "fail-on", "run", "kernel"];
+const REPEATABLE = ["net", "disk", "share", "trace", "fail-on", "run", "kernel", "module"];
 
 /** Understands `args`. Never throws for what the user wrote. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
@@ -145,10 +146,15 @@ function runCommand(done: (choices: RunChoices) => void) {
     )
     .option(
       "--firmware <file>",
-      "GRUB for Xen's PVH platform, grub-i386-xen_pvh.bin: boots from a disk",
+      "GRUB for Xen's PVH platform, grub-i386-xen_pvh.bin, or a BIOS like SeaBIOS: boots from a disk",
       filled,
     )
     .option("-i, --initrd <file>", "initramfs", filled)
+    .option(
+      "--module <file>",
+      'for Multiboot and PVH kernels, repeatable: "FILE its command line"; Xen takes the kernel of dom0, then its initrd',
+      module,
+    )
     .option("-a, --append <string>", "kernel command line", "")
     .option("-m, --memory <size>", "RAM; K, M and G are understood", memory, 512 * 2 ** 20)
     .addOption(
@@ -249,6 +255,7 @@ function runCommand(done: (choices: RunChoices) => void) {
       }
       done({
         boot: bootChoice(o),
+        modules: o.module ?? [],
         append: o.append,
         memoryBytes: o.memory,
         nets: o.net ?? [],

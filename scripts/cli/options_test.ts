@@ -22,6 +22,7 @@ function refused(...args: string[]): string {
 Deno.test("the command line has the documented defaults", () => {
   assertEquals(run(), {
     boot: { kernel: "k" },
+    modules: [],
     append: "",
     memoryBytes: 512 * 2 ** 20,
     nets: [],
@@ -49,10 +50,12 @@ Deno.test("every option arrives", () => {
     "--net hub=a,responder --net none --pcap p --serial none --console file:/tmp/c --engine interp --icount " +
     "--no-patch --cpu v1,+sse4.1,+sse3,+ssse3 --cpu-vendor amd " +
     "--hypercall-pages 2 --xen-version 4.19 --no-reboot --timeout 1.5 --stats=json --trace=net,xenstore " +
+    "--module m\\x20a=1\\x20\\x20b --module n " +
     "--rtc 2026-01-31T12:00:00Z --trace-file t --max-reboots 3 --panic ignore --fail-on BUG: --fail-on Oops";
-  assertEquals(run(...args.split(" ").map((arg) => arg.replace("\\x20", " "))), {
+  assertEquals(run(...args.split(" ").map((arg) => arg.replaceAll("\\x20", " "))), {
     boot: { kernel: "k" },
     initrd: "i",
+    modules: [{ path: "m", cmdline: "a=1  b" }, { path: "n", cmdline: "" }],
     append: "console=hvc0 x",
     memoryBytes: 2 ** 30,
     type: "pvh",
@@ -138,6 +141,7 @@ Deno.test("what is booted: a kernel, GRUB from a disk, or a folder", () => {
 
 const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run", /give a kernel with --kernel, a disk with --disk, or a folder with --root/],
+  ["run -k x --module=", /--module.*path of a file/],
   ["run --kernel x --firmware y", /give --kernel or --firmware/],
   ["run --root x --firmware y", /give --root or --firmware/],
   ["run --disk x --initrd y", /from a disk with --initrd: add --kernel/],

@@ -144,6 +144,7 @@ class Session {
     this.#cleanups.push(() => this.#files.close());
     const kernel = fileToBoot(choices.boot);
     if (kernel !== undefined) await this.#files.avoid(kernel, "the kernel");
+    for (const { path } of choices.modules) await this.#files.avoid(path, "a module");
     if (choices.initrd !== undefined) await this.#files.avoid(choices.initrd, "the initrd");
     for (const disk of choices.disks) await this.#files.avoid(disk.path, "a disk");
     for (const [name, path] of STANDARD_FILES) await this.#files.avoid(path, name);
@@ -164,6 +165,7 @@ class Session {
       ...(kernel !== undefined && { kernel }),
       ...("root" in choices.boot && { root: choices.boot.root }),
       append: choices.append,
+      modules: choices.modules.map(({ path, cmdline }) => ({ file: path, cmdline })),
       memory: choices.memoryBytes,
       engine: choices.engine,
       cpu: choices.cpu,

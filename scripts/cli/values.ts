@@ -51,3 +51,16 @@ export function regex(text: string, before?: RegExp): RegExp {
     throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
   }
 }
+
+/** A file that the kernel is given beside itself. */
+export interface ModuleChoice {
+  readonly path: string;
+  readonly cmdline: string;
+}
+
+/** --module: a path, and behind its first blank the text that goes with it. */
+export function module(text: string, before: readonly ModuleChoice[] = []): ModuleChoice[] {
+  const [, path = "", cmdline = ""] = /^(\S*)\s*(.*)$/s.exec(text.trim()) ?? [];
+  if (path === "") throw new InvalidArgumentError("It is the path of a file, and perhaps its command line.");
+  return [...before, { path, cmdline }];
+}

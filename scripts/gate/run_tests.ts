@@ -9,13 +9,14 @@ import { readJunit } from "./junit.ts";
 import { makeDebian } from "../debian/make_debian.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import type { GuestName } from "../guests/manifest.ts";
+import type { PackageGuestName } from "../guests/package_files.ts";
 import { ROOT, sourceFiles } from "./sources.ts";
 import { secondsByFile, slowestFirst, summarize } from "./test_report.ts";
 
 /** Tests that take long and tell little that is new: more kernels, more repetitions. */
 const LONG = "tests/long/";
 /** What the other tests boot. */
-const GUESTS: readonly GuestName[] = ["cloud", "generic", "bullseye", "pae"];
+const GUESTS: readonly (GuestName | PackageGuestName)[] = ["cloud", "generic", "bullseye", "pae", "seabios"];
 /** How long files took, by path. */
 const TIMES = new URL(".cache/test_seconds.json", ROOT);
 

@@ -11,6 +11,7 @@ import { extractVmlinux } from "../../devices/loaders/decompress.ts";
 import { writeCpio } from "../../devices/loaders/root_folder/cpio.ts";
 import { DebianPackages, exists, type Suite } from "./debian_packages.ts";
 import { collectModules } from "./kernel_modules.ts";
+import { getPackageFiles, PACKAGE_GUESTS, type PackageGuestName } from "./package_files.ts";
 import {
   BUSYBOX_PACKAGE,
   busyboxOf,
@@ -26,7 +27,7 @@ import {
 /** How to make guests. */
 export interface GuestOptions {
   /** Which; all by default. */
-  readonly names?: readonly GuestName[];
+  readonly names?: readonly (GuestName | PackageGuestName)[];
   /** Asks for newer packages. */
   readonly update?: boolean;
   /** Told what is being done. */
@@ -38,7 +39,8 @@ export interface GuestOptions {
  * say why.
  */
 export async function makeGuests(options: GuestOptions = {}): Promise<void> {
-  const names = options.names ?? (Object.keys(GUEST_KERNELS) as GuestName[]);
+  const all = options.names ?? [...Object.keys(GUEST_KERNELS), ...Object.keys(PACKAGE_GUESTS)];
+  const names = all.filter((name): name is GuestName => name in GUEST_KERNELS);
   const progress = options.progress ?? (() => {});
   const update = options.update === true;
   try {
@@ -65,6 +67,11 @@ export async function makeGuests(options: GuestOptions = {}): Promise<void> {
       await Deno.writeTextFile(missing, why + "\n");
     }
   }
+  await getPackageFiles(
+    all.filter((name): name is PackageGuestName => name in PACKAGE_GUESTS),
+    update,
+    progress,
+  );
 }
 
 async function makeBusybox(
@@ -166,14 +173,15 @@ async function replaceFile(file: URL, bytes: Uint8Array, mode = 0o644): Promise<
 }
 
 /** The guests that `args` name; undefined: all. */
-function namesOf(args: readonly string[]): GuestName[] | undefined {
+function namesOf(args: readonly string[]): (GuestName | PackageGuestName)[] | undefined {
   const names = args.filter((arg) => !arg.startsWith("--"));
   for (const name of names) {
-    if (!(name in GUEST_KERNELS)) {
-      throw new ConfigError(`Cannot make "${name}": there are ${Object.keys(GUEST_KERNELS).join(", ")}`);
+    if (!(name in GUEST_KERNELS) && !(name in PACKAGE_GUESTS)) {
+      const there = [...Object.keys(GUEST_KERNELS), ...Object.keys(PACKAGE_GUESTS)];
+      throw new ConfigError(`Cannot make "${name}": there are ${there.join(", ")}`);
     }
   }
-  return names.length > 0 ? names as GuestName[] : undefined;
+  return names.length > 0 ? names as (GuestName | PackageGuestName)[] : undefined;
 }
 
 if (import.meta.main) {

@@ -25,13 +25,16 @@ export const PORTS = {
   com1: 0x3f8,
   elcr: 0x4d0,
   pvpanic: 0x505,
+  fwCfg: 0x510,
+  ata: [0x1f0, 0x170],
+  ataControl: [0x3f6, 0x376],
   pci: 0xcf8,
   reset: 0xcf9,
   pmBlock: 0xb000,
 } as const;
 
 /** ISA interrupts. */
-export const IRQS = { timer: 0, keyboard: 1, com1: 4, rtc: 8, sci: 9, aux: 12 } as const;
+export const IRQS = { timer: 0, keyboard: 1, com1: 4, rtc: 8, sci: 9, aux: 12, ata: [14, 15] } as const;
 
 /** GSIs of PIRQA..D, and the ISA interrupts firmware routes them to for the 8259s. */
 export const PIRQ_GSI = [16, 17, 18, 19] as const;
@@ -42,4 +45,5 @@ export const PCI_IO = { start: 0xc000, end: 0x1_0000 } as const;
 /** Slots on PCI bus 0. */
 export const PCI_SLOTS = { host: 0, isa: 1, xenPlatform: 3 } as const;
 /** Functions of the ISA bridge's slot. */
+export const IDE_FUNCTION = 1;
 export const PM_FUNCTION = 3;

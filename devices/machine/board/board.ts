@@ -67,6 +67,8 @@ export interface BoardEvents {
 export interface BoardOptions {
   readonly memoryBytes: number;
   readonly type: MachineType;
+  /** It starts with a BIOS of the user's. */
+  readonly bios: boolean;
   readonly engine: EngineFactory;
   readonly cpu: Pick<EngineOptions, "vendor" | "features">;
   readonly hypercallPages: 1 | 2;
@@ -115,6 +117,9 @@ export class Board {
       clock,
       tracer,
       type: options.type,
+      bios: options.bios,
+      disks: options.disks.map(({ store }) => store),
+      diskAnswered: () => events.diskAnswered(),
       interrupt: () => {
         if (this.#restoring) return; // nothing new: who sleeps in the snapshot sleeps on
         this.engine.interruptsChanged();
@@ -212,10 +217,15 @@ export class Board {
     };
   }
 
+  /** A disk or a share was asked for something that is not answered yet. */
+  get disksWork(): boolean {
+    return this.xen.disksWork || this.chips.ata.some(({ working }) => working);
+  }
+
   /** Power on, and what firmware does then; returns where the ACPI tables start. Afterwards a kernel can be loaded. */
   powerOn(): Gpa {
-    const { memory, bus, engine, chips, options: { type } } = this;
-    return runFirmware({ memory, bus, engine, chips, type });
+    const { memory, bus, engine, chips, options: { type, bios } } = this;
+    return runFirmware({ memory, bus, engine, chips, type, bios });
   }
 
   /** System reset: everything but RAM, CMOS and time is as at power-on. Between the CPU's runs only. */

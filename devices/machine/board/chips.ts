@@ -7,9 +7,11 @@
 import type { Device, IrqLine } from "../../../cpu/base/bus.ts";
 import type { Clock } from "../../../cpu/base/clock.ts";
 import type { Tracer } from "../../../cpu/base/trace.ts";
-import { XenPlatformPorts } from "../../../xen/platform/platform_pci.ts";
+import type { BlockStore } from "../../../xen/backend/block_store.ts";
+import { UNPLUG_ALL_IDE_DISKS, XenPlatformPorts } from "../../../xen/platform/platform_pci.ts";
 import type { SystemBus } from "../../bus/bus.ts";
 import { InterruptController } from "../../interrupts/interrupts.ts";
+import { FwCfg, u64 } from "../../firmware/fw_cfg.ts";
 import { DebugConsole, PostCode, SystemControlA } from "../../legacy/debug_ports.ts";
 import { I8042 } from "../../legacy/i8042.ts";
 import { I8254 } from "../../legacy/i8254.ts";
@@ -20,8 +22,11 @@ import { Uart16550 } from "../../legacy/uart16550.ts";
 import { I440fx } from "../../pci/i440fx.ts";
 import { PciBus, type PciMapper, windowBytes } from "../../pci/pci.ts";
 import { Piix3 } from "../../pci/piix3.ts";
+import { piix3Ide } from "../../pci/piix3_ide.ts";
+import { AtaChannel } from "../../storage/ide/ata_channel.ts";
 import { Piix4Pm } from "../../pci/piix4_pm.ts";
 import {
+  IDE_FUNCTION,
   IOAPIC_BASE,
   IRQS,
   LAPIC_BASE,
@@ -41,6 +46,11 @@ export interface ChipWires {
   readonly clock: Clock;
   readonly tracer: Tracer;
   readonly type: MachineType;
+  /** There is a BIOS to be told of the machine, which reads disks by IDE. */
+  readonly bios: boolean;
+  readonly disks: readonly BlockStore[];
+  /** A disk has answered outside the CPU's run. */
+  diskAnswered(): void;
   /** The CPU's INTR pin has gone up. */
   interrupt(): void;
   nmi(): void;
@@ -69,6 +79,7 @@ export interface Chips {
   readonly pci: PciBus;
   readonly piix3: Piix3;
   readonly pm: Piix4Pm;
+  readonly ata: readonly AtaChannel[];
   /** In the order of reset and restore: the interrupt controllers last, so that lines that move make no interrupts. */
   readonly list: readonly Device<unknown>[];
 }
@@ -171,13 +182,40 @@ export function makeChips(wires: ChipWires): Chips {
     piix3,
     pm,
   ];
+  const channels: AtaChannel[] = [];
+  if (wires.bios) {
+    const config = new FwCfg("fw_cfg", { "etc/sercon-port": u64(PORTS.com1) });
+    bus.addPorts(PORTS.fwCfg, config);
+    list.push(config);
+    const ide = piix3Ide();
+    pci.add(PCI_SLOTS.isa, IDE_FUNCTION, ide);
+    list.push(ide);
+    PORTS.ata.forEach((port, i) => {
+      const channel = new AtaChannel(`ata${i}`, {
+        irq: line(IRQS.ata[i] as number),
+        // guests know the first four by it, until their own drivers take over
+        disks: wires.disks.slice(2 * i, 2 * i + 2).map((store) =>
+          store.sectorBytes === 4096 ? undefined : store
+        ),
+        answered: () => wires.diskAnswered(),
+      });
+      bus.addPorts(port, channel);
+      bus.addPorts(PORTS.ataControl[i] as number, channel.control);
+      channels.push(channel);
+    });
+    list.push(...channels);
+  }
   if (wires.type === "hvm") {
-    const ports = new XenPlatformPorts(tracer, { unplug: () => {} });
+    const ports = new XenPlatformPorts(tracer, {
+      unplug: (mask) => {
+        if (mask & UNPLUG_ALL_IDE_DISKS) { for (const channel of channels) channel.unplug(); }
+      },
+    });
     bus.addPorts(PORTS.xenPlatform, ports);
     const platformDevice = xenPlatformFunction(mapper, ports);
     pci.add(PCI_SLOTS.xenPlatform, 0, platformDevice);
     list.push(ports, platformDevice);
   }
   list.push(interrupts);
-  return { interrupts, rtc, uart, pci, piix3, pm, list };
+  return { interrupts, rtc, uart, pci, piix3, pm, ata: channels, list };
 }

@@ -10,9 +10,10 @@ import type { GuestMemory } from "../../../cpu/base/guest_memory.ts";
 import { GPR_NAMES, type GprName } from "../../../cpu/base/vcpu.ts";
 import type { SystemBus } from "../../bus/bus.ts";
 import { buildAcpiTables } from "../../firmware/acpi_tables.ts";
+import { writeBiosServices } from "../../firmware/bios_services.ts";
 import { TIMER_IOAPIC_PIN } from "../../interrupts/interrupts.ts";
 import type { EntryState, SegmentState } from "../../loaders/entry_state.ts";
-import { BIOS_AREA, PCI_MEMORY, writeBiosDataArea } from "../../loaders/memory_map.ts";
+import { BIOS_AREA, HIGH_TABLES_BYTES, PCI_MEMORY, writeBiosDataArea } from "../../loaders/memory_map.ts";
 import { assignPciResources } from "../../pci/pci_firmware.ts";
 import { pirqOf, PIRQRCA } from "../../pci/piix3.ts";
 import { PMBASE, PMREGMISC, PMREGMISC_PMIOSE } from "../../pci/piix4_pm.ts";
@@ -34,6 +35,8 @@ const ALL_WRITE_BACK = 0x0606_0606_0606_0606n;
 /** What it works on. */
 export interface FirmwareParts {
   readonly type: MachineType;
+  /** A BIOS of the user's has the place of the tables. */
+  readonly bios: boolean;
   readonly memory: GuestMemory;
   readonly bus: SystemBus;
   readonly engine: Engine;
@@ -41,7 +44,7 @@ export interface FirmwareParts {
 }
 
 /** Sets the machine up; returns where the ACPI tables start. */
-export function runFirmware({ memory, bus, engine, chips, type }: FirmwareParts): Gpa {
+export function runFirmware({ memory, bus, engine, chips, type, bios }: FirmwareParts): Gpa {
   const { pm, piix3, pci, rtc, interrupts } = chips;
   interrupts.lapic.setVirtualWire();
   rtc.setMemorySize(memory.ramBytes);
@@ -58,8 +61,10 @@ export function runFirmware({ memory, bus, engine, chips, type }: FirmwareParts)
   });
   setMtrrs(engine, PCI_MEMORY.start);
   writeBiosDataArea(memory);
+  if (type !== "pvh") writeBiosServices(memory, PORTS);
+  const acpiBase = bios ? memory.ramBytes - HIGH_TABLES_BYTES : BIOS_AREA.start;
   const acpi = buildAcpiTables({
-    base: BIOS_AREA.start,
+    base: acpiBase,
     cpus: 1,
     localApic: LAPIC_BASE,
     ioApic: { id: 1, address: IOAPIC_BASE, gsiBase: 0 },
@@ -76,7 +81,7 @@ export function runFirmware({ memory, bus, engine, chips, type }: FirmwareParts)
     i8042: false,
     rtc: type !== "pvh", // not told of on Xen's PVH platform, which has none
   });
-  memory.write(BIOS_AREA.start, acpi.bytes);
+  memory.write(acpiBase, acpi.bytes);
   return acpi.rsdp;
 }
 
@@ -129,6 +134,6 @@ export function enterKernel(engine: Engine, entry: EntryState): void {
       ldtr: segment(entry.ldtr),
     },
     gdtr: { base: BigInt(entry.gdtBase), limit: entry.gdtLimit },
-    idtr: { base: 0n, limit: 0 },
+    idtr: { base: 0n, limit: entry.idtLimit },
   });
 }

@@ -355,6 +355,9 @@ function partsOf(options: CreateOptions, hubByName: (name: string) => Hub): Part
         ...(plain.kernel !== undefined && { kernel: passable(plain.kernel) }),
         ...(plain.root !== undefined && { root: pathOf(plain.root) }),
         ...(plain.initrd !== undefined && { initrd: passable(plain.initrd) }),
+        ...(plain.modules && {
+          modules: plain.modules.map((module) => ({ ...module, file: passable(module.file) })),
+        }),
         ...(plain.disks && {
           disks: plain.disks.map((disk) =>
             disk instanceof URL
