@@ -33,6 +33,13 @@ export interface Value<T extends ValueType = ValueType> {
 }
 /** A value of some operand width. */
 export type IntValue = Value<"i32" | "i64">;
+
+/** Computes what flags follow from, out of values that are at hand. */
+export interface LazyFlags {
+  (): IntValue;
+  /** It is CF and OF of the signed product of these (productFlags in ./flags.ts): costly, and rarely wanted. */
+  readonly product?: readonly [Value<"i64">, Value<"i64">];
+}
 /** The value of a width: i64 for 64, i32 for others. */
 export type ValueOf<W extends Width> = Value<W extends 64 ? "i64" : "i32">;
 
@@ -318,7 +325,7 @@ export interface Emit {
     kind: FlagKind,
     w: Width,
     result: IntValue,
-    first?: IntValue | (() => IntValue),
+    first?: IntValue | LazyFlags,
     second?: IntValue,
   ): void;
   /** Defines all six flags from an image in EFLAGS positions. */

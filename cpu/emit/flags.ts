@@ -222,3 +222,27 @@ export function conditionOfImage(e: FlagEmit, image: Value, cc: ConditionCode): 
   };
   return cc & 1 ? e.eqz(32, positive()) : positive();
 }
+
+/** What products need. */
+type ProductEmit = FlagEmit & Pick<Emit, "i64" | "mul" | "shrU" | "shrS">;
+
+/** High half of the unsigned product of two i64, from four 32-bit products. */
+export function highUnsigned(e: ProductEmit, a: Value, b: Value): Value {
+  const low = (v: Value) => e.and(64, v, e.i64(0xffff_ffff));
+  const high = (v: Value) => e.shrU(64, v, e.k(8, 32));
+  const a0 = low(a), a1 = high(a), b0 = low(b), b1 = high(b);
+  const p01 = e.mul(64, a0, b1);
+  const middle = e.add(64, e.add(64, high(e.mul(64, a0, b0)), low(p01)), e.mul(64, a1, b0));
+  return e.add(64, e.add(64, e.mul(64, a1, b1), high(p01)), high(middle));
+}
+/** High half of the signed product. */
+export function highSigned(e: ProductEmit, a: Value, b: Value): Value {
+  const correction = (x: Value, y: Value) => e.and(64, e.shrS(64, x, e.k(8, 63)), y);
+  return e.sub(64, e.sub(64, highUnsigned(e, a, b), correction(a, b)), correction(b, a));
+}
+/** CF and OF, in EFLAGS positions, of the signed product of two i64: whether it needs its high half. */
+export function productFlags(e: ProductEmit, a: Value, b: Value): Value {
+  const sign = e.shrS(64, e.mul(64, a, b), e.k(8, 63));
+  const overflow = e.op("i64.ne", highSigned(e, a, b), sign);
+  return e.or(32, e.shl(32, overflow, e.k(8, 0)), e.shl(32, overflow, e.k(8, 11)));
+}

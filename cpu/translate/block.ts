@@ -32,6 +32,9 @@ export interface Block {
   window: number;
   /** Times the profiler saw it at all. */
   looks: number;
+  /** Times in a row that it was branched to often, and when it last was: instructions retired then. */
+  arrivals: number;
+  arrivedAt: number;
 }
 
 /**

@@ -49,7 +49,7 @@ import {
   MODE_TF,
   MODE_USER,
 } from "../state/registers.ts";
-import { EXC_GP, S, segmentLayout } from "../state/state.ts";
+import { ARRIVALS, EXC_GP, S, segmentLayout } from "../state/state.ts";
 import { Arena, type Block } from "./block.ts";
 import { type BlockCode, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
@@ -299,10 +299,11 @@ export class BlockCache {
     const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
     const length = last.poff + last.length - first.poff;
     const { start } = range;
-    const profile = { samples: 0, window: 0, looks: 0 };
+    const profile = { samples: 0, window: 0, looks: 0, arrivals: 0, arrivedAt: -Infinity };
     const block = { key, host, length, secondHost, start, end, range, mode, slot: 0, ...profile };
     this.#blocks.set(key, block);
     this.#byStart.set(start, block);
+    this.#core.memory.bytes[ARRIVALS + (start >>> 5)] = 0;
     this.#watch(block, page);
     if (secondHost !== 0) this.#watch(block, secondHost);
     return block;

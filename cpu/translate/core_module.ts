@@ -4,6 +4,7 @@
  * @module
  */
 import { PAGE_SHIFT } from "../base/bits.ts";
+import { arrivedOften } from "../emit/region/arrivals.ts";
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
 import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
@@ -169,6 +170,8 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
         b.set(known, found);
       });
       const rec = b.get(known);
+      b.body.hint(0);
+      b.if(arrivedOften(b, rec), () => b.return(b.i32(DISPATCH)));
       if (segmented) {
         // The whole block lies within the segment.
         const bytes = b.zeroExtend(32, 64, b.loadRaw("i32.load8_u", rec, record.at.bytes));

@@ -16,7 +16,7 @@ import type { Crossing } from "../emit/region/region_frame.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
 import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
-import { REGION_STATES } from "../state/state.ts";
+import { ARRIVALS, ARRIVALS_UNCOUNTED, REGION_STATES } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
 import { immediate, isDirectBranch } from "./block_layout.ts";
@@ -62,6 +62,8 @@ interface Target {
 export interface HotBlock {
   readonly block: Block;
   readonly linear: bigint;
+  /** Its region ends where others can be entered: it was found by what branches to it, not as (part of) a loop. */
+  readonly narrow?: boolean;
 }
 
 /** See the module's description. */
@@ -109,11 +111,11 @@ export class Regions {
   compile(hot: readonly HotBlock[]): number {
     const open = this.#modules.open();
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
-    for (const { block: root, linear } of hot) {
+    for (const { block: root, linear, narrow = false } of hot) {
       if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
       root.samples = -1;
       if (root.secondHost !== 0 || !root.mode.flat || root.mode.codeBits === 16) continue;
-      const members = this.#select(root, linear);
+      const members = this.#select(root, linear, narrow);
       const { nodes, entries } = this.#nodesOf(members, linear);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
@@ -155,6 +157,7 @@ export class Regions {
       if (!this.#originals.has(at)) this.#originals.set(at, this.#handlerOf(at));
       view.setUint32(at + record.at.handler, region.slot, true);
       view.setUint8(REGION_STATES + (at >>> 5), state);
+      view.setUint8(ARRIVALS + (at >>> 5), ARRIVALS_UNCOUNTED);
     });
     for (const block of region.blocks) if (region.entries.includes(block.start)) block.samples = -1;
   }
@@ -172,6 +175,7 @@ export class Regions {
     for (const at of region.entries) {
       if (view.getUint32(at + record.at.handler, true) !== region.slot) continue; // another region's now
       view.setUint32(at + record.at.handler, this.#originals.get(at) as number, true);
+      view.setUint8(ARRIVALS + (at >>> 5), 0);
       this.#originals.delete(at);
     }
     for (const block of region.blocks) {
@@ -193,7 +197,7 @@ export class Regions {
   }
 
   /** The blocks around `root`, nearest first. */
-  #select(root: Block, linear: bigint): Member[] {
+  #select(root: Block, linear: bigint, narrow: boolean): Member[] {
     const members: Member[] = [];
     const seen = new Set([root]);
     const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
@@ -207,6 +211,7 @@ export class Regions {
       if (members.length === MOST_NODES) break;
       for (const target of [member.taken, member.fall, member.computed, member.after]) {
         if (target === undefined || seen.has(target.block)) continue;
+        if (narrow && this.#originals.has(target.block.start)) continue;
         seen.add(target.block);
         queue.push(target);
       }

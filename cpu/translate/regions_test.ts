@@ -103,3 +103,65 @@ Deno.test("a function that a loop calls through a pointer is in the loop's regio
   assert(loop !== undefined && f !== undefined);
   assert(jit.cpu.regions.together(loop, f));
 });
+
+Deno.test("a program with no block that samples find often runs in regions, too", () => {
+  const functions = 256, f0 = CODE_BASE + 0x100;
+  const t = new TestCpu(64, { engine: "jit" });
+  // loop: movzx edx, cl; shl edx, 4; add edx, f0; call rdx; dec ecx; jnz loop; hlt
+  t.write(CODE_BASE, [
+    ...[0xb9, ...le32(functions * 7000), 0x0f, 0xb6, 0xd1, 0xc1, 0xe2, 4, 0x81, 0xc2, ...le32(f0)],
+    ...[0xff, 0xd2, 0xff, 0xc9, 0x75, 0xee, 0xf4],
+  ]);
+  // each: add eax, its number; ret
+  for (let i = 0; i < functions; i++) t.write(f0 + 16 * i, [0x05, ...le32(i), 0xc3]);
+  finish(t);
+  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(7000 * functions * (functions - 1) / 2));
+  const found = Array.from({ length: functions }, (_, i) => {
+    t.cpu.core.s.set64(S.rip, BigInt(f0 + 16 * i));
+    const block = t.cpu.blocks.blockAt(t.cpu.blocks.lookup());
+    return block !== undefined && t.cpu.regions.has(block);
+  }).filter((is) => is).length;
+  assertEquals(found, functions);
+});
+
+Deno.test("CF of a product of 64 bits goes around a loop, into another turn and out of it", () => {
+  const signed = (v: bigint) => BigInt.asIntN(64, v);
+  for (
+    const [first, factor] of [[5n, 1n], [5n, -1n], [-7n, 3n], [1n << 62n, 1n], [0x9e37_79b9_7f4a_7c15n, 5n]]
+  ) {
+    const turns = 500_001;
+    let rax = signed(first as bigint), carries = 0n, carry = 0n;
+    for (let i = 0; i < turns; i++) {
+      carries += carry;
+      const product = rax * (factor as bigint);
+      rax = signed(product);
+      carry = rax === product ? 0n : 1n;
+    }
+    for (const engine of ["interp", "jit"] as const) {
+      const t = new TestCpu(64, { engine });
+      // mov ecx, turns; xor ebx, ebx; loop: adc rbx, 0; imul rax, r8; dec ecx; jnz loop; setc dl; hlt
+      t.write(CODE_BASE, [
+        ...[0xb9, ...le32(turns), 0x31, 0xdb, 0x48, 0x83, 0xd3, 0, 0x49, 0x0f, 0xaf, 0xc0],
+        ...[0xff, 0xc9, 0x75, 0xf4, 0x0f, 0x92, 0xc2, 0xf4],
+      ]);
+      const { s } = t.cpu.core;
+      s.setGpr(RAX, BigInt.asUintN(64, first as bigint));
+      s.setGpr(2, 0n);
+      s.setGpr(8, BigInt.asUintN(64, factor as bigint));
+      finish(t);
+      assertEquals([signed(s.gpr(RAX)), s.gpr(3), s.gpr(2)], [rax, carries, carry], engine);
+      assertEquals(t.cpu.regions.compiled > 0, engine === "jit");
+      // the same without looking at CF on the way: imul rax, r8; dec ecx; jnz loop; setc dl; hlt
+      t.write(CODE_BASE + 0x100, [
+        ...[0xb9, ...le32(turns), 0x49, 0x0f, 0xaf, 0xc0, 0xff, 0xc9, 0x75, 0xf8, 0x0f, 0x92, 0xc2, 0xf4],
+      ]);
+      s.set64(S.rip, BigInt(CODE_BASE + 0x100));
+      s.setGpr(RAX, BigInt.asUintN(64, first as bigint));
+      s.setGpr(2, 0n);
+      t.cpu.halted = false;
+      let end = t.cpu.run(1_000_000);
+      while (end === "budget") end = t.cpu.run(1_000_000);
+      assertEquals([end, signed(s.gpr(RAX)), s.gpr(2)], ["halted", rax, carry], engine);
+    }
+  }
+});

@@ -4,7 +4,7 @@
  * instructions within the structure. A node is a block, or a part of one behind an instruction that always leaves.
  * @module
  */
-import { RECORD_BYTES, RECORD_FALL, RECORD_TAKEN } from "../../state/record.ts";
+import { RECORD_BYTES } from "../../state/record.ts";
 import { ARITHMETIC_FLAGS, FLAG_CF } from "../../state/state.ts";
 import { FunctionBody } from "../../wasm/encoder.ts";
 import type { Facts } from "../facts.ts";
@@ -79,6 +79,9 @@ export function compileRegion(
     written,
     caches,
     readsFlags: nodes.some(readsFlags),
+    products: nodes.some(({ insns }) =>
+      insns.some(({ row, width }) => width === 64 && row.text.startsWith("IMUL r, "))
+    ),
   });
   const kinds = new Kinds(flow);
   emit.frame(() =>
@@ -134,16 +137,17 @@ function emitNode(
     if (fact.ends) {
       if (liveAfter !== 0) emit.sync();
       done();
-      const way = (edge: Edge | undefined, number: number, field: number) => () => {
-        const leave = () => emit.leaveBy(at, field);
+      const end = insn.poff + insn.length;
+      const way = (edge: Edge | undefined, number: number, offset: number) => () => {
+        const leave = () => emit.leaveTo(offset);
         if (edge === undefined) return leave();
         if (edge.crossing !== undefined) emit.cross(edge.crossing, leave);
         follow(number);
       };
       const firstComputed = (node.taken === undefined ? 0 : 1) + (node.fall === undefined ? 0 : 1);
       emit.ways = {
-        taken: way(node.taken, 0, RECORD_TAKEN),
-        fall: way(node.fall, fallEdge, RECORD_FALL),
+        taken: way(node.taken, 0, end + insn.immLow),
+        fall: way(node.fall, fallEdge, end),
         computed: computed.map(({ offset, crossing }, i) => ({
           offset,
           go: (otherwise) => {

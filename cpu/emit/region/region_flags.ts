@@ -6,7 +6,7 @@
  */
 import { ARITHMETIC_FLAGS, FLAG_CF, FLAG_KIND_RAW } from "../../state/state.ts";
 import type { Val } from "../builder.ts";
-import type { ConditionCode, FlagKind, Value, Width } from "../emit.ts";
+import type { ConditionCode, FlagKind, IntValue, LazyFlags, Value, Width } from "../emit.ts";
 import {
   carryOf,
   conditionOf,
@@ -16,7 +16,7 @@ import {
   type FlagSource,
   imageOf,
 } from "../flags.ts";
-import { CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_frame.ts";
+import { AUX_OF_PRODUCT, CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_frame.ts";
 
 /**
  * What is known of the flags. With neither source nor image they are in the locals, of a known kind. What is costly in
@@ -29,6 +29,8 @@ interface KnownFlags {
   readonly source?: FlagSource;
   /** Of the kind raw: the six flags, and CF. */
   readonly image?: Image;
+  /** Factors that `source.aux` follows from, or the carry that it passes on: see LazyFlags. */
+  readonly product?: LazyFlags["product"];
 }
 interface Image {
   bits(): Val;
@@ -56,7 +58,9 @@ export abstract class RegionFlags extends RegionFrame {
     if (!this.#synced && this.#known !== undefined) this.#write(this.#computed(this.#known));
   }
   /** The same flags, with nothing left to compute. */
-  #computed({ number, source, image }: KnownFlags): KnownFlags {
+  #computed(known: KnownFlags): KnownFlags {
+    const { number, source, image, product } = known;
+    if (product !== undefined) return known;
     if (source !== undefined) {
       const { kind, w, result, first, second, aux } = source; // aux once: reading it emits code
       return { number, source: { kind, w, result, first, second, aux } };
@@ -65,12 +69,15 @@ export abstract class RegionFlags extends RegionFrame {
     const bits = image.bits();
     return { number, image: { bits: () => bits, carry: () => this.bit(bits, 0) } };
   }
-  #write({ number, source, image }: KnownFlags): void {
+  #write({ number, source, image, product }: KnownFlags): void {
     const wide = (w: Width, v: Value) => this.zeroExtend(w === 64 ? 64 : 32, 64, v);
     if (source !== undefined) {
       this.write(this.flagResultCell, wide(source.w, source.result));
       if (source.first !== undefined) this.write(this.flagFirstCell, wide(source.w, source.first));
-      if (source.aux !== undefined) this.write(this.flagAuxCell, source.aux);
+      if (product !== undefined) {
+        product.forEach((factor, i) => this.write(this.productCells[i] as Cell, factor));
+        this.write(this.flagAuxCell, this.i32(AUX_OF_PRODUCT));
+      } else if (source.aux !== undefined) this.write(this.flagAuxCell, source.aux);
     } else if (image !== undefined) this.write(this.flagAuxCell, image.bits());
     this.write(this.flagKindCell, this.i32(number));
   }
@@ -80,7 +87,8 @@ export abstract class RegionFlags extends RegionFrame {
     const known = this.#known;
     if (known !== undefined) {
       const computed = this.#known = this.#computed(known);
-      this.write(this.carryCell, this.#carryOf(computed));
+      const carry = computed.product === undefined ? this.#carryOf(computed) : this.i32(CARRY_UNKNOWN);
+      this.write(this.carryCell, carry);
       this.#write(computed);
     }
     this.#synced = true;
@@ -97,7 +105,7 @@ export abstract class RegionFlags extends RegionFrame {
     kind: FlagKind,
     w: Width,
     result: Value,
-    first?: Value | (() => Value),
+    first?: IntValue | LazyFlags,
     second?: Value,
   ): void {
     if (!this.flagsLive) return;
@@ -112,9 +120,16 @@ export abstract class RegionFlags extends RegionFrame {
       },
     });
     if (kind === "inc" || kind === "dec") {
-      return this.#define({ number, source: computed(() => this.#carryOf(before)) });
+      const source = computed(() => this.#carryOf(before));
+      return this.#define({ number, source, ...before?.product && { product: before.product } });
     }
-    if (typeof first === "function") return this.#define({ number, source: computed(first) });
+    if (typeof first === "function") {
+      return this.#define({
+        number,
+        source: computed(first),
+        ...first.product && { product: first.product },
+      });
+    }
     const aux = kind === "result" ? first : undefined;
     const operand = kind === "result" || kind === "logic" ? undefined : first;
     this.#define({ number, source: { kind, w, result, first: operand, second: operand && second, aux } });
@@ -140,11 +155,17 @@ export abstract class RegionFlags extends RegionFrame {
     const kind = flagKindOf(known.number);
     if (kind === undefined) return undefined;
     const value = (cell: Cell) => kind.w === 64 ? this.read(cell) : this.op("i32.wrap_i64", this.read(cell));
+    const aux = () => {
+      this.computeAux();
+      return this.read(this.flagAuxCell);
+    };
     return {
       ...kind,
       result: value(this.flagResultCell),
       first: value(this.flagFirstCell),
-      aux: this.read(this.flagAuxCell),
+      get aux() {
+        return aux();
+      },
     };
   }
   #imageOf(known: KnownFlags | undefined): Val {

@@ -23,7 +23,9 @@ import type { FunctionBody } from "../../wasm/encoder.ts";
 import type { ValueType } from "../../wasm/opcodes.ts";
 import type { Val } from "../builder.ts";
 import type { Value } from "../emit.ts";
+import { productFlags } from "../flags.ts";
 import type { Links } from "../links.ts";
+import { arrivedOften } from "./arrivals.ts";
 import { WasmEmit } from "../wasm_emit.ts";
 import type { Label } from "./structure.ts";
 
@@ -33,6 +35,9 @@ export const PAGE_LIMIT = PAGE_SIZE - 32 + 1;
 
 /** See RegionFrame.carryCell. */
 export const CARRY_UNKNOWN = 2;
+
+/** See RegionFrame.productCells: no flags, nor anything else that stands there. */
+export const AUX_OF_PRODUCT = 1 << 30;
 
 /** A local that keeps its value across blocks. */
 export interface Cell {
@@ -77,6 +82,8 @@ export interface RegionLayout {
   readonly caches: readonly boolean[];
   /** Some block needs flags, or CF alone, that come from before it. */
   readonly readsFlags: boolean;
+  /** Some instruction sets flags by a product of 64 bits. */
+  readonly products: boolean;
 }
 
 /** See the module's description. */
@@ -96,6 +103,8 @@ export abstract class RegionFrame extends WasmEmit {
   protected readonly flagFirstCell: Cell = this.#cell("i64");
   protected readonly flagAuxCell: Cell = this.#cell("i32");
   protected readonly flagKindCell: Cell = this.#cell("i32");
+  /** The factors of the product that flagAuxCell is about while it is AUX_OF_PRODUCT; none without RegionLayout.products. */
+  protected readonly productCells: readonly Cell[];
   /** CF of the flags in the locals, for code that does not know their kind; CARRY_UNKNOWN: not computed yet. */
   protected readonly carryCell: Cell = this.#cell("i32");
   protected readonly exitRecordCell: Cell = this.#cell("i32");
@@ -113,6 +122,7 @@ export abstract class RegionFrame extends WasmEmit {
     super(body, links);
     const { touched } = layout;
     this.caches = layout.caches.map((stores) => this.#pageCache(stores));
+    this.productCells = layout.products ? [this.#cell("i64"), this.#cell("i64")] : [];
     this.registers = Array.from(
       { length: GPRS },
       (_, r) => (touched >> r) & 1 ? this.#cell("i64") : undefined,
@@ -207,6 +217,7 @@ export abstract class RegionFrame extends WasmEmit {
       this.#loadState(rec);
       this.goTo(top);
     });
+    missIf(arrivedOften(this, rec));
     this.write(this.exitRecordCell, rec);
     this.write(this.exitHandlerCell, handler);
     this.goTo(this.#leave);
@@ -250,7 +261,16 @@ export abstract class RegionFrame extends WasmEmit {
     each(this.flagAuxCell, S.flagAux, "i32");
     each(this.flagKindCell, S.flagKind, "i32");
   }
+  /** Computes the flags of a product, which was put off. */
+  protected computeAux(): void {
+    if (!this.layout.products) return;
+    this.unlikely(this.eq(32, this.read(this.flagAuxCell), this.i32(AUX_OF_PRODUCT)), () => {
+      const [a, b] = this.productCells.map((cell) => this.read(cell)) as [Val, Val];
+      this.write(this.flagAuxCell, productFlags(this, a, b));
+    });
+  }
   protected storeFlags(): void {
+    this.computeAux();
     this.#flags((cell, at, name) => this.storeRaw(`${name}.store`, this.i32(at), this.read(cell)));
   }
   #spill(): void {
@@ -316,10 +336,11 @@ export abstract class RegionFrame extends WasmEmit {
     this.place = place;
     this.exit();
   }
-  /** Leaves for the record that `field` of the record at `at` names. The flags are in the locals. */
-  leaveBy(at: number, field: number): void {
-    this.write(this.exitRecordCell, this.loadRaw("i32.load", this.i32(at), field));
-    this.#exitTo();
+  /** Goes to `offset` from the start of the page of code that runs, by the jump cache. The flags are in the locals. */
+  leaveTo(offset: number): void {
+    const sum = this.add(64, this.read(this.biasCell), this.i64(offset));
+    this.write(this.targetCell, this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn)));
+    this.goToTarget();
   }
   /** Goes where targetCell says, by the jump cache. */
   protected goToTarget(): void {

@@ -4,12 +4,12 @@
  * bit.ts). SDM Vol. 2; exceptions: table 2-29, type 13. Flags the SDM leaves undefined are as after AND.
  * @module
  */
+import { highUnsigned } from "../../emit/flags.ts";
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RDX } from "../../emit/emit.ts";
 import { FLAG_AF, FLAG_CF, FLAG_PF, FLAG_SF } from "../../state/state.ts";
 import { type RowOptions, rowsThatNeed, type Semantics } from "../row/row.ts";
 import { flagAt, nonZero } from "../row/values.ts";
-import { highUnsigned } from "./multiply.ts";
 import { checkProtected } from "./system.ts";
 
 const bmi1 = rowsThatNeed("bmi1"), bmi2 = rowsThatNeed("bmi2");

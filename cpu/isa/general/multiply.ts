@@ -2,6 +2,7 @@
 /** Multiplication and division: MUL IMUL DIV IDIV. SDM Vol. 2. @module */
 import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RDX } from "../../emit/emit.ts";
+import { highSigned, highUnsigned, productFlags } from "../../emit/flags.ts";
 import { EXC_DE, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "../../state/state.ts";
 import { row, type Semantics } from "../row/row.ts";
 import { flagAt, nonZero } from "../row/values.ts";
@@ -9,21 +10,6 @@ import { flagAt, nonZero } from "../row/values.ts";
 const undefinedFlags = FLAG_SF | FLAG_ZF | FLAG_AF | FLAG_PF;
 const undefinedByDivision = 0x8d5;
 const AH = 4;
-
-/** High half of the unsigned product of two i64, from four 32-bit products. */
-export function highUnsigned(e: Emit, a: Value, b: Value): Value {
-  const low = (v: Value) => e.and(64, v, e.i64(0xffff_ffff));
-  const high = (v: Value) => e.shrU(64, v, e.k(8, 32));
-  const a0 = low(a), a1 = high(a), b0 = low(b), b1 = high(b);
-  const p01 = e.mul(64, a0, b1);
-  const middle = e.add(64, e.add(64, high(e.mul(64, a0, b0)), low(p01)), e.mul(64, a1, b0));
-  return e.add(64, e.add(64, e.mul(64, a1, b1), high(p01)), high(middle));
-}
-/** High half of the signed product. */
-function highSigned(e: Emit, a: Value, b: Value): Value {
-  const correction = (x: Value, y: Value) => e.and(64, e.shrS(64, x, e.k(8, 63)), y);
-  return e.sub(64, e.sub(64, highUnsigned(e, a, b), correction(a, b)), correction(b, a));
-}
 
 /** CF and OF say that the product needs its high half. The other flags follow the low half (undefined). */
 function setProductFlags(e: Emit, w: Width, low: Value, overflow: () => Value): void {
@@ -70,8 +56,11 @@ for (const [size, opcode] of [[8, "f6"], ["v", "f7"]] as const) {
 function imul(e: Emit, w: Width, a: Value, b: Value): void {
   const low = e.mul(w, a, b);
   e.setReg(w, low);
+  if (w === 64) {
+    const product = [a, b] as const;
+    return e.setFlags("result", w, low, Object.assign(() => productFlags(e, a, b), { product }));
+  }
   setProductFlags(e, w, low, () => {
-    if (w === 64) return e.op("i64.ne", highSigned(e, a, b), e.shrS(64, low, e.k(8, 63)));
     const product = e.mul(64, e.signExtend(w, 64, a), e.signExtend(w, 64, b));
     return e.op("i64.ne", product, e.signExtend(w, 64, low));
   });

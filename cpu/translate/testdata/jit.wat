@@ -287,6 +287,26 @@
             br $L1
           end
           local.get $l12
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B8
+          local.get $l12
           local.set $l8
           local.get $l13
           local.set $l9
@@ -527,12 +547,11 @@
             if $I6
               br $L4
             else
-              i32.const 0
-              i32.load offset=16777308 align=1
-              local.tee $l8
-              i32.load align=1
-              local.set $l9
-              br $B0
+              local.get $l16
+              i64.const 262
+              i64.add
+              local.set $l21
+              br $B2
             end
             unreachable
           end
@@ -641,6 +660,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l11
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l13
+          local.get $l15
+          local.get $l13
+          i32.add
+          local.set $l13
+          local.get $l14
+          local.get $l13
+          i32.store8 offset=36670336
+          local.get $l13
+          i32.const 254
+          i32.eq
+          br_if $B7
           local.get $l11
           local.set $l8
           local.get $l12
@@ -1049,6 +1088,26 @@
             br $L1
           end
           local.get $l11
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l12
+          local.get $l15
+          local.get $l12
+          i32.add
+          local.set $l12
+          local.get $l14
+          local.get $l12
+          i32.store8 offset=36670336
+          local.get $l12
+          i32.const 254
+          i32.eq
+          br_if $B6
+          local.get $l11
           local.set $l8
           local.get $l13
           local.set $l9
@@ -1428,6 +1487,26 @@
             br $L1
           end
           local.get $l13
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B6
+          local.get $l13
           local.set $l8
           local.get $l12
           local.set $l9
@@ -1772,6 +1851,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l11
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l12
+          local.get $l15
+          local.get $l12
+          i32.add
+          local.set $l12
+          local.get $l14
+          local.get $l12
+          i32.store8 offset=36670336
+          local.get $l12
+          i32.const 254
+          i32.eq
+          br_if $B5
           local.get $l11
           local.set $l8
           local.get $l13
@@ -2246,6 +2345,26 @@
             br $L1
           end
           local.get $l12
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B9
+          local.get $l12
           local.set $l8
           local.get $l13
           local.set $l9
@@ -2566,19 +2685,17 @@
           local.set $l1
           local.get $l13
           if $I7
-            i32.const 0
-            i32.load offset=16777272 align=1
-            local.tee $l8
-            i32.load align=1
-            local.set $l9
-            br $B0
+            local.get $l17
+            i64.const 262
+            i64.add
+            local.set $l22
+            br $B2
           else
-            i32.const 0
-            i32.load offset=16777276 align=1
-            local.tee $l8
-            i32.load align=1
-            local.set $l9
-            br $B0
+            local.get $l17
+            i64.const 260
+            i64.add
+            local.set $l22
+            br $B2
           end
           unreachable
         end
@@ -2686,6 +2803,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l11
+          i32.const 5
+          i32.shr_u
+          local.tee $l15
+          i32.load8_u offset=36670336
+          local.tee $l16
+          i32.const 254
+          i32.lt_u
+          local.set $l13
+          local.get $l16
+          local.get $l13
+          i32.add
+          local.set $l13
+          local.get $l15
+          local.get $l13
+          i32.store8 offset=36670336
+          local.get $l13
+          i32.const 254
+          i32.eq
+          br_if $B8
           local.get $l11
           local.set $l8
           local.get $l14
@@ -2988,6 +3125,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l12
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B5
           local.get $l12
           local.set $l8
           local.get $l13
@@ -3317,6 +3474,26 @@
             br $L1
           end
           local.get $l12
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B5
+          local.get $l12
           local.set $l8
           local.get $l13
           local.set $l9
@@ -3627,6 +3804,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l12
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l11
+          local.get $l15
+          local.get $l11
+          i32.add
+          local.set $l11
+          local.get $l14
+          local.get $l11
+          i32.store8 offset=36670336
+          local.get $l11
+          i32.const 254
+          i32.eq
+          br_if $B5
           local.get $l12
           local.set $l8
           local.get $l13
@@ -3994,6 +4191,26 @@
             local.set $l10
             br $L1
           end
+          local.get $l11
+          i32.const 5
+          i32.shr_u
+          local.tee $l14
+          i32.load8_u offset=36670336
+          local.tee $l15
+          i32.const 254
+          i32.lt_u
+          local.set $l12
+          local.get $l15
+          local.get $l12
+          i32.add
+          local.set $l12
+          local.get $l14
+          local.get $l12
+          i32.store8 offset=36670336
+          local.get $l12
+          i32.const 254
+          i32.eq
+          br_if $B7
           local.get $l11
           local.set $l8
           local.get $l13
