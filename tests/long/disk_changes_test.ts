@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** Debian's kernel with a disk and a network that change under it: a larger disk, ten reboots. */
+/** Debian's kernel with a disk and a network that change under it: a larger disk, ten reboots, drivers bound again. */
 import { assert, assertEquals } from "@std/assert";
 import { run, withFolder } from "../../devices/storage/_images.ts";
 import { createMachine } from "../../mod.ts";
@@ -94,5 +94,57 @@ Deno.test({
         8 * MIB,
         "end",
       ]);
+    }),
+});
+
+/** Unbinds and binds the drivers of disk and network, takes blkfront out and loads it again; both work after each. */
+const REBIND = `
+works() {
+  n=0
+  while [ ! -b /dev/xvda ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done
+  echo "$1" | dd of=/dev/xvda bs=512 seek=$2 count=1 conv=sync,fsync 2>/dev/null || echo "XENNER-ERROR write $1"
+  echo 3 >/proc/sys/vm/drop_caches
+  text=$(dd if=/dev/xvda bs=512 skip=$2 count=1 2>/dev/null | head -n 1)
+  n=0
+  while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done
+  ip link set eth0 up
+  ip addr add 10.0.2.15/24 dev eth0 2>/dev/null
+  ping -c 1 -W 60 10.0.2.2 >/dev/null || echo "XENNER-ERROR ping $1"
+  echo "XENNER-WORKS text=$text"
+}
+works first 1
+cd /sys/bus/xen/drivers
+for turn in second third; do
+  echo vif-0 >vif/unbind || echo XENNER-ERROR unbind
+  echo vbd-51712 >vbd/unbind || echo XENNER-ERROR unbind
+  [ ! -e /dev/xvda ] && [ ! -e /sys/class/net/eth0 ] || echo XENNER-ERROR still there
+  # one turn at once, one with a pause
+  [ $turn = second ] || sleep 2
+  [ ! -e /dev/xvda ] || echo XENNER-ERROR back too early
+  echo vbd-51712 >vbd/bind || echo XENNER-ERROR bind
+  echo vif-0 >vif/bind || echo XENNER-ERROR bind
+  works $turn \${#turn}
+done
+rmmod xen_blkfront || echo XENNER-ERROR rmmod
+insmod /lib/modules/xen-blkfront.ko || echo XENNER-ERROR insmod
+works fourth 9
+`;
+
+Deno.test({
+  name: `Debian's disk and network work after their drivers were unbound, removed, and bound again${skipped}`,
+  ignore: skipped !== "",
+  fn: () =>
+    withFolder(async (folder) => {
+      const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
+      await Deno.writeFile(image, new Uint8Array(MIB));
+      await writeScriptInitramfs(initrd, "cloud", REBIND);
+      const { status, output, errors } = await runScript(initrd, image);
+      assertEquals(status, 0, errors);
+      assert(!output.includes("XENNER-ERROR"), errors);
+      const texts = [...output.matchAll(/XENNER-WORKS text=(\w+)/g)].map(([, text]) => text);
+      assertEquals(texts, ["first", "second", "third", "fourth"], errors);
+      const bytes = await Deno.readFile(image);
+      const at = (sector: number) => new TextDecoder().decode(bytes.subarray(sector * 512, sector * 512 + 6));
+      assertEquals([1, 6, 5, 9].map(at), ["first\n", "second", "third\n", "fourth"]);
     }),
 });

@@ -146,6 +146,10 @@ export class Blkback implements BackendDriver {
     };
   }
 
+  get draining(): boolean {
+    return this.#draining.size > 0;
+  }
+
   disconnect(): void {
     for (const connection of this.#connections.splice(0)) {
       connection.close();
@@ -228,7 +232,10 @@ export class Blkback implements BackendDriver {
   /** The store has finished with something of an earlier connection: the present one may begin. */
   #drained(): void {
     for (const work of this.#draining) if (work.count === 0) this.#draining.delete(work);
-    if (this.#draining.size === 0) this.#pumpAll();
+    if (this.#draining.size === 0) {
+      this.xenbus.drained();
+      this.#pumpAll();
+    }
     this.options.finished?.();
   }
 

@@ -425,6 +425,31 @@ Deno.test("blkback lets the store finish an old connection's requests before it 
   assertEquals([responses(), log], [[[read, BLKIF_OP_READ, BLKIF_RSP_OKAY]], ["write", "write", "read"]]);
 });
 
+Deno.test("blkback says Closed when the store has finished with the last request, in a restored machine too", async () => {
+  const { store, waiting } = slowStore();
+  const { host, blkback, connect, put, exchange, dir } = setUp(store);
+  const state = (of: FakeHost) => of.guestRead("/local/domain/0/backend/vbd/1/51712/state");
+  connect();
+  put(BLKIF_OP_READ, { segments: [[host.grantPage().gref, 0, 7]] });
+  exchange();
+  for (const next of [5, 6]) {
+    host.guestWrite(`${dir}/state`, next);
+    host.settle();
+  }
+  assertEquals(state(host), "5");
+  const copy = host.copy();
+  const other = new Blkback(copy, { store, device: "xvda" });
+  other.restore(structuredClone(blkback.save()));
+  copy.settle();
+  assertEquals([state(copy), waiting.length], ["5", 2]);
+  waiting[0]?.done();
+  await turns();
+  assertEquals([state(host), state(copy)], ["6", "5"]);
+  waiting[1]?.done();
+  await turns();
+  assertEquals(state(copy), "6");
+});
+
 Deno.test("blkback offers a disk anew after a reset, and serves the next guest", () => {
   const { host, blkback, connect, dir, put, exchange } = setUp();
   connect();

@@ -50,6 +50,9 @@ export interface EventAccess {
 /** Permission of one domain on a node, as in xenstore's SET_PERMS ("n0", "r1", "w1", "b1"). */
 export type StorePermission = `${"n" | "r" | "w" | "b"}${number}`;
 
+/** What {@linkcode Store.whenGuest} waits for. */
+export type GuestAct = "watches" | "misses";
+
 /** xenstore as dom0 uses it, without the ring. Paths are absolute; values are byte strings (latin-1). */
 export interface Store {
   read(path: string): string | undefined;
@@ -61,6 +64,11 @@ export interface Store {
   setPermissions(path: string, permissions: readonly StorePermission[]): void;
   /** Fires once at registration, then on every change at or below `path`; never from inside the caller. */
   watch(path: string, onChange: (changedPath: string) => void): { cancel(): void };
+  /**
+   * Runs `fn` once, soon after the guest registered a watch of `path` ("watches"), or asked for `path` or something below and
+   * heard that it is not there ("misses").
+   */
+  whenGuest(what: GuestAct, path: string, fn: () => void): { cancel(): void };
 }
 
 /** Everything a backend gets. `domid` is the guest's. */

@@ -13,6 +13,15 @@
  * | Initialised, Connected  | Initialising, InitWait, Closed | connect, Connected                       |
  * | Closing                 | any                          | disconnect, Closing                        |
  * | Closed, gone            | any                          | disconnect, Closed (unplug: remove nodes)  |
+ * | Closed, watches our state | Closed                     | remove nodes, make them again              |
+ *
+ * Closed is said when the driver's requests are done.
+ *
+ * The last row is a driver that is bound again in Linux, or whose module is loaded again. Linux remembers a device's state
+ * as long as it knows the device, and of its drivers only netfront says Initialising when it begins: blkfront would wait
+ * in Closed for ever, under Xen as well. So when a driver begins to watch us while the device is Closed, the device goes,
+ * as with `xl block-detach`, and when the guest has found out, it comes back: the guest has a new device in
+ * Initialising, which the driver takes.
  *
  * Not done: Reconfiguring.
  * @module
@@ -46,6 +55,8 @@ export interface BackendDriver {
   connect(frontend: Frontend): Nodes;
   /** Unmap and unbind. Called once after each connect, also after one that threw half-way. */
   disconnect(): void;
+  /** True: it is not done yet with what it was asked for before `disconnect`, and will call {@linkcode XenbusBackend.drained}. */
+  readonly draining?: boolean;
   /** A node below the frontend's directory changed while connected (`name` relative to it, not "state"). */
   frontendChanged?(frontend: Frontend, name: string): void;
 }
@@ -72,6 +83,10 @@ export interface XenbusBackendState {
   readonly connected: boolean;
   readonly online: boolean;
   readonly started: boolean;
+  /** The device has gone, and comes back when the guest has found out. */
+  readonly absent?: boolean;
+  /** Closed is said when the driver is done. */
+  readonly closing?: boolean;
 }
 
 /** Reads the frontend's directory. Everything in it is the guest's word. */
@@ -120,7 +135,12 @@ export class XenbusBackend {
   #frontendState: XenbusState = XenbusStateUnknown;
   #connected = false; // the driver's connect was called and its disconnect was not
   #online = false;
+  #closing = false;
   #watch: { cancel(): void } | undefined;
+  /** Waits for a driver that begins with a closed device. */
+  #rebind: { cancel(): void } | undefined;
+  /** Waits for the guest to find out that the device has gone. */
+  #absent: { cancel(): void } | undefined;
 
   /** Nothing happens before {@linkcode start}. */
   constructor(readonly host: BackendHost, readonly driver: BackendDriver, readonly options: XenbusOptions) {
@@ -129,9 +149,9 @@ export class XenbusBackend {
     this.frontend = new Frontend(`/local/domain/${host.domid}/device/${type}/${devid}`, host);
   }
 
-  /** The nodes are there: between {@linkcode start} and the end of an unplug or removal. */
+  /** The device is there, or about to come back: between {@linkcode start} and the end of an unplug or removal. */
   get started(): boolean {
-    return this.#watch !== undefined;
+    return this.#watch !== undefined || this.#absent !== undefined;
   }
 
   /** Our state. */
@@ -204,6 +224,7 @@ export class XenbusBackend {
   unplug(): void {
     if (!this.#online) return;
     this.#online = false;
+    if (this.#absent !== undefined) return this.remove();
     this.publish({ online: 0 });
     if (this.#frontendState === XenbusStateClosed || this.#frontendState === XenbusStateUnknown) {
       return this.remove();
@@ -213,14 +234,11 @@ export class XenbusBackend {
 
   /** Takes the device away without asking: unmaps everything and removes both directories. */
   remove(): void {
-    if (this.#watch === undefined) return;
-    this.#watch.cancel();
-    this.#watch = undefined;
+    if (!this.started) return;
     this.#online = false;
     this.#disconnect();
-    this.#setState(XenbusStateClosed);
-    this.host.store.remove(this.frontend.path);
-    this.host.store.remove(this.path);
+    if (this.#absent === undefined) this.#setState(XenbusStateClosed);
+    this.#vanish();
     this.options.onRemoved?.();
   }
 
@@ -229,14 +247,15 @@ export class XenbusBackend {
    * soft reset or a reset of the machine. Grants and ports may be gone already.
    */
   reset(): void {
-    if (this.#watch === undefined) return;
-    this.#watch.cancel();
-    this.#watch = undefined;
+    if (!this.started) return;
     this.#disconnect();
-    this.host.store.remove(this.frontend.path);
-    this.host.store.remove(this.path);
-    this.#frontendState = XenbusStateUnknown;
+    this.#vanish();
     this.start();
+  }
+
+  /** The driver is done with what it was asked for before `disconnect`. */
+  drained(): void {
+    if (this.#closing) this.#close();
   }
 
   /** The plain record of a snapshot. The nodes are the store's; the driver saves what it shares with the frontend. */
@@ -247,6 +266,8 @@ export class XenbusBackend {
       connected: this.#connected,
       online: this.#online,
       started: this.#watch !== undefined,
+      absent: this.#absent !== undefined,
+      closing: this.#closing,
     };
   }
 
@@ -260,6 +281,11 @@ export class XenbusBackend {
     this.#frontendState = state.frontendState;
     this.#connected = state.connected;
     this.#online = state.online;
+    this.#closing = state.closing ?? false;
+    this.#absent?.cancel();
+    this.#absent = undefined;
+    if (state.absent ?? false) this.#awaitAbsence();
+    this.#awaitDriver();
     if (state.started === (this.#watch !== undefined)) return;
     this.#watch?.cancel();
     this.#watch = undefined;
@@ -268,6 +294,38 @@ export class XenbusBackend {
 
   #watchFrontend(): void {
     this.#watch = this.host.store.watch(this.frontend.path, (changed) => this.#frontendNodeChanged(changed));
+  }
+
+  /** The nodes go. */
+  #vanish(): void {
+    this.#watch?.cancel();
+    this.#absent?.cancel();
+    this.#rebind?.cancel();
+    this.#watch = this.#absent = this.#rebind = undefined;
+    this.#closing = false;
+    this.#frontendState = XenbusStateUnknown;
+    this.host.store.remove(this.frontend.path);
+    this.host.store.remove(this.path);
+  }
+
+  #awaitAbsence(): void {
+    this.#absent = this.host.store.whenGuest("misses", this.frontend.path, () => {
+      this.#absent = undefined;
+      this.start();
+    });
+  }
+
+  /** As long as we are closed: a driver that begins is given a new device. */
+  #awaitDriver(): void {
+    this.#rebind?.cancel();
+    this.#rebind = undefined;
+    if (this.#state !== XenbusStateClosed || !this.#online) return;
+    this.#rebind = this.host.store.whenGuest("watches", `${this.path}/state`, () => {
+      if (this.frontend.readU32("state") !== XenbusStateClosed) return this.#awaitDriver();
+      this.#trace("plugged in anew");
+      this.#vanish();
+      this.#awaitAbsence();
+    });
   }
 
   #makeDirectory(path: string, permissions: readonly StorePermission[], nodes: Nodes): void {
@@ -283,7 +341,7 @@ export class XenbusBackend {
   #frontendNodeChanged(changed: string): void {
     const below = this.frontend.path + "/";
     if (changed === below + "state" || changed.length < below.length) return this.#frontendStateChanged();
-    if (this.#state !== XenbusStateConnected || !changed.startsWith(below)) return;
+    if (!this.#connected || this.#state !== XenbusStateConnected || !changed.startsWith(below)) return;
     const name = changed.slice(below.length);
     this.guard(() => this.driver.frontendChanged?.(this.frontend, name));
   }
@@ -294,6 +352,7 @@ export class XenbusBackend {
     if (value >= XENBUS_STATE_NAMES.length) return this.#trace(`frontend state ${value} ignored`);
     this.#frontendState = value as XenbusState;
     this.#trace(`frontend is ${XENBUS_STATE_NAMES[value]}`);
+    this.#closing = false;
     switch (this.#frontendState) {
       case XenbusStateInitialising:
         if (!this.#online || this.#state === XenbusStateInitWait) return;
@@ -309,12 +368,18 @@ export class XenbusBackend {
       case XenbusStateClosed:
       case XenbusStateUnknown:
         this.#disconnect();
-        this.#setState(XenbusStateClosed);
-        if (!this.#online) this.remove();
-        return;
+        return this.#close();
       default: // Reconfiguring, Reconfigured, InitWait: nothing to do for a backend
         return;
     }
+  }
+
+  /** The frontend is Closed or gone, and the driver is disconnected: says so when the driver is done. */
+  #close(): void {
+    this.#closing = this.driver.draining ?? false;
+    if (this.#closing) return;
+    this.#setState(XenbusStateClosed);
+    if (!this.#online) this.remove();
   }
 
   #offer(): void {
@@ -340,6 +405,7 @@ export class XenbusBackend {
     this.#state = state;
     this.#trace(XENBUS_STATE_NAMES[state] as string);
     this.publish({ state });
+    this.#awaitDriver();
   }
 
   #trace(message: string): void {

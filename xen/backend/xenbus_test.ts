@@ -18,7 +18,7 @@ const BACK = "/local/domain/0/backend/vif/1/0";
 function setUp() {
   const host = new FakeHost(1);
   const log: string[] = [];
-  const behaviour = { fail: "" };
+  const behaviour = { fail: "", draining: false };
   const driver: BackendDriver = {
     offer: () => ({ "feature-sg": 1 }),
     connect: (frontend) => {
@@ -27,6 +27,9 @@ function setUp() {
       return { "multi-queue-used": 1 };
     },
     disconnect: () => log.push("disconnect"),
+    get draining() {
+      return behaviour.draining;
+    },
     frontendChanged: (frontend, name) => log.push(`${name}=${frontend.read(name)}`),
   };
   const backend = new XenbusBackend(host, driver, {
@@ -281,4 +284,114 @@ Deno.test("xenbus restored from before its start, or after its end, watches only
   next.host.store.restore(structuredClone(other.host.store.save()));
   next.backend.restore(structuredClone(other.backend.save()));
   assertEquals(next.front(XenbusStateConnected), XenbusStateConnected);
+});
+
+/** What Linux does when a driver is bound: it watches the backend's state. */
+function bind({ host }: ReturnType<typeof setUp>): void {
+  host.store.guestActed("watches", `${BACK}/state`);
+  host.settle();
+}
+/** Linux looks for the node of which it heard that it has changed. */
+function look({ host }: ReturnType<typeof setUp>): void {
+  if (host.guestRead(`${FRONT}/state`) === undefined) host.store.guestActed("misses", FRONT);
+  host.settle();
+}
+
+Deno.test("xenbus gives a driver a new device that is bound to a closed one (blkfront)", () => {
+  const guest = setUp();
+  const { host, log, front, backend } = guest;
+  for (const way of [[XenbusStateClosed], [XenbusStateClosing, XenbusStateClosed]] as const) {
+    host.guestWrite(`${FRONT}/ring-ref`, 8);
+    front(XenbusStateConnected);
+    for (const state of way) front(state);
+    look(guest); // nothing happens without a driver
+    assertEquals([host.guestRead(`${FRONT}/state`), host.guestRead(`${BACK}/state`)], ["6", "6"]);
+    bind(guest);
+    assertEquals([host.store.list(FRONT), host.store.list(BACK), backend.started], [
+      undefined,
+      undefined,
+      true,
+    ]);
+    look(guest);
+    assertEquals([host.guestRead(`${FRONT}/state`), host.guestRead(`${BACK}/state`)], ["1", "2"]);
+  }
+  host.guestWrite(`${FRONT}/ring-ref`, 9);
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+  assertEquals(log, ["connect 8", "disconnect", "connect 8", "disconnect", "connect 9"]);
+});
+
+Deno.test("xenbus leaves the device of a driver alone that says Initialising when it begins (netfront)", () => {
+  const guest = setUp();
+  const { host, front } = guest;
+  bind(guest);
+  front(XenbusStateConnected);
+  bind(guest);
+  front(XenbusStateClosed);
+  host.guestWrite(`${FRONT}/state`, XenbusStateInitialising);
+  bind(guest);
+  assertEquals(host.guestRead(`${BACK}/state`), "2");
+  assertEquals(front(XenbusStateConnected), XenbusStateConnected);
+});
+
+Deno.test("xenbus with a device that is about to come back is saved, reset, unplugged and removed", () => {
+  const gone = () => {
+    const guest = setUp();
+    guest.front(XenbusStateConnected);
+    guest.front(XenbusStateClosed);
+    bind(guest);
+    guest.log.length = 0;
+    return guest;
+  };
+  const first = gone(), next = setUp();
+  next.front(XenbusStateConnected);
+  next.host.store.restore(structuredClone(first.host.store.save()));
+  next.backend.restore(structuredClone(first.backend.save()));
+  next.host.settle();
+  assertEquals(next.backend.save(), first.backend.save());
+  look(next);
+  assertEquals(next.host.guestRead(`${BACK}/state`), "2");
+  const reset = gone();
+  reset.backend.reset();
+  reset.host.settle();
+  assertEquals(reset.host.guestRead(`${BACK}/state`), "2");
+  for (const end of ["unplug", "remove"] as const) {
+    const guest = gone();
+    guest.backend[end]();
+    look(guest);
+    assertEquals([guest.host.store.list(FRONT), guest.log], [undefined, ["removed"]]);
+  }
+  // restored to before: it is there
+  const back = gone(), before = setUp();
+  back.host.store.restore(structuredClone(before.host.store.save()));
+  back.backend.restore(structuredClone(before.backend.save()));
+  back.host.settle();
+  back.host.store.guestActed("misses", FRONT);
+  assertEquals(back.front(XenbusStateConnected), XenbusStateConnected);
+});
+
+Deno.test("xenbus says Closed when the driver is done, whatever happens meanwhile", () => {
+  const { host, front, backend, behaviour, log } = setUp();
+  behaviour.draining = true;
+  front(XenbusStateConnected);
+  assertEquals(front(XenbusStateClosing), XenbusStateClosing);
+  assertEquals(front(XenbusStateClosed), XenbusStateClosing);
+  behaviour.draining = false;
+  backend.drained();
+  assertEquals(host.guestRead(`${BACK}/state`), "6");
+  front(XenbusStateInitialising);
+  front(XenbusStateConnected);
+  behaviour.draining = true;
+  assertEquals(front(XenbusStateClosed), XenbusStateConnected);
+  assertEquals(front(XenbusStateInitialising), XenbusStateInitWait); // it is wanted again
+  behaviour.draining = false;
+  backend.drained();
+  assertEquals(host.guestRead(`${BACK}/state`), "2");
+  front(XenbusStateConnected);
+  behaviour.draining = true;
+  backend.unplug();
+  front(XenbusStateClosed);
+  assertEquals([host.guestRead(`${BACK}/state`), log.includes("removed")], ["5", false]);
+  behaviour.draining = false;
+  backend.drained();
+  assertEquals([host.store.list(BACK), log.includes("removed")], [undefined, true]);
 });

@@ -35,6 +35,7 @@ import {
 } from "../public/io/xs_wire.ts";
 import { MiB } from "../../cpu/base/bits.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
+import type { GuestAct } from "../backend/host.ts";
 import {
   lookup,
   makeNode,
@@ -56,6 +57,8 @@ export interface ConnectedStore {
   readonly watches: Watches;
   readonly quotas: Quotas;
   readonly tracer: Tracer | undefined;
+  /** A guest has registered a watch of `path`, or was told that there is nothing. */
+  guestActed(what: GuestAct, path: string): void;
 }
 
 /** What a snapshot keeps of a connection; watches oldest first. */
@@ -122,6 +125,7 @@ export class Connection implements Watcher {
     this.#trace(type, txId, text, result);
     if (typeof result === "string") this.send(message(type, reqId, txId, result));
     else this.send(message(XS_ERROR, reqId, txId, result[0] + "\0"));
+    if (result[0] === "ENOENT") this.#missed(text);
     for (const event of events) this.send(event);
   }
 
@@ -245,6 +249,14 @@ export class Connection implements Watcher {
     }
   }
 
+  /** The request of `payload` was answered with ENOENT, because of its node or because of its transaction. */
+  #missed(payload: string): void {
+    const path = absolutePath(payload.split("\0", 1)[0] as string, this.domid);
+    if (path !== undefined && lookup(this.store.tree, this.domid, path, PERM_READ) === "ENOENT") {
+      this.store.guestActed("misses", path);
+    }
+  }
+
   #withPath(payload: string, fn: (path: string) => Result): Result {
     const path = payload.indexOf("\0") === payload.length - 1
       ? absolutePath(payload.slice(0, -1), this.domid)
@@ -299,6 +311,7 @@ export class Connection implements Watcher {
     const relative = !text.startsWith("/") && !text.startsWith("@");
     const watch = this.#addWatch(path, token, relative);
     this.event(reportedPath(watch, path), watch);
+    this.store.guestActed("watches", path);
     return OK;
   }
 

@@ -8,7 +8,7 @@
  */
 import { assert } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
-import type { Store, StorePermission } from "../backend/host.ts";
+import type { GuestAct, Store, StorePermission } from "../backend/host.ts";
 import { type ConnectedStore, Connection, type ConnectionState } from "./connection.ts";
 import {
   DEFAULT_QUOTAS,
@@ -50,6 +50,8 @@ export class XenstoreServer implements Store, ConnectedStore {
   readonly #connections = new Map<number, Connection>();
   readonly #defer: (fn: () => void) => void;
   readonly #dom0Watches = new Map<Dom0Watcher, Watch>();
+  /** Who waits for an act of a guest's. */
+  readonly #awaited = new Map<object, { what: GuestAct; path: string; fn: () => void }>();
   /** Events for domain 0 that were not delivered yet. */
   #pending: Due[] = [];
 
@@ -138,6 +140,23 @@ export class XenstoreServer implements Store, ConnectedStore {
         this.watches.delete(watch);
       },
     };
+  }
+
+  whenGuest(what: GuestAct, path: string, fn: () => void): { cancel(): void } {
+    const waiting = { cancel: () => void this.#awaited.delete(waiting) };
+    this.#awaited.set(waiting, { what, path: checked(path), fn });
+    return waiting;
+  }
+
+  guestActed(what: GuestAct, path: string): void {
+    for (const [waiting, { what: awaited, path: wanted, fn }] of this.#awaited) {
+      if (what !== awaited || path !== wanted && !(what === "misses" && path.startsWith(wanted + "/"))) {
+        continue;
+      }
+      this.#defer(() => {
+        if (this.#awaited.delete(waiting)) fn();
+      });
+    }
   }
 
   /**

@@ -2,7 +2,7 @@
 /** Domain 0's door to the store, and the skeleton of a domain. */
 import { assert, assertEquals } from "@std/assert";
 import { Tracer } from "../../cpu/base/trace.ts";
-import { XS_DIRECTORY, XS_READ, XS_WRITE } from "../public/io/xs_wire.ts";
+import { XS_DIRECTORY, XS_READ, XS_WATCH, XS_WRITE } from "../public/io/xs_wire.ts";
 import { populateDomain, requestShutdown } from "./domain.ts";
 import { XenstoreServer } from "./server.ts";
 import { Client } from "./_client.ts";
@@ -131,4 +131,37 @@ Deno.test("xenstore: a flood of changes makes a bounded number of events for dom
   heard.length = 0;
   due.splice(0).forEach((fn) => fn());
   assertEquals([heard.length, heard.includes("/a/7"), heard.at(-1)], [1001, true, "/a"]);
+});
+
+Deno.test("store: whoever waits for a guest's watch, or for it to miss a node, hears once, and not from inside", () => {
+  const { server, settle } = setUp();
+  const guest = new Client(server);
+  server.write("/local/domain/1", "");
+  server.setPermissions("/local/domain/1", ["n0", "r1"]);
+  server.write("/local/domain/1/there", "");
+  const heard: string[] = [];
+  const wait = (what: "watches" | "misses", path: string) =>
+    server.whenGuest(what, path, () => heard.push(`${what} ${path}`));
+  wait("watches", "/local/domain/1/there");
+  wait("misses", "/local/domain/1/gone");
+  wait("misses", "/local/domain/1/other").cancel();
+  const late = wait("misses", "/local/domain/1/late");
+  guest.call(XS_READ, "there\0");
+  guest.call(XS_READ, "gone-too\0");
+  guest.call(XS_READ, "other\0");
+  guest.call(XS_READ, "/hidden\0");
+  guest.call(XS_WATCH, "there/below\0t\0");
+  guest.call(XS_READ, "there\0", 77); // no such transaction
+  settle();
+  assertEquals(heard, []);
+  guest.call(XS_WATCH, "there\0t\0");
+  guest.call(XS_DIRECTORY, "gone/below\0");
+  guest.call(XS_DIRECTORY, "gone\0");
+  guest.call(XS_DIRECTORY, "late\0");
+  late.cancel(); // it is on its way
+  assertEquals(heard, []);
+  settle();
+  guest.call(XS_DIRECTORY, "gone\0");
+  settle();
+  assertEquals(heard, ["watches /local/domain/1/there", "misses /local/domain/1/gone"]);
 });
