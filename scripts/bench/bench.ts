@@ -2,15 +2,17 @@
 /**
  * `deno task bench [PART]... [--repeat=N] [--json=FILE] [--chart=FILE]`: measures us next to QEMU TCG, v86, and the host
  * where that means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default); work, which
- * is whole programs in guests; disk, which is fio in the Debian of `deno task debian`; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N
- * runs (default 3), since other processes only ever make things slower; the last table has medians and ratios.
+ * is whole programs in guests; disk, which is fio in the Debian of `deno task debian`; debian, which is a boot of that to
+ * its login prompt; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N runs (default
+ * 3), since other processes only ever make things slower; the last table has medians and ratios.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import type { EngineName } from "../../cpu/base/engine.ts";
 import { type ProgramRun, runNatively, runOnQemu, runOnTestCpu, whyNotNative } from "./cpu.ts";
 import { type Emulator, measureBoot, measureIdle, measureNet } from "./guests.ts";
-import { benchDisk } from "./disk.ts";
+import { measureDebian } from "./debian.ts";
+import { benchDisk, type DiskEmulator } from "./disk.ts";
 import { type Program, PROGRAMS } from "./programs.ts";
 import { qemuVersion } from "./qemu.ts";
 import { chartOf, type Row, tableOf } from "./report.ts";
@@ -19,12 +21,13 @@ import { measureWork, type WorkEmulator } from "./guest_work/guests.ts";
 import { WORK } from "./guest_work/rows.ts";
 import { makeWorkInitramfs } from "./guest_work/userland.ts";
 import { whyNoV86 } from "./guest_work/v86_guest.ts";
+import { makeDebian } from "../debian/make_debian.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
-const PARTS = ["cpu", "boot", "idle", "net", "work", "disk", "micro"] as const;
+const PARTS = ["cpu", "boot", "idle", "net", "work", "disk", "debian", "micro"] as const;
 /** Those that are not measured unless they are asked for. */
-const EXTRA: readonly string[] = ["work", "disk", "micro"];
+const EXTRA: readonly string[] = ["work", "disk", "debian", "micro"];
 type Part = typeof PARTS[number];
 const ENGINES = ["interp", "jit"] as const satisfies readonly EngineName[];
 const NET_MIB = 128, PINGS = 50;
@@ -162,6 +165,24 @@ async function benchBoot(repeat: number, qemu: string | undefined): Promise<Row[
   return [{ name: "boot", what: "boot of a Debian kernel to /init, CPU time", seconds }];
 }
 
+async function benchDebian(repeat: number, qemu: string | undefined): Promise<Row[]> {
+  const debian = await makeDebian({ progress });
+  const emulators: readonly DiskEmulator[] = qemu === undefined ? ["jit"] : ["jit", "qemu"];
+  const seconds: Record<string, number[]> = {};
+  const rows: string[][] = [];
+  for (const emulator of emulators) {
+    const name = emulator === "qemu" ? "TCG" : emulator;
+    progress(`Debian to its login prompt: ${name}`);
+    const boots = await repeated(repeat, () => measureDebian(emulator, debian));
+    seconds[name] = boots.map((boot) => boot.seconds);
+    const cells = [boots.map((boot) => boot.seconds), boots.map((boot) => boot.cpuSeconds)];
+    rows.push([name === "TCG" ? "TCG, virtio" : name, ...cells.map((values) => least(values).toFixed(1))]);
+  }
+  console.log("A whole Debian from the start of the process to its login prompt\n");
+  table(["emulator", "wall s", "CPU s"], rows);
+  return [{ name: "debian", what: "boot of a whole Debian to its login prompt, wall time", seconds }];
+}
+
 /** Whole programs in guests of each emulator. */
 async function benchWork(repeat: number, qemu: string | undefined): Promise<Row[]> {
   const noV86 = whyNoV86();
@@ -265,6 +286,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (has("idle")) await benchIdle(qemu);
     if (has("net")) await benchNet(repeat, qemu);
     if (has("disk")) await benchDisk({ engines: ENGINES, qemu: qemu !== undefined, progress, table });
+    if (has("debian")) rows.push(...await benchDebian(repeat, qemu));
     if (has("work")) rows.push(...await benchWork(repeat, qemu));
     if (rows.length > 0) {
       console.log(`Medians of ${repeat}, and ratios of jit to each of the others\n`);

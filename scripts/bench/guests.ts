@@ -60,13 +60,14 @@ function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): Co
 export const VIRTIO_INITRAMFS = new URL("initramfs-virtio.cpio", guestFiles("cloud").initramfs);
 
 /** What a process has used so far; proc(5). */
-interface Usage {
+export interface Usage {
   readonly cpuSeconds: number;
   readonly residentMiB: number;
   readonly peakMiB: number;
 }
 
-function usageOf(pid: number): Usage {
+/** Of the process `pid`, all its threads. */
+export function usageOf(pid: number): Usage {
   const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ");
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const kib = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1]);
@@ -78,7 +79,7 @@ function usageOf(pid: number): Usage {
 }
 
 /** Waits for what `child` prints, by default the guest itself; an error when that, or the guest, ends without. */
-async function until(guest: Child, pattern: RegExp, child = guest): Promise<RegExpExecArray> {
+export async function until(guest: Child, pattern: RegExp, child = guest): Promise<RegExpExecArray> {
   const ended = guest.status.then(() => child.match(pattern, 0));
   const found = await Promise.race([child.match(pattern, TIMEOUT_MS), ended]);
   if (found === undefined) {
