@@ -49,6 +49,8 @@ const FALLOC_FL_ZERO_RANGE = 16;
 
 /** Most bytes of one system call. */
 const CHUNK = 1 << 24;
+/** Most pieces of one call; Linux has 1024. */
+const MOST_IOVECS = 512;
 /** Most bytes that are written at once: some 10 µs. */
 const SMALL_WRITE = 1 << 16;
 /** A write that took longer was made to wait; so many that follow go to threads. */
@@ -75,6 +77,11 @@ export class HostFile {
   /** struct iovec */
   readonly #iovec = new Uint8Array(16);
   readonly #iovecWords = new BigUint64Array(this.#iovec.buffer);
+  /** Many of them, made when they are first needed. */
+  #manyIovecs = new Uint8Array(0);
+  #manyWords = new BigUint64Array(0);
+  /** The buffer whose pieces were read last, and where it is. */
+  #base: { readonly buffer: ArrayBuffer; readonly address: bigint } | undefined;
   #nowait = true;
   #punches = true;
   #closed = false;
@@ -164,6 +171,40 @@ export class HostFile {
     const errno = this.#errno[0] as number;
     if (errno === EOPNOTSUPP || errno === EINVAL || errno === ENOSYS) this.#nowait = false;
     return 0;
+  }
+
+  /**
+   * Fills all of `pieces`, which lie in one buffer, with what is in memory, by one call; false when something is not there, or
+   * lies behind the end.
+   */
+  readAtOnce(at: number, pieces: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    this.#check();
+    const [first] = pieces;
+    if (!this.#nowait || first === undefined) return false;
+    if (this.#base?.buffer !== first.buffer) {
+      this.#base = { buffer: first.buffer, address: addressOf(new Uint8Array(first.buffer)) };
+    }
+    if (this.#manyWords.length === 0) {
+      this.#manyIovecs = new Uint8Array(16 * MOST_IOVECS);
+      this.#manyWords = new BigUint64Array(this.#manyIovecs.buffer);
+    }
+    let count = 0, total = 0, from = 0, end = 0;
+    const add = () => {
+      this.#manyWords[2 * count] = (this.#base?.address ?? 0n) + BigInt(from);
+      this.#manyWords[2 * count++ + 1] = BigInt(end - from);
+    };
+    for (const { buffer, byteOffset, length } of pieces) {
+      if (buffer !== first.buffer || count === MOST_IOVECS - 1) return false;
+      if (byteOffset !== end) {
+        if (end > from) add();
+        from = byteOffset;
+      }
+      end = byteOffset + length;
+      total += length;
+    }
+    add();
+    return total <= CHUNK &&
+      this.#call.preadv2(this.#fd, this.#manyIovecs, count, BigInt(at), RWF_NOWAIT) === total;
   }
 
   async #readLater(at: number, into: Uint8Array<ArrayBuffer>): Promise<void> {

@@ -32,6 +32,10 @@ export class RawStore implements BlockStore {
     return this.file.read(offset, into);
   }
 
+  readAtOnce(offset: number, pieces: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    return this.file.readAtOnce(offset, pieces);
+  }
+
   write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void> {
     return this.file.write(offset, from);
   }

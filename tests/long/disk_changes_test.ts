@@ -125,9 +125,10 @@ for turn in second third; do
   echo vif-0 >vif/bind || echo XENNER-ERROR bind
   works $turn \${#turn}
 done
+echo vbd-51712 >vbd/unbind || echo XENNER-ERROR unbind # a bound device holds the module
 n=0
 while ! rmmod xen_blkfront 2>/dev/null && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done # somebody may still close the disk
-[ ! -e /dev/xvda ] || echo XENNER-ERROR rmmod
+[ ! -e /sys/module/xen_blkfront ] || echo XENNER-ERROR rmmod
 insmod /lib/modules/$(grep blkfront /lib/modules/order) || echo XENNER-ERROR insmod
 works fourth 9
 `;

@@ -93,6 +93,19 @@ class StrictStore implements BlockStore {
       () => into.set(this.bytes.subarray(offset, offset + into.length)),
     );
   }
+  /** Does all of it, some of it, or nothing. */
+  readAtOnce(offset: number, pieces: readonly Uint8Array<ArrayBuffer>[]): boolean {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const fits = offset % 512 === 0 && length % 512 === 0 && length > 0 && offset + length <= this.size;
+    if (!fits || pieces.some((piece) => piece.length > PAGE_SIZE)) {
+      this.wrong.push(`at once ${offset} ${length}`);
+    }
+    for (const piece of pieces) {
+      if (this.next(4) === 0) return false;
+      piece.set(this.bytes.subarray(offset, offset += piece.length));
+    }
+    return true;
+  }
   write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void> {
     return this.#do("write", offset, from.length, () => this.bytes.set(from, offset));
   }

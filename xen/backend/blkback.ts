@@ -5,9 +5,9 @@
  * bytes, a size that grows.
  *
  * A request is copied out of the ring, checked, and answered with BLKIF_RSP_ERROR when it asks for what cannot
- * be; only an impossible ring index closes the device. Data passes through a buffer of ours, because the store may
- * take its time and the guest may take its grants back meanwhile: grants are used for the moment of the copy
- * alone. A frontend with persistent grants is therefore served like any other; announcing feature-persistent
+ * be; only an impossible ring index closes the device. Data passes through a buffer of ours unless the store reads
+ * at once, because it may take its time and the guest may take its grants back meanwhile: grants are used for the
+ * moment of the copy alone. A frontend with persistent grants is therefore served like any other; announcing feature-persistent
  * (an option, off by default) makes the guest copy each page itself, which costs an emulated guest more than
  * granting it.
  *

@@ -15,7 +15,7 @@ import {
   blkifLayouts,
 } from "../public/io/blkif.ts";
 import { XEN_IO_PROTO_ABI_X86_32, XEN_IO_PROTO_ABI_X86_64 } from "../public/io/protocols.ts";
-import { type BlockRequest, copySegments, parseRequest } from "./blkback_request.ts";
+import { type BlockRequest, copySegments, parseRequest, readAtOnce, withRoom } from "./blkback_request.ts";
 import { type BlockWork, saveRequest } from "./blkback_work.ts";
 import type { BackendHost, BackendPort, MappedGrant } from "./host.ts";
 import { BackRing, type BackRingState } from "./ring.ts";
@@ -201,7 +201,10 @@ export class BlkbackConnection {
     const { host: { grants }, tracer } = this.device;
     const request = parseRequest(this.#requestView, this.#layouts, this.work.store, grants);
     if (!("status" in request)) {
-      this.#begin(request);
+      if (!this.work.ordered && readAtOnce(grants, this.work.store, request)) {
+        tracer?.counters.add("blkback.done");
+        this.#answer(request, BLKIF_RSP_OKAY);
+      } else this.#begin(withRoom(request));
       return request.length;
     }
     tracer?.counters.add("blkback.refused");

@@ -39,7 +39,7 @@ export interface BlockRequest {
   readonly length: number;
   /** Reference, first byte and length of each piece: three numbers per segment. */
   readonly segments: Uint32Array;
-  /** What is written, or room for what is read. */
+  /** What is written, or room for what is read: empty until {@linkcode withRoom} has made it. */
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
@@ -96,9 +96,34 @@ export function parseRequest(
   if (length === 0 && !mayBeEmpty) return refuse(BLKIF_RSP_ERROR);
   if (length > 0 && !isOnDisk(length)) return refuse(BLKIF_RSP_ERROR);
   if (operation !== BLKIF_OP_READ && length > 0 && !mayChange) return refuse(BLKIF_RSP_ERROR);
+  if (operation === BLKIF_OP_READ) return { ...id, start, length, segments, data: NO_DATA };
   const request: BlockRequest = { ...id, start, length, segments, data: new Uint8Array(length) };
-  const fetched = operation === BLKIF_OP_READ || copySegments(grants, request, false);
-  return fetched ? request : refuse(BLKIF_RSP_ERROR);
+  return copySegments(grants, request, false) ? request : refuse(BLKIF_RSP_ERROR);
+}
+
+/** `request`, with room for what it reads. */
+export function withRoom(request: BlockRequest): BlockRequest {
+  return request.data.length === request.length || request.operation !== BLKIF_OP_READ
+    ? request
+    : { ...request, data: new Uint8Array(request.length) };
+}
+
+/** Reads into the guest's own pages when the store need not wait; false: not done, and some of it may be there. */
+export function readAtOnce(grants: GrantAccess, store: BlockStore, request: BlockRequest): boolean {
+  const { operation, segments, start } = request;
+  if (operation !== BLKIF_OP_READ || store.readAtOnce === undefined) return false;
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for (let i = 0; i < segments.length; i += 3) {
+    const page = grants.access(
+      segments[i] as number,
+      segments[i + 1] as number,
+      segments[i + 2] as number,
+      true,
+    );
+    if (typeof page === "number") return false;
+    pieces.push(page);
+  }
+  return store.readAtOnce(start, pieces);
 }
 
 /** Copies between the request's data and the guest; false when a grant does not allow it. */

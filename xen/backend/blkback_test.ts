@@ -23,9 +23,10 @@ function setUp(
   store: BlockStore = pattern(),
   abi: "x86_32" | "x86_64" = "x86_64",
   maxBytesUnderWay = 1 << 25,
+  ordered = false,
 ) {
   const host = new FakeHost(1, 512);
-  const blkback = new Blkback(host, { store, device: "xvda", maxBytesUnderWay });
+  const blkback = new Blkback(host, { store, device: "xvda", maxBytesUnderWay, ordered });
   blkback.start();
   host.settle();
   const layouts = blkifLayouts[abi];
@@ -357,6 +358,55 @@ Deno.test("blkback answers as the store finishes, in any order", async () => {
   assertEquals(exchange(), []);
   await turns();
   assertEquals(responses(), [[flush, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_RSP_ERROR]]);
+});
+
+Deno.test("blkback has the store read into the guest's pages when that needs no waiting", async () => {
+  const disk = pattern();
+  const log: string[] = [];
+  const behaviour = { waits: false };
+  const store: BlockStore = {
+    size: disk.size,
+    read: (offset, into) => {
+      log.push("read");
+      disk.read(offset, into);
+    },
+    readAtOnce: (offset, pieces) => {
+      log.push(`at once ${pieces.map(({ length }) => length)}`);
+      for (const piece of pieces) {
+        if (behaviour.waits && piece !== pieces[0]) return false; // part of it is there, which does no harm
+        disk.read(offset, piece);
+        offset += piece.length;
+      }
+      return true;
+    },
+    write: () => {},
+    flush: () => {},
+  };
+  const { host, connect, put, exchange } = setUp(store);
+  connect();
+  const pages = [host.grantPage(), host.grantPage(), host.grantPage(true)] as const;
+  for (const waits of [false, true]) {
+    behaviour.waits = waits;
+    for (const page of pages) page.bytes.fill(0);
+    put(BLKIF_OP_READ, { sector: 3, segments: [[pages[0].gref, 1, 2], [pages[1].gref, 7, 7]] });
+    assertEquals(exchange().map((r) => r[2]), [BLKIF_RSP_OKAY]);
+    assertEquals([0, 511, 512, 1535, 1536].map((at) => pages[0].bytes[at]), [0, 0, 4, 5, 0]);
+    assertEquals([3583, 3584, 4095].map((at) => pages[1].bytes[at]), [0, 6, 6]);
+    assertEquals(log.splice(0), ["at once 1024,512", ...(waits ? ["read"] : [])]);
+  }
+  // a page that is granted for reading only stays as it is, and so does one beside it
+  pages[0].bytes.fill(0);
+  put(BLKIF_OP_READ, { segments: [[pages[2].gref, 0, 7]] });
+  assertEquals(exchange().map((r) => r[2]), [BLKIF_RSP_ERROR]);
+  assertEquals([log.splice(0), pages[2].bytes[0]], [["read"], 0]);
+  // by instruction count nothing is answered at once
+  const counted = setUp(store, "x86_64", 1 << 25, true);
+  counted.connect();
+  const page = counted.host.grantPage();
+  counted.put(BLKIF_OP_READ, { segments: [[page.gref, 0, 7]] });
+  assertEquals(counted.exchange(), []);
+  await turns();
+  assertEquals([counted.responses().length, page.bytes[0], log], [1, 1, ["read"]]);
 });
 
 Deno.test("blkback fails a read whose grant was taken back meanwhile", async () => {

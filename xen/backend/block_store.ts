@@ -15,6 +15,11 @@ export interface BlockStore {
   readonly sectorBytes?: 512 | 4096;
   /** Fills all of `into`. */
   read(offset: number, into: Uint8Array<ArrayBuffer>): void | Promise<void>;
+  /**
+   * Fills `pieces` one after the other, if that needs no waiting; false: not done, or not all of it, and `read` is next. They
+   * are pieces of one buffer, which may be the guest's memory itself. Absent: only `read` is there.
+   */
+  readAtOnce?(offset: number, pieces: readonly Uint8Array<ArrayBuffer>[]): boolean;
   /** Writes all of `from`, which the caller leaves alone until then. */
   write(offset: number, from: Uint8Array<ArrayBuffer>): void | Promise<void>;
   /** Makes all finished writes durable. */
