@@ -29,6 +29,7 @@ import {
   MAX_LENGTH,
   UNDEFINED_OPCODE,
 } from "../decode/decoder.ts";
+import { usualInstructions } from "../decode/usual_forms.ts";
 import {
   H_FORWARD,
   H_GOTO,
@@ -116,6 +117,10 @@ export class BlockCache {
   /** Blocks that are known. */
   get count(): number {
     return this.#byStart.size;
+  }
+  /** All of them, in the order they were found. */
+  known(): Iterable<Block> {
+    return this.#byStart.values();
   }
   /** Room that their records, and those of blocks that are gone, take. */
   get arenaBytes(): number {
@@ -281,6 +286,9 @@ export class BlockCache {
 
   #add(code: BlockCode, host: number, key: number, secondHost: number, mode: DecodeMode): Block {
     const { insns, page } = code;
+    if (mode.codeBits === 64 && this.#modules.wantsUsual) {
+      this.#modules.addUsual(usualInstructions(this.#decoder));
+    }
     const replaced = this.#blocks.get(key);
     if (replaced !== undefined) {
       this.#unlist(replaced);

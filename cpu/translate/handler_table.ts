@@ -26,6 +26,13 @@ import { coreModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
 import { type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
+/**
+ * Handlers after which a guest counts as one that will need the usual ones (cpu/decode/usual_forms.ts), which are made
+ * then in one module. Every instance has data and pages of code of its own that the processor's caches and TLBs must hold,
+ * besides what it costs to make: a boot takes 0.83 to 0.88 of the main thread's time when all its handlers are in one.
+ */
+const USUAL_AFTER = 200;
+
 /** What emitted code calls in TypeScript, links between blocks included. */
 export interface ModuleCallbacks extends Callbacks {
   /** Record of the block a link stub leads to, or 0 with a fault recorded. */
@@ -56,6 +63,7 @@ export class Modules {
   /** Shapes with handlers, once for each; and their slots. */
   readonly #shaped: Shape[] = [];
   readonly #handlers: number[] = [];
+  #hasUsual = false;
 
   constructor(memory: GuestMemory, callbacks: ModuleCallbacks, tableSize: number = TABLE_SIZE) {
     this.slots = new SlotTable(tableSize);
@@ -133,6 +141,20 @@ export class Modules {
     return open;
   }
 
+  /** There are so many handlers that it pays to make the usual ones at once, and room for them. */
+  get wantsUsual(): boolean {
+    return !this.#hasUsual && this.#handlers.length >= USUAL_AFTER && this.slots.free > this.slots.size / 2;
+  }
+  /** Makes the handlers for each of `usual`: an instruction, or two that are fused. */
+  addUsual(usual: Iterable<readonly Instruction[]>): void {
+    this.#hasUsual = true;
+    const open = this.open();
+    for (const insns of usual) {
+      this.#addHandlers({ insns, shapes: insns.map((insn) => this.shapeOf(insn)) }, open);
+    }
+    this.instantiate(open);
+  }
+
   /** Gives back the slots of all handlers. No record may lead to one any more. */
   dropHandlers(): void {
     for (const slot of this.#handlers) this.slots.give(slot);
@@ -141,7 +163,7 @@ export class Modules {
       shape.fused = undefined;
     }
     this.#handlers.length = this.#shaped.length = 0;
-    this.starved = false;
+    this.starved = this.#hasUsual = false;
   }
 
   /** Begins a module. */
