@@ -36,6 +36,7 @@ import {
   OFFLOAD_TSO6,
   OFFLOAD_TSO_ECN,
 } from "../ends/end.ts";
+import { isBulk } from "../frames/bulk.ts";
 import { MAX_SEGMENTS, takesAsIs } from "../frames/gso.ts";
 import {
   cstring,
@@ -133,6 +134,7 @@ export class TapDevice implements NetEnd {
   /** Read, but the receiver found no room: one frame, or the segments of one. */
   readonly #held = new DeliveryQueue({ frames: MAX_SEGMENTS, bytes: 2 * MAX_FRAME_BYTES });
   #hasRoom = true;
+  #unhurried = false;
   #closed = false;
   #gone = false;
   /** When to look for it next, and how long to wait after that. */
@@ -166,6 +168,11 @@ export class TapDevice implements NetEnd {
   /** It was deleted, or moved where a descriptor does not follow. */
   get gone(): boolean {
     return this.#gone;
+  }
+
+  /** What was sent last was bulk: its acknowledgements may come together, some slices of the guest later. */
+  get unhurried(): boolean {
+    return this.#unhurried;
   }
 
   /** A system call said that there is no device behind the descriptor any more. */
@@ -214,6 +221,7 @@ export class TapDevice implements NetEnd {
 
   send(frame: Frame): boolean {
     if (this.#closed || this.#gone || frame.length < MIN_FRAME_BYTES) return false;
+    this.#unhurried = isBulk(frame);
     const h = this.#txHeader;
     h.setUint8(HDR_FLAGS, frame.flags);
     h.setUint8(HDR_GSO_TYPE, frame.gsoType);

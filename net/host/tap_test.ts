@@ -22,7 +22,7 @@ import { libc } from "./libc.ts";
 import { Responder } from "../ends/responder.ts";
 import { TapDevice } from "./tap.ts";
 import { GUEST4, GUEST6, ip, type Net, tapTest as test, uniqueId, withTap } from "./_tap.ts";
-import { Collector } from "../frames/_frames.ts";
+import { Collector, tcpGso } from "../frames/_frames.ts";
 
 // ---- opening
 
@@ -484,3 +484,16 @@ function tcpSum(frame: Frame): number {
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 65536);
   return sum;
 }
+
+test("TapDevice: of bulk there is no hurry to see the answer", () => {
+  const tap = TapDevice.open({ name: `x${uniqueId()}%d` });
+  try {
+    ip("link", "set", tap.name, "up");
+    const seen = [tcpGso({ payload: 60_000, gsoSize: 1460 }), tcpGso({ payload: 3000, gsoSize: 1460 })].map(
+      (frame) => [tap.send(frame), tap.unhurried],
+    );
+    assertEquals(seen, [[true, true], [true, false]]);
+  } finally {
+    tap.close();
+  }
+});

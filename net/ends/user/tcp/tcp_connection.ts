@@ -35,6 +35,8 @@ export const FIRST_RING_BYTES = 32 << 10;
 export const LARGEST_RING_BYTES = 512 << 10;
 /** So much data is acknowledged at once. */
 const LARGEST_DELAYED = 128 << 10;
+/** So many acknowledgements are prompt: by them the guest learns how short the way is. */
+const PROMPT_ACKS = 16;
 const FIRST_SYN_MS = 1000;
 const MOST_SYNS = 6;
 const TIME_WAIT_MS = 10_000;
@@ -87,6 +89,7 @@ export class TcpConnection implements HostTcpEvents {
   queued = false;
   /** Waits for `acknowledge`. */
   delayed = false;
+  #delays = 0;
   #host: HostTcp | undefined;
   /** Sequence numbers of offset 0 of either direction. */
   #theirs = 0;
@@ -104,6 +107,8 @@ export class TcpConnection implements HostTcpEvents {
   #reading = false;
   #writing = false;
   #wroteEnd = false;
+  /** The guest has used up its window, or nearly so: a larger one would let it go on. */
+  #tight = false;
   #deadlineMs = Infinity;
   #idleMs = 0;
   #idleProbes = 0;
@@ -203,25 +208,33 @@ export class TcpConnection implements HostTcpEvents {
     this.#writing = false;
     if (this.state === "CLOSED") return;
     const { ring } = this.receive;
-    if (ring.length + this.receive.ahead.bytes > ring.capacity / 2) this.#grow(ring);
+    if (this.#tight || ring.length + this.receive.ahead.bytes > ring.capacity / 2) this.#grow(ring);
+    this.#tight = false;
     ring.consume(bytes);
     this.#drain();
-    if (this.receive.opened(this.send.mss) && !this.receive.finished) this.#acknowledgeData();
+    const { receive } = this;
+    // a guest with half a window left hears of the rest with the next data that is acknowledged
+    const wanted = receive.offered - receive.next < receive.ring.capacity / 2;
+    if (wanted && receive.opened(this.send.mss) && !receive.finished) this.#acknowledgeData();
   }
 
   /** Data was taken: much of it is acknowledged at once, else it waits a moment for more. */
   #acknowledgeData(): void {
     const { receive, wires } = this;
     const left = receive.offered - receive.next;
-    if (receive.next - this.#acked < LARGEST_DELAYED && left > receive.ring.capacity / 4) {
-      return wires.delay(this);
-    }
+    this.#tight = left <= receive.ring.capacity / 4;
+    if (receive.next - this.#acked < LARGEST_DELAYED && !this.#tight) return wires.delay(this);
     this.#ackNow = true;
     wires.wake(this);
+  }
+  /** The guest knows the way, so its acknowledgements may come later. */
+  get settled(): boolean {
+    return this.#delays >= PROMPT_ACKS;
   }
   /** No more is waited for. */
   acknowledge(): void {
     this.delayed = false;
+    this.#delays++;
     if (
       this.state === "CLOSED" || (this.receive.next === this.#acked && !this.receive.opened(this.send.mss))
     ) return;

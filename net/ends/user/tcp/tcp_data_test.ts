@@ -434,3 +434,44 @@ Deno.test("data of a busy guest is acknowledged together: when it is much, after
   guest.net.poll(false);
   assertEquals([acks(), guest.net.unhurried], [[tcp.seq], false]); // a gap is told at once
 });
+
+Deno.test("a guest that sends much and is busy is acknowledged together, once it knows how short the way is", () => {
+  const { guest, tcp } = opened();
+  const FRAMES = 120, BYTES = 30_000, EVERY_MS = 0.3;
+  const payload = pattern(BYTES);
+  const counts: number[] = [];
+  let window = 32 << 10;
+  for (let i = 0; i < FRAMES; i++) {
+    assert(window >= BYTES, `frame ${i}: the window is closed`);
+    guest.net.send(frameOf(tcp.segment("A", payload)));
+    tcp.seq = (tcp.seq + BYTES) >>> 0;
+    guest.host.ms += EVERY_MS / 2;
+    guest.net.poll(false);
+    guest.host.run(); // the host takes it all, between two looks
+    guest.host.ms += EVERY_MS / 2;
+    guest.net.poll(false);
+    const said = tcp.received();
+    for (const { ack, window: offered } of said) {
+      window = (offered << WINDOW_SHIFT) + ((ack - tcp.seq) | 0) + BYTES;
+    }
+    window -= BYTES;
+    counts.push(said.length);
+  }
+  const sum = (from: number, to: number) => counts.slice(from, to).reduce((a, b) => a + b, 0);
+  assert(sum(0, 16) >= 12, `prompt at first: ${counts.slice(0, 16)}`);
+  const later = sum(FRAMES / 2, FRAMES);
+  assert(later <= FRAMES / 2 / 3, `${later} acknowledgements for ${FRAMES / 2} frames`);
+  assert(later >= FRAMES / 2 * EVERY_MS / 2, `too few: ${later}`);
+});
+
+Deno.test("what only acknowledges is answered by nobody: there is no hurry to look", () => {
+  const { guest, tcp, host } = opened();
+  host.feed(pattern(3000));
+  guest.turn();
+  tcp.send("A", pattern(10), { ack: (tcp.ack + 1000) >>> 0 });
+  assertEquals(guest.net.unhurried, false);
+  guest.net.send(frameOf(tcp.segment("A", new Uint8Array(0))));
+  assertEquals(guest.net.unhurried, true);
+  guest.net.send(frameOf(tcp.segment("AF", new Uint8Array(0))));
+  assertEquals(guest.net.unhurried, false);
+});

@@ -26,6 +26,7 @@ import {
   type TcpSegment,
   TH_ACK,
   TH_FIN,
+  TH_PSH,
   TH_RST,
   TH_SYN,
 } from "./tcp_header.ts";
@@ -39,10 +40,12 @@ const LARGEST_GSO = 65_535 - 40 - 60;
 const MOST_GSO_SEGMENTS = 64;
 const BUCKETS = 1024;
 /**
- * A guest that is busy does not hear of data that has arrived before this, unless it is much. Not longer: Linux makes its
- * frames as large as what it thinks a millisecond carries, and all of 64 KiB where the round trip is below half of one.
+ * A guest that is busy does not hear of data that has arrived before this, unless it is much. At first not longer: Linux
+ * makes its frames as large as what it thinks a millisecond carries, and all of 64 KiB where the least round trip of some
+ * minutes is below half of one.
  */
-const ACK_DELAY_MS = 0.25;
+const FIRST_ACK_DELAY_MS = 0.25;
+const ACK_DELAY_MS = 1;
 /** Segments a turn may send, so that a flood does not keep the guest from running. */
 const TURN_BUDGET = 256;
 
@@ -60,7 +63,8 @@ export class TcpStack implements TcpWires {
   onlyData = false;
   /** Connections whose acknowledgements wait for more to acknowledge. */
   #delayed: TcpConnection[] = [];
-  #delayedMs = 0;
+  /** When they have waited long enough. */
+  #delayedToMs = 0;
   #seed: number;
 
   constructor(readonly link: UserLink, readonly host: HostNetwork, readonly writer: PacketWriter) {
@@ -91,8 +95,10 @@ export class TcpStack implements TcpWires {
     if (c !== undefined) {
       c.mac.set(mac);
       c.input(segment, frame);
-      // of what is one small segment somebody may be waiting for the answer
-      this.onlyData = c.delayed && segment.length > c.send.mss;
+      // of what is one small segment somebody may be waiting for the answer; of an acknowledgement nobody is
+      this.onlyData = segment.length === 0
+        ? (flags & ~TH_PSH) === TH_ACK && c.state === "ESTABLISHED"
+        : c.delayed && segment.length > c.send.mss;
       return;
     }
     if ((flags & TH_RST) !== 0) return;
@@ -199,7 +205,8 @@ export class TcpStack implements TcpWires {
   delay(c: TcpConnection): void {
     if (c.delayed) return;
     c.delayed = true;
-    if (this.#delayed.length === 0) this.#delayedMs = this.host.nowMs();
+    const toMs = this.host.nowMs() + (c.settled ? ACK_DELAY_MS : FIRST_ACK_DELAY_MS);
+    this.#delayedToMs = this.#delayed.length === 0 ? toMs : Math.min(this.#delayedToMs, toMs);
     this.#delayed.push(c);
   }
   timer(ms: number): void {
@@ -298,7 +305,7 @@ export class TcpStack implements TcpWires {
   /** Sends what there is to send, as far as there is room. `idle`: guests have nothing else to do. */
   poll(idle: boolean): void {
     const nowMs = this.host.nowMs();
-    if (this.#delayed.length > 0 && (idle || nowMs - this.#delayedMs >= ACK_DELAY_MS)) {
+    if (this.#delayed.length > 0 && (idle || nowMs >= this.#delayedToMs)) {
       for (const c of this.#delayed.splice(0)) c.acknowledge();
     }
     if (nowMs >= this.#deadlineMs) this.#tick(nowMs);
