@@ -10,7 +10,8 @@ import { parseSize } from "../../cpu/base/sizes.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import { Hub } from "../../net/ends/hub.ts";
-import { parseMac } from "../../net/frames/addresses.ts";
+import { parseInterfaceMac } from "../../net/frames/addresses.ts";
+import { matchesEveryLine } from "./console_watch.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
 import type { CreateOptions, ModuleSpec, NetSpec } from "./create_options.ts";
 import { type DiskCommon, type DiskSpec, nameDisks } from "./disks.ts";
@@ -73,13 +74,11 @@ const date: Check = (value) =>
     value === "host" || (value instanceof Date && value.getTime() >= 0 && value.getUTCFullYear() < 2100),
     'a Date from 1970 to 2099, or "host"',
   );
-const mac: Check = (value) => {
-  const bytes = typeof value === "string" ? parseMac(value) : undefined;
-  return unless(
-    bytes !== undefined && ((bytes[0] as number) & 1) === 0,
+const mac: Check = (value) =>
+  unless(
+    typeof value === "string" && parseInterfaceMac(value) !== undefined,
     'the MAC address of an interface, like "00:16:3e:00:00:01"',
   );
-};
 
 const text: Check = (value) => unless(typeof value === "string", "a string");
 const forwards: Check = (value) =>
@@ -251,7 +250,11 @@ const CREATE: Checks<CreateOptions & { readonly worker: boolean }> = {
   xenVersion: (value) => unless(typeof value === "string" && /^\d{1,4}\.\d{1,4}$/.test(value), 'like "4.17"'),
   noReboot: boolean,
   panic: oneOf("end", "ignore"),
-  failOn: (value) => unless(value instanceof RegExp, "a regular expression"),
+  failOn: (value) =>
+    unless(
+      value instanceof RegExp && !matchesEveryLine(value),
+      "a regular expression that does not match every line",
+    ),
   maxReboots: whole(0, Number.MAX_SAFE_INTEGER),
   tracer: (value) => unless(value instanceof Tracer, "a Tracer"),
   clock: withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe"),
@@ -279,7 +282,8 @@ function checkFields<T>(checks: Checks<T>, fields: Fields, of?: string): void {
   }
 }
 
-function wrong(name: string, value: unknown, fits: string): ConfigError {
+/** The error for a value that does not fit. */
+export function wrong(name: string, value: unknown, fits: string): ConfigError {
   return new ConfigError(`Cannot use ${show(value)} as ${name}: it is ${fits}`);
 }
 

@@ -24,6 +24,19 @@ const XEN_PANIC = /^\(XEN\) (?:\[.*?\] )?Panic on CPU \d+:/;
 const BSD_PANIC = /^panic: (.*)$/;
 const BSD_PANIC_CPU = /^cpuid = \d+/;
 
+/** Lines that have nothing in common, not even that something is in them. */
+const ANY_LINES = ["", "(a line)"];
+
+/** Whether `pattern` says nothing about a line: it would end every run at once. */
+export function matchesEveryLine(pattern: RegExp): boolean {
+  return ANY_LINES.every((line) => lastingly(pattern).test(line));
+}
+
+/** A global pattern would remember where it was. */
+function lastingly(pattern: RegExp): RegExp {
+  return new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, ""));
+}
+
 /** See the module's description. */
 export class ConsoleWatch {
   readonly #failOn: RegExp | undefined;
@@ -33,8 +46,7 @@ export class ConsoleWatch {
 
   /** `failOn`: what lines must not match; `panics`: look for them too. `found` may be told several things. */
   constructor(failOn: RegExp | undefined, panics: boolean, found: (sighting: Sighting) => void) {
-    // a global one would remember where it was
-    this.#failOn = failOn && new RegExp(failOn.source, failOn.flags.replaceAll(/[gy]/g, ""));
+    this.#failOn = failOn && lastingly(failOn);
     this.#panics = panics;
     this.#found = found;
   }

@@ -23,7 +23,7 @@ import {
   type ShareOptions,
   startOf,
 } from "./machine_options.ts";
-import { parseMac } from "../../net/frames/addresses.ts";
+import { parseInterfaceMac } from "../../net/frames/addresses.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import { SystemClock } from "../../net/host/host_clock.ts";
 import { Hub } from "../../net/ends/hub.ts";
@@ -144,7 +144,12 @@ function sink(output: (bytes: Uint8Array) => void): ConsoleSink {
 }
 
 async function load(source: FileSource, what: string): Promise<NamedFile> {
-  if (typeof source === "string" && /^(https?|file|data|blob):/.test(source)) source = new URL(source);
+  if (typeof source === "string" && /^(https?|file|data|blob):/.test(source)) {
+    if (!URL.canParse(source)) {
+      throw new ConfigError(`Cannot read ${what} ${JSON.stringify(source)}: it is no URL`);
+    }
+    source = new URL(source);
+  }
   if (typeof source === "string" || source instanceof URL) return await readHostFile(source, what);
   return source instanceof Uint8Array ? { name: what, bytes: source } : source;
 }
@@ -166,8 +171,8 @@ interface CaptureTime {
 
 async function openNet(spec: NetSpec, time: CaptureTime, tracer: Tracer): Promise<NetOptions> {
   const common: NetCommon = spec === "none" ? {} : spec;
-  const mac = common.mac === undefined ? undefined : parseMac(common.mac);
-  if (common.mac !== undefined && (mac === undefined || ((mac[0] as number) & 1) !== 0)) {
+  const mac = common.mac === undefined ? undefined : parseInterfaceMac(common.mac);
+  if (common.mac !== undefined && mac === undefined) {
     throw new ConfigError(`Cannot use ${JSON.stringify(common.mac)} as MAC address of an interface`);
   }
   let end = await openEnd(spec, tracer);

@@ -22,8 +22,8 @@ export interface CodeWindow {
 
 /** Copies guest physical memory; throws RangeError where there is none. */
 export function readMemory(memory: GuestMemory, gpa: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  if (!memory.read(gpa, bytes)) {
+  const bytes = memory.contains(gpa, length) ? new Uint8Array(length) : undefined;
+  if (bytes === undefined || !memory.read(gpa, bytes)) {
     throw new RangeError(`Cannot read ${length} bytes at ${hex(gpa)}: no memory there`);
   }
   return bytes;

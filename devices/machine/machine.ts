@@ -206,6 +206,9 @@ export class Machine {
   /** Runs until the guest ends, stop() is called, or `signal` aborts: then it resolves to "stopped" too. */
   async run({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
     this.#mustRest("run");
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new ConfigError("Cannot run the machine: its signal is no AbortSignal");
+    }
     const stop = () => this.stop();
     signal?.addEventListener("abort", stop);
     try {
@@ -235,7 +238,7 @@ export class Machine {
     return new GuestConsole({
       send,
       after(ms, fn) {
-        const timer = setTimeout(fn, ms);
+        const timer = setTimeout(fn, Math.min(ms, 2 ** 31 - 1));
         return () => clearTimeout(timer);
       },
       hold: (held) => this.#loop.hold(held),

@@ -11,6 +11,13 @@ export function parseMac(text: string): Uint8Array<ArrayBuffer> | undefined {
   return Uint8Array.from(text.split(":"), (part) => parseInt(part, 16));
 }
 
+/** The same for the address of one interface: no group's, and not all zeros, which Linux takes for none. */
+export function parseInterfaceMac(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = parseMac(text);
+  const fits = bytes !== undefined && ((bytes[0] as number) & 1) === 0 && bytes.some((byte) => byte !== 0);
+  return fits ? bytes : undefined;
+}
+
 /** Bytes as "52:54:00:12:34:56". */
 export function formatMac(bytes: Uint8Array, at = 0): string {
   return Array.from(bytes.subarray(at, at + 6), (byte) => byte.toString(16).padStart(2, "0")).join(":");

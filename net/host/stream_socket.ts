@@ -174,8 +174,17 @@ export async function openPasst(args: readonly string[], tracer?: Tracer): Promi
   }
   kill(child);
   clean();
-  const lines = (await said).trim().split("\n").filter((line) => !line.includes("syslog"));
-  throw new ConfigError(`Cannot use passt: ${lines.at(-1) || "its socket does not appear"}`, "host");
+  throw new ConfigError(
+    `Cannot use passt: ${complaintOf(await said) ?? "its socket does not appear"}`,
+    "host",
+  );
+}
+
+/** Of what passt says: its last word before it tells how it is used, but nothing about its log or its user. */
+function complaintOf(said: string): string | undefined {
+  const [complaints = ""] = said.split(/^Usage:/m, 1);
+  const lines = complaints.split("\n").filter((line) => !/^\s*$|syslog|^Don't run as root/.test(line));
+  return lines.at(-1)?.trim().replace(/:$/, "");
 }
 
 async function makeDirectory(): Promise<string> {

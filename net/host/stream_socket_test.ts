@@ -114,6 +114,10 @@ Deno.test({
     } finally {
       end.close();
     }
-    await assertRejects(() => openPasst(["--no-such-option"]), ConfigError, "Cannot use passt");
+    await assertRejects(
+      () => openPasst(["--no-such-option"]),
+      ConfigError,
+      "unrecognized option '--no-such-option'",
+    );
   },
 });

@@ -25,7 +25,7 @@ import {
   type XenbusBackendState,
 } from "../../xen/backend/xenbus.ts";
 import { NETIF_RX_ENTRY, NETIF_TX_ENTRY } from "../../xen/public/io/netif.ts";
-import { formatMac, parseMac } from "../frames/addresses.ts";
+import { formatMac, parseInterfaceMac } from "../frames/addresses.ts";
 import {
   type EndState,
   type Frame,
@@ -124,8 +124,8 @@ export class Netback {
   /** The end belongs to this device from now on. Nothing happens before {@linkcode start}. */
   constructor(readonly host: BackendHost, readonly end: NetEnd, options: NetbackOptions) {
     const { devid, mtu } = options;
-    const mac = parseMac(options.mac);
-    if (mac === undefined || ((mac[0] as number) & 1) !== 0) {
+    const mac = parseInterfaceMac(options.mac);
+    if (mac === undefined) {
       throw new ConfigError(`Cannot use ${JSON.stringify(options.mac)} as MAC address of a network device`);
     }
     this.#onRemoved = options.onRemoved;

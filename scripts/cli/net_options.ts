@@ -3,7 +3,7 @@
 import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
 import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import { parseStreamAddress, type StreamOptions } from "../../net/host/stream_socket.ts";
-import { parseMac } from "../../net/frames/addresses.ts";
+import { parseInterfaceMac } from "../../net/frames/addresses.ts";
 
 /** One --net. */
 export type NetChoice =
@@ -58,8 +58,7 @@ export function net(text: string, before: readonly NetChoice[] = []): NetChoice[
     return value;
   };
   const mac = take("mac");
-  const bytes = mac === undefined ? undefined : parseMac(mac);
-  if (mac !== undefined && (bytes === undefined || ((bytes[0] as number) & 1) !== 0)) {
+  if (mac !== undefined && parseInterfaceMac(mac) === undefined) {
     throw new InvalidArgumentError(`"${mac}" is no MAC address of an interface.`);
   }
   const queues = take("queues");

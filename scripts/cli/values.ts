@@ -4,6 +4,7 @@ import { type CommandUnknownOpts, InvalidArgumentError } from "npm:@commander-js
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { checkRamBytes } from "../../devices/loaders/memory_map.ts";
+import { matchesEveryLine } from "../../devices/machine/console_watch.ts";
 
 /** Longest --timeout that a timer takes. */
 const MAX_TIMEOUT_SECONDS = 2_000_000;
@@ -43,11 +44,11 @@ export function timeout(text: string): number {
 
 /** Several --fail-on are alternatives. */
 export function regex(text: string, before?: RegExp): RegExp {
-  if (text === "") throw new InvalidArgumentError("It would match every line.");
   try {
-    new RegExp(text);
+    if (matchesEveryLine(new RegExp(text))) throw new InvalidArgumentError("It would match every line.");
     return new RegExp(before === undefined ? text : `${before.source}|${text}`);
   } catch (error) {
+    if (error instanceof InvalidArgumentError) throw error;
     throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
   }
 }

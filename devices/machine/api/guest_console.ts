@@ -4,6 +4,7 @@
  * and write it as Web Streams. What was printed and not waited for yet is kept, its last megabyte.
  * @module
  */
+import { wrong } from "../check_options.ts";
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { ConsoleReader } from "./console_reader.ts";
 
@@ -75,6 +76,12 @@ export class GuestConsole {
     pattern: RegExp | string,
     { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {},
   ): Promise<RegExpExecArray> {
+    if (typeof pattern !== "string" && !(pattern instanceof RegExp)) {
+      return Promise.reject(wrong("what to expect", pattern, "a string or a regular expression"));
+    }
+    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
+      return Promise.reject(wrong("timeoutMs", timeoutMs, "a number of milliseconds above 0"));
+    }
     const source = typeof pattern === "string" ? RegExp.escape(pattern) : pattern.source;
     const flags = typeof pattern === "string" ? "" : pattern.flags.replaceAll(/[gy]/g, "");
     return new Promise((resolve, reject) => {
@@ -105,6 +112,7 @@ export class GuestConsole {
 
   /** Types `text`; what the guest does not take at once is typed later, in order. */
   type(text: string): void {
+    if (typeof text !== "string") throw wrong("what to type", text, "a string");
     this.#typing.push({ rest: new TextEncoder().encode(text) });
     this.pump();
   }
@@ -141,6 +149,7 @@ export class GuestConsole {
 
   /** Runs one line on the shell that waits for input there. */
   async exec(command: string, options: { readonly timeoutMs?: number } = {}): Promise<ExecResult> {
+    if (typeof command !== "string") throw wrong("the command", command, "a string");
     if (/[\r\n]/.test(command)) {
       throw new ConfigError("Cannot run a command of several lines: put ; between them");
     }

@@ -147,3 +147,26 @@ Deno.test("writable takes bytes and text, and is done when the guest's side has 
   console.close("the machine is closed");
   await assertRejects(() => late, ConfigError, "Cannot type: the machine is closed");
 });
+
+Deno.test("what is nothing to wait for, to type or to run is refused at once", async () => {
+  const { console } = rig();
+  const any = console as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  for (
+    const [method, args, message] of [
+      ["expect", [5], "Cannot use 5 as what to expect: it is a string or a regular expression"],
+      ["expect", [undefined], "Cannot use undefined as what to expect"],
+      [
+        "expect",
+        ["x", { timeoutMs: -1 }],
+        "Cannot use -1 as timeoutMs: it is a number of milliseconds above 0",
+      ],
+      ["expect", ["x", { timeoutMs: "5" }], 'Cannot use "5" as timeoutMs'],
+      ["exec", ["true", { timeoutMs: NaN }], "Cannot use NaN as timeoutMs"],
+      ["exec", [null], "Cannot use null as the command: it is a string"],
+      ["type", [7], "Cannot use 7 as what to type: it is a string"],
+    ] as const
+  ) {
+    // deno-lint-ignore require-await -- so that what is thrown becomes a rejection
+    await assertRejects(async () => any[method]?.call(console, ...args), ConfigError, message);
+  }
+});

@@ -252,7 +252,7 @@ export class WorkerMachine {
       // what the worker has no room for it cannot give back: the pieces are small, and go one after the other
       send: (bytes) => this.#type(method, bytes),
       after(ms, fn) {
-        const timer = setTimeout(fn, ms);
+        const timer = setTimeout(fn, Math.min(ms, 2 ** 31 - 1));
         return () => clearTimeout(timer);
       },
       hold: (held) => void this.#call("hold", held).catch(() => {}),

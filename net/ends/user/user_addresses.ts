@@ -70,12 +70,20 @@ export class UserAddresses {
     this.prefixLength = length;
     this.#mask = (-1 << (32 - length)) >>> 0;
     this.#network = (be32(parseIpv4(match[1] as string), 0) & this.#mask) >>> 0;
+    const first = this.#network >>> 24;
+    if (first === 0 || first === 127 || first >= 224) {
+      throw new ConfigError(`Cannot use ${JSON.stringify(text)} as network: guests have no addresses there`);
+    }
     this.gateway = options.host === undefined ? this.#at(2) : parseIpv4(options.host);
     this.dns = options.dns === undefined ? this.#at(3) : parseIpv4(options.dns);
     this.firstLease = this.#at(15);
     this.restrict = options.restrict ?? false;
     if (!this.#ours(this.gateway)) {
       throw new ConfigError(`Cannot use ${formatIpv4(this.gateway)} as gateway: it is outside ${text}`);
+    }
+    for (const [what, address] of [["gateway", this.gateway], ["name server", this.dns]] as const) {
+      const why = this.#ours(address) ? this.#notFree(address) : undefined;
+      if (why !== undefined) throw new ConfigError(`Cannot use ${formatIpv4(address)} as ${what}: ${why}`);
     }
     if (bytesEqual(this.gateway, this.dns)) {
       throw new ConfigError(`Cannot use ${formatIpv4(this.dns)} as name server: it is the gateway`);
@@ -87,6 +95,16 @@ export class UserAddresses {
     this.guestForwards = (options.guestfwd ?? []).map((rule) =>
       parseForward("guestfwd", rule, formatIpv4(this.#at(100)), "127.0.0.1")
     );
+    for (const [name, rules] of [["hostfwd", this.hostForwards], ["guestfwd", this.guestForwards]] as const) {
+      const seen = new Set<string>();
+      for (const { protocol, from, text } of rules) {
+        const key = `${protocol} ${from.address} ${from.port}`;
+        if (seen.has(key)) {
+          throw new ConfigError(`Cannot use ${name}=${text}: that port leads somewhere already`);
+        }
+        seen.add(key);
+      }
+    }
     for (const { from, text } of this.guestForwards) {
       const address = parseAddress(from.address);
       if (address.length === 4 ? !this.#ours(address) : !this.#ours6(address)) {
@@ -110,6 +128,13 @@ export class UserAddresses {
   }
   #ours(address: Uint8Array): boolean {
     return ((be32(address, 0) & this.#mask) >>> 0) === this.#network;
+  }
+  /** Why an address of the network cannot be one of ours. */
+  #notFree(address: Uint8Array): string | undefined {
+    const host = (be32(address, 0) & ~this.#mask) >>> 0;
+    if (host === 0) return "it is the network's own";
+    if (host === (~this.#mask >>> 0)) return "it is the network's broadcast address";
+    return bytesEqual(address, this.firstLease) ? "it is the first guest's" : undefined;
   }
   #ours6(address: Uint8Array): boolean {
     return bytesEqual(address, this.gateway6.subarray(0, PREFIX6_BYTES)) || isLinkLocal6(address);

@@ -406,6 +406,15 @@ const WRONG: readonly [ConstructorParameters<typeof UserAddresses>[0], RegExp][]
   [{ hostfwd: ["tcp::22-192.168.0.1:22"] }, /outside the network/],
   [{ guestfwd: ["tcp:192.168.0.1:22-:22"] }, /outside the network/],
   [{ hostfwd: ["icmp::1-:1"] }, /no forward/],
+  [{ net: "0.0.0.0/8" }, /guests have no addresses there/],
+  [{ net: "172.16.0.0/12", host: "172.31.255.255" }, /gateway: it is the network's broadcast address/],
+  [{ dns: "10.0.2.0" }, /name server: it is the network's own/],
+  [{ host: "10.0.2.15" }, /gateway: it is the first guest's/],
+  [
+    { hostfwd: ["tcp::22-:22", "udp::22-:22", "tcp:0.0.0.0:22-:80"] },
+    /hostfwd=tcp:0.0.0.0:22-:80: that port leads somewhere/,
+  ],
+  [{ guestfwd: ["tcp::80-:80", "tcp:10.0.2.100:80-:81"] }, /guestfwd=tcp:10\.0\.2\.100:80-:81: that port/],
 ];
 for (const [options, says] of WRONG) {
   Deno.test(`${JSON.stringify(options)} is refused`, () => {
