@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The program from outside: exit statuses, messages, signals, a closed stdout, the terminal. @module */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { hasProgram } from "../scripts/host/processes.ts";
+import { onTerminal, terminalTest } from "./_terminal.ts";
 import { faultLoopGuest } from "./guests/_fault_loop_guest.ts";
 import { debugPrint, SERIAL_TO_DEBUG, SPIN, tinyGuest, TRIPLE_FAULT, YES_ON_SERIAL } from "./_tiny_guest.ts";
 
@@ -256,43 +256,25 @@ Deno.test("a closed stdout ends the machine quietly, as SIGPIPE would", async ()
   assertEquals([code, stderr], [141, ""]);
 });
 
-const withScript = await hasProgram("script");
-Deno.test({
-  name: `Ctrl-A x quits with status 0 and restores the terminal${
-    withScript ? "" : " (skipped: needs script(1))"
-  }`,
-  ignore: !withScript,
-  async fn() {
-    // script(1) gives it a terminal; stty(1) shows what is left of it
-    const inner = `stty -g >${dir}/before; ${Deno.execPath()} run -A ${MOD} run -k ${spin}; ` +
-      `echo "status $?"; stty -g >${dir}/after`;
-    const child = new Deno.Command("script", {
-      args: ["-q", "-c", inner, "/dev/null"],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-      env: { SHELL: "/bin/sh" },
-    }).spawn();
-    const typing = child.stdin.getWriter();
-    let screen = "";
-    let typed = 0;
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      screen += text;
-      if (typed === 0 && screen.includes("spinning")) {
-        await typing.write(Uint8Array.of(1, 0x68)); // Ctrl-A h
-        typed = 1;
-      }
-      if (typed === 1 && screen.includes("this help")) {
-        await typing.write(Uint8Array.of(1, 0x78)); // Ctrl-A x
-        typed = 2;
-      }
-      if (screen.includes("status ")) await typing.close().catch(() => {});
+terminalTest("Ctrl-A x quits with status 0 and restores the terminal", async () => {
+  // stty(1) shows what is left of it
+  const line = `stty -g >${dir}/before; ${Deno.execPath()} run -A ${MOD} run -k ${spin}; ` +
+    `echo "status $?"; stty -g >${dir}/after`;
+  let typed = 0;
+  const screen = await onTerminal(line, async (screen, terminal) => {
+    if (typed === 0 && screen.includes("spinning")) {
+      await terminal.type("\x01h");
+      typed = 1;
     }
-    await child.status;
-    assertMatch(screen, /Ctrl-A x +quit/);
-    assertMatch(screen, /status 0/);
-    assertEquals(await Deno.readTextFile(`${dir}/after`), await Deno.readTextFile(`${dir}/before`));
-  },
+    if (typed === 1 && screen.includes("this help")) {
+      await terminal.type("\x01x");
+      typed = 2;
+    }
+    if (screen.includes("status ")) await terminal.hangUp();
+  });
+  assertMatch(screen, /Ctrl-A x +quit/);
+  assertMatch(screen, /status 0/);
+  assertEquals(await Deno.readTextFile(`${dir}/after`), await Deno.readTextFile(`${dir}/before`));
 });
 
 Deno.test("a guest that halts for good ends with status 0 and one line", async () => {
@@ -304,41 +286,24 @@ Deno.test("a guest that halts for good ends with status 0 and one line", async (
   });
 });
 
-Deno.test({
-  name: `typing follows Ctrl-A c, not what was printed last${
-    withScript ? "" : " (skipped: needs script(1))"
-  }`,
-  ignore: !withScript,
-  async fn() {
-    const inner = `${Deno.execPath()} run -A ${MOD} run -k ${echo} --append console=hvc0`;
-    const child = new Deno.Command("script", {
-      args: ["-q", "-c", inner, "/dev/null"],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-      env: { SHELL: "/bin/sh" },
-    }).spawn();
-    const typing = child.stdin.getWriter();
-    const type = (text: string) => typing.write(new TextEncoder().encode(text));
-    /** What to type once the screen shows something. */
-    const steps: [string, string][] = [
-      ["ready", "A\x01c"], // A is for the Xen console, where nobody reads
-      ["ttyS0", "B"],
-      ["B", "\x01cC\x01cD"],
-      ["D", "\x01x"],
-    ];
-    let screen = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      screen += text;
-      while (steps[0] !== undefined && screen.includes(steps[0][0])) await type(steps.shift()?.[1] ?? "");
+terminalTest("typing follows Ctrl-A c, not what was printed last", async () => {
+  /** What to type once the screen shows something. */
+  const steps: [string, string][] = [
+    ["ready", "A\x01c"], // A is for the Xen console, where nobody reads
+    ["ttyS0", "B"],
+    ["B", "\x01cC\x01cD"],
+    ["D", "\x01x"],
+  ];
+  const line = `${Deno.execPath()} run -A ${MOD} run -k ${echo} --append console=hvc0`;
+  const screen = await onTerminal(line, async (screen, terminal) => {
+    while (steps[0] !== undefined && screen.includes(steps[0][0])) {
+      await terminal.type(steps.shift()?.[1] ?? "");
     }
-    await typing.close().catch(() => {});
-    await child.status;
-    assertEquals(steps.length, 0, screen);
-    assertMatch(screen, /typing goes to the serial port \(ttyS0\)/);
-    assertMatch(screen, /typing goes to the Xen console \(hvc0\)/);
-    assertEquals(screen.replaceAll(/\r+\nxenner: [^\n]*\n/g, ""), "readyBD");
-  },
+  });
+  assertEquals(steps.length, 0, screen);
+  assertMatch(screen, /typing goes to the serial port \(ttyS0\)/);
+  assertMatch(screen, /typing goes to the Xen console \(hvc0\)/);
+  assertEquals(screen.replaceAll(/\r+\nxenner: [^\n]*\n/g, ""), "readyBD");
 });
 
 Deno.test("deno bundle makes one file that runs", async () => {
@@ -447,44 +412,27 @@ for (const [what, code, options, status, says] of ENDS) {
   });
 }
 
-Deno.test({
-  name: `the terminal's size stands in xenstore, and so does what it becomes${
-    withScript ? "" : " (skipped: needs script(1))"
-  }`,
-  ignore: !withScript,
-  async fn() {
-    const trace = `${dir}/size trace`;
-    const inner = `stty cols 101 rows 31; ${Deno.execPath()} run -A ${MOD} run -k ${spin} --net none ` +
-      `--trace=xenstore --trace-file "${trace}"`;
-    const child = new Deno.Command("script", {
-      args: ["-q", "-c", inner, "/dev/null"],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-      env: { SHELL: "/bin/sh" },
-    }).spawn();
-    const typing = child.stdin.getWriter();
-    let screen = "";
-    let tty: string | undefined;
-    const written = (size: string) => Deno.readTextFileSync(trace).includes(`console/size ${size}`);
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      screen += text;
-      if (tty !== undefined || !screen.includes("spinning")) continue;
-      const until = async (size: string) => {
-        for (let tries = 0; tries < 600 && !written(size); tries++) {
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        assert(written(size), `no ${size} in xenstore`);
-      };
-      await until("101x31");
-      const inside = (await Deno.readTextFile(`/proc/${child.pid}/task/${child.pid}/children`)).split(" ")[0];
-      tty = await Deno.readLink(`/proc/${inside}/fd/0`);
-      await new Deno.Command("stty", { args: ["-F", tty, "cols", "99", "rows", "29"] }).output();
-      await until("99x29");
-      await typing.write(Uint8Array.of(1, 0x78)); // Ctrl-A x
-      await typing.close().catch(() => {});
+terminalTest("the terminal's size stands in xenstore, and so does what it becomes", async () => {
+  const trace = `${dir}/size trace`;
+  const line = `stty cols 101 rows 31; ${Deno.execPath()} run -A ${MOD} run -k ${spin} --net none ` +
+    `--trace=xenstore --trace-file "${trace}"`;
+  let tty: string | undefined;
+  const written = (size: string) => Deno.readTextFileSync(trace).includes(`console/size ${size}`);
+  const until = async (size: string) => {
+    for (let tries = 0; tries < 600 && !written(size); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    await child.status;
-    assert(tty !== undefined, screen);
-  },
+    assert(written(size), `no ${size} in xenstore`);
+  };
+  const screen = await onTerminal(line, async (screen, terminal) => {
+    if (tty !== undefined || !screen.includes("spinning")) return;
+    await until("101x31");
+    const children = await Deno.readTextFile(`/proc/${terminal.pid}/task/${terminal.pid}/children`);
+    tty = await Deno.readLink(`/proc/${children.split(" ")[0]}/fd/0`);
+    await new Deno.Command("stty", { args: ["-F", tty, "cols", "99", "rows", "29"] }).output();
+    await until("99x29");
+    await terminal.type("\x01x");
+    await terminal.hangUp();
+  });
+  assert(tty !== undefined, screen);
 });
