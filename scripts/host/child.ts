@@ -98,11 +98,14 @@ export class Child {
   }
 }
 
+/** Quiet: what Deno downloads for the first run is not for whoever reads the output. */
+const RUN = ["run", "--quiet", "-A"];
+
 /** The command line of `xenner` from the source tree whose root is `tree`, by default this one. */
 export function xenner(args: readonly string[], tree = new URL("../../", import.meta.url)): CommandLine {
   return {
     command: Deno.execPath(),
-    args: ["run", "-A", new URL("mod.ts", tree).pathname, ...args],
+    args: [...RUN, new URL("mod.ts", tree).pathname, ...args],
   };
 }
 
@@ -110,6 +113,6 @@ export function xenner(args: readonly string[], tree = new URL("../../", import.
 export function script(name: string, args: readonly string[]): CommandLine {
   return {
     command: Deno.execPath(),
-    args: ["run", "-A", new URL(`../${name}`, import.meta.url).pathname, ...args],
+    args: [...RUN, new URL(`../${name}`, import.meta.url).pathname, ...args],
   };
 }
