@@ -31,6 +31,8 @@ const BREATHE_EVERY_NS = 4_000_000;
 const BREATHE_FOR_DISKS_NS = 200_000;
 /** The same while a network end waits for something that comes by the event loop. */
 const BREATHE_FOR_SOCKETS_NS = 1_000_000;
+/** Slices are no longer while a network end waits: what sockets took and brought is to be seen before the rings are full. */
+const STREAM_INSTRUCTIONS = 65_536;
 /** Requests to disks are collected for so long, unless the guest goes to sleep before. */
 const COLLECT_INSTRUCTIONS = 65_536;
 /** So many make a batch worth its wait. */
@@ -385,13 +387,16 @@ export class RunLoop {
     if (icount) return this.#runCounted();
     const before = clock.monotonicNs();
     const answers = before < this.#answerUntilNs;
+    const collects = this.#board.xen.disksAsked;
     const longest = answers
       ? ANSWER_INSTRUCTIONS
-      : this.#board.xen.disksAsked
+      : collects
       ? COLLECT_INSTRUCTIONS
+      : this.#awaiting()
+      ? STREAM_INSTRUCTIONS
       : SLICE_INSTRUCTIONS;
     const result = engine.run(Math.min(longest, this.#sliceInstructions));
-    if (longest < SLICE_INSTRUCTIONS) return result;
+    if (answers || collects) return result;
     const tookNs = clock.monotonicNs() - before;
     if (tookNs > 2 * BREATHE_EVERY_NS) {
       this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);
