@@ -8,6 +8,7 @@
  */
 import { ARITHMETIC_FLAGS, FLAG_AC, FLAG_AF, FLAG_CF, FLAG_DF } from "../state/state.ts";
 import { avxCase, isAvxRow } from "./avx/_avx_cases.ts";
+import { CaseCode } from "./_case_code.ts";
 import { isComparable, Random, randomCase } from "./_cases.ts";
 import { MAX_STREAM, type NativeCase, STREAM_SCRATCH_BYTES } from "./_native_runner.ts";
 import type { Row } from "./row/row.ts";
@@ -67,10 +68,11 @@ const le = (value: number | bigint, bytes: number) =>
     (_, i) => Number((BigInt.asUintN(64, BigInt(value)) >> BigInt(8 * i)) & 0xffn),
   );
 /** ModRM (and SIB) of an absolute address. */
-const absolute = (bits: 32 | 64, field: number, address: number) => [
-  ...(bits === 64 ? [(field << 3) | 4, 0x25] : [(field << 3) | 5]),
-  ...le(address, 4),
-];
+function absolute(bits: 32 | 64, field: number, address: number): readonly number[] {
+  const writer = new CaseCode(bits);
+  writer.absolute(field, address);
+  return writer.bytes;
+}
 /** MOV r, imm. */
 function load(bits: 32 | 64, r: number, value: bigint): number[] {
   const short = bits === 32 || value < 1n << 32n;
@@ -148,7 +150,7 @@ export function randomStream(rows: readonly Row[], random: Random, place: Place)
   view.setUint32(FX.mxcsr, random.chance(85) ? 0x1f80 | (random.u32() & 0xe07f) : 0x1f80, true);
   view.setUint32(STREAM.mxcsr, 0x1f80 | (random.u32() & (random.chance(10) ? 0xffff : 0xe07f)), true);
   view.setUint8(XSTATE_BV, STATES);
-  view.setUint32(STREAM.turns, random.chance(50) ? 1 : 2 + random.below(random.chance(80) ? 4 : 60), true);
+  view.setUint32(STREAM.turns, random.chance(40) ? 1 : 2 + random.below(random.chance(70) ? 4 : 400), true);
   view.setBigUint64(STREAM.rax, 0n, true);
   view.setBigUint64(STREAM.rdx, 0n, true);
   const gpr = Array.from({ length: 16 }, () => random.value());

@@ -4,6 +4,7 @@
  * Behind the XSAVE area is the operand in memory. RAX and RDX say which state XRSTOR and XSAVE are about.
  * @module
  */
+import { CaseCode } from "../_case_code.ts";
 import type { Random } from "../_cases.ts";
 import { type NativeCase, WIDE_SCRATCH_BYTES, YMM_AT } from "../_native_runner.ts";
 import type { Row } from "../row/row.ts";
@@ -108,27 +109,12 @@ export function avxCase(
   }
   if (/^VMASKMOVDQU/.test(row.text)) gpr[7] = BigInt(target);
 
-  const code: number[] = [];
-  const le = (value: number) => {
-    for (let i = 0; i < 4; i++) code.push((value >>> (8 * i)) & 0xff);
-  };
-  /** ModRM (and SIB) for the absolute address. */
-  const absolute = (field: number, address: number) => {
-    if (long) code.push((field << 3) | 4, 0x25);
-    else code.push((field << 3) | 5);
-    le(address);
-  };
-  const area = (field: number) => {
-    if (long) code.push(0x48);
-    code.push(0x0f, 0xae);
-    absolute(field, scratch);
-  };
-  if (!bare) area(5); // XRSTOR
+  const writer = new CaseCode(bits), code = writer.bytes;
+  if (!bare) writer.image(5, scratch); // XRSTOR
   const lengths = !bare && /PCMPESTR/.test(row.text);
   if (lengths) {
-    for (const opcode of [0xb8, 0xba]) {
-      code.push(opcode);
-      le(random.chance(80) ? random.below(40) - 20 : random.u32());
+    for (const r of [RAX, RDX]) {
+      writer.mov32(r, random.chance(80) ? random.below(40) - 20 : random.u32());
     }
   }
   const wide = row.rexW ?? random.chance(40);
@@ -143,17 +129,15 @@ export function avxCase(
   if (row.hasModrm) {
     if (vsib === true) {
       code.push(((reg & 7) << 3) | 4, (scale << 6) | ((index & 7) << 3) | 5);
-      le(target);
-    } else if (isMemory) absolute(reg & 7, target);
+      writer.le32(target);
+    } else if (isMemory) writer.absolute(reg & 7, target);
     else code.push(0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
   const uses = /^VMASKMOVDQU/.test(row.text) ? [7] : [];
   if (bare) return { code, gpr, flags: ALWAYS, memory, uses };
-  code.push(0xb8);
-  le(STATES); // mov eax, states; mov edx, 0
-  code.push(0xba);
-  le(0);
-  area(4); // XSAVE
+  writer.mov32(RAX, STATES);
+  writer.mov32(RDX, 0);
+  writer.image(4, scratch); // XSAVE
   return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { formOf } from "../../fpu/instructions.ts";
+import { CaseCode } from "../_case_code.ts";
 import type { Random } from "../_cases.ts";
 import { type NativeCase, SCRATCH_BYTES } from "../_native_runner.ts";
 import type { Row } from "../row/row.ts";
@@ -264,22 +265,8 @@ export function vectorCase(row: Row, random: Random, place: VectorPlace): Native
     if (!long) { for (const r of [0, 2]) gpr[r] = (gpr[r] as bigint) & 0xffff_ffffn; }
   }
 
-  const code: number[] = [];
-  const le = (value: number) => {
-    for (let i = 0; i < 4; i++) code.push((value >>> (8 * i)) & 0xff);
-  };
-  /** ModRM (and SIB) for the absolute address. */
-  const absolute = (field: number, address: number) => {
-    if (long) code.push((field << 3) | 4, 0x25);
-    else code.push((field << 3) | 5);
-    le(address);
-  };
-  const image = (field: number) => {
-    if (long) code.push(0x48);
-    code.push(0x0f, 0xae);
-    absolute(field, scratch);
-  };
-  if (!bare) image(1); // FXRSTOR
+  const writer = new CaseCode(bits), code = writer.bytes;
+  if (!bare) writer.image(1, scratch); // FXRSTOR
   if (row.size === "v" && row.prefix === "f2" && random.chance(30)) code.push(0x66); // CRC32 r32, r/m16
   if (row.prefix !== undefined && row.prefix !== "np") code.push(parseInt(row.prefix, 16));
   if (long) {
@@ -292,11 +279,11 @@ export function vectorCase(row: Row, random: Random, place: VectorPlace): Native
   if (row.map > 1) code.push(row.map === 2 ? 0x38 : 0x3a);
   code.push(row.opcode);
   if (row.hasModrm) {
-    if (isMemory) absolute(reg & 7, target);
+    if (isMemory) writer.absolute(reg & 7, target);
     else code.push(0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
-  if (!bare) image(0); // FXSAVE
+  if (!bare) writer.image(0, scratch); // FXSAVE
   const uses = /^MASKMOV/.test(row.text) ? [7] : [];
   return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory, uses };
 }
