@@ -285,7 +285,8 @@ export function lar(core: CpuCore, selector: number): Status {
   const d = core.scratch.data;
   const v = visible(core, selector & 0xffff, core.longMode ? LAR_LONG : LAR_LEGACY, d);
   if (v < 0) return FAULT;
-  return answer(core, v === 1 ? d.hi & 0x00f0_ff00 : 0, v === 1);
+  // Bits 19:16, which the SDM leaves undefined, are the descriptor's on Intel's and AMD's processors.
+  return answer(core, v === 1 ? d.hi & 0x00ff_ff00 : 0, v === 1);
 }
 
 /** LSL: limit, ZF. */

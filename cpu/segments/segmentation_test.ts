@@ -129,10 +129,10 @@ Deno.test("lar, lsl, verr, verw", () => {
     assertEquals(t.run(name, ...args), NEXT);
     return [t.core.s.arg32(0), t.core.s.arg32(1)];
   };
-  assertEquals(ask("lar", USER_DATA), [0x00c0_f200, 1]);
+  assertEquals(ask("lar", USER_DATA), [0x00cf_f200, 1]); // bits 19:16: an Intel Xeon; APM Vol. 3, LAR
   assertEquals(ask("lsl", USER_DATA), [0xffff_ffff, 1]);
   assertEquals(ask("lar", DATA0)[1], 0); // DPL 0
-  assertEquals(ask("lar", CONFORMING), [0x00c0_9e00, 1]);
+  assertEquals(ask("lar", CONFORMING), [0x00cf_9e00, 1]);
   assertEquals(ask("lsl", 0)[1], 0);
   assertEquals(ask("lsl", 0xfff8)[1], 0);
   assertEquals(ask("verr", USER_CODE32)[1], 1);
