@@ -191,6 +191,23 @@ Deno.test("16-bit code has all of EIP when its segment has 4 GiB", () => {
   assertEquals([t.run("far_jmp", 2, CODE32, 0x65_4321), t.rip], [DISPATCH, 0x4321n]);
 });
 
+// SDM Vol. 3A table 7-1 checks SS before CS; Bochs 2.7 delivers the exception on the new task's stack.
+Deno.test("a task whose CS cannot be loaded has its stack for the exception", () => {
+  for (const cs of [DATA0, 0, USER_CODE32]) {
+    const t = new TestCore().protected32();
+    const other = 0x20_0000, selector = 0x70;
+    t.write64(GDT + selector, 0x0000_8920_0000_0067n);
+    t.write32(other + 0x24, 0x2); // EFLAGS
+    t.write32(other + 0x38, 0x9000); // ESP
+    [DATA0, cs, DATA0, DATA0, 0, 0].forEach((v, i) => t.write32(other + 0x48 + i * 4, v));
+    t.write64(GDT + 0x40, t.read64(GDT + 0x40) | (2n << 40n)); // the old one is busy
+    t.run("far_jmp", 4, selector, 0);
+    const usable = (t.core.attributes(SS) & SEG_UNUSABLE) === 0;
+    // With CS of privilege 3 the stack segment is wrong itself.
+    assertEquals([t.core.selector(CS), usable], [cs, cs !== USER_CODE32]);
+  }
+});
+
 Deno.test("a task whose TSS has T set traps with DR6.BT; local breakpoints end", () => {
   const t = new TestCore().protected32();
   const other = 0x20_0000, selector = 0x70, { s } = t.core, dr7 = S.dr + 7 * 8;

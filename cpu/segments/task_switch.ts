@@ -183,6 +183,14 @@ function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number
     return core.ripLo <= 0xffff || refuse(EXC_GP, 0);
   }
   const cs = selectors[CS] as number;
+  // SS first, for the privilege that CS asks for: with a bad CS there is a stack for the exception (table 7-1).
+  core.setCpl(cs & 3);
+  const load = (i: number): boolean => {
+    if (loadDataSegment(core, i, selectors[i] as number)) return true;
+    if (core.fault.vector === EXC_GP) core.fault.vector = EXC_TS;
+    return false;
+  };
+  if (!load(SS)) return false;
   if ((cs & 0xfffc) === 0) return refuse(EXC_TS, cs);
   if (!fetchDescriptor(core, cs, d, EXC_TS)) return false;
   const ar = attributesOf(d), rpl = cs & 3;
@@ -195,11 +203,7 @@ function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number
   if ((ar & SEG_P) === 0) return refuse(EXC_NP, cs);
   if (!markAccessed(core, d)) return false;
   setCode(core, cs, rpl, d);
-  for (const i of [SS, DS, ES, FS, GS]) {
-    if (loadDataSegment(core, i, selectors[i] as number)) continue;
-    if (core.fault.vector === EXC_GP) core.fault.vector = EXC_TS;
-    return false;
-  }
+  for (const i of [DS, ES, FS, GS]) if (!load(i)) return false;
   if (core.ripLo > limitOf(d)) return refuse(EXC_GP, 0);
   return true;
 }
