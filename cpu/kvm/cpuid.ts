@@ -77,6 +77,15 @@ function cut(values: number[], leaf: number, subleaf: number, host: readonly Cpu
   }
 }
 
+function componentOf(host: readonly CpuidEntry[], component: number): CpuidLeaf | undefined {
+  return host.find(({ leaf, subleaf = 0 }) => leaf === 0xd && subleaf === component)?.values;
+}
+/** Where `host` has a state component in an area that is not compacted; undefined: it has none. */
+export function placeOf(host: readonly CpuidEntry[], component: number): number | undefined {
+  const [bytes = 0, offset = 0] = componentOf(host, component) ?? [];
+  return bytes === 0 ? undefined : offset;
+}
+
 /** State components lie where this processor has them; subleaf 0 says how much room those of the guest take. */
 function placeState(
   values: number[],
@@ -84,7 +93,7 @@ function placeState(
   guest: CpuidEntry[],
   host: readonly CpuidEntry[],
 ): void {
-  const ofHost = (n: number) => host.find(({ leaf, subleaf = 0 }) => leaf === 0xd && subleaf === n)?.values;
+  const ofHost = (n: number) => componentOf(host, n);
   if (subleaf === 0) {
     for (let n = 2; n < 32; n++) {
       const [bytes = 0, offset = 0] = (values[0] as number) >>> n & 1 ? ofHost(n) ?? [] : [];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * KVM's processor in the format that all engines read and write (cpu/state/saved_state.ts), and back: registers as plain
- * data, MSRs that both have, the x87, SSE and AVX registers in XSAVE's layout (SDM Vol. 1 §13.4).
+ * data, MSRs that both have, and what XSAVE manages (SDM Vol. 1 §13.4), each component where the host's processor has it.
  *
- * Not done: the shadow of STI and MOV SS; PKRU, for which the other engines have no feature yet.
+ * Not done: the shadow of STI and MOV SS.
  * @module
  */
 import { CONTROL_NAMES, type CpuRegisters, type Segment, SEGMENT_NAMES } from "../base/engine.ts";
@@ -17,8 +17,8 @@ import {
   STATE_FIELDS,
   SYSTEM_FLAGS,
   XMM_BASE,
-  YMM_HIGH,
 } from "../state/state.ts";
+import { STATES } from "../system/state_components.ts";
 import { kvm_xsave } from "./api.ts";
 
 /** MSRs of both, by where the state block has them. */
@@ -54,13 +54,13 @@ const OWN = new Set([
     "stackMask",
     "codeMask",
   ],
-  ...["modeKey", "budget", "attention", "memAddr", "memData", "arg", "randomState", "tscAdjust", "pkru"],
+  ...["modeKey", "budget", "attention", "memAddr", "memData", "arg", "randomState", "tscAdjust"],
 ]);
 
-/** The XSAVE area: legacy region, header, AVX where every processor has it. */
-const MXCSR = 24, MXCSR_MASK = 28, XMM = 160, XSTATE_BV = 512, AVX = 576;
+/** The XSAVE area: legacy region, header. */
+const MXCSR = 24, MXCSR_MASK = 28, XMM = 160, XSTATE_BV = 512;
 const MXCSR_BITS = 0xffff;
-const X87_SSE = 3n, AVX_STATE = 4n;
+const X87_SSE = 3n;
 const SSE_BYTES = 256;
 const CR0_PG = 1n << 31n, CR4_PAE = 1n << 5n, EFER_LMA = 1n << 10n;
 
@@ -75,6 +75,8 @@ export interface Exchanged {
   /** What is added to the clock's TSC to get the guest's. */
   readonly tscOffset: bigint;
 }
+/** Where the host's processor has a state component in an area that is not compacted; undefined: nowhere. */
+export type ComponentPlace = (component: number) => number | undefined;
 
 /** A state block of its own. */
 function block(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly view: DataView<ArrayBuffer> } {
@@ -84,7 +86,7 @@ function block(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly view: Data
 }
 
 /** Fields of the state block. */
-export function toFields(state: Exchanged): Record<string, Uint8Array> {
+export function toFields(state: Exchanged, placeOf: ComponentPlace): Record<string, Uint8Array> {
   const { bytes, view } = block(), { registers } = state;
   const put64 = (at: number, value: bigint) => view.setBigUint64(at, value, true);
   GPR_NAMES.forEach((name, i) => put64(S.gpr + i * 8, registers.gprs[name]));
@@ -124,7 +126,12 @@ export function toFields(state: Exchanged): Record<string, Uint8Array> {
   if (x87 !== undefined) bytes.set(scratch.subarray(x87.at, x87.at + x87.size), x87.at);
   view.setUint32(S.mxcsr, area.getUint32(MXCSR, true) & MXCSR_BITS, true);
   bytes.set(state.xsave.subarray(XMM, XMM + SSE_BYTES), XMM_BASE);
-  bytes.set(state.xsave.subarray(AVX, AVX + SSE_BYTES), XMM_BASE + YMM_HIGH);
+  for (const { component, bytes: size, at } of STATES) {
+    const from = placeOf(component);
+    if (from !== undefined && from + size <= state.xsave.length) {
+      bytes.set(state.xsave.subarray(from, from + size), at);
+    }
+  }
 
   const fields: Record<string, Uint8Array> = {};
   for (const { name, at, size } of STATE_FIELDS) {
@@ -134,7 +141,7 @@ export function toFields(state: Exchanged): Record<string, Uint8Array> {
 }
 
 /** The way back. */
-export function fromFields(fields: Readonly<Record<string, Uint8Array>>): Exchanged {
+export function fromFields(fields: Readonly<Record<string, Uint8Array>>, placeOf: ComponentPlace): Exchanged {
   const { bytes, view } = block();
   for (const { name, at, size } of STATE_FIELDS) {
     const field = fields[name];
@@ -164,7 +171,7 @@ export function fromFields(fields: Readonly<Record<string, Uint8Array>>): Exchan
   return {
     registers,
     xcr0,
-    xsave: xsaveArea(bytes, view, xcr0),
+    xsave: xsaveArea(bytes, view, xcr0, placeOf),
     msrs: new Map(MSRS.map(([index, at]) => [index, get64(at)])),
     tscOffset: BigInt.asIntN(64, get64(S.tscOffset)),
   };
@@ -174,6 +181,7 @@ function xsaveArea(
   bytes: Uint8Array<ArrayBuffer>,
   view: DataView<ArrayBuffer>,
   xcr0: bigint,
+  placeOf: ComponentPlace,
 ): Uint8Array<ArrayBuffer> {
   const both = new Uint8Array(bytes.length + kvm_xsave.size); // the block, and behind it the area
   both.set(bytes);
@@ -182,10 +190,14 @@ function xsaveArea(
   area.setUint32(MXCSR, view.getUint32(S.mxcsr, true), true);
   area.setUint32(MXCSR_MASK, MXCSR_BITS, true);
   xsave.set(bytes.subarray(XMM_BASE, XMM_BASE + SSE_BYTES), XMM);
-  area.setBigUint64(XSTATE_BV, X87_SSE | (xcr0 & AVX_STATE), true);
-  if ((xcr0 & AVX_STATE) !== 0n) {
-    xsave.set(bytes.subarray(XMM_BASE + YMM_HIGH, XMM_BASE + YMM_HIGH + SSE_BYTES), AVX);
+  let held = X87_SSE;
+  for (const { component, bytes: size, at } of STATES) {
+    const to = placeOf(component);
+    if ((xcr0 >> BigInt(component) & 1n) === 0n || to === undefined || to + size > xsave.length) continue;
+    xsave.set(bytes.subarray(at, at + size), to);
+    held |= 1n << BigInt(component);
   }
+  area.setBigUint64(XSTATE_BV, held, true);
   return xsave;
 }
 

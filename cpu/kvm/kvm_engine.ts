@@ -30,7 +30,7 @@ import { PAGE_SIZE } from "../base/bits.ts";
 import type { KvmHost } from "../base/kvm_host.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
 import * as api from "./api.ts";
-import { guestCpuid, packCpuid, unpackCpuid } from "./cpuid.ts";
+import { type CpuidEntry, guestCpuid, packCpuid, placeOf, unpackCpuid } from "./cpuid.ts";
 import { KvmVcpu } from "./kvm_vcpu.ts";
 import { KvmVm } from "./kvm_vm.ts";
 import { MemorySlots } from "./memory_slots.ts";
@@ -81,6 +81,7 @@ export class KvmEngine implements Engine {
   readonly #vendor: CpuVendor;
   readonly #features: CpuFeatures;
   readonly #crystalHz: number;
+  readonly #hostCpuid: readonly CpuidEntry[];
   readonly #exits = new Map<number, number>();
   #interrupts = 0;
   #nmis = 0;
@@ -102,6 +103,7 @@ export class KvmEngine implements Engine {
     this.#vendor = options.vendor ?? "GenuineIntel";
     this.#features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.#crystalHz = options.crystalHz ?? hooks.tscHz;
+    this.#hostCpuid = unpackCpuid(vm.supportedCpuid);
     const registers = this.#registers = new KvmRegisters(vm);
     const base = host.addressOf(memory.memory.buffer);
     this.#slots = new MemorySlots(memory, (slot, { gfn, offset, pages }) => {
@@ -129,7 +131,7 @@ export class KvmEngine implements Engine {
       hooks: { ...this.#hooks, tscHz: this.#vm.tscHz },
       s: { get32: () => 0 }, // OSXSAVE is KVM's
     };
-    this.#vm.call("KVM_SET_CPUID2", packCpuid(guestCpuid(source, unpackCpuid(this.#vm.supportedCpuid))));
+    this.#vm.call("KVM_SET_CPUID2", packCpuid(guestCpuid(source, this.#hostCpuid)));
     this.#registers.setApicBase(this.#hooks.readMsr(IA32_APIC_BASE) ?? 0n);
     this.#powerOn = saveNative(this.#vm);
   }
@@ -422,6 +424,7 @@ export class KvmEngine implements Engine {
       registers: this.#registers,
       memory: this.#memory,
       clockTsc: this.#hooks.readTsc(),
+      placeOf: (component) => placeOf(this.#hostCpuid, component),
     };
   }
 

@@ -9,7 +9,7 @@ import type { CpuRegisters, EngineState } from "../base/engine.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
 import { type SavedState, STATE_FORMAT } from "../state/saved_state.ts";
 import * as api from "./api.ts";
-import { fromFields, toFields, usesPdptes } from "./exchange.ts";
+import { type ComponentPlace, fromFields, toFields, usesPdptes } from "./exchange.ts";
 import type { KvmVm } from "./kvm_vm.ts";
 import type { KvmRegisters } from "./registers.ts";
 
@@ -75,10 +75,14 @@ export interface Processor {
   readonly memory: GuestMemory;
   /** The TSC of the machine's clock. */
   readonly clockTsc: bigint;
+  readonly placeOf: ComponentPlace;
 }
 
 /** Everything, for every engine. */
-export function saveState({ vm, registers, memory, clockTsc }: Processor, run: RunState): EngineState {
+export function saveState(
+  { vm, registers, memory, clockTsc, placeOf }: Processor,
+  run: RunState,
+): EngineState {
   const kvm = saveNative(vm), { parts } = kvm;
   const msrs = new Map(kvm.msrs);
   const all = registers.read();
@@ -88,7 +92,7 @@ export function saveState({ vm, registers, memory, clockTsc }: Processor, run: R
     xsave: parts.XSAVE,
     msrs,
     tscOffset: (msrs.get(IA32_TIME_STAMP_COUNTER) ?? 0n) - clockTsc,
-  });
+  }, placeOf);
   const events = parts.VCPU_EVENTS;
   const data: SavedState = {
     fields,
@@ -105,7 +109,7 @@ export function saveState({ vm, registers, memory, clockTsc }: Processor, run: R
 }
 
 /** Puts a state of any engine into KVM. Throws RangeError for another format. */
-export function loadState({ vm, registers, clockTsc }: Processor, state: EngineState): RunState {
+export function loadState({ vm, registers, clockTsc, placeOf }: Processor, state: EngineState): RunState {
   if (state.format !== STATE_FORMAT) {
     throw new RangeError(
       `Cannot load CPU state of format "${state.format}": this engine reads "${STATE_FORMAT}"`,
@@ -117,7 +121,7 @@ export function loadState({ vm, registers, clockTsc }: Processor, state: EngineS
     loadNative(vm, data.kvm as NativeState);
     return { ...run, nmi: false }; // KVM knows of it
   }
-  const { registers: values, xcr0, xsave, msrs, tscOffset } = fromFields(data.fields);
+  const { registers: values, xcr0, xsave, msrs, tscOffset } = fromFields(data.fields, placeOf);
   registers.write({
     control: values.control,
     segments: values.segments,

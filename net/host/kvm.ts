@@ -49,6 +49,31 @@ export function kvmHost(): KvmHost {
   return new LinuxKvm();
 }
 
+/** The processor's features as Linux lists them, one line for each processor. */
+const CPUINFO = "/proc/cpuinfo";
+
+/** Why `host`'s KVM is not to be taken by itself; undefined: it works, on a processor made for it. */
+export function whyNoKvm(host: KvmHost): string | undefined {
+  try {
+    host.close(host.open());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message.replace(/^Cannot use --engine kvm: /, "").replace(
+      /; --engine jit needs no KVM$/,
+      "",
+    );
+  }
+  let features = "";
+  try {
+    features = /^flags\s*:.*$/m.exec(Deno.readTextFileSync(CPUINFO))?.[0] ?? "";
+  } catch {
+    // no right to read it: let us try
+    return undefined;
+  }
+  if (/\b(vmx|svm)\b/.test(features)) return undefined;
+  return "this processor has neither VMX nor SVM, so its KVM only emulates";
+}
+
 class LinuxKvm implements KvmHost {
   #libc: Libc | undefined;
   #timer: { readonly id: number } | undefined;

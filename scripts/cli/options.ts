@@ -53,7 +53,7 @@ export interface RunChoices {
   readonly pcap?: string;
   readonly serial: ConsoleTarget;
   readonly console: ConsoleTarget;
-  readonly engine: "interp" | "jit" | "kvm";
+  readonly engine: "interp" | "jit" | "kvm" | "auto";
   readonly cpu: string;
   readonly cpuVendor: "intel" | "amd";
   readonly icount: boolean;
@@ -190,8 +190,11 @@ function runCommand(done: (choices: RunChoices) => void) {
     .option("--serial <target>", "16550 serial port: stdio | none | file:PATH", target, STDIO)
     .option("--console <target>", "Xen PV console: stdio | none | file:PATH", target, STDIO)
     .addOption(
-      new Option("--engine <engine>", "interp is for comparisons; kvm is experimental")
-        .choices(["interp", "jit", "kvm"]).default("jit"),
+      new Option(
+        "--engine <engine>",
+        "interp is for comparisons; kvm is experimental; auto: kvm if it works, else jit",
+      )
+        .choices(["interp", "jit", "kvm", "auto"]).default("jit"),
     )
     .option(
       "--cpu <model>",

@@ -120,6 +120,9 @@ Deno.test("every kind of network arrives", () => {
   ]);
 });
 
+Deno.test("--engine auto is for the run to decide", () =>
+  assertEquals(run("--engine", "auto").engine, "auto"));
+
 Deno.test("--stats needs no format, --trace adds up, --append may look like an option", () => {
   assertEquals(run("--stats").stats, "text");
   assertEquals(run("--trace", "net", "--trace", "cpu").trace, ["net", "cpu"]);

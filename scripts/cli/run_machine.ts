@@ -4,12 +4,14 @@
  * took, whichever way it ends.
  * @module
  */
+import type { EngineName } from "../../cpu/base/engine.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
 import { createMachine, hubByName } from "../../devices/machine/create_machine.ts";
 import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
+import { kvmHost, whyNoKvm } from "../../net/host/kvm.ts";
 import { crashReport } from "./crash_report.ts";
 import { fileToBoot } from "../boot/find_firmware.ts";
 import type { NetChoice } from "./net_options.ts";
@@ -138,6 +140,15 @@ class Session {
     }
   }
 
+  /** What was asked for; "auto" says what it takes, and why. */
+  #engine(): EngineName {
+    const { engine, icount } = this.#choices;
+    if (engine !== "auto") return engine;
+    const why = icount ? "KVM counts no instructions" : whyNoKvm(kvmHost());
+    this.#note(why === undefined ? "engine: kvm" : `engine: jit (${why})`);
+    return why === undefined ? "kvm" : "jit";
+  }
+
   async #create(): Promise<Machine> {
     const choices = this.#choices;
     // files first: what cannot be written is said before anything else is touched
@@ -167,7 +178,7 @@ class Session {
       append: choices.append,
       modules: choices.modules.map(({ path, cmdline }) => ({ file: path, cmdline })),
       memory: choices.memoryBytes,
-      engine: choices.engine,
+      engine: this.#engine(),
       cpu: choices.cpu,
       cpuVendor: choices.cpuVendor,
       icount: choices.icount,

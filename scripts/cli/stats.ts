@@ -2,6 +2,9 @@
 /** What --stats prints. @module */
 import type { MachineStats } from "../../devices/machine/machine_options.ts";
 
+/** Of this section people want to know how many there are in a second. */
+const EXITS = "exit";
+
 /** Counters as people read them: first the machine, then every counter, grouped by the first part of its name. */
 export function formatStats(stats: MachineStats): string {
   const lines = [
@@ -21,7 +24,12 @@ export function formatStats(stats: MachineStats): string {
     lines.push("", section);
     const shown = entries.filter(([, value]) => value !== 0).sort((a, b) => b[1] - a[1]);
     const width = Math.max(0, ...shown.map(([name]) => name.length));
-    for (const [name, value] of shown) lines.push(`  ${name.padEnd(width)}  ${group(value)}`);
+    for (const [name, value] of shown) {
+      const rate = section === EXITS && stats.seconds > 0
+        ? ` (${group(Math.round(value / stats.seconds))}/s)`
+        : "";
+      lines.push(`  ${name.padEnd(width)}  ${group(value)}${rate}`);
+    }
     if (shown.length === 0) lines.pop(), lines.pop();
   }
   return lines.join("\n") + "\n";

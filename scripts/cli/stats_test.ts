@@ -17,8 +17,8 @@ seconds       2.000
 MIPS          0.6
 
 exit
-  page_fault  2,000
-  hlt         3
+  page_fault  2,000 (1,000/s)
+  hlt         3 (2/s)
 
 machine
   interrupts  12

@@ -6,7 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { kvmHost } from "../../net/host/kvm.ts";
+import { kvmHost, whyNoKvm } from "../../net/host/kvm.ts";
 import { ROOT, sourceFiles } from "../gate/sources.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import type { GuestName } from "../guests/manifest.ts";
@@ -57,27 +57,10 @@ function parse(all: readonly string[]): Wanted {
   };
 }
 
-/** Why tests cannot run on this host itself; undefined: they can. */
-function notHere(): string | undefined {
-  try {
-    const host = kvmHost();
-    host.close(host.open());
-  } catch (error) {
-    if (error instanceof ConfigError) {
-      return error.message.replace(/^Cannot use --engine kvm: |; --engine.*/g, "");
-    }
-    throw error;
-  }
-  const flags = /^flags\s*:.*$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[0] ?? "";
-  return /\b(vmx|svm)\b/.test(flags)
-    ? undefined
-    : "this processor has neither VMX nor SVM, so its KVM is none of hardware";
-}
-
 async function main(all: readonly string[]): Promise<number> {
   const wanted = parse(all);
   const say = (what: string) => console.log(`kvm: ${what}`);
-  const why = wanted.where === "outer" ? "as asked" : notHere();
+  const why = wanted.where === "outer" ? "as asked" : whyNoKvm(kvmHost());
   await makeGuests({ names: GUESTS, progress: (what) => console.log(`guests: ${what}`) });
   const test = [
     "test",
