@@ -17,6 +17,7 @@ const IA32_TIME_STAMP_COUNTER = 0x10;
 /** Of struct kvm_vcpu_events, asm/kvm.h. */
 const EVENTS = { nmiPending: 13, nmiMasked: 14, flags: 20 };
 const KVM_VCPUEVENT_VALID_NMI_PENDING = 1;
+const XCR0_RESET = 1n;
 
 /** In the order in which they are set. */
 const PARTS = [
@@ -58,7 +59,8 @@ export function saveNative(vm: KvmVm): NativeState {
 /** Puts it back; `keep`: parts, and whether the MSRs too, that stay as they are. */
 export function loadNative(vm: KvmVm, data: NativeState, keep: readonly (Part | "msrs")[] = []): void {
   for (const [name] of PARTS) {
-    if (!keep.includes(name)) vm.call(`KVM_SET_${name}`, data.parts[name].slice());
+    if (keep.includes(name) || (name === "XCRS" && !hasXcrs(data.parts.XCRS))) continue;
+    vm.call(`KVM_SET_${name}`, data.parts[name].slice());
   }
   if (!keep.includes("msrs")) {
     for (const [index, value] of data.msrs) vm.writeMsr(index, value); // some can only be read
@@ -130,7 +132,9 @@ export function loadState({ vm, registers, clockTsc, placeOf }: Processor, state
   });
   registers.write({ gprs: values.gprs, rip: values.rip, rflags: values.rflags });
   try {
-    vm.call("KVM_SET_XCRS", xcrsOf(xcr0));
+    const now = new Uint8Array(api.kvm_xcrs.size);
+    vm.call("KVM_GET_XCRS", now);
+    if (hasXcrs(now) || xcr0 !== XCR0_RESET) vm.call("KVM_SET_XCRS", xcrsOf(xcr0));
     vm.call("KVM_SET_XSAVE", xsave);
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
@@ -164,11 +168,13 @@ function pdptesOf(memory: GuestMemory, registers: CpuRegisters): Uint32Array {
   return pdptes;
 }
 
+/** KVM has XCR0 to get and set only where its processor has XSAVE. */
+function hasXcrs(xcrs: Uint8Array<ArrayBuffer>): boolean {
+  return new DataView(xcrs.buffer).getUint32(api.kvm_xcrs.at.nr_xcrs, true) !== 0;
+}
 function xcr0Of(xcrs: Uint8Array<ArrayBuffer>): bigint {
   const view = new DataView(xcrs.buffer);
-  return view.getUint32(api.kvm_xcrs.at.nr_xcrs, true) === 0
-    ? 1n
-    : view.getBigUint64(api.kvm_xcrs.at.xcrs + api.kvm_xcr.at.value, true);
+  return !hasXcrs(xcrs) ? XCR0_RESET : view.getBigUint64(api.kvm_xcrs.at.xcrs + api.kvm_xcr.at.value, true);
 }
 function xcrsOf(xcr0: bigint): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(api.kvm_xcrs.size));

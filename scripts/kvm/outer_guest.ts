@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { hasProgram } from "../host/processes.ts";
+import { hasProgram, runText } from "../host/processes.ts";
 
 /** One run. */
 export interface OuterRun {
@@ -18,12 +18,24 @@ export interface OuterRun {
 
 const QEMU = "qemu-system-x86_64";
 const MEMORY = "3G", CPUS = 2;
-/** QEMU 7.2 sets wrong flags after CMPXCHG16B, of which kernels from 6.12 on die at random. */
-const CPU = "max,cx16=off";
+/**
+ * The processor. QEMU 7.2 sets wrong flags after CMPXCHG16B, of which kernels from 6.12 on die at random; before 8.2 it does
+ * not tell the hypervisor of XSETBV (no intercept), so that guests lose their XCR0 at the next exit, and XRSTOR of what XSAVE
+ * has not saved kills their processes.
+ */
+const CPU = "max,cx16=off", NO_XSAVE = ",xsave=off";
+const XSETBV_IS_TOLD = [8, 2] as const;
 /** Status of timeout(1) when it had to end the program. */
 const TIMED_OUT = 124;
 /** How long a QEMU gets that does not end when it is told. */
 const GRACE_SECONDS = 5;
+
+async function cpu(): Promise<string> {
+  const [, major = 0, minor = 0] =
+    /version (\d+)\.(\d+)/.exec(await runText(QEMU, ["--version"]))?.map(Number) ?? [];
+  const [needsMajor, needsMinor] = XSETBV_IS_TOLD;
+  return major > needsMajor || (major === needsMajor && minor >= needsMinor) ? CPU : CPU + NO_XSAVE;
+}
 
 /** Runs it; the status of its command. Throws ConfigError when there is no QEMU, or when the guest told no status. */
 export async function runOuterGuest(run: OuterRun): Promise<number> {
@@ -41,7 +53,18 @@ export async function runOuterGuest(run: OuterRun): Promise<number> {
     const child = new Deno.Command("timeout", {
       args: [
         ...["--foreground", `--kill-after=${GRACE_SECONDS}`, String(run.seconds), QEMU],
-        ...["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", String(CPUS), "-m", MEMORY],
+        ...[
+          "-M",
+          "pc",
+          "-accel",
+          "tcg,thread=multi",
+          "-cpu",
+          await cpu(),
+          "-smp",
+          String(CPUS),
+          "-m",
+          MEMORY,
+        ],
         ...["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", `file:${told}`],
         ...["-kernel", run.vmlinuz.pathname, "-initrd", initramfs],
         ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr"],

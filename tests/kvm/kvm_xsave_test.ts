@@ -48,7 +48,12 @@ function program(mode: 32 | 64): GuestProgram {
   return g;
 }
 
-const skipped = noKvm() || notHardware();
+const skipped = noKvm() || notHardware() || noXsave();
+
+function noXsave(): string {
+  const flags = /^flags\s*:.*$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[0] ?? "";
+  return /\bxsave\b/.test(flags) ? "" : " (skipped: this processor has no XSAVE)";
+}
 for (const mode of [32, 64] as const) {
   Deno.test({
     name: `KVM: XSAVE and XRSTOR keep to the guest's XCR0, ${mode} bit${skipped}`,
