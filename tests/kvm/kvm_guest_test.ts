@@ -183,7 +183,12 @@ test("a triple fault is a crash, and a closed machine gives everything back", as
       assertEquals((await run()).exit, { reason: "crash", detail: "triple fault" });
       assertEquals([files(), regions()], [3, 1]); // KVM, machine, vCPU
       await machine.close();
-      assertEquals(machine.registers().rip, 0x10_0000n); // can still be looked at
+      // can still be looked at; KVM on AMD's processors has reset it by then (APM Vol. 2 §15.14.3: the state is undefined)
+      assertEquals(
+        [0x10_0000n, 0xfff0n].includes(machine.registers().rip ?? 0n),
+        true,
+        machine.crashReport(),
+      );
     });
   }
   assertEquals([files(), regions()], before);
