@@ -124,7 +124,8 @@ export async function boot(
       "--append",
       guestCommandLine(run),
     ],
-    ...["--timeout", String(TIMEOUT_SECONDS), ...options],
+    ...(options.includes("--timeout") ? [] : ["--timeout", String(TIMEOUT_SECONDS)]),
+    ...options,
   ]);
   const child = new Child(inside?.inside(line.command, line.args) ?? line);
   try {
