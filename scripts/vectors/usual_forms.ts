@@ -5,7 +5,7 @@
  * @module
  */
 import { assert } from "../../cpu/base/assert.ts";
-import { ALL_FEATURES } from "../../cpu/base/cpu_features.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { Cpu } from "../../cpu/cpu.ts";
 import { Decoder } from "../../cpu/decode/decoder.ts";
 import { instructionsOf } from "../../cpu/decode/usual_forms.ts";
@@ -38,10 +38,10 @@ function ran(cpu: Cpu): Set<string> {
   return found;
 }
 
-/** One of each form, the shortest. */
+/** One of each form that the processor of the guest has, the shortest. */
 function formsOf(found: Iterable<string>): string[] {
   const mode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false } as const;
-  const decoder = new Decoder(new Set(ALL_FEATURES));
+  const decoder = new Decoder(parseCpuModel(DEFAULT_CPU).features);
   const forms = new Map<string, string>();
   for (const hex of [...found].sort((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
     const insns = instructionsOf(decoder, hex, mode);
