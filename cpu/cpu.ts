@@ -13,6 +13,7 @@ import type { RowOptions } from "./isa/row/row.ts";
 import { CpuCore, type Microcode } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
 import { fillAesTables } from "./isa/crypto/aes.ts";
+import { fillSeries } from "./isa/x87/trigonometry.ts";
 import { fillPlainConstants } from "./isa/simd/ordinary.ts";
 import type {
   CodePlace,
@@ -188,6 +189,7 @@ export class Cpu implements Engine {
     fillCrc32cTable(memory.view);
     fillPlainConstants(memory.view);
     fillAesTables(memory.view);
+    fillSeries(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
     const functions = MICROCODE_NAMES.map((name) => microcode[name]);
     const { mem } = core;

@@ -29,7 +29,7 @@ const CORE = {
   /** Byte offset of linear address S.memAddr in the WebAssembly memory, up to the end of its page; 0: not to be had here. */
   span: ["write"],
 } as const;
-/** Those that descriptions call: see cpu/isa/simd/string_compare.ts, cpu/isa/general/x87_function.ts. */
+/** Those that descriptions call: see cpu/isa/simd/string_compare.ts, cpu/isa/x87/x87_function.ts. */
 const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
   x87: ["how"],

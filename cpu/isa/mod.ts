@@ -29,6 +29,6 @@ import "./simd/sse_shuffle.ts";
 import "./general/stack.ts";
 import "./general/string.ts";
 import "./general/system.ts";
-import "./general/x87.ts";
+import "./x87/x87.ts";
 
 export { type Row, rows } from "./row/row.ts";

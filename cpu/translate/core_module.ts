@@ -21,7 +21,8 @@ import {
 import { microcodeNumber } from "../emit/microcode_calls.ts";
 import { SSE_VALUE } from "../fpu/sse/sse_unit.ts";
 import { VECTOR_FUNCTION_BODIES } from "../isa/vector_functions.ts";
-import { X87Function } from "../isa/general/x87_function.ts";
+import { X87Function } from "../isa/x87/x87_function.ts";
+import { emitSeries, emitSineAndCosine } from "../isa/x87/trigonometry.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_FORWARD,
@@ -197,7 +198,11 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.return(stringCompare(b, b.parameter(0, "i32"), b.parameter(1, "i32")));
   }, { exportName: "stringCompare" });
 
-  define(handlerType, 1, (b) => new X87Function(b, b.parameter(0, "i32")).emit(), { exportName: "x87" });
+  const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries, {});
+  const sineAndCosine = define(mixed, 2, (b) => emitSineAndCosine(b, series), {});
+  define(handlerType, 1, (b) => new X87Function(b, b.parameter(0, "i32"), sineAndCosine).emit(), {
+    exportName: "x87",
+  });
 
   // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
   const leave = define(binary, 2, (b) => {

@@ -46,6 +46,7 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "cpu/isa/simd/",
       "cpu/isa/avx/",
       "cpu/isa/crypto/",
+      "cpu/isa/x87/",
       "cpu/isa/general/",
       "cpu/isa/",
       "cpu/decode/",

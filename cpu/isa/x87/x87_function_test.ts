@@ -14,6 +14,7 @@ import { record, RECORD_BYTES } from "../../state/record.ts";
 import { ARENA_BASE, ARENA_BYTES, DS, S, segmentLayout, TLB_MODE_SUPERVISOR } from "../../state/state.ts";
 import { FAULT } from "../../state/status.ts";
 import { microcode } from "../../system/microcode.ts";
+import { TRIG_COSINE, TRIG_ERROR, TRIG_SINE } from "./trigonometry.ts";
 
 const AT = X87_STATE.at;
 const HANDLER = 0x1a_0000;
@@ -243,4 +244,71 @@ Deno.test("x87 arithmetic of numbers as programs have them needs no microcode", 
   assertEquals(counts(), before);
   assertEquals(t.memory.view.getInt32(t.memory.offsetOf(DATA_BASE + 8), true), 1);
   assert(t.cpu.core.memory.view.getUint8(S.x87 + AT.ftw) === 0);
+});
+
+/** Operands of FSIN and its like: of every size that is done in emitted code and beyond, and near to multiples of pi/4. */
+function angle(r: Random): { se: number; significand: bigint } {
+  const sign = r.of([0, 0x8000]);
+  if (!r.once(3)) return { se: sign | 0x3fff - 34 + r.below(70), significand: significand(r) };
+  // k × pi/4 rounded, or a little beside it
+  const k = BigInt(r.of([1, 2, 3, 4, 5, 7, 8, 100, 1 + r.below(1 << 30)]));
+  const product = k * 0x3_243f_6a88_85a3_08d3n, bits = product.toString(2).length;
+  const near = (product >> BigInt(bits - 64)) + BigInt(r.below(5)) - 2n;
+  return { se: sign | 0x3fff + bits - 1 - 66, significand: near };
+}
+
+Deno.test("FSIN, FCOS and FSINCOS in emitted code are those of microcode, and need none for most operands", () => {
+  const t = new TestCpu(64), reference = new TestCpu(64);
+  const r = generator(0x51);
+  const x87 = t.cpu.microcodeNames.indexOf("x87");
+  const CASES = 600;
+  for (let n = 0; n < CASES; n++) {
+    const state = randomState(r, 0xd9, r.of([0xfb, 0xfe, 0xff]));
+    const top = state.words.fsw >> 11 & 7;
+    const registers = state.registers.map((value, i) => i === top ? angle(r) : value);
+    const words = { fcw: state.words.fcw | 0x3f, fsw: state.words.fsw & 0x7f00, ftw: 1 << top };
+    runBoth(t, reference, { ...state, registers, words, cold: false });
+  }
+  // a third: below 2^-30, from 2^31 on, and as near to a multiple of pi/2
+  const left = t.cpu.microcodeCounts[x87] as number;
+  assert(left < CASES / 2, `${left} of ${CASES} left to microcode`);
+});
+
+Deno.test("sine and cosine as fractions of 128 bits are right to TRIG_ERROR of the last place", () => {
+  const t = new TestCpu(64), r = generator(0x7a);
+  const BITS = 256n, ONE = 1n << BITS, HALF_TURN = 0x3_243f_6a88_85a3_08d3n << (BITS - 65n);
+  const series = (first: bigint, x: bigint, from: bigint) => {
+    let sum = first, term = first;
+    for (let k = from; term !== 0n && term !== -1n; k += 2n) {
+      term = -((term * ((x * x) >> BITS)) >> BITS) / (k * (k + 1n));
+      sum += term;
+    }
+    return sum;
+  };
+  let compared = 0;
+  for (let n = 0; n < 150; n++) {
+    const { se, significand } = angle(r);
+    const state = randomState(r, 0xd9, 0xfb);
+    const fsw = 7 << 11, registers = state.registers.map((value, i) => i === 7 ? { se, significand } : value);
+    prepare(t, { ...state, registers, words: { fcw: 0x37f, fsw, ftw: 0x80 }, cold: false });
+    const x87 = t.cpu.microcodeNames.indexOf("x87"), before = t.cpu.microcodeCounts[x87];
+    t.run([0xd9, 0xfb], 0);
+    if (t.cpu.microcodeCounts[x87] !== before) continue;
+    const x = BigInt.asUintN(64, significand) << (BITS - 63n + BigInt((se & 0x7fff) - 0x3fff));
+    const k = (x + (HALF_TURN >> 1n)) / HALF_TURN, reduced = x - k * HALF_TURN;
+    const angleOf = reduced < 0n ? -reduced : reduced;
+    const { view } = t.memory;
+    for (
+      const [at, want] of [[TRIG_SINE, series(angleOf, angleOf, 2n)], [
+        TRIG_COSINE,
+        series(ONE, angleOf, 1n),
+      ]] as const
+    ) {
+      const got = view.getBigUint64(at, true) | view.getBigUint64(at + 8, true) << 64n;
+      const error = got - (want >> (BITS - 128n));
+      assert(error < BigInt(TRIG_ERROR) && error > -BigInt(TRIG_ERROR), `${error} of ${significand} ${se}`);
+    }
+    compared++;
+  }
+  assert(compared > 60, `${compared} compared`);
 });

@@ -15,6 +15,7 @@ import {
   BIAS,
   C0,
   C1,
+  C2,
   C3,
   EXP_MAX,
   PC_DOUBLE,
@@ -35,6 +36,7 @@ import {
   X87_STATE,
 } from "../../fpu/x87_state.ts";
 import { S } from "../../state/state.ts";
+import { TRIG_COSINE, TRIG_ERROR, TRIG_NEGATIVE, TRIG_QUADRANT, TRIG_SINE } from "./trigonometry.ts";
 
 /** Bits of the answer: done; FIP and its like are to be set; EFLAGS are in X87_RESULT + 16; AX gets FSW. Above: bytes to be stored. */
 export const X87_DONE = 1, X87_POINTERS = 2, X87_FLAGS = 4, X87_AX = 8, X87_STORE_SHIFT = 8;
@@ -43,7 +45,7 @@ export const X87_OPERAND = S.arg + 32, X87_RESULT = S.arg;
 
 const AT = X87_STATE.at;
 const SLOTS = S.x87 + AT.r;
-const CONDITIONS = C0 | 1 << 10 | C3;
+const CONDITIONS = C0 | C2 | C3;
 const TOP = 7 << FSW_TOP_SHIFT;
 const J = 1n << 63n;
 const FCW_WRITABLE = 0x1f3f, FCW_FIXED = 0x40;
@@ -75,7 +77,8 @@ export class X87Function {
   readonly #newFsw: Variable<"i32">;
   readonly #newTags: Variable<"i32">;
 
-  constructor(readonly b: WasmBuilder, how: Val) {
+  /** `sineAndCosine`: see ./trigonometry.ts. */
+  constructor(readonly b: WasmBuilder, how: Val, readonly sineAndCosine: number) {
     this.#fcw = this.#state16(AT.fcw);
     this.#fsw = this.#state16(AT.fsw);
     this.#tags = b.loadRaw("i32.load8_u", b.i32(S.x87 + AT.ftw));
@@ -759,13 +762,26 @@ export class X87Function {
               this.#changeTop(({ se, significand }) => ({ se: b.xor(32, se, b.i32(SIGN)), significand })),
             1: () => this.#changeTop(({ se, significand }) => ({ se: this.#exponent(se), significand })),
             4: () => this.#compareWith({ se: b.i32(0), significand: b.i64(0) }, 0),
+            5: () => this.#examine(),
           }),
         5: () =>
           this.#choose(this.#index, {
             0: () => this.#push({ se: b.i32(BIAS), significand: b.i64(J) }),
             6: () => this.#push({ se: b.i32(0), significand: b.i64(0) }),
           }),
-        7: () => this.#choose(this.#index, { 4: () => this.#roundToInteger() }),
+        7: () =>
+          this.#choose(this.#index, {
+            3: () =>
+              this.#trigonometric((number) => {
+                this.#need(b.eqz(32, this.#inUse(this.#register(7))));
+                const sine = number("sine"), cosine = number("cosine");
+                this.#store(this.#top, sine);
+                this.#push(cosine);
+              }),
+            4: () => this.#roundToInteger(),
+            6: () => this.#trigonometric((number) => this.#replaceTop(number("sine"))),
+            7: () => this.#trigonometric((number) => this.#replaceTop(number("cosine"))),
+          }),
       }),
       3: by({ 5: () => this.#compareToFlags(0), 6: () => this.#compareToFlags(0) }),
       5: by({
@@ -814,6 +830,57 @@ export class X87Function {
     b.set(this.#newFsw, this.#fsw); // C1 stays
     if (pops === 1) this.#pop(1);
     this.#finish(X87_FLAGS);
+  }
+  #replaceTop(value: Real): void {
+    this.#store(this.#top, value);
+    this.#finish();
+  }
+  /** FXAM. */
+  #examine(): void {
+    const { b } = this, top = this.#st(0);
+    this.#needOrdinary(top);
+    const kind = b.select(this.#isZero(top), b.i32(C3), b.i32(C2));
+    const sign = b.select(this.#sign(top.se), b.i32(C1), b.i32(0));
+    const rest = b.and(32, this.#fsw, b.i32(~(CONDITIONS | C1)));
+    b.set(this.#newFsw, b.or(32, rest, b.or(32, kind, sign)));
+    this.#finish();
+  }
+  /** FSIN, FCOS, FSINCOS of what the fast way can: `then` says which it wants, and what becomes of them. */
+  #trigonometric(then: (number: (which: "sine" | "cosine") => Real) => void): void {
+    const { b } = this, from = this.#st(0);
+    this.#need(this.#isNormal(from));
+    const answer = b.call(this.sineAndCosine, [from.significand, from.se], "i32") as Int;
+    this.#need(answer);
+    b.set(this.#newFsw, b.and(32, b.get(this.#newFsw), b.i32(~C2)));
+    const quadrant = this.#bits(answer, TRIG_QUADRANT, 3), swaps = b.and(32, quadrant, b.i32(1));
+    const signIf = (condition: Int) => b.shl(32, condition, b.i32(15));
+    const negative = this.#bits(answer, TRIG_NEGATIVE, 1);
+    then((which) => {
+      const isSine = which === "sine";
+      // the sine of the angle within its quadrant is odd
+      const isOdd = isSine ? b.eqz(32, swaps) : swaps;
+      const turned = this.#bits(isSine ? quadrant : b.add(32, quadrant, b.i32(1)), 1, 1);
+      const odd = b.and(32, isOdd, negative), sign = signIf(b.xor(32, turned, odd));
+      return this.#rounded(
+        b.select(isOdd, b.i32(TRIG_SINE), b.i32(TRIG_COSINE)),
+        isSine ? b.xor(32, sign, this.#sign(from.se)) : sign,
+      );
+    });
+  }
+  /** The fraction of 128 bits at `at` as a number, when what is not known of it does not matter. */
+  #rounded(at: Int, sign: Int): Real {
+    const { b } = this;
+    const low = b.loadRaw("i64.load", at), high = b.loadRaw("i64.load", at, 8);
+    const zeros = b.op("i64.clz", high), one = b.i64(1);
+    const below = b.op("i64.shr_u", b.op("i64.shr_u", low, one), b.sub(64, b.i64(63), zeros));
+    const significand = b.variable(b.or(64, b.op("i64.shl", high, zeros), below));
+    const ext = b.variable(b.op("i64.shl", low, zeros));
+    const margin = b.op("i64.shl", b.i64(TRIG_ERROR), zeros);
+    const fromHalf = b.and(64, b.add(64, b.get(ext), margin), b.i64(J - 1n));
+    this.#need(b.op("i64.gt_u", fromHalf, b.op("i64.shl", margin, one)));
+    const exp = b.variable(b.sub(32, b.i32(BIAS - 1), b.op("i32.wrap_i64", zeros)));
+    this.#round(significand, exp, ext, b.i32(0), sign);
+    return { se: b.or(32, sign, b.get(exp)), significand: b.get(significand) };
   }
   #roundToInteger(): void {
     const { b } = this, from = this.#st(0);
