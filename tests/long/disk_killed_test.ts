@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * The whole program is killed while a guest writes files with fsync: the file system is right, and every file the guest
- * was told is safe is there. Twice each in the suite; XENNER_KILLS=20 does more.
+ * was told is safe is there. Twice each in the suite; XENNER_KILLS=20 does more. Before a kill the program is stopped
+ * some times, and a copy of its image looked at: it is what a kill would have left then (XENNER_STOPS, 3 by default).
  */
 import { assert, assertEquals } from "@std/assert";
 import { noQemuImg, qemuImg, random, run, withFolder } from "../../devices/storage/_images.ts";
@@ -11,6 +12,7 @@ import { missing } from "../_boot.ts";
 import { writeScriptInitramfs } from "../_script.ts";
 
 const ROUNDS = Number(Deno.env.get("XENNER_KILLS") ?? 2);
+const STOPS = Number(Deno.env.get("XENNER_STOPS") ?? 3);
 
 /** Writes files of some pages without end, and says of each when it is safe. */
 const WRITER = `
@@ -30,6 +32,47 @@ while true; do
 done
 `;
 
+/** Stops the program and waits until none of its threads does anything any more. */
+async function stop(child: Child): Promise<void> {
+  child.kill("SIGSTOP");
+  const tasks = `/proc/${child.pid}/task`;
+  const isStopped = (task: string) => /^State:\s+T/m.test(Deno.readTextFileSync(`${tasks}/${task}/status`));
+  while (![...Deno.readDirSync(tasks)].every(({ name }) => isStopped(name))) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Looks at an image that a program left which had printed `output`; how many files it looked for. */
+async function verify(
+  folder: string,
+  disk: string,
+  format: "raw" | "qcow2",
+  output: string,
+): Promise<number> {
+  const copy = `${folder}/copy.img`;
+  if (format === "qcow2") {
+    const { code, text } = await run("qemu-img", "check", disk);
+    assertEquals(code, 0, text); // not even a cluster that nobody uses: they were all counted at the first write
+    await qemuImg("convert", "-f", "qcow2", "-O", "raw", disk, copy);
+  } else await Deno.copyFile(disk, copy);
+  // what a mount does after a power failure, then the real check
+  await run("e2fsck", "-fy", "-E", "journal_only", copy);
+  const checked = await run("e2fsck", "-fn", copy);
+  assertEquals(checked.code, 0, checked.text);
+  const safe = [...output.matchAll(/XENNER-SAFE file=(\d+)\/(\d+)\r?\n/g)].map(([, r, i]) => [r, Number(i)]);
+  const last = Math.max(...safe.map(([, i]) => Number(i)));
+  const since = Math.floor(last / 40) * 40; // those before were removed, the last of them perhaps just now
+  let found = 0;
+  for (const [r, i] of safe.slice(-5)) {
+    if (Number(i) <= since || last % 40 === 39) continue;
+    const { text } = await run("debugfs", "-R", `cat /${r}/${i}`, copy);
+    const lines = Array.from({ length: 3001 - Number(i) }, (_, n) => `${n + Number(i)}\n`).join("");
+    assert(text.includes(lines), `file ${r}/${i} of ${last}: ${text.slice(0, 200)}`);
+    found++;
+  }
+  return found;
+}
+
 for (const format of ["raw", "qcow2"] as const) {
   const skipped = missing("cloud") || noQemuImg;
   Deno.test({
@@ -44,39 +87,34 @@ for (const format of ["raw", "qcow2"] as const) {
         if (format === "qcow2") await qemuImg("convert", "-f", "raw", "-O", "qcow2", raw, disk);
         await writeScriptInitramfs(initrd, "cloud", WRITER);
         const next = random(format.length);
+        const soon = () => new Promise((resolve) => setTimeout(resolve, next(3000)));
+        let found = 0, looks = 0;
         for (let round = 1; round <= ROUNDS; round++) {
           const child = new Child(xenner([
             ...["run", "--kernel", guestFiles("cloud").vmlinuz.pathname, "--initrd", initrd, "--disk", disk],
-            ...["--append", guestCommandLine({ run: ["script"] }), "--timeout", "300", "--net", "none"],
+            ...["--append", guestCommandLine({ run: ["script"] }), "--timeout", "3000", "--net", "none"],
           ]));
-          const started = await child.match(/XENNER-SAFE/, 300_000);
-          if (started !== undefined) await new Promise((resolve) => setTimeout(resolve, next(3000)));
-          child.kill("SIGKILL");
-          await child.status;
-          assert(started !== undefined, `${child.stdout.slice(-2000)}\n${child.stderr}`);
-          if (format === "qcow2") {
-            const { code, text } = await run("qemu-img", "check", disk);
-            assertEquals(code, 0, text); // not even a cluster that nobody uses: they were all counted at the first write
-            await qemuImg("convert", "-f", "qcow2", "-O", "raw", disk, raw);
+          try {
+            const started = await child.match(/XENNER-SAFE file=[^\n]*\n/, 1_500_000);
+            assert(started !== undefined, `${child.stdout.slice(-2000)}\n${child.stderr}`);
+            for (let i = 0; i < STOPS; i++) {
+              await soon();
+              await stop(child);
+              const left = `${folder}/left.${format}`, { stdout } = child;
+              await Deno.copyFile(disk, left);
+              child.kill("SIGCONT");
+              found += await verify(folder, left, format, stdout);
+              looks++;
+            }
+            await soon();
+          } finally {
+            child.kill("SIGKILL");
+            await child.status;
           }
-          // what a mount does after a power failure, then the real check
-          const copy = `${folder}/copy.img`;
-          await Deno.copyFile(raw, copy);
-          await run("e2fsck", "-fy", "-E", "journal_only", copy);
-          const checked = await run("e2fsck", "-fn", copy);
-          assertEquals(checked.code, 0, checked.text);
-          const safe = [...child.stdout.matchAll(/XENNER-SAFE file=(\d+)\/(\d+)\r?\n/g)].map((
-            [, r, i],
-          ) => [r, Number(i)]);
-          const last = Math.max(...safe.map(([, i]) => Number(i)));
-          const since = Math.floor(last / 40) * 40; // those before were removed, the last of them perhaps just now
-          for (const [r, i] of safe.slice(-5)) {
-            if (Number(i) <= since || last % 40 === 39) continue;
-            const { text } = await run("debugfs", "-R", `cat /${r}/${i}`, copy);
-            const lines = Array.from({ length: 3001 - Number(i) }, (_, n) => `${n + Number(i)}\n`).join("");
-            assert(text.includes(lines), `file ${r}/${i} of ${last}: ${text.slice(0, 200)}`);
-          }
+          found += await verify(folder, disk, format, child.stdout);
+          looks++;
         }
+        assert(found > looks / 2, `${found} files in ${looks} looks`); // else it tests nothing
       }),
   });
 }
