@@ -16,7 +16,7 @@ const TABS: readonly (readonly [words: string[], offers: RegExp])[] = [
   [["xenner", ""], /\brun\b.*\btest\b/],
   [["xenner", "ru"], /^run$/],
   [["xenner", "run", "--ker"], /^--kernel$/],
-  [["xenner", "run", "--engine", ""], /^interp jit kvm$/],
+  [["xenner", "run", "--engine", ""], /^interp jit kvm auto$/],
   [["xenner", "run", "-t", "p"], /^pvh$/],
   [["xenner", "run", "--engine", "jit", "--pan"], /^--panic$/],
   [["xenner", "run", "--kernel", "/etc/host"], /\/etc\/hostname/],

@@ -294,7 +294,7 @@ Deno.test("LAR, LSL and VERR look into the GDT and report in ZF", () => {
   core.s.setGpr(RCX, BigInt(DATA));
   core.s.setGpr(RAX, 0x55n);
   run(t, [0x0f, 0x02, 0xc1, 0x0f, 0x03, 0xd9]); // lar eax, ecx; lsl ebx, ecx
-  assertEquals([core.s.gpr(RAX), core.s.gpr(RBX)], [0xc0_9200n, 0xffff_ffffn]);
+  assertEquals([core.s.gpr(RAX), core.s.gpr(RBX)], [0xcf_9200n, 0xffff_ffffn]);
   assertEquals(core.rflags & FLAG_ZF, FLAG_ZF);
   core.s.setGpr(RCX, 0x1000n); // beyond the limit
   core.s.setGpr(RAX, 0x55n);
