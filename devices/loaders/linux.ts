@@ -11,7 +11,7 @@ import { MiB } from "../../cpu/base/bits.ts";
 import * as b from "./bzimage.ts";
 import { checkEntry, type ElfFile, loadElfSegments, parseElf } from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
-import { BootPlan } from "./memory_map.ts";
+import { BootPlan, storeE820 } from "./memory_map.ts";
 import { badKernel } from "./named_file.ts";
 import { type BootOptions, encodeCommandLine, isLinux, LINUX_CMDLINE_SIZE } from "./pvh.ts";
 
@@ -19,7 +19,6 @@ import { type BootOptions, encodeCommandLine, isLinux, LINUX_CMDLINE_SIZE } from
 export const ACPI_RSDP_ADDR = 0x070;
 export const E820_ENTRIES = 0x1e8;
 export const E820_TABLE = 0x2d0;
-const E820_ENTRY_BYTES = 20;
 const E820_MAX_ENTRIES = 128;
 const BOOT_PARAMS_BYTES = 4096;
 const LOADER_UNDEFINED = 0xff; // TYPE_OF_LOADER of a loader without a number
@@ -106,12 +105,7 @@ function writeBootParams(plan: BootPlan, options: BootOptions, header: HeaderLim
 
   const entries = e820.slice(0, E820_MAX_ENTRIES);
   view.setUint8(E820_ENTRIES, entries.length);
-  entries.forEach(({ addr, size, type }, i) => {
-    const at = E820_TABLE + i * E820_ENTRY_BYTES;
-    view.setBigUint64(at, BigInt(addr), true);
-    view.setBigUint64(at + 8, BigInt(size), true);
-    view.setUint32(at + 16, type, true);
-  });
+  storeE820(view, E820_TABLE, entries);
   view.setBigUint64(ACPI_RSDP_ADDR, BigInt(rsdp ?? 0), true);
   plan.write(base, bytes);
   return base;

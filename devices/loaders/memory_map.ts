@@ -59,6 +59,24 @@ export function checkRamBytes(ramBytes: number): number {
   return ramBytes;
 }
 
+/** Bytes of an entry as INT 15h, AX=E820h gives it: in boot_params, in what a BIOS and Multiboot kernels are told. */
+export const E820_ENTRY_BYTES = 20;
+
+/** Stores `entries` from `at` on, `stride` bytes apart. */
+export function storeE820(
+  view: DataView,
+  at: number,
+  entries: readonly E820Entry[],
+  stride = E820_ENTRY_BYTES,
+): void {
+  for (const { addr, size, type } of entries) {
+    view.setBigUint64(at, BigInt(addr), true);
+    view.setBigUint64(at + 8, BigInt(size), true);
+    view.setUint32(at + 16, type, true);
+    at += stride;
+  }
+}
+
 /** The memory map of a PC with `ramBytes` of RAM, sorted; `highTables`: with {@linkcode HIGH_TABLES_BYTES} at its end. */
 export function pcMemoryMap(ramBytes: number, highTables = false): E820Entry[] {
   checkRamBytes(ramBytes);

@@ -13,7 +13,7 @@ import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import { layout } from "../../cpu/base/layout.ts";
 import { checkEntry, isElf, loadElfSegments, parseElf } from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
-import { BootPlan, E820_RAM, LOW_RAM_END } from "./memory_map.ts";
+import { BootPlan, E820_ENTRY_BYTES, E820_RAM, LOW_RAM_END, storeE820 } from "./memory_map.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
 import { type BootOptions, encodeCommandLine, placeModules } from "./pvh.ts";
 
@@ -67,7 +67,7 @@ export const multiboot_info = layout({
 });
 export const multiboot_module = layout({ mod_start: "u32", mod_end: "u32", string: "u32", reserved: "u32" });
 /** `size` counts from the field behind it. */
-export const MMAP_ENTRY_BYTES = 24;
+export const MMAP_ENTRY_BYTES = 4 + E820_ENTRY_BYTES;
 
 /** Where the Multiboot header of `bytes` is; undefined when there is none. */
 function headerAt(bytes: Uint8Array): number | undefined {
@@ -129,13 +129,8 @@ export function loadMultiboot(memory: GuestMemory, options: BootOptions): EntryS
     u32(entryAt + multiboot_module.at.mod_end, end);
     u32(entryAt + multiboot_module.at.string, moduleStrings[i] as number);
   });
-  e820.forEach(({ addr, size, type }, i) => {
-    const entryAt = mmapAt + i * MMAP_ENTRY_BYTES;
-    u32(entryAt, MMAP_ENTRY_BYTES - 4);
-    view.setBigUint64(entryAt + 4, BigInt(addr), true);
-    view.setBigUint64(entryAt + 12, BigInt(size), true);
-    u32(entryAt + 20, type);
-  });
+  e820.forEach((_, i) => u32(mmapAt + i * MMAP_ENTRY_BYTES, E820_ENTRY_BYTES));
+  storeE820(view, mmapAt + 4, e820, MMAP_ENTRY_BYTES);
   plan.write(base, bytes);
   return buildEntryState(plan, 32, entry, { rax: BOOTLOADER_MAGIC, rbx: base });
 }

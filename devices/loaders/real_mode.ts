@@ -13,7 +13,7 @@ import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import { layout } from "../../cpu/base/layout.ts";
 import { BOOT_FLAG, BOOT_FLAG_MAGIC } from "./bzimage.ts";
 import { type EntryState, realModeEntry } from "./entry_state.ts";
-import { BIOS_END, BootPlan, LOW_RAM_END } from "./memory_map.ts";
+import { BIOS_END, BootPlan, E820_ENTRY_BYTES, LOW_RAM_END, storeE820 } from "./memory_map.ts";
 import { badKernel } from "./named_file.ts";
 import type { BootOptions } from "./pvh.ts";
 
@@ -30,7 +30,6 @@ const JUMPS = [0xea, 0xe9, 0xeb];
 
 const INFO: Gpa = 0x1000;
 const INFO_SIGNATURE = "XenHVMSeaBIOS\0";
-const E820_ENTRY_BYTES = 20;
 const seabios_info = layout({
   signature: ["u8", INFO_SIGNATURE.length],
   length: "u8",
@@ -91,12 +90,7 @@ export function loadBios(memory: GuestMemory, options: BootOptions): EntryState 
   u32(at.e820, INFO + e820At);
   u32(at.e820_nr, e820.length);
   tables.forEach((table, i) => view.setUint32(tablesAt + 4 * i, table, true));
-  e820.forEach(({ addr, size, type }, i) => {
-    const entryAt = e820At + i * E820_ENTRY_BYTES;
-    view.setBigUint64(entryAt, BigInt(addr), true);
-    view.setBigUint64(entryAt + 8, BigInt(size), true);
-    view.setUint32(entryAt + 16, type, true);
-  });
+  storeE820(view, e820At, e820);
   const sum = bytes.subarray(0, tablesAt).reduce((sum, byte) => sum + byte, 0);
   view.setUint8(at.checksum, -sum & 0xff);
   plan.take(INFO, bytes.length, "what the BIOS is told");

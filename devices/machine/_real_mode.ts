@@ -33,3 +33,22 @@ export async function realModeMachine(
   });
   return machine;
 }
+
+/** A clock for guests that never sleep. */
+export const SLEEPLESS: MachineOptions["clock"] = {
+  monotonicNs: () => performance.now() * 1e6,
+  unixSeconds: () => 1_700_000_000,
+  breathe: () => Promise.resolve(),
+  sleep: () => Promise.reject(new Error("nobody sleeps here")),
+};
+
+/** Runs what `make` makes with this serial port to its end: what came out of it, a blank, and how it ended. */
+export async function serialOf(
+  make: (serial: NonNullable<MachineOptions["serial"]>) => Promise<Machine>,
+): Promise<string> {
+  let text = "";
+  const machine = await make({ output: (bytes) => void (text += new TextDecoder().decode(bytes)) });
+  const { reason } = await machine.run();
+  machine.close();
+  return `${text} ${reason}`;
+}

@@ -3,6 +3,7 @@
 // 9-1; what firmware does there: IBM PC AT Technical Reference, shutdown codes.
 import { assertEquals } from "@std/assert";
 import { tinyGuest } from "../../tests/_tiny_guest.ts";
+import { serialOf, SLEEPLESS } from "./_real_mode.ts";
 import { Machine } from "./machine.ts";
 
 const le = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
@@ -24,27 +25,19 @@ const INIT = [
   ...[0xb0, 0x78, 0x66, 0xba, 0xf8, 3, 0xee, 0xeb, 0xfe],
 ];
 
-async function end(code: readonly number[], engine: "interp" | "jit", icount: boolean): Promise<string> {
-  let text = "";
-  const machine = await Machine.create({
-    kernel: { name: "init", bytes: tinyGuest([...code, ...INIT]) },
-    memoryBytes: 4 << 20,
-    type: "hvm",
-    engine,
-    icount,
-    noReboot: true,
-    clock: {
-      monotonicNs: () => performance.now() * 1e6,
-      unixSeconds: () => 1_700_000_000,
-      breathe: () => Promise.resolve(),
-      sleep: () => Promise.reject(new Error("nobody sleeps here")),
-    },
-    serial: { output: (bytes) => void (text += new TextDecoder().decode(bytes)) },
-  });
-  const { reason } = await machine.run();
-  machine.close();
-  return `${text} ${reason}`;
-}
+const end = (code: readonly number[], engine: "interp" | "jit", icount: boolean) =>
+  serialOf((serial) =>
+    Machine.create({
+      kernel: { name: "init", bytes: tinyGuest([...code, ...INIT]) },
+      memoryBytes: 4 << 20,
+      type: "hvm",
+      engine,
+      icount,
+      noReboot: true,
+      clock: SLEEPLESS,
+      serial,
+    })
+  );
 
 for (const engine of ["interp", "jit"] as const) {
   for (const icount of [false, true]) {

@@ -29,7 +29,7 @@ import { GuestStore } from "./api/guest_store.ts";
 import { MachineDisk } from "./disks.ts";
 import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
-import { GuestConsole } from "./api/guest_console.ts";
+import { afterMs, GuestConsole } from "./api/guest_console.ts";
 import { EVENTS, type HypercallHook, Listeners, type MachineEvents, type Moment } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
 import * as inspect from "./inspect.ts";
@@ -237,10 +237,7 @@ export class Machine {
   #guestConsole(send: (bytes: Uint8Array) => number): GuestConsole {
     return new GuestConsole({
       send,
-      after(ms, fn) {
-        const timer = setTimeout(fn, Math.min(ms, 2 ** 31 - 1));
-        return () => clearTimeout(timer);
-      },
+      after: afterMs,
       hold: (held) => this.#loop.hold(held),
     });
   }

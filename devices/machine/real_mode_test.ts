@@ -2,29 +2,17 @@
 // A machine in real mode: vectors at 0, segments of 64 KiB, and limits that outlive protected mode ("unreal" mode).
 // Rules: SDM Vol. 3A §20.1, §9.9 (switching modes).
 import { assertEquals } from "@std/assert";
-import { realModeMachine } from "./_real_mode.ts";
+import { realModeMachine, serialOf, SLEEPLESS } from "./_real_mode.ts";
 
 const POWER_OFF = [0xba, 0x04, 0xb0, 0xb8, 0x00, 0x20, 0xef]; // mov dx,0b004h; mov ax,2000h; out dx,ax
 const SEGMENT = 0x7c0;
 const TO_SERIAL = [0xba, 0xf8, 3, 0xee]; // mov dx,3f8h; out dx,al
 const print = (c: string) => [0xb0, c.charCodeAt(0), ...TO_SERIAL];
 
-async function output(image: readonly number[], engine: "interp" | "jit"): Promise<string> {
-  let text = "";
-  const machine = await realModeMachine(Uint8Array.from(image), SEGMENT, {
-    engine,
-    clock: {
-      monotonicNs: () => performance.now() * 1e6,
-      unixSeconds: () => 1_700_000_000,
-      breathe: () => Promise.resolve(),
-      sleep: () => Promise.reject(new Error("nobody sleeps here")),
-    },
-    serial: { output: (bytes) => void (text += new TextDecoder().decode(bytes)) },
-  });
-  const { reason } = await machine.run();
-  machine.close();
-  return `${text} ${reason}`;
-}
+const output = (image: readonly number[], engine: "interp" | "jit") =>
+  serialOf((serial) =>
+    realModeMachine(Uint8Array.from(image), SEGMENT, { engine, clock: SLEEPLESS, serial })
+  );
 /** `image` padded up to `at`, then `more`. */
 const place = (image: readonly number[], at: number, more: readonly number[]) => [
   ...image,

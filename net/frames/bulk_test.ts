@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { tcpGso } from "./_frames.ts";
 import { isBulk } from "./bulk.ts";
 import { type Frame, frameOf } from "./frame.ts";
+import { Headers } from "./headers.ts";
 
 const FIN_ACK = 0x11, PSH_ACK = 0x18, SYN = 2;
 /** A segment without offloads, of one slice. */
@@ -25,11 +26,11 @@ const FRAMES: readonly (readonly [what: string, frame: () => Frame, bulk: boolea
   ["nothing", () => frameOf(new Uint8Array(0)), false],
 ];
 for (const [what, frame, bulk] of FRAMES) {
-  Deno.test(`isBulk: ${what}: ${bulk}`, () => assertEquals(isBulk(frame()), bulk));
+  Deno.test(`isBulk: ${what}: ${bulk}`, () => assertEquals(isBulk(frame(), new Headers()), bulk));
 }
 
 Deno.test("isBulk: another protocol in the place of TCP", () => {
   const udp = segment(0).bytes();
   udp[14 + 9] = 17;
-  assertEquals(isBulk(frameOf(udp)), false);
+  assertEquals(isBulk(frameOf(udp), new Headers()), false);
 });

@@ -26,21 +26,28 @@ import {
   VIRTIO_NET_HDR_GSO_TCPV4,
   VIRTIO_NET_HDR_GSO_TCPV6,
 } from "./frame.ts";
-import { be16, be32, Headers, IPPROTO_TCP, putBe16, putBe32 } from "./headers.ts";
+import {
+  be16,
+  be32,
+  Headers,
+  IPPROTO_TCP,
+  IPV4_TOTAL_LENGTH,
+  IPV6_HEADER_BYTES,
+  IPV6_PAYLOAD_LENGTH,
+  putBe16,
+  putBe32,
+  TCP_FLAGS,
+  TH_CWR,
+  TH_FIN,
+  TH_PSH,
+} from "./headers.ts";
 
 /** Most segments made of one frame. 64 KiB at TCP's least sensible MSS; below that a guest wants to hurt us. */
 export const MAX_SEGMENTS = 1024;
 
 const TCP_SEQ = 4;
-const TCP_FLAGS = 13;
-const TCP_FLAG_FIN = 1 << 0;
-const TCP_FLAG_PSH = 1 << 3;
-const TCP_FLAG_CWR = 1 << 7;
-const IPV4_TOTAL_LENGTH = 2;
 const IPV4_ID = 4;
 const IPV4_CHECKSUM = 10;
-const IPV6_PAYLOAD_LENGTH = 4;
-const IPV6_HEADER_BYTES = 40;
 
 /** OFFLOAD_* needed to take `frame` as it is. Costs a look at the headers when it matters whether it is IPv6. */
 export function takesAsIs(frame: Frame, accepts: number): boolean {
@@ -113,8 +120,8 @@ export function segment(frame: Frame, accepts: number, emit: (frame: Frame) => b
     }
     putBe32(header, l4 + TCP_SEQ, sequence + i * frame.gsoSize);
     let f = flags;
-    if (i > 0) f &= ~TCP_FLAG_CWR; // RFC 3168 §6.1.2: once, on the first
-    if (i < count - 1) f &= ~(TCP_FLAG_FIN | TCP_FLAG_PSH);
+    if (i > 0) f &= ~TH_CWR; // RFC 3168 §6.1.2: once, on the first
+    if (i < count - 1) f &= ~(TH_FIN | TH_PSH);
     header[l4 + TCP_FLAGS] = f;
     out.reset().append(header).appendRange(frame, from, to);
     const pseudo = sumPseudoHeader(header, l3, {

@@ -29,6 +29,20 @@ export const IPPROTO_AH = 51;
 export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_DSTOPTS = 60;
 
+/** Fields of the headers. */
+export const IPV4_TOTAL_LENGTH = 2;
+export const IPV6_PAYLOAD_LENGTH = 4;
+export const IPV6_HEADER_BYTES = 40;
+export const TCP_FLAGS = 13;
+
+/** TCP's flags. */
+export const TH_FIN = 1 << 0;
+export const TH_SYN = 1 << 1;
+export const TH_RST = 1 << 2;
+export const TH_PSH = 1 << 3;
+export const TH_ACK = 1 << 4;
+export const TH_CWR = 1 << 7;
+
 /** Bytes of a frame that are looked at. Two tags, IPv4 and TCP with all options need 142; IPv6 options the rest. */
 export const HEADER_BYTES = 256;
 const MAX_VLAN_TAGS = 2;

@@ -52,6 +52,15 @@ export function kvmHost(): KvmHost {
 /** The processor's features as Linux lists them, one line for each processor. */
 const CPUINFO = "/proc/cpuinfo";
 
+/** The features of the first one; undefined where they cannot be read. */
+export function hostCpuFlags(): readonly string[] | undefined {
+  try {
+    return /^flags\s*:(.*)$/m.exec(Deno.readTextFileSync(CPUINFO))?.[1]?.trim().split(/\s+/) ?? [];
+  } catch {
+    return undefined;
+  }
+}
+
 /** Why `host`'s KVM is not to be taken by itself; undefined: it works, on a processor made for it. */
 export function whyNoKvm(host: KvmHost): string | undefined {
   try {
@@ -63,14 +72,9 @@ export function whyNoKvm(host: KvmHost): string | undefined {
       "",
     );
   }
-  let features = "";
-  try {
-    features = /^flags\s*:.*$/m.exec(Deno.readTextFileSync(CPUINFO))?.[0] ?? "";
-  } catch {
-    // no right to read it: let us try
-    return undefined;
-  }
-  if (/\b(vmx|svm)\b/.test(features)) return undefined;
+  const features = hostCpuFlags();
+  if (features === undefined) return undefined; // no right to read them: let us try
+  if (features.includes("vmx") || features.includes("svm")) return undefined;
   return "this processor has neither VMX nor SVM, so its KVM only emulates";
 }
 

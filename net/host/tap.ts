@@ -37,6 +37,7 @@ import {
   OFFLOAD_TSO_ECN,
 } from "../ends/end.ts";
 import { isBulk } from "../frames/bulk.ts";
+import { Headers } from "../frames/headers.ts";
 import { MAX_SEGMENTS, takesAsIs } from "../frames/gso.ts";
 import {
   cstring,
@@ -135,6 +136,7 @@ export class TapDevice implements NetEnd {
   readonly #held = new DeliveryQueue({ frames: MAX_SEGMENTS, bytes: 2 * MAX_FRAME_BYTES });
   #hasRoom = true;
   #unhurried = false;
+  readonly #headers = new Headers();
   #closed = false;
   #gone = false;
   /** When to look for it next, and how long to wait after that. */
@@ -221,7 +223,7 @@ export class TapDevice implements NetEnd {
 
   send(frame: Frame): boolean {
     if (this.#closed || this.#gone || frame.length < MIN_FRAME_BYTES) return false;
-    this.#unhurried = isBulk(frame);
+    this.#unhurried = isBulk(frame, this.#headers);
     const h = this.#txHeader;
     h.setUint8(HDR_FLAGS, frame.flags);
     h.setUint8(HDR_GSO_TYPE, frame.gsoType);

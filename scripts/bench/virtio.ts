@@ -51,7 +51,7 @@ async function drivers(): Promise<Uint8Array> {
   await packages.require(image);
   const folder = await Deno.makeTempDir({ prefix: "xenner-bench-" });
   try {
-    const root = new URL(`file://${folder}/root/`);
+    const root = new URL(`file://${folder}/`);
     await packages.unpack(image, root);
     const modules = await collectModules(root, DRIVERS);
     const order = modules.map(({ name }) => `${name}.ko\n`).join("");

@@ -29,7 +29,7 @@ export class SshKey {
     return new SshKey(path, (await Deno.readTextFile(`${path}.pub`)).trim());
   }
 
-  /** systemd-tmpfiles(8) of the guest writes it to /root/.ssh/authorized_keys; see systemd.system-credentials(7). */
+  /** systemd-tmpfiles(8) of the guest makes it root's key; see systemd.system-credentials(7). */
   get kernelArgument(): string {
     return `"systemd.set_credential=ssh.authorized_keys.root:${this.publicKey}"`;
   }

@@ -182,11 +182,11 @@ async function demo({ engine }: Choices): Promise<boolean> {
       port: 22,
     });
   }
-  const sent = await guest.ssh(user, "cat >/root/hello.deb", await Deno.readFile(deb));
+  const sent = await guest.ssh(user, "cat >hello.deb", await Deno.readFile(deb));
   steps.add("package", "sent to the guest", sent.code === 0);
   await ssh(
     "install",
-    "dpkg -i /root/hello.deb >/dev/null && xenner-hello",
+    "dpkg -i ./hello.deb >/dev/null && xenner-hello",
     /hello from an installed package/,
   );
   const sum = await ssh(

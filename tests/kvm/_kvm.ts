@@ -10,7 +10,7 @@ import type { CreateOptions } from "../../devices/machine/create_options.ts";
 import { createMachine } from "../../devices/machine/create_machine.ts";
 import type { Machine } from "../../devices/machine/machine.ts";
 import type { ExitInfo } from "../../devices/machine/machine_options.ts";
-import { kvmHost } from "../../net/host/kvm.ts";
+import { hostCpuFlags, kvmHost } from "../../net/host/kvm.ts";
 
 /** Why tests are skipped, to add to their names; empty: KVM is there. */
 export function noKvm(): string {
@@ -26,8 +26,9 @@ export function noKvm(): string {
 
 /** Why KVM is no processor's here, to add to names of tests; empty: it is one's. */
 export function notHardware(): string {
-  const flags = /^flags\s*:.*$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[0] ?? "";
-  return /\b(vmx|svm)\b/.test(flags) ? "" : " (skipped: this processor has neither VMX nor SVM)";
+  return hostCpuFlags()?.some((flag) => flag === "vmx" || flag === "svm")
+    ? ""
+    : " (skipped: this processor has neither VMX nor SVM)";
 }
 
 /** A guest's run under KVM. */

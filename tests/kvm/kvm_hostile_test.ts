@@ -25,6 +25,14 @@ function noise(seed: number, length: number): Uint8Array<ArrayBuffer> {
   });
 }
 
+/** Another round: EAX = its number, scattered over 32 bits. */
+function countRound(g: GuestProgram): void {
+  g.aluMemory("add", "rounds", 1);
+  g.load(EAX, "rounds");
+  g.db(0x69, 0xc0); // imul eax, eax, 2654435761
+  g.dd(2_654_435_761);
+}
+
 /** Random code, entered again somewhere else after each exception. */
 function wanderer(mode: 32 | 64): GuestProgram {
   const g = new GuestProgram(mode);
@@ -32,10 +40,7 @@ function wanderer(mode: 32 | 64): GuestProgram {
   g.catchAll("wander");
   g.loadHypercallPages();
   g.label("wander");
-  g.aluMemory("add", "rounds", 1);
-  g.load(EAX, "rounds");
-  g.db(0x69, 0xc0); // imul eax, eax, 2654435761
-  g.dd(2_654_435_761);
+  countRound(g);
   g.shr(EAX, 8);
   g.aluValue("and", EAX, CODE_BYTES - 1);
   g.aluValue("add", EAX, CODE_AT);
@@ -54,10 +59,7 @@ function caller(mode: 32 | 64): GuestProgram {
   g.catchAll("again");
   g.loadHypercallPages();
   g.label("again");
-  g.aluMemory("add", "rounds", 1);
-  g.load(EAX, "rounds");
-  g.db(0x69, 0xc0);
-  g.dd(2_654_435_761);
+  countRound(g);
   for (const reg of [EBX, ECX, EDX, ESI, EDI]) {
     g.movRegister(reg, EAX);
     g.shr(EAX, 3);

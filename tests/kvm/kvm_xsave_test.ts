@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { EAX, ECX, EDX } from "../guests/_assembler.ts";
 import { FREE, GuestProgram } from "../guests/_guest_program.ts";
+import { hostCpuFlags } from "../../net/host/kvm.ts";
 import { noKvm, notHardware, withKvm } from "./_kvm.ts";
 
 const AREA = FREE, AREA_BYTES = 4096;
@@ -51,8 +52,7 @@ function program(mode: 32 | 64): GuestProgram {
 const skipped = noKvm() || notHardware() || noXsave();
 
 function noXsave(): string {
-  const flags = /^flags\s*:.*$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[0] ?? "";
-  return /\bxsave\b/.test(flags) ? "" : " (skipped: this processor has no XSAVE)";
+  return hostCpuFlags()?.includes("xsave") ? "" : " (skipped: this processor has no XSAVE)";
 }
 for (const mode of [32, 64] as const) {
   Deno.test({

@@ -124,7 +124,7 @@ export function initProgram({ modules, tag, options, readonly, inits }: RootMoun
   }
   p.emit(0xbd, TRIES & 0xff, TRIES >> 8, 0, 0); // MOV EBP, TRIES
   const again = p.at;
-  p.call(SYS_mount, tag, "/root", "9p", readonly ? MS_RDONLY : 0, options);
+  p.call(SYS_mount, tag, "/sysroot", "9p", readonly ? MS_RDONLY : 0, options);
   p.emit(0x85, 0xc0); // TEST EAX, EAX
   const mounted = p.jump(JZ);
   p.call(SYS_nanosleep, timespec(WAIT_NS), 0);
@@ -132,8 +132,8 @@ export function initProgram({ modules, tag, options, readonly, inits }: RootMoun
   p.land(p.jump(JNZ), again);
   fail(p, `xenner: cannot mount the folder ${tag} by 9P: see the kernel's messages\n`);
   p.land(mounted);
-  p.call(SYS_mount, "devtmpfs", "/root/dev", "devtmpfs", 0, 0); // init may do it too
-  p.call(SYS_chdir, "/root");
+  p.call(SYS_mount, "devtmpfs", "/sysroot/dev", "devtmpfs", 0, 0); // init may do it too
+  p.call(SYS_chdir, "/sysroot");
   p.call(SYS_mount, ".", "/", 0, MS_MOVE, 0);
   p.emit(0x85, 0xc0);
   const failed = p.jump(JS);

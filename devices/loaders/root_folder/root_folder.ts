@@ -61,7 +61,7 @@ export async function prepareRoot(root: string, choices: RootChoices): Promise<R
   const inits = /(?:^|\s)init=(\S+)/.exec(choices.append)?.[1];
   const entries: CpioEntry[] = [
     { type: "character", name: "dev/console", major: 5, minor: 1 },
-    { type: "directory", name: "root" },
+    { type: "directory", name: "sysroot" },
     ...modules.map(({ name, data }) => ({ type: "file" as const, name: `modules/${name}.ko`, data })),
     {
       type: "file",

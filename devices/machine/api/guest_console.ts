@@ -45,6 +45,15 @@ interface Waiter {
   fail(why: string): void;
 }
 
+/** Longest wait of a timer: longer ones would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** Calls `fn` after `ms`, or after the longest time a timer takes; what is returned cancels it. */
+export function afterMs(ms: number, fn: () => void): () => void {
+  const timer = setTimeout(fn, Math.min(ms, LONGEST_MS));
+  return () => clearTimeout(timer);
+}
+
 /**
  * A console of the guest: {@linkcode expect} waits for what it prints, {@linkcode type} types, {@linkcode exec} runs a command
  * on the shell that listens there; {@linkcode readable} and {@linkcode writable} are Web Streams, and it can be iterated

@@ -9,7 +9,7 @@ import { ConfigError } from "../../../cpu/base/assert.ts";
 import { extend } from "../../../net/ends/port_end.ts";
 import type { NetEnd } from "../../../net/ends/end.ts";
 import type { Hub } from "../../../net/ends/hub.ts";
-import { GuestConsole } from "../api/guest_console.ts";
+import { afterMs, GuestConsole } from "../api/guest_console.ts";
 import type { CreateOptions, FileSource, NetSpec } from "../create_options.ts";
 import { EVENTS, Listeners, type MachineEvents } from "../events.ts";
 import type { ExitInfo, MachineStats, MachineType } from "../machine_options.ts";
@@ -251,10 +251,7 @@ export class WorkerMachine {
     return new GuestConsole({
       // what the worker has no room for it cannot give back: the pieces are small, and go one after the other
       send: (bytes) => this.#type(method, bytes),
-      after(ms, fn) {
-        const timer = setTimeout(fn, Math.min(ms, 2 ** 31 - 1));
-        return () => clearTimeout(timer);
-      },
+      after: afterMs,
       hold: (held) => void this.#call("hold", held).catch(() => {}),
     });
   }

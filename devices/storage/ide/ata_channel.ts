@@ -312,9 +312,7 @@ export class AtaChannel implements PortDevice<AtaChannelState> {
   /** The guest has read a block. */
   #passed(transfer: Transfer): void {
     const s = this.#s;
-    const sectors = transfer.bytes.length / SECTOR_BYTES;
-    transfer.lba += sectors;
-    transfer.left -= sectors;
+    advance(transfer);
     if (transfer.left > 0) return this.#work("read");
     s.transfer = undefined;
     s.status = STATUS_DRDY | STATUS_DSC;
@@ -360,9 +358,7 @@ export class AtaChannel implements PortDevice<AtaChannelState> {
   #written(): void {
     const { transfer } = this.#s;
     if (transfer === undefined) return;
-    const sectors = transfer.bytes.length / SECTOR_BYTES;
-    transfer.lba += sectors;
-    transfer.left -= sectors;
+    advance(transfer);
     if (transfer.left === 0) return this.#finish();
     this.#makeRoom();
     this.#request();
@@ -390,4 +386,11 @@ export class AtaChannel implements PortDevice<AtaChannelState> {
     const { irq, control } = this.#s;
     this.wires.irq.set(irq && !(control & CONTROL_NIEN) && this.#disk !== undefined);
   }
+}
+
+/** What was to pass has passed. */
+function advance(transfer: Transfer): void {
+  const sectors = transfer.bytes.length / SECTOR_BYTES;
+  transfer.lba += sectors;
+  transfer.left -= sectors;
 }

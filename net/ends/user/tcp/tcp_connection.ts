@@ -8,9 +8,10 @@
  * Not done: urgent data is data, ECN, timestamps, fast open.
  * @module
  */
+import { TH_ACK, TH_FIN, TH_PSH, TH_RST, TH_SYN } from "../../../frames/headers.ts";
 import type { Frame } from "../../end.ts";
 import type { HostFailure, HostTcp, HostTcpEvents } from "../host_network.ts";
-import { type TcpSegment, TH_ACK, TH_FIN, TH_PSH, TH_RST, TH_SYN } from "./tcp_header.ts";
+import { type TcpSegment } from "./tcp_header.ts";
 import { TcpReceive } from "./tcp_receive.ts";
 import { TcpSend } from "./tcp_send.ts";
 

@@ -5,13 +5,6 @@
  */
 import { be16, be32, putBe16, putBe32 } from "../../../frames/headers.ts";
 
-/** Flags. */
-export const TH_FIN = 1 << 0;
-export const TH_SYN = 1 << 1;
-export const TH_RST = 1 << 2;
-export const TH_PSH = 1 << 3;
-export const TH_ACK = 1 << 4;
-
 /** Bytes of a header without options. */
 export const TCP_HEADER_BYTES = 20;
 /** Most bytes of a header. */

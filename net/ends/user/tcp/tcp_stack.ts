@@ -5,7 +5,7 @@
  * @module
  */
 import { bytesEqual } from "../../../frames/addresses.ts";
-import { IPPROTO_TCP } from "../../../frames/headers.ts";
+import { IPPROTO_TCP, TH_ACK, TH_FIN, TH_PSH, TH_RST, TH_SYN } from "../../../frames/headers.ts";
 import {
   Frame,
   type FrameState,
@@ -18,18 +18,7 @@ import type { HostNetwork, HostPeer, HostTcp, HostTcpEvents } from "../host_netw
 import type { PacketAddresses, PacketWriter } from "../packet_writer.ts";
 import { MTU, type UserLink } from "../user_link.ts";
 import { FIRST_RING_BYTES, TcpConnection, type TcpTuple, type TcpWires } from "./tcp_connection.ts";
-import {
-  putSack,
-  putSynOptions,
-  putTcpHeader,
-  TCP_HEADER_BYTES,
-  type TcpSegment,
-  TH_ACK,
-  TH_FIN,
-  TH_PSH,
-  TH_RST,
-  TH_SYN,
-} from "./tcp_header.ts";
+import { putSack, putSynOptions, putTcpHeader, TCP_HEADER_BYTES, type TcpSegment } from "./tcp_header.ts";
 
 /** Most connections at a time; whoever wants more is refused. */
 export const MOST_CONNECTIONS = 1024;
