@@ -68,6 +68,7 @@ const noDebian = (() => {
 const BUILD = [
   "cd /root",
   `printf '#include <stdio.h>\\nint main(void) { printf("sum %%d\\\\n", 6 * 7); return 0; }\\n' >program.c`,
+  "/sbin/getcap /bin/ping",
   "tcc -o program program.c && ./program",
   "sync; echo XENNER-BUILT $?",
   "poweroff -f",
@@ -95,6 +96,7 @@ Deno.test({
       const status = await child.status;
       const tail = `${child.stdout.slice(-3000)}\n${child.stderr}`;
       assert(/^sum 42\r?$/m.test(child.stdout), tail);
+      assert(/^\/bin\/ping cap_net_raw=ep\r?$/m.test(child.stdout), tail); // an extended attribute
       assert(/^XENNER-BUILT 0\r?$/m.test(child.stdout), tail);
       assertEquals(status, 0, tail);
       const built = await run(`${debian}/root/program`);

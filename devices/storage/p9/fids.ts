@@ -21,6 +21,9 @@ export const MAX_HANDLES = 8192;
 /** Most fids: several may stand for one file. */
 export const MAX_FIDS = 16384;
 
+/** Most bytes of extended attributes that fids may hold together. */
+export const MAX_ATTRIBUTE_BYTES = 1 << 20;
+
 /** Whoever attached did not say who it is: P9_NONUNAME. */
 export const NONUNAME = 0xffff_ffff;
 
@@ -45,6 +48,17 @@ export interface Fid {
   readonly uid: number;
   /** For reading and writing. */
   open?: { readonly handle: Handle; readonly flags: number };
+  /** It stands for an extended attribute of its file, not for the file. */
+  attribute?: AttributeUse;
+}
+
+/** An extended attribute that is read, or one that is collected to be set. */
+export interface AttributeUse {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What becomes of the bytes when the fid is let go; absent: they are there to be read. */
+  readonly set?: { readonly name: string; readonly flags: number };
+  /** So many bytes of it have come. */
+  filled: number;
 }
 
 /** See the module's description. */
@@ -52,6 +66,7 @@ export class Fids {
   readonly #fids = new Map<number, Fid | undefined>(); // undefined: stale since a snapshot was restored
   readonly #nodes = new Set<Node>();
   #opens = 0;
+  #attributeBytes = 0;
 
   constructor(readonly files: P9FileSystem, readonly maxHandles = MAX_HANDLES) {}
 
@@ -96,8 +111,18 @@ export class Fids {
     this.#opens++;
   }
 
+  /** Makes the fid stand for an attribute; an errno when attributes take too much already. */
+  useAttribute(fid: Fid, attribute: AttributeUse): number {
+    if (this.#attributeBytes + attribute.bytes.length > MAX_ATTRIBUTE_BYTES) return -ENFILE;
+    this.#attributeBytes += attribute.bytes.length;
+    fid.attribute = attribute;
+    return 0;
+  }
+
   /** The fid is not open any more. */
   closeFid(fid: Fid): void {
+    this.#attributeBytes -= fid.attribute?.bytes.length ?? 0;
+    delete fid.attribute;
     if (fid.open === undefined) return;
     this.files.close(fid.open.handle);
     delete fid.open;
@@ -164,7 +189,9 @@ export class Fids {
   save(): P9FidState[] {
     return [...this.#fids].map(([fid, found]) => {
       const path = found && pathOf(found.node);
-      if (found === undefined || path === undefined) return { fid, path: [], id: "" };
+      if (found === undefined || path === undefined || found.attribute !== undefined) {
+        return { fid, path: [], id: "" };
+      }
       const { node: { id }, uid, open } = found;
       return { fid, path, id, uid, ...(open !== undefined && { flags: open.flags }) };
     });

@@ -90,6 +90,11 @@ export interface P9FileSystem {
   rename(from: Handle, fromName: string, to: Handle, toName: string): number;
   remove(folder: Handle, name: string, isFolder: boolean): number;
   space(handle: Handle): Space | number;
+  /** The value of an extended attribute, whose name may be any; with no name all names, a NUL after each. */
+  attribute(handle: Handle, name?: string): Uint8Array<ArrayBuffer> | number;
+  /** Sets an extended attribute; `flags`: XATTR_CREATE, XATTR_REPLACE. */
+  setAttribute(handle: Handle, name: string, value: Uint8Array<ArrayBuffer>, flags: number): number;
+  removeAttribute(handle: Handle, name: string): number;
   /** Nothing follows. */
   end(): void;
 }
@@ -98,6 +103,7 @@ export interface P9FileSystem {
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EIO = 5;
+export const E2BIG = 7;
 export const EBADF = 9;
 export const EEXIST = 17;
 export const EXDEV = 18;

@@ -77,6 +77,8 @@ const STATX = {
 /** struct linux_dirent64 */
 const DIRENT = { ino: 0, off: 8, reclen: 16, type: 18, name: 19 };
 const MAX_TARGET = 4096;
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX of Linux. */
+const MAX_ATTRIBUTE = 65536;
 const EMPTY = new Uint8Array(1);
 
 /** The one line for a folder that cannot be shared. */
@@ -95,6 +97,7 @@ export class HostFolder implements P9FileSystem {
   readonly #root: number;
   readonly #dev: bigint;
   readonly #statx = new DataView(new ArrayBuffer(256));
+  readonly #attribute = new Uint8Array(MAX_ATTRIBUTE);
   /** Calls of other threads; descriptors are closed after them. */
   #under = 0;
   readonly #toClose: number[] = [];
@@ -306,6 +309,27 @@ export class HostFolder implements P9FileSystem {
     const [, size = 0n, blocks = 0n, free = 0n, available = 0n, files = 0n, freeFiles = 0n] =
       new BigUint64Array(bytes.buffer);
     return { blockBytes: Number(size), blocks, free, available, files, freeFiles };
+  }
+
+  attribute(handle: Handle, name?: string): Uint8Array<ArrayBuffer> | number {
+    const path = procPath(handle), into = this.#attribute, room = BigInt(into.length);
+    const n = this.#result(
+      name === undefined
+        ? this.#call.listxattr(path, into, room)
+        : this.#call.getxattr(path, cstring(name), into, room),
+    );
+    return n < 0 ? n : into.slice(0, n);
+  }
+
+  setAttribute(handle: Handle, name: string, value: Uint8Array<ArrayBuffer>, flags: number): number {
+    // the FFI wants an address of an empty value, too
+    const from = value.length === 0 ? EMPTY : value;
+    const length = BigInt(value.length);
+    return this.#result(this.#call.setxattr(procPath(handle), cstring(name), from, length, flags));
+  }
+
+  removeAttribute(handle: Handle, name: string): number {
+    return this.#result(this.#call.removexattr(procPath(handle), cstring(name)));
   }
 
   end(): void {

@@ -11,11 +11,12 @@
  *
  * Locks hold among the programs of the guest alone: its kernel keeps them, we grant them all.
  *
- * Not done: authentication, extended attributes.
+ * Not done: authentication.
  * @module
  */
 import type { P9Service, P9ServiceState } from "../../../xen/backend/p9/service.ts";
-import { type Fid, Fids, type Node, NONUNAME } from "./fids.ts";
+import { ExtendedAttributes } from "./extended_attributes.ts";
+import { type AttributeUse, type Fid, Fids, type Node, NONUNAME } from "./fids.ts";
 import {
   EBADF,
   EEXIST,
@@ -74,6 +75,7 @@ const WRITES: ReadonlySet<number> = new Set([
   P.Tunlinkat,
   P.Twrite,
   P.Tremove,
+  P.Txattrcreate,
 ]);
 
 /** What a request came to: an answer without its header, or a negative errno. */
@@ -82,6 +84,7 @@ type Outcome = MessageWriter | number;
 /** See the module's description. */
 export class P9Server implements P9Service {
   readonly #fids: Fids;
+  readonly #attributes: ExtendedAttributes;
   readonly #modeBits: number;
   #msize = 0;
 
@@ -93,6 +96,7 @@ export class P9Server implements P9Service {
     readonly owners = false,
   ) {
     this.#fids = new Fids(files, maxHandles);
+    this.#attributes = new ExtendedAttributes(files, this.#fids, owners);
     this.#modeBits = owners ? ALL_MODE_BITS : PLAIN_MODE_BITS;
   }
 
@@ -141,9 +145,8 @@ export class P9Server implements P9Service {
       case P.Tflush: // what it names is answered: requests are answered in order
         return answer(0);
       case P.Tclunk:
-        return this.#fids.clunk(r.u32()) ? answer(0) : -EBADF;
+        return this.#clunk(r.u32());
     }
-    if (type === P.Tauth || type === P.Txattrwalk || type === P.Txattrcreate) return -EOPNOTSUPP;
     if (!FID_REQUESTS.has(type)) return -EOPNOTSUPP;
     const fid = r.u32();
     const found = this.#fids.get(fid);
@@ -152,6 +155,7 @@ export class P9Server implements P9Service {
       this.#fids.clunk(type === P.Tremove ? fid : NOFID);
       return found;
     }
+    if (found.attribute !== undefined) return this.#onAttribute(type, r, found.attribute, limit);
     switch (type) {
       case P.Tread:
         return this.#read(r, found, limit);
@@ -175,6 +179,15 @@ export class P9Server implements P9Service {
       }
       case P.Tstatfs:
         return spaceOf(this.files.space(found.node.handle));
+      case P.Txattrwalk: {
+        const newFid = r.u32(), name = r.string();
+        const size = r.bad ? -EPROTO : this.#attributes.walk(found, newFid, name);
+        return size < 0 ? size : answer(8).u64(BigInt(size));
+      }
+      case P.Txattrcreate: {
+        const name = r.string(), size = r.u64(), flags = r.u32();
+        return r.bad ? -EPROTO : done(this.#attributes.create(found, name, size, flags));
+      }
       case P.Tlock:
         return answer(1).u8(P9_LOCK_SUCCESS);
       case P.Tgetlock:
@@ -426,6 +439,26 @@ export class P9Server implements P9Service {
     return Math.min(count, Math.min(this.#msize || FIRST_MSIZE, limit) - DATA_HEADER);
   }
 
+  /** What is asked of a fid that stands for an extended attribute. */
+  #onAttribute(type: number, r: MessageReader, use: AttributeUse, limit: number): Outcome {
+    if (type !== P.Tread && type !== P.Twrite) return -EBADF;
+    const at = r.u64(), count = r.u32();
+    if (type === P.Twrite) {
+      const data = r.data(count);
+      const n = r.bad ? -EPROTO : this.#attributes.write(use, at, data);
+      return n < 0 ? n : answer(4).u32(n);
+    }
+    const data = r.bad ? -EPROTO : this.#attributes.read(use, at, this.#room(count, limit));
+    return typeof data === "number" ? data : answer(4 + data.length).u32(data.length).data(data);
+  }
+
+  /** The fid is let go, whatever comes of it. */
+  #clunk(fid: number): Outcome {
+    const found = this.#fids.get(fid);
+    const outcome = typeof found === "number" ? 0 : this.#attributes.commit(found);
+    return this.#fids.clunk(fid) ? done(outcome) : -EBADF;
+  }
+
   #read(r: MessageReader, fid: Fid, limit: number): Outcome | Promise<Outcome> {
     const at = r.u64();
     const count = this.#room(r.u32(), limit);
@@ -474,7 +507,7 @@ export class P9Server implements P9Service {
 const FID_REQUESTS: ReadonlySet<number> = new Set([
   ...[P.Tstatfs, P.Tlopen, P.Tlcreate, P.Tsymlink, P.Tmknod, P.Trename, P.Treadlink, P.Tgetattr, P.Tsetattr],
   ...[P.Treaddir, P.Tfsync, P.Tlock, P.Tgetlock, P.Tlink, P.Tmkdir, P.Trenameat, P.Tunlinkat, P.Tread],
-  ...[P.Twrite, P.Tremove],
+  ...[P.Twrite, P.Tremove, P.Txattrwalk, P.Txattrcreate],
 ]);
 
 /** An answer with room for `bytes` after its header. */

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { random, withFolder } from "../_images.ts";
 import { Client, message, u32 } from "./_client.ts";
+import { libc } from "../libc.ts";
 import { HostFolder } from "./host_folder.ts";
 import { P9Server } from "./server.ts";
 import * as P from "./wire.ts";
@@ -199,9 +200,116 @@ Deno.test("9P: FIFOs are not opened, special files are not made, folders are not
     assertEquals(Deno.statSync(`${share}/n`).mode! & 0o6000, 0);
     await c.walk(2);
     assertEquals(await c.errno(P.Tlopen, u32(2), u32(2)), EISDIR);
-    assertEquals(await c.errno(P.Txattrwalk, u32(0), u32(9), "user.a"), EOPNOTSUPP);
+    assertEquals(await c.errno(P.Txattrwalk, u32(0), u32(9), "trusted.a"), EOPNOTSUPP);
     c.server.close();
   });
+});
+
+/** Why extended attributes cannot be tried: some file systems have none. */
+function noAttributes(): string {
+  const file = Deno.makeTempFileSync();
+  const { call } = libc((why) => new ConfigError(why));
+  const n = call.setxattr(bytes(`${file}\0`), bytes("user.a\0"), bytes("x"), 1n, 0);
+  Deno.removeSync(file);
+  return n === 0 ? "" : " (skipped: no extended attributes where temporary files are)";
+}
+const unattributed = noAttributes();
+
+/** The value that the host's C library reads, without the server. */
+function hostAttribute(path: string, name: string): string | undefined {
+  const { call } = libc((why) => new ConfigError(why));
+  const value = new Uint8Array(100);
+  const n = call.getxattr(bytes(`${path}\0`), bytes(`${name}\0`), value, 100n);
+  return n < 0 ? undefined : new TextDecoder().decode(value.subarray(0, n));
+}
+
+async function setAttribute(c: Client, name: string, value: string, flags = 0): Promise<number> {
+  await c.walk(99, "a");
+  const data = bytes(value);
+  const created = await c.errno(P.Txattrcreate, u32(99), name, BigInt(data.length), u32(flags));
+  for (let at = 0; created === 0 && at < data.length; at += 3) {
+    const part = data.subarray(at, at + 3);
+    const answer = await c.ok(P.Twrite, u32(99), BigInt(at), u32(part.length), part);
+    assertEquals(answer.u32(), part.length);
+  }
+  const clunked = await c.errno(P.Tclunk, u32(99));
+  return created || clunked;
+}
+
+async function getAttribute(c: Client, name: string): Promise<string | number> {
+  const answer = await c.ask(P.Txattrwalk, u32(1), u32(98), name);
+  if (typeof answer === "number") return answer;
+  const size = Number(answer.u64());
+  const text = await readAll(c, 98);
+  assertEquals(bytes(text).length, size);
+  await c.ok(P.Tclunk, u32(98));
+  return text;
+}
+
+Deno.test({
+  name: `9P: extended attributes are set, read, listed and removed, the user's alone${unattributed}`,
+  ignore: unattributed !== "",
+  fn: () =>
+    withShare(async (share) => {
+      await Deno.writeTextFile(`${share}/a`, "text");
+      const c = await Client.attached(share);
+      await c.walk(1, "a");
+      const ENODATA = 61, E2BIG = 7;
+      assertEquals(await getAttribute(c, "user.a"), ENODATA);
+      assertEquals(await setAttribute(c, "user.a", "a value"), 0);
+      assertEquals(await setAttribute(c, "user.b", ""), 0);
+      assertEquals(hostAttribute(`${share}/a`, "user.a"), "a value");
+      assertEquals(hostAttribute(`${share}/a`, "user.b"), "");
+      assertEquals(await getAttribute(c, "user.a"), "a value");
+      assertEquals(((await getAttribute(c, "")) as string).split("\0").sort(), ["", "user.a", "user.b"]);
+      const XATTR_CREATE = 1, XATTR_REPLACE = 2, EEXIST = 17;
+      assertEquals(await setAttribute(c, "user.a", "again", XATTR_CREATE), EEXIST);
+      assertEquals(await setAttribute(c, "user.a", "again", XATTR_REPLACE), 0);
+      assertEquals(hostAttribute(`${share}/a`, "user.a"), "again");
+      assertEquals(await setAttribute(c, "user.a", "", XATTR_REPLACE), 0); // as Linux removes one
+      assertEquals(hostAttribute(`${share}/a`, "user.a"), undefined);
+      assertEquals(await setAttribute(c, "user.a", "", XATTR_REPLACE), ENODATA);
+      for (
+        const name of [
+          "security.capability",
+          "trusted.a",
+          "system.posix_acl_access",
+          "user.",
+          "a",
+          "user.a\0b",
+        ]
+      ) {
+        assertEquals(await setAttribute(c, name, "x"), EOPNOTSUPP, name);
+        assertEquals(await getAttribute(c, name), EOPNOTSUPP, name);
+      }
+      // what is not all there is not set; nothing but its own bytes is had from such a fid
+      await c.walk(2, "a");
+      await c.ok(P.Txattrcreate, u32(2), "user.c", 8n, u32(0));
+      assertEquals(await c.errno(P.Twrite, u32(2), 1n, u32(1), bytes("x")), EINVAL);
+      assertEquals(await c.errno(P.Twrite, u32(2), 0n, u32(9), bytes("123456789")), EINVAL);
+      assertEquals(await c.errno(P.Tread, u32(2), 0n, u32(9)), EBADF);
+      assertEquals(await c.errno(P.Tlopen, u32(2), u32(0)), EBADF);
+      assertEquals(await c.errno(P.Tclunk, u32(2)), EINVAL);
+      assertEquals(hostAttribute(`${share}/a`, "user.c"), undefined);
+      assertEquals(await c.errno(P.Txattrwalk, u32(1), u32(0), "user.b"), EBADF); // fid 0 is in use
+      // the bytes of all fids are bounded
+      assertEquals(await c.errno(P.Txattrcreate, u32(1), "user.c", 65537n, u32(0)), E2BIG);
+      let held = 0;
+      while (held < 100) {
+        await c.walk(100 + held, "a");
+        if (await c.errno(P.Txattrcreate, u32(100 + held), "user.c", 65536n, u32(0)) !== 0) break;
+        held++;
+      }
+      assertEquals(held, 16);
+      for (let i = 0; i <= held; i++) await c.errno(P.Tclunk, u32(100 + i));
+      assertEquals(await setAttribute(c, "user.c", "room again"), 0);
+      c.server.close();
+      const readonly = await Client.attached(share, true);
+      await readonly.walk(1, "a");
+      assertEquals(await getAttribute(readonly, "user.c"), "room again");
+      assertEquals(await readonly.errno(P.Txattrcreate, u32(1), "user.c", 1n, u32(0)), EROFS);
+      readonly.server.close();
+    }),
 });
 
 const noRoot = Deno.uid() === 0 ? "" : " (skipped: not root)";
@@ -237,6 +345,14 @@ Deno.test({
         c.ok(P.Tsetattr, u32(1), u32(1), u32(mode), u32(0), u32(0), 0n, 0n, 0n, 0n, 0n);
       await setattr(0o6755);
       assertEquals(modeOf("file"), 0o6755);
+      if (unattributed === "") {
+        const capability = Uint8Array.of(1, 0, 0, 2, 0, 0x20, ...new Uint8Array(14)); // cap_net_raw=ep
+        await c.walk(2, "file");
+        await c.ok(P.Txattrcreate, u32(2), "security.capability", BigInt(capability.length), u32(0));
+        await c.ok(P.Twrite, u32(2), 0n, u32(capability.length), capability);
+        await c.ok(P.Tclunk, u32(2));
+        assertEquals(hostAttribute(`${share}/file`, "security.capability")?.length, 20);
+      }
       server.close();
       // a share that is nobody's root gives no such rights
       const plain = await Client.attached(share);
