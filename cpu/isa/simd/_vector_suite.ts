@@ -4,7 +4,7 @@
  * exception; after #XM both. Not compared: x87 instruction and data pointers.
  * @module
  */
-import { ARITHMETIC_FLAGS } from "../../state/state.ts";
+import { ARITHMETIC_FLAGS, EXC_GP } from "../../state/state.ts";
 import { type NativeCase, type NativeResult, SCRATCH_BYTES, XM } from "../_native_runner.ts";
 import { type Group, groupName, makeCases, type Suite } from "../_oracle.ts";
 import { type Row, rows } from "../mod.ts";
@@ -19,6 +19,8 @@ const RELATIVE_ERROR = 1.5 * 2 ** -12;
 const FLUSHED = 2 ** -126 * (1 + 2 ** -10);
 /** SDM Vol. 2, DPPS: which NaN comes out of the sum, and where, "is implementation dependent"; that one does, is not. */
 export const isDotProduct = (row: Row): boolean => /^V?DPP[SD] /.test(row.text);
+/** The SHA extensions. */
+export const isSha = (row: Row): boolean => needsOf(row).includes("sha_ni");
 /** Bytes of XMM registers in an image. */
 export const XMM_BYTES = { 32: 8 * 16, 64: 16 * 16 } as const;
 
@@ -140,6 +142,8 @@ export function vectorSuite(bits: 32 | 64): Suite {
           (random, place) => vectorCase(row, random, place),
         ),
         settle: (one, result, judge) => settle(row, bits, one, result, judge),
+        // SHA: Zen 4 does not want the operand aligned, whatever the manual says.
+        isAmds: (intels, amds) => isSha(row) && intels.vector === EXC_GP && amds.vector === -1,
       };
     }),
     show: (result) => show(bits, result),
