@@ -3,6 +3,8 @@
 import { ConfigError } from "./assert.ts";
 import { GiB, KiB, MiB } from "./bits.ts";
 
+/** So much of what is no size is shown. */
+const MOST_SHOWN = 40;
 const UNITS: ReadonlyMap<string, number> = new Map([["", 1], ["K", KiB], ["M", MiB], ["G", GiB]]);
 
 /** "512M" in bytes: a number with K, M or G (powers of 1024, either case), or bytes. Throws ConfigError. */
@@ -11,7 +13,8 @@ export function parseSize(text: string): number {
   const unit = UNITS.get((match?.[2] ?? "").toUpperCase());
   const bytes = match === null || unit === undefined ? NaN : Number(match[1]) * unit;
   if (!Number.isSafeInteger(bytes)) {
-    throw new ConfigError(`Cannot use ${JSON.stringify(text)} as a size: write it like 512M or 2G`);
+    const short = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
+    throw new ConfigError(`Cannot use ${JSON.stringify(short)} as a size: write it like 512M or 2G`);
   }
   return bytes;
 }

@@ -12,10 +12,12 @@ const MAX_STREAM_BYTES = 512 * MiB;
 
 /** Reads the file at `path`, which the user calls `what` ("kernel"). Throws ConfigError in one clear line. */
 export async function readHostFile(path: string | URL, what: string): Promise<NamedFile> {
-  const name = path instanceof URL && path.protocol !== "file:" ? path.href : pathOf(path);
+  const remote = path instanceof URL && path.protocol !== "file:";
+  const name = remote ? path.href : hostPath(path);
+  if (name === undefined) throw new ConfigError(`Cannot read ${what} "${path}": it is no file of this host`);
   try {
-    if (path instanceof URL && path.protocol !== "file:") return { name, bytes: await download(path) };
-    const file = await Deno.open(path, { read: true });
+    if (remote) return { name, bytes: await download(path) };
+    const file = await Deno.open(name, { read: true });
     try {
       const { isFile, size } = await file.stat();
       return {
@@ -30,8 +32,15 @@ export async function readHostFile(path: string | URL, what: string): Promise<Na
   }
 }
 
-function pathOf(path: string | URL): string {
-  return path instanceof URL ? decodeURIComponent(path.pathname) : path;
+/** The path that `path` names, if it is one of this host: a file: URL with another host or broken escapes is none. */
+export function hostPath(path: string | URL): string | undefined {
+  if (typeof path === "string") return path;
+  if (path.protocol !== "file:" || path.host !== "") return undefined;
+  try {
+    return decodeURIComponent(path.pathname);
+  } catch {
+    return undefined;
+  }
 }
 
 async function download(url: URL): Promise<Uint8Array> {

@@ -14,6 +14,7 @@ import { parseInterfaceMac } from "../../net/frames/addresses.ts";
 import { matchesEveryLine } from "./console_watch.ts";
 import { checkRamBytes } from "../loaders/memory_map.ts";
 import type { CreateOptions, ModuleSpec, NetSpec } from "./create_options.ts";
+import type { HostClock } from "./machine_options.ts";
 import { type DiskCommon, type DiskSpec, nameDisks } from "./disks.ts";
 import { checkShares, isTag, type ShareSpec, TAG_RULE } from "./shares.ts";
 
@@ -26,8 +27,18 @@ type KeysOfUnion<T> = T extends unknown ? keyof T : never;
 
 /** Queues of an interface at most, as Xen's tools allow. */
 export const MAX_NET_QUEUES = 8;
+/** Items of an array at most. */
+const MOST_ITEMS = 1000;
+/** Interfaces at most: as many as there are disks. */
+const MOST_NETS = 16;
 
 const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;
+/** An object that has fields, not items. */
+const isRecord = (value: unknown): value is Fields => isObject(value) && !Array.isArray(value);
+/** `Array.from` makes items of holes, which methods of arrays do not look at. */
+const isArrayOf = <T>(value: unknown, fits: (item: unknown) => item is T): value is readonly T[] =>
+  Array.isArray(value) && Array.from(value).every(fits);
+const isText = (value: unknown): value is string => typeof value === "string";
 const unless = (fits: boolean, what: string) => fits ? undefined : what;
 const oneOf = (...choices: readonly unknown[]): Check => (value) =>
   unless(choices.includes(value), choices.map((choice) => show(choice)).join(" or "));
@@ -48,10 +59,14 @@ const file: Check = (value) => {
   if (typeof value === "string") {
     return unless(value !== "" && !value.includes("\0"), "a path that is not empty");
   }
-  if (value instanceof Uint8Array || value instanceof URL) return undefined;
-  const named = isObject(value) && typeof value.name === "string" && value.bytes instanceof Uint8Array;
+  if (value instanceof Uint8Array) {
+    return unless(!isDetached(value), "bytes, and these went to another thread");
+  }
+  if (value instanceof URL) return undefined;
+  const named = isRecord(value) && typeof value.name === "string" && value.bytes instanceof Uint8Array;
   return unless(named, "a path, a URL, bytes, or { name, bytes }");
 };
+const isDetached = ({ buffer }: Uint8Array): boolean => buffer instanceof ArrayBuffer && buffer.detached;
 const memory: Check = (value) => {
   if (typeof value !== "number" && typeof value !== "string") return 'bytes, or like "512M"';
   checkRamBytes(typeof value === "string" ? parseSize(value) : value);
@@ -63,17 +78,18 @@ const MODULE: Checks<ModuleSpec> = { file, cmdline: append };
 const modules: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
   for (const [i, spec] of value.entries()) {
-    if (!isObject(spec)) throw wrong(`modules[${i}]`, spec, "an object with a file");
+    if (!isRecord(spec)) throw wrong(`modules[${i}]`, spec, "an object with a file");
     if (spec.file === undefined) throw new ConfigError(`Cannot use modules[${i}]: its file is missing`);
     checkFields(MODULE, spec, `modules[${i}]`);
   }
   return undefined;
 };
 const date: Check = (value) =>
-  unless(
-    value === "host" || (value instanceof Date && value.getTime() >= 0 && value.getUTCFullYear() < 2100),
-    'a Date from 1970 to 2099, or "host"',
-  );
+  unless(value === "host" || isDate(value), 'a Date from 1970 to 2099, or "host"');
+/** What has Date's prototype need not be one. */
+const isDate = (value: unknown): boolean =>
+  Object.prototype.toString.call(value) === "[object Date]" && value instanceof Date &&
+  value.getTime() >= 0 && value.getUTCFullYear() < 2100;
 const mac: Check = (value) =>
   unless(
     typeof value === "string" && parseInterfaceMac(value) !== undefined,
@@ -83,7 +99,7 @@ const mac: Check = (value) =>
 const text: Check = (value) => unless(typeof value === "string", "a string");
 const forwards: Check = (value) =>
   unless(
-    Array.isArray(value) && value.every((rule) => typeof rule === "string"),
+    isArrayOf(value, isText),
     'an array of strings like "tcp:127.0.0.1:2222-:22"',
   );
 const USER: Checks<Record<keyof UserNetworkOptions, unknown>> = {
@@ -100,7 +116,7 @@ const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
   capture: callback,
   tap: (value) =>
     unless(
-      isObject(value) && Object.keys(value).every((key) => key === "ifname") &&
+      isRecord(value) && Object.keys(value).every((key) => key === "ifname") &&
         (value.ifname === undefined || (typeof value.ifname === "string" && value.ifname !== "")),
       '{} or { ifname: "tap0" }',
     ),
@@ -108,19 +124,19 @@ const NET: Checks<Record<KeysOfUnion<Exclude<NetSpec, string>>, unknown>> = {
     unless(value instanceof Hub || (typeof value === "string" && value !== ""), "a Hub or the name of one"),
   user: (value) => {
     if (value === true) return undefined;
-    if (!isObject(value)) return 'true or { hostfwd: ["tcp:127.0.0.1:2222-:22"] }';
+    if (!isRecord(value)) return 'true or { hostfwd: ["tcp:127.0.0.1:2222-:22"] }';
     checkFields(USER, value, "user");
     new UserAddresses(value, () => undefined); // says itself what is wrong
     return undefined;
   },
   stream: (value) => {
-    if (!isObject(value)) return '{ connect: "127.0.0.1:1234" } or { listen: "unix:/tmp/socket" }';
+    if (!isRecord(value)) return '{ connect: "127.0.0.1:1234" } or { listen: "unix:/tmp/socket" }';
     checkFields({ connect: text, listen: text }, value, "stream");
     return undefined;
   },
   passt: (value) =>
     unless(
-      value === true || (Array.isArray(value) && value.every((word) => typeof word === "string")),
+      value === true || isArrayOf(value, (word): word is string => isText(word) && /^[^\0]+$/.test(word)),
       "true or an array of its arguments",
     ),
   end: withMethods("a NetEnd", "send", "attach", "receiverChanged", "poll", "pollFd", "close"),
@@ -131,11 +147,14 @@ const NET_ENDS = ["tap", "hub", "user", "stream", "passt", "end", "none"];
 
 const nets: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
+  if (value.length > MOST_NETS) {
+    throw new ConfigError(`Cannot attach ${value.length} interfaces: a guest has at most ${MOST_NETS}`);
+  }
   const macs = new Map<string, number>();
   for (const [i, spec] of value.entries()) {
     if (spec === "none") continue;
     const name = `nets[${i}]`;
-    if (!isObject(spec)) throw wrong(name, spec, '"none" or an object');
+    if (!isRecord(spec)) throw wrong(name, spec, '"none" or an object');
     checkFields(NET, spec, name);
     const ends = NET_ENDS.filter((end) => spec[end] !== undefined);
     if (typeof spec.mac === "string") {
@@ -183,7 +202,7 @@ const disks: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
   for (const [i, spec] of value.entries()) {
     const name = `disks[${i}]`;
-    if (!isObject(spec)) {
+    if (!isRecord(spec)) {
       const problem = path(spec);
       if (problem !== undefined) throw wrong(name, spec, problem);
     } else if (typeof spec.read === "function") {
@@ -213,7 +232,7 @@ const SHARE: Checks<ShareSpec> = {
 const shares: Check = (value) => {
   if (!Array.isArray(value)) return "an array";
   for (const [i, spec] of value.entries()) {
-    if (!isObject(spec)) throw wrong(`shares[${i}]`, spec, "an object with a path and a tag");
+    if (!isRecord(spec)) throw wrong(`shares[${i}]`, spec, "an object with a path and a tag");
     for (const key of ["path", "tag"]) {
       if (spec[key] === undefined) throw new ConfigError(`Cannot use shares[${i}]: its ${key} is missing`);
     }
@@ -257,29 +276,71 @@ const CREATE: Checks<CreateOptions & { readonly worker: boolean }> = {
     ),
   maxReboots: whole(0, Number.MAX_SAFE_INTEGER),
   tracer: (value) => unless(value instanceof Tracer, "a Tracer"),
-  clock: withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe"),
+  clock: (value) => {
+    const problem = withMethods("a HostClock", "monotonicNs", "unixSeconds", "sleep", "breathe")(value);
+    if (problem !== undefined) return problem;
+    const { monotonicNs, unixSeconds } = value as HostClock;
+    const tells = [monotonicNs, unixSeconds].every((time) => Number.isFinite(time.call(value)));
+    return unless(tells, "a HostClock whose monotonicNs and unixSeconds give numbers");
+  },
   worker: boolean,
 };
 
-/** Throws ConfigError for the first of `options` that cannot work. */
-export function checkCreateOptions(options: CreateOptions): void {
-  if (!isObject(options)) throw wrong("the options", options, "an object");
-  if (options.kernel === undefined && options.root === undefined) {
-    throw new ConfigError("Cannot make a machine: the option kernel is missing");
+/**
+ * The options as they are now, in records of our own: what was checked is what is used, whatever getters say later.
+ * Throws ConfigError for the first that cannot work.
+ */
+export function checkedOptions<T extends CreateOptions>(options: T): T {
+  if (!isRecord(options)) throw wrong("the options", options, "an object");
+  try {
+    const copy = copyFields(options);
+    if (copy.kernel === undefined && copy.root === undefined) {
+      throw new ConfigError("Cannot make a machine: the option kernel is missing");
+    }
+    checkFields(CREATE, copy);
+    return copy;
+  } catch (cause) { // a getter, or the clock
+    if (cause instanceof ConfigError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`Cannot read the options: ${why.split("\n")[0]}`, "input", { cause });
   }
-  checkFields(CREATE, options);
+}
+
+/** A copy, and one of everything below that is plain data; what has methods is itself. */
+function copyFields<T extends Fields>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, copyOf(key, value)])) as T;
+}
+function copyOf(key: string, value: unknown): unknown {
+  if (Array.isArray(value)) {
+    if (value.length > MOST_ITEMS) throw wrong(nameOf(key), value, `one of at most ${MOST_ITEMS} items`);
+    return Array.from(value, (item) => copyOf(key, item));
+  }
+  if (!isRecord(value)) return value;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  const isOurs = !Object.values(Object.getOwnPropertyDescriptors(value)).some((own) =>
+    typeof own.value === "function" && own.value !== value.capture
+  );
+  return isOurs ? copyFields(value) : value;
 }
 
 /** `of`: what has the fields, for messages. */
 function checkFields<T>(checks: Checks<T>, fields: Fields, of?: string): void {
   for (const [key, value] of Object.entries(fields)) {
-    const name = of === undefined ? key : `${of}.${key}`;
     if (!Object.hasOwn(checks, key)) {
-      throw new ConfigError(`Cannot use the option ${name}: there are ${Object.keys(checks).join(", ")}`);
+      throw new ConfigError(
+        `Cannot use the option ${nameOf(key, of)}: there are ${Object.keys(checks).join(", ")}`,
+      );
     }
     const fits = value === undefined ? undefined : checks[key as keyof T](value);
-    if (fits !== undefined) throw wrong(name, value, fits);
+    if (fits !== undefined) throw wrong(nameOf(key, of), value, fits);
   }
+}
+
+/** An option's name on one line, however strange it is. */
+function nameOf(key: string, of?: string): string {
+  const shown = /^\w{1,40}$/.test(key) ? key : show(key);
+  return of === undefined ? shown : `${of}.${shown}`;
 }
 
 /** The error for a value that does not fit. */
@@ -293,6 +354,7 @@ function show(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
   if (Array.isArray(value)) return "an array";
+  if (value instanceof RegExp) return String(value).slice(0, 40);
   if (isObject(value)) return value instanceof Date ? "that date" : "an object";
   return String(value);
 }

@@ -10,6 +10,11 @@ const STORE = { size: 512, read() {}, write() {}, flush() {} };
 const disk = (spec: unknown) => ({ disks: [spec] });
 const net = (spec: unknown) => ({ nets: [spec] });
 const share = (spec: unknown) => ({ shares: [spec] });
+/** Two items that are not there: methods of arrays skip them. */
+const HOLES = new Array(2);
+/** Bytes that were handed to another thread. */
+const GONE = new Uint8Array(4096);
+structuredClone(GONE.buffer, { transfer: [GONE.buffer] });
 const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegExp])[] = [
   [{ shares: "/tmp" }, /as shares: it is an array/],
   [share("/tmp"), /as shares\[0\]: it is an object with a path and a tag/],
@@ -114,6 +119,66 @@ const WRONG: readonly (readonly [options: Record<string, unknown>, message: RegE
   ],
   [{ worker: 1 }, /Cannot use 1 as worker: it is true or false/],
   [{ memory: "512M", worker: true, tracer: new Tracer() }, /Cannot use tracer with worker/],
+  [{ nets: HOLES }, /Cannot use undefined as nets\[0\]: it is "none" or an object/],
+  [{ disks: HOLES }, /Cannot use undefined as disks\[0\]/],
+  [{ modules: HOLES }, /Cannot use undefined as modules\[0\]/],
+  [{ shares: HOLES }, /Cannot use undefined as shares\[0\]/],
+  [net({ user: { hostfwd: HOLES } }), /as user\.hostfwd: it is an array of strings/],
+  [net({ user: { guestfwd: HOLES } }), /as user\.guestfwd: it is an array of strings/],
+  [net({ passt: HOLES }), /as nets\[0\]\.passt: it is true or an array/],
+  [net({ passt: [""] }), /as nets\[0\]\.passt/],
+  [net({ passt: ["a\0b"] }), /as nets\[0\]\.passt/],
+  [{ nets: new Set(["none"]) }, /Cannot use an object as nets: it is an array/],
+  [{ nets: { length: 1, 0: "none" } }, /Cannot use an object as nets: it is an array/],
+  [{ nets: Array(17).fill("none") }, /Cannot attach 17 interfaces: a guest has at most 16/],
+  [{ nets: Array(1001) }, /Cannot use an array as nets: it is one of at most 1000 items/],
+  [net(["none"]), /Cannot use an array as nets\[0\]: it is "none" or an object/],
+  [net({ tap: [] }), /Cannot use an array as nets\[0\]\.tap/],
+  [net({ user: [] }), /Cannot use an array as nets\[0\]\.user/],
+  [net({ stream: [] }), /Cannot use an array as nets\[0\]\.stream/],
+  [net({ user: { hostfwd: ["tcp:127.0.0.1:2222-10.0.2.2:22"] } }), /to 10\.0\.2\.2: it is the gateway/],
+  [net({ user: { hostfwd: ["udp:127.0.0.1:2222-10.0.2.3:22"] } }), /to 10\.0\.2\.3: it is the name server/],
+  [
+    net({ user: { hostfwd: ["tcp::2222-10.0.2.255:22"] } }),
+    /to 10\.0\.2\.255: it is the network's broadcast/,
+  ],
+  [net({ user: { hostfwd: ["tcp::2222-[fec0::2]:22"] } }), /to fec0::2: it is the gateway/],
+  [net({ user: { guestfwd: ["tcp:10.0.2.15:80-:80"] } }), /from 10\.0\.2\.15: it is the first guest's/],
+  [
+    net({ user: { hostfwd: ["udp:192.0.2.1:2222-:22"] } }),
+    /on 192\.0\.2\.1:2222: the host has no such address/,
+  ],
+  [
+    net({ user: { hostfwd: ["tcp:192.0.2.1:2222-:22"] } }),
+    /on 192\.0\.2\.1:2222: the host has no such address/,
+  ],
+  [disk(["a"]), /Cannot use an array as disks\[0\]/],
+  [disk(new URL("file://elsewhere/disk")), /"file:\/\/elsewhere\/disk": it is not in a file here/],
+  [disk(new URL("file:///%zz")), /"file:\/\/\/%zz": it is not in a file here/],
+  [share({ path: new URL("file:///%zz"), tag: "a" }), /Cannot share "file:\/\/\/%zz": it is no folder/],
+  [{ kernel: new URL("file:///%zz") }, /kernel "file:\/\/\/%zz": it is no file of this host/],
+  [{ initrd: "file://elsewhere/i" }, /initrd "file:\/\/elsewhere\/i": it is no file of this host/],
+  [{ kernel: GONE }, /as kernel: it is bytes, and these went to another thread/],
+  [{ kernel: new ArrayBuffer(8) }, /Cannot use an object as kernel/],
+  [{ kernel: Promise.resolve(kernel) }, /Cannot use an object as kernel/],
+  [{ root: "/nowhere" }, /Cannot boot "\/nowhere": no such folder/],
+  [{ root: "/etc/passwd" }, /Cannot boot "\/etc\/passwd": it is no folder/],
+  [{ memory: "9".repeat(1000) + "M" }, /Cannot use "9{40}…" as a size/],
+  [{ memory: "0x400000" }, /"0x400000" as a size/],
+  [{ memory: new Number(4 << 20) }, /Cannot use an object as memory/],
+  [{ rtc: new Date(Date.UTC(2100, 0)) }, /as rtc: it is a Date from 1970 to 2099/],
+  [{ failOn: /x*/ }, /Cannot use \/x\*\/ as failOn/],
+  [{ maxReboots: Infinity }, /Cannot use Infinity as maxReboots/],
+  [{ type: ["pvh"] }, /Cannot use an array as type/],
+  [{ xenVersion: "4.17\n" }, /as xenVersion: it is like "4\.17"/],
+  [{ "": 1 }, /Cannot use the option "": there are kernel/],
+  [{ "a\nb": 1 }, /Cannot use the option "a\\nb": there are kernel/],
+  [{ ["k".repeat(9999)]: 1 }, /Cannot use the option "k{40}…": there are kernel/],
+  [JSON.parse('{"__proto__": {"type": "pv"}}'), /Cannot use the option __proto__: there are kernel/],
+  [
+    { clock: { monotonicNs: () => NaN, unixSeconds: () => 0, sleep() {}, breathe() {} } },
+    /as clock: it is a HostClock whose monotonicNs and unixSeconds give numbers/,
+  ],
   [net({ none: true, mac: 5 }), /as nets\[0\]\.mac/],
   [net({ none: true, queues: NaN }), /Cannot use NaN as nets\[0\]\.queues: it is a whole number, 1 to 8/],
   [net({ none: true, queues: 0 }), /Cannot use 0 as nets\[0\]\.queues/],
@@ -141,6 +206,49 @@ Deno.test("createMachine refuses options that are none at all", async () => {
       "as the options: it is an object",
     );
   }
+});
+
+Deno.test("createMachine refuses what only looks like a Date", async () => {
+  const rtc = Object.create(Date.prototype);
+  await assertRejects(() => createMachine({ kernel, rtc }), ConfigError, "as rtc: it is a Date from 1970");
+});
+
+Deno.test("getters among the options: what they throw is ConfigError, and each is asked once", async () => {
+  const broken = {
+    kernel,
+    get memory(): string {
+      throw new Error("boom\nat somewhere");
+    },
+  };
+  await assertRejects(() => createMachine(broken), ConfigError, "Cannot read the options: boom");
+  const size = {
+    ...STORE,
+    get size(): number {
+      throw new Error("no size");
+    },
+  };
+  await assertRejects(() => createMachine({ kernel, disks: [size] }), ConfigError, "the options: no size");
+  const asked: string[] = [];
+  /** Good at first. */
+  const changing = (name: string, good: string) => {
+    asked.push(name);
+    return asked.indexOf(name) === asked.length - 1 ? good : "nonsense";
+  };
+  await using machine = await createMachine({
+    kernel,
+    memory: "4M",
+    nets: [{
+      get mac() {
+        return changing("mac", "00:16:3e:00:00:01");
+      },
+      none: true,
+    }],
+    get type() {
+      return changing("type", "pvh") as "pvh";
+    },
+  });
+  assertEquals(machine.type, "pvh");
+  assertEquals(asked.toSorted(), ["mac", "type"]);
 });
 
 Deno.test("options that are undefined count as absent", async () => {

@@ -9,7 +9,7 @@ import { parseSize } from "../../cpu/base/sizes.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { readHostFile } from "../loaders/host_file.ts";
 import type { BootModule, NamedFile } from "../loaders/named_file.ts";
-import { checkCreateOptions } from "./check_options.ts";
+import { checkedOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
@@ -51,8 +51,7 @@ export function createMachine(options: CreateOptions & { readonly worker?: false
 export async function createMachine(
   options: CreateOptions & { readonly worker?: boolean },
 ): Promise<Machine | WorkerMachine> {
-  checkCreateOptions(options);
-  const { worker = false, ...others } = options;
+  const { worker = false, ...others } = checkedOptions(options);
   return worker ? await WorkerMachine.create(others, hubByName) : await create(others);
 }
 
@@ -197,7 +196,17 @@ async function openEnd(spec: NetSpec, tracer: Tracer): Promise<NetEnd> {
   if ("stream" in spec) return await openStream(spec.stream, tracer);
   if ("passt" in spec) return await openPasst(spec.passt === true ? [] : spec.passt, tracer);
   if ("user" in spec) {
-    return new UserNetwork(new DenoNetwork(tracer), { ...(spec.user === true ? {} : spec.user), tracer });
+    const network = new UserNetwork(new DenoNetwork(tracer), {
+      ...(spec.user === true ? {} : spec.user),
+      tracer,
+    });
+    try {
+      await network.opened();
+    } catch (error) {
+      network.close();
+      throw error;
+    }
+    return network;
   }
   const { ifname } = spec.tap;
   return TapDevice.open({ tracer, ...(ifname !== undefined && { name: ifname }) });

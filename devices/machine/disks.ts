@@ -4,6 +4,7 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { parseSize } from "../../cpu/base/sizes.ts";
 import { type Blkback, virtualDevice } from "../../xen/backend/blkback.ts";
 import type { BlockStore } from "../../xen/backend/block_store.ts";
+import { hostPath } from "../loaders/host_file.ts";
 import { type DiskFileOptions, openDisk } from "../storage/open_disk.ts";
 import type { DiskOptions } from "./machine_options.ts";
 
@@ -132,7 +133,7 @@ async function open(spec: DiskSpec): Promise<BlockStore> {
 }
 
 function pathOf(path: string | URL): string {
-  if (typeof path === "string") return path;
-  if (path.protocol === "file:") return decodeURIComponent(path.pathname);
-  throw new ConfigError(`Cannot use disk "${path.href}": it is not in a file; bring a store that fetches it`);
+  const found = hostPath(path);
+  if (found !== undefined) return found;
+  throw new ConfigError(`Cannot use disk "${path}": it is not in a file here; bring a store that fetches it`);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Makes 9P servers out of names of folders. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import { hostPath } from "../loaders/host_file.ts";
 import { HostFolder } from "../storage/p9/host_folder.ts";
 import { P9Server } from "../storage/p9/server.ts";
 import type { ShareOptions } from "./machine_options.ts";
@@ -63,7 +64,7 @@ export function closeShares(shares: readonly ShareOptions[]): void {
 
 /** The path that `path` stands for. Throws ConfigError. */
 export function pathOf(path: string | URL): string {
-  if (typeof path === "string") return path;
-  if (path.protocol === "file:") return decodeURIComponent(path.pathname);
-  throw new ConfigError(`Cannot share "${path.href}": it is no folder of this host`);
+  const found = hostPath(path);
+  if (found === undefined) throw new ConfigError(`Cannot share "${path}": it is no folder of this host`);
+  return found;
 }

@@ -151,6 +151,7 @@ export function nameOf({ address, port }: HostPeer): string {
  */
 export function why(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the port is in use";
+  if (error instanceof Deno.errors.AddrNotAvailable) return "the host has no such address";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied (ports below 1024 are root's)";
   if (error instanceof Deno.errors.NotCapable) return `run with ${permission(error)}`;
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
@@ -236,8 +237,22 @@ export class DenoTcp implements HostTcp {
   }
 }
 
+/** Why a socket of node:dgram has no port. */
+function whyUnbound(error: Error & { code?: string }): string {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return "the port is in use";
+    case "EADDRNOTAVAIL":
+      return "the host has no such address";
+    case "EACCES":
+      return "permission denied (ports below 1024 are root's)";
+  }
+  return error.message;
+}
+
 class NodeUdp implements HostUdp {
   readonly #socket: dgram.Socket;
+  readonly #bound = Promise.withResolvers<void>();
   #waiting = 0;
   #closed = false;
 
@@ -249,16 +264,32 @@ class NodeUdp implements HostUdp {
     readonly mayReach: (peer: HostPeer) => boolean,
   ) {
     this.#socket = dgram.createSocket(version === 4 ? { type: "udp4" } : { type: "udp6", ipv6Only: true });
+    const any = version === 4 ? "0.0.0.0" : "::";
+    const local = at ?? { address: any, port: 0 };
+    const unbound = (reason: string, cause?: unknown) =>
+      this.#bound.reject(new ConfigError(`Cannot listen on ${nameOf(local)}: ${reason}`, "host", { cause }));
+    this.#bound.promise.catch(() => {}); // who needs it awaits it
+    let toldOtherwise = at !== undefined; // who asked for a port waits for it
+    this.#socket.on("listening", () => {
+      this.#bound.resolve();
+      toldOtherwise = false;
+    });
     this.#socket.on("error", (error: Error) => {
-      if (!this.#closed) failed(error.message);
+      unbound(whyUnbound(error), error);
+      if (!this.#closed && !toldOtherwise) failed(error.message);
     });
     this.#socket.on("message", (bytes: Uint8Array, { address, port }: { address: string; port: number }) => {
       if (!this.#closed) received(bytes, { address, port });
     });
-    const any = version === 4 ? "0.0.0.0" : "::";
-    const local = at ?? { address: any, port: 0 };
     if (mayReach(local)) this.#socket.bind(local.port, local.address);
-    else this.close();
+    else {
+      unbound("run with --allow-net");
+      this.close();
+    }
+  }
+
+  get bound(): Promise<void> {
+    return this.#bound.promise;
   }
 
   send(bytes: Uint8Array<ArrayBuffer>, to: HostPeer): void {

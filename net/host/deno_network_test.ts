@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConfigError } from "../../cpu/base/assert.ts";
 import type { HostFailure } from "../ends/user/host_network.ts";
 import { DenoNetwork, MOST_DIALING } from "./deno_network.ts";
 
@@ -66,6 +67,21 @@ Deno.test("a connection: connected, read, written, half-closed, and the end told
   network.connectTcp({ address: "127.0.0.1", port }, events);
   await turn();
   assertEquals(seen.at(-1), "refused");
+});
+
+Deno.test("a port for datagrams that cannot be had is told once, to who waits for it", async () => {
+  const network = new DenoNetwork();
+  const failures: string[] = [];
+  const open = (address: string, port: number) =>
+    network.openUdp(4, { address, port }, () => {}, (why) => failures.push(why));
+  const first = open("127.0.0.1", 40_000 + Deno.pid % 20_000);
+  await first.bound;
+  const second = open("127.0.0.1", 40_000 + Deno.pid % 20_000);
+  await assertRejects(() => second.bound, ConfigError, "the port is in use");
+  const elsewhere = open("192.0.2.1", 2222); // TEST-NET-1, RFC 5737
+  await assertRejects(() => elsewhere.bound, ConfigError, "192.0.2.1:2222: the host has no such address");
+  for (const socket of [first, second, elsewhere]) socket.close();
+  assertEquals(failures, []);
 });
 
 for (const version of [4, 6] as const) {

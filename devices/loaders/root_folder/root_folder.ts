@@ -42,6 +42,7 @@ export interface RootChoices {
 
 /** Prepares the boot of the folder `root`. Rejects with ConfigError when it has no kernel, or one without 9P. */
 export async function prepareRoot(root: string, choices: RootChoices): Promise<RootBoot> {
+  await mustBeFolder(root);
   const kernel = choices.kernel ?? await findKernel(root);
   const append = `root=${ROOT_TAG} rootfstype=9p rootflags=${MOUNT_OPTIONS} ${
     /(^|\s)ro(\s|$)/.test(choices.append) ? "" : "rw "
@@ -77,6 +78,17 @@ export async function prepareRoot(root: string, choices: RootChoices): Promise<R
     },
   ];
   return { kernel, initrd: { name: "initramfs for --root", bytes: writeCpio(entries) }, append };
+}
+
+async function mustBeFolder(root: string): Promise<void> {
+  const wrong = (why: string, cause?: unknown) =>
+    new ConfigError(`Cannot boot ${JSON.stringify(root)}: ${why}`, "input", { cause });
+  try {
+    if (!(await Deno.stat(root)).isDirectory) throw wrong("it is no folder");
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw wrong(error instanceof Deno.errors.NotFound ? "no such folder" : reason(error), error);
+  }
 }
 
 function releaseOf({ bytes }: NamedFile): string | undefined {

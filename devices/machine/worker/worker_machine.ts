@@ -9,6 +9,7 @@ import { ConfigError } from "../../../cpu/base/assert.ts";
 import { extend } from "../../../net/ends/port_end.ts";
 import type { NetEnd } from "../../../net/ends/end.ts";
 import type { Hub } from "../../../net/ends/hub.ts";
+import { hostPath } from "../../loaders/host_file.ts";
 import { afterMs, GuestConsole } from "../api/guest_console.ts";
 import type { CreateOptions, FileSource, NetSpec } from "../create_options.ts";
 import { EVENTS, Listeners, type MachineEvents } from "../events.ts";
@@ -399,9 +400,9 @@ function partsOf(options: CreateOptions, hubByName: (name: string) => Hub): Part
   return { ...parts, options: { ...parts.options, nets: made } };
 }
 
-/** The path of a file: URL. */
+/** The path of a file: URL; what is none there says the worker. */
 function pathOf(path: string | URL): string {
-  return path instanceof URL ? decodeURIComponent(path.pathname) : path;
+  return hostPath(path) ?? String(path);
 }
 
 /** A URL as text; what else there is passes as it is. */

@@ -178,6 +178,7 @@ export class FakeNetwork implements HostNetwork {
     this.udp.push(udp);
     return {
       send: (bytes, to) => void udp.sent.push({ bytes: bytes.slice(), to }),
+      bound: Promise.resolve(),
       close: () => void (udp.closed = true),
     };
   }

@@ -44,6 +44,8 @@ export interface HostPeer {
 export interface HostUdp {
   /** Sends a datagram; a copy is made when it cannot go at once. */
   send(bytes: Uint8Array<ArrayBuffer>, to: HostPeer): void;
+  /** Resolves when it has its port; rejects with ConfigError when it cannot. */
+  readonly bound: Promise<void>;
   close(): void;
 }
 

@@ -60,12 +60,15 @@ export class UdpFlows {
     return this.#flows.size;
   }
 
-  /** A port of the host that leads to a guest. `macOf`: the guest's address on the link, when it is known. */
+  /**
+   * A port of the host that leads to a guest. `macOf`: the guest's address on the link, when it is known. Resolves when the
+   * port is there; rejects with ConfigError when it cannot be had.
+   */
   forward(
     rule: Forward,
     macOf: (guest: Uint8Array) => Uint8Array | undefined,
     failed: (why: string) => void,
-  ): void {
+  ): Promise<void> {
     const guest = parseAddress(rule.to.address);
     const flow = this.#make(guest.length === 4 ? 4 : 6, guest, rule.to.port, true);
     const version = rule.from.address.includes(":") ? 6 : 4;
@@ -79,7 +82,9 @@ export class UdpFlows {
       remember(flow, from, { address, port: from.port });
       this.#received(flow, bytes, from);
     };
-    flow.sockets.set(version, this.host.openUdp(version, rule.from, received, failed));
+    const socket = this.host.openUdp(version, rule.from, received, failed);
+    flow.sockets.set(version, socket);
+    return socket.bound;
   }
 
   /** Takes a datagram of a guest. False: it cannot get where it should. */

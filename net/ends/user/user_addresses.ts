@@ -112,11 +112,19 @@ export class UserAddresses {
           `Cannot forward ${JSON.stringify(text)}: ${from.address} is outside the network`,
         );
       }
+      const why = address.length === 4 ? this.#notFree(address) : undefined;
+      if (why !== undefined) {
+        throw new ConfigError(`Cannot forward ${JSON.stringify(text)} from ${from.address}: ${why}`);
+      }
     }
     for (const { to, text } of this.hostForwards) {
       const address = parseAddress(to.address);
       if (address.length === 4 ? !this.#ours(address) : !this.#ours6(address)) {
         throw new ConfigError(`Cannot forward ${JSON.stringify(text)}: ${to.address} is outside the network`);
+      }
+      const why = this.#notAGuest(address);
+      if (why !== undefined) {
+        throw new ConfigError(`Cannot forward ${JSON.stringify(text)} to ${to.address}: ${why}`);
       }
     }
   }
@@ -135,6 +143,13 @@ export class UserAddresses {
     if (host === 0) return "it is the network's own";
     if (host === (~this.#mask >>> 0)) return "it is the network's broadcast address";
     return bytesEqual(address, this.firstLease) ? "it is the first guest's" : undefined;
+  }
+  /** Why no guest can have an address of the network. */
+  #notAGuest(address: Uint8Array): string | undefined {
+    if (bytesEqual(address, this.gateway) || bytesEqual(address, this.gateway6)) return "it is the gateway";
+    if (bytesEqual(address, this.dns) || bytesEqual(address, this.dns6)) return "it is the name server";
+    const guests = address.length !== 4 || bytesEqual(address, this.firstLease);
+    return guests ? undefined : this.#notFree(address);
   }
   #ours6(address: Uint8Array): boolean {
     return bytesEqual(address, this.gateway6.subarray(0, PREFIX6_BYTES)) || isLinkLocal6(address);

@@ -96,6 +96,7 @@ export class UserNetwork implements NetEnd, UserLink {
   readonly #neighbors = new Neighbors();
   readonly #queue = new DeliveryQueue(QUEUE_LIMITS);
   readonly #listeners: HostListener[] = [];
+  readonly #opening: Promise<void>[] = [];
   readonly #headers = new Headers();
   readonly #segment = new TcpSegment();
   #receiver: FrameReceiver | undefined;
@@ -107,7 +108,7 @@ export class UserNetwork implements NetEnd, UserLink {
   #forwardPort = FIRST_FORWARD_PORT;
   #closed = false;
 
-  /** Opens the forwarded ports. Throws ConfigError. */
+  /** Opens the forwarded ports; those of UDP are open when {@linkcode opened} resolves. Throws ConfigError. */
   constructor(host: HostNetwork, options: UserNetworkOptions & { readonly tracer?: Tracer } = {}) {
     this.#host = host;
     this.#tracer = options.tracer;
@@ -140,6 +141,11 @@ export class UserNetwork implements NetEnd, UserLink {
   /** Connections open now: TCP, and ports of guests that use UDP. */
   get open(): { readonly tcp: number; readonly udp: number } {
     return { tcp: this.#tcp.connections, udp: this.#udp.open };
+  }
+
+  /** Resolves when all forwarded ports are open; rejects with ConfigError when one cannot be. */
+  async opened(): Promise<void> {
+    await Promise.all(this.#opening);
   }
 
   // the end
@@ -302,7 +308,10 @@ export class UserNetwork implements NetEnd, UserLink {
     const failed = (why: string) => {
       this.#tracer?.warnOnce("net.user.forward", `Cannot forward ${rule.text}: ${why}`);
     };
-    if (rule.protocol === "udp") return this.#udp.forward(rule, (guest) => this.resolve(guest), failed);
+    if (rule.protocol === "udp") {
+      this.#opening.push(this.#udp.forward(rule, (guest) => this.resolve(guest), failed));
+      return;
+    }
     const guest = parseAddress(rule.to.address);
     const version = guest.length === 4 ? 4 : 6;
     this.#listeners.push(
