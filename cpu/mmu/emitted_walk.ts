@@ -20,6 +20,9 @@ import {
   CR4_SMEP,
   EFER_LMA,
   EFER_NXE,
+  LARGE_CODE,
+  LARGE_DATA,
+  LARGE_GLOBAL_SHIFT,
   MARK_1G,
   MARK_2M,
   MARK_GLOBAL,
@@ -209,8 +212,11 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   b.if(any(mark, MARK_1G | MARK_2M), () => {
     const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(32)));
     const isHigh = b.op("i32.lt_s", b.select(high, high, low), b.i32(0));
-    const flag = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
-    b.storeRaw("i32.store", flag, b.i32(1), TLB_LIST_BASE);
+    const half = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
+    const kinds = b.select(canExecute, b.i32(LARGE_DATA | LARGE_CODE), b.i32(LARGE_DATA));
+    const shift = b.select(isGlobal, b.i32(LARGE_GLOBAL_SHIFT), b.i32(0));
+    const known = b.loadRaw("i32.load", half, TLB_LIST_BASE);
+    b.storeRaw("i32.store", half, b.or(32, known, b.shl(32, kinds, shift)), TLB_LIST_BASE);
   });
   const keysAt = b.i32(TLB_LIST_BASE + tlbList.at.keys);
   b.body.hint(0);

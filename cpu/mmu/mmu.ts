@@ -22,6 +22,9 @@ import {
   EFER_LMA,
   EFER_NXE,
   EXC_GP,
+  LARGE_CODE,
+  LARGE_DATA,
+  LARGE_GLOBAL_SHIFT,
   MARK_1G,
   MARK_2M,
   MARK_4M,
@@ -74,6 +77,7 @@ const USED_GLOBAL = (TLB_LIST_BASE + tlbList.at.globals) >> 2, FIRST_GLOBAL = FI
 const LISTED_MARKS = MARK_LISTED | MARK_LISTED_GLOBAL;
 const LARGE_LOW = (TLB_LIST_BASE + tlbList.at.largeLow) >> 2;
 const LARGE_HIGH = (TLB_LIST_BASE + tlbList.at.largeHigh) >> 2;
+const LARGE = LARGE_DATA | LARGE_CODE;
 const KEYS = (TLB_LIST_BASE + tlbList.at.keys) >> 2;
 /** Low half of an invalid tag. */
 const INVALID = 1;
@@ -87,8 +91,8 @@ export class Mmu {
   readonly pdptes: Uint32Array = new Uint32Array(8);
   /** Linear-to-physical mappings changed. Set by the engine. */
   onFlush: (keepGlobal: boolean) => void = () => {};
-  /** The mapping of one page, or perhaps of a large one, changed (INVLPG). Set by the engine; by default a flush. */
-  onInvalidate: (lo: number, hi: number, isLarge: boolean) => void = () => this.onFlush(false);
+  /** The mapping of one page, or perhaps of a large one of code, changed (INVLPG). Set by the engine; by default a flush. */
+  onInvalidate: (lo: number, hi: number, mayBeLarge: boolean) => void = () => this.onFlush(false);
   readonly #registers: Registers;
   readonly #words: Uint32Array;
   readonly #frames: Uint32Array;
@@ -309,7 +313,10 @@ export class Mmu {
       listed |= MARK_LISTED;
     }
     words[e + MARKS] = marks | listed;
-    if ((marks & MARK_LARGE) !== 0) words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] = 1;
+    if ((marks & MARK_LARGE) !== 0) {
+      const kinds = exec ? LARGE : LARGE_DATA;
+      words[halfOf(lo, hi)]! |= (marks & MARK_GLOBAL) !== 0 ? kinds << LARGE_GLOBAL_SHIFT : kinds;
+    }
     // Breakpoints are looked for where the fast path does not go.
     const fast = tlbMode !== TLB_MODE_USER_AC && !(breakpointsEnabled(words) && isPageWatched(words, lo, hi));
     words[e + READ_TAG] = read && fast ? pageLo : INVALID;
@@ -394,7 +401,10 @@ export class Mmu {
       }
       words[USED_GLOBAL] = 0;
     }
-    if (!keepGlobal) words[LARGE_LOW] = words[LARGE_HIGH] = words[KEYS] = 0;
+    const kept = keepGlobal ? LARGE << LARGE_GLOBAL_SHIFT : 0;
+    words[LARGE_LOW]! &= kept;
+    words[LARGE_HIGH]! &= kept;
+    if (!keepGlobal) words[KEYS] = 0;
     this.onFlush(keepGlobal);
   }
 
@@ -431,15 +441,14 @@ export class Mmu {
       words[e + WRITE_TAG] = INVALID;
       words[e + EXEC_TAG] = INVALID;
     }
-    const mayBeLarge = words[(hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW] !== 0;
-    if (mayBeLarge) this.#invalidateLarge(pageLo, hi);
-    this.onInvalidate(pageLo, hi, mayBeLarge);
+    const large = words[halfOf(lo, hi)] as number;
+    if ((large & LARGE) !== 0) this.#invalidateLargeOf(FIRST_USED, words[USED] as number, pageLo, hi);
+    if (large >> LARGE_GLOBAL_SHIFT !== 0) {
+      this.#invalidateLargeOf(FIRST_GLOBAL, words[USED_GLOBAL] as number, pageLo, hi);
+    }
+    this.onInvalidate(pageLo, hi, (large & (LARGE_CODE | LARGE_CODE << LARGE_GLOBAL_SHIFT)) !== 0);
   }
 
-  #invalidateLarge(lo: number, hi: number): void {
-    this.#invalidateLargeOf(FIRST_USED, this.#words[USED] as number, lo, hi);
-    this.#invalidateLargeOf(FIRST_GLOBAL, this.#words[USED_GLOBAL] as number, lo, hi);
-  }
   #invalidateLargeOf(first: number, used: number, lo: number, hi: number): void {
     const words = this.#words;
     for (let i = 0; i < used; i++) {
@@ -492,6 +501,11 @@ export class Mmu {
     this.pdptes.set(fresh);
     return true;
   }
+}
+
+/** Word with what large pages may be cached of the half of the address space that an address lies in. */
+function halfOf(lo: number, hi: number): number {
+  return (hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW;
 }
 
 /** True when bits 63:47 of the address with high half `hi` are equal. */

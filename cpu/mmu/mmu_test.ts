@@ -6,7 +6,9 @@ import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE } from "./mmu.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import {
   CR4_PAE,
+  CR4_PGE,
   CR4_PSE,
+  EFER_NXE,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -193,6 +195,40 @@ Deno.test("mmu: INVLPG of any address in a large page drops all of it", () => {
   for (const a of [0x1000, 0x5000, 0x3f_f000]) mmu.translate(a, 0, ACCESS_READ, SUPERVISOR);
   mmu.invalidatePage(0x2000_0000, 0); // same 1 GiB page
   assertEquals([0x1000, 0x5000, 0x3f_f000].map((a) => mmu.lookup(a, 0, false, SUPERVISOR)), [0, 0, 0]);
+});
+
+Deno.test("mmu: INVLPG tells whether code of a large page may be concerned", () => {
+  const t = mapped(7n);
+  const { core: { mmu, s } } = t;
+  s.set64(S.efer, s.get64(S.efer) | BigInt(EFER_NXE));
+  s.set64(S.cr4, s.get64(S.cr4) | BigInt(CR4_PGE));
+  const told: boolean[] = [];
+  mmu.onInvalidate = (_lo, _hi, mayBeLarge) => told.push(mayBeLarge);
+  const large = 0x80_0000, far = large + 0x5000; // PD index 4
+  const fill = (bits: bigint) => {
+    t.write64(PD + 4 * 8, 0x83n | bits);
+    mmu.translate(far, 0, ACCESS_READ, SUPERVISOR);
+    assertEquals(mmu.lookup(far, 0, false, SUPERVISOR) !== 0, true);
+  };
+  const invalidate = () => {
+    mmu.invalidatePage(large, 0);
+    return [told.pop(), mmu.lookup(far, 0, false, SUPERVISOR)];
+  };
+  assertEquals(invalidate(), [false, 0], "no large page");
+  fill(NX);
+  assertEquals(invalidate(), [false, 0], "data alone");
+  fill(0n);
+  assertEquals(invalidate(), [true, 0]);
+  mmu.flush(true);
+  assertEquals(invalidate(), [false, 0], "after a CR3 load");
+  fill(0x100n);
+  mmu.flush(true);
+  assertEquals(mmu.lookup(far, 0, false, SUPERVISOR) !== 0, true, "it is global");
+  assertEquals(invalidate(), [true, 0], "global, after a CR3 load");
+  mmu.invalidatePage(0, 0xffff_8000);
+  assertEquals(told.pop(), false, "in the other half");
+  mmu.flush();
+  assertEquals(invalidate(), [false, 0], "after a flush of everything");
 });
 
 Deno.test("mmu gives pages with code no fast writes", () => {

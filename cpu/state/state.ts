@@ -213,8 +213,8 @@ export const TLB_LIST_BASE = BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES;
 /** See TLB_LIST_BASE. */
 export const TLB_GLOBALS = 4 * TLB_TABLES * TLB_ENTRIES;
 /**
- * Head of the lists: how many are in each. largeLow, largeHigh: large pages may be cached in the lower, upper half of the
- * address space. keys: bit n is set if rights of a page with protection key n may be cached.
+ * Head of the lists: how many are in each. largeLow, largeHigh: what large pages may be cached of the lower, upper half
+ * of the address space (LARGE_DATA). keys: bit n is set if rights of a page with protection key n may be cached.
  */
 export const tlbList = layout({
   count: "u32",
@@ -224,6 +224,11 @@ export const tlbList = layout({
   keys: "u32",
   pad: "u32",
 });
+/**
+ * Bits of tlbList.largeLow and largeHigh: there may be large pages, and among them pages of code; for global ones both are
+ * shifted by LARGE_GLOBAL_SHIFT, because CR3 loads leave those.
+ */
+export const LARGE_DATA = 1, LARGE_CODE = 2, LARGE_GLOBAL_SHIFT = 2;
 /** Decoded records, see cpu/state/record.ts. */
 export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS) / 4096) *
   4096;
