@@ -4,9 +4,19 @@
  * @module
  */
 
+import { ConfigError } from "./assert.ts";
+
+/** KVM cannot be used. `why`: for those who did not ask for it; the message is for those who did. */
+export class NoKvmError extends ConfigError {
+  /** `advice`: what they can do. */
+  constructor(readonly why: string, advice?: string) {
+    super(`Cannot use --engine kvm: ${why}${advice === undefined ? "" : `; ${advice}`}`, "host");
+  }
+}
+
 /** System calls. Requests and structures are those of linux/kvm.h, known to `cpu/kvm/` alone. */
 export interface KvmHost {
-  /** Opens /dev/kvm. Throws ConfigError ("host") that says what is missing. */
+  /** Opens /dev/kvm. Throws NoKvmError. */
   open(): number;
   close(fd: number): void;
   /** `argument`: a number, or a structure that the kernel reads and writes during the call. */

@@ -167,6 +167,17 @@ export const kvm_run_mmio = layout({ phys_addr: "u64", data: ["u8", 8], len: "u3
 export const kvm_run_msr = layout({ error: "u8", pad: ["u8", 7], reason: "u32", index: "u32", data: "u64" });
 /** kvm_run.internal. */
 export const kvm_run_internal = layout({ suberror: "u32", ndata: "u32", data: ["u64", 16] });
+/** kvm_run.emulation_failure: the same for KVM_INTERNAL_ERROR_EMULATION. */
+export const kvm_run_emulation_failure = layout({
+  suberror: "u32",
+  ndata: "u32",
+  flags: "u64",
+  insn_size: "u8",
+  insn_bytes: ["u8", 15],
+});
+export const KVM_INTERNAL_ERROR_EMULATION = 1, KVM_INTERNAL_ERROR_SIMUL_EX = 2;
+export const KVM_INTERNAL_ERROR_DELIVERY_EV = 3, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON = 4;
+export const KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES = 1;
 /** kvm_run.fail_entry. */
 export const kvm_run_fail_entry = layout({ hardware_entry_failure_reason: "u64", cpu: "u32" });
 

@@ -79,6 +79,7 @@ const UNION: Readonly<Record<string, Layout<string>>> = {
   mmio: api.kvm_run_mmio,
   msr: api.kvm_run_msr,
   internal: api.kvm_run_internal,
+  emulation_failure: api.kvm_run_emulation_failure,
   fail_entry: api.kvm_run_fail_entry,
 };
 

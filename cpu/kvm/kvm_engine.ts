@@ -34,6 +34,7 @@ import { type CpuidEntry, guestCpuid, packCpuid, placeOf, unpackCpuid } from "./
 import { KvmVcpu } from "./kvm_vcpu.ts";
 import { KvmVm } from "./kvm_vm.ts";
 import { MemorySlots } from "./memory_slots.ts";
+import { exitProblem } from "./exit_problem.ts";
 import { KvmRegisters } from "./registers.ts";
 import {
   loadNative,
@@ -340,20 +341,7 @@ export class KvmEngine implements Engine {
   }
 
   #problem(reason: number): string {
-    const { run } = this.#vm, union = api.kvm_run.at.io;
-    const rip = `at RIP 0x${this.#leftAt.toString(16)}`;
-    if (reason === api.KVM_EXIT_FAIL_ENTRY) {
-      const why = run.getBigUint64(union, true).toString(16);
-      return `the processor refuses to enter the guest (hardware reason 0x${why}) ${rip}`;
-    }
-    if (reason !== api.KVM_EXIT_INTERNAL_ERROR) {
-      return `it left for reason ${reason}, which is unknown here, ${rip}`;
-    }
-    const { at } = api.kvm_run_internal;
-    const count = Math.min(run.getUint32(union + at.ndata, true), 16);
-    const data = Array.from({ length: count }, (_, i) => run.getBigUint64(union + at.data + i * 8, true));
-    const words = data.map((word) => word.toString(16)).join(" ");
-    return `internal error ${run.getUint32(union + at.suberror, true)} ${rip} (data ${words || "none"})`;
+    return `${exitProblem(this.#vm.run, reason)} at RIP 0x${this.#leftAt.toString(16)}`;
   }
 
   requestStop(): void {

@@ -5,7 +5,7 @@
  * @module
  */
 import { ConfigError } from "../base/assert.ts";
-import type { KvmHost } from "../base/kvm_host.ts";
+import { type KvmHost, NoKvmError } from "../base/kvm_host.ts";
 import * as api from "./api.ts";
 
 const API_VERSION = 12;
@@ -30,6 +30,7 @@ export class KvmVm {
   /** struct kvm_run and what follows it; a copy when it is closed. */
   run: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(0));
   #unmap: (() => void) | undefined;
+  #made = false;
   readonly tscHz: number;
   /** Whether VMCALL and VMMCALL come to us, as KVM_EXIT_XEN. */
   readonly takesHypercalls: boolean;
@@ -43,14 +44,11 @@ export class KvmVm {
     try {
       const version = host.ioctl(kvm, api.KVM_GET_API_VERSION, 0);
       if (version !== API_VERSION) {
-        throw new ConfigError(
-          `Cannot use --engine kvm: KVM has API version ${version}, not ${API_VERSION}`,
-          "host",
-        );
+        throw new NoKvmError(`KVM has API version ${version}, not ${API_VERSION}`);
       }
       for (const [capability, name] of NEEDED) {
         if (host.ioctl(kvm, api.KVM_CHECK_EXTENSION, capability) > 0) continue;
-        throw new ConfigError(`Cannot use --engine kvm: this host's KVM lacks ${name}`, "host");
+        throw new NoKvmError(`this host's KVM lacks ${name}`);
       }
       this.#vm = this.#own(this.#check("KVM_CREATE_VM", host.ioctl(kvm, api.KVM_CREATE_VM, 0)));
       this.#check(
@@ -73,6 +71,7 @@ export class KvmVm {
         host.ioctl(kvm, api.KVM_GET_SUPPORTED_CPUID, this.supportedCpuid),
       );
       this.msrIndices = this.#msrIndices(kvm);
+      this.#made = true;
     } catch (error) {
       this.close();
       throw error;
@@ -93,7 +92,8 @@ export class KvmVm {
 
   #check(what: string, result: number): number {
     if (result >= 0) return result;
-    throw new ConfigError(`Cannot go on with KVM: ${what}: ${this.host.strerror(-result)}`, "host");
+    const why = `${what}: ${this.host.strerror(-result)}`;
+    throw this.#made ? new ConfigError(`Cannot go on with KVM: ${why}`, "host") : new NoKvmError(why);
   }
 
   /** A call on the processor. */
@@ -182,6 +182,17 @@ export class KvmVm {
   /** Sets an MSR that KVM keeps; false: it does not, or not to that. */
   writeMsr(index: number, value: bigint): boolean {
     return this.call("KVM_SET_MSRS", msrs(index, value)) === 1;
+  }
+}
+
+/** Why `host`'s KVM cannot be used; undefined: a machine could be made with it. */
+export function whyNoVm(host: KvmHost): string | undefined {
+  try {
+    new KvmVm(host).close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof NoKvmError) return error.why;
+    throw error;
   }
 }
 

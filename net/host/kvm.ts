@@ -8,7 +8,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import type { KvmHost } from "../../cpu/base/kvm_host.ts";
+import { type KvmHost, NoKvmError } from "../../cpu/base/kvm_host.ts";
 import { layout } from "../../cpu/base/layout.ts";
 import { cstring, EACCES, ENOENT, ENXIO, EPERM, type Libc, libc, mayUseLibc, strerror } from "./libc.ts";
 
@@ -61,20 +61,10 @@ export function hostCpuFlags(): readonly string[] | undefined {
   }
 }
 
-/** Why `host`'s KVM is not to be taken by itself; undefined: it works, on a processor made for it. */
-export function whyNoKvm(host: KvmHost): string | undefined {
-  try {
-    host.close(host.open());
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.message.replace(/^Cannot use --engine kvm: /, "").replace(
-      /; --engine jit needs no KVM$/,
-      "",
-    );
-  }
+/** Why KVM here is no processor's; undefined: it is one's, or nobody may look. */
+export function whyNotHardware(): string | undefined {
   const features = hostCpuFlags();
-  if (features === undefined) return undefined; // no right to read them: let us try
-  if (features.includes("vmx") || features.includes("svm")) return undefined;
+  if (features === undefined || features.includes("vmx") || features.includes("svm")) return undefined;
   return "this processor has neither VMX nor SVM, so its KVM only emulates";
 }
 
@@ -87,17 +77,16 @@ class LinuxKvm implements KvmHost {
 
   open(): number {
     if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") {
-      const here = `${Deno.build.os} on ${Deno.build.arch}`;
-      throw new ConfigError(`Cannot use --engine kvm on ${here}: it needs Linux on x86-64`, "host");
+      throw new NoKvmError(`this is ${Deno.build.os} on ${Deno.build.arch}, and it needs Linux on x86-64`);
     }
     const whole = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
     if (!whole || !mayUseLibc()) {
-      throw new ConfigError("Cannot use --engine kvm: run with --allow-ffi (for all files)", "host");
+      throw new NoKvmError("run with --allow-ffi (for all files)");
     }
     const { call, errno } = this.#libc = libc();
     const fd = call.open(cstring(DEVICE), O_RDWR | O_CLOEXEC);
     if (fd >= 0) return fd;
-    throw new ConfigError(`Cannot use --engine kvm: ${whyNot(errno())}; --engine jit needs no KVM`, "host");
+    throw new NoKvmError(whyNot(errno()), "--engine jit needs no KVM");
   }
   close(fd: number): void {
     this.#c.call.close(fd);

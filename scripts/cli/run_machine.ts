@@ -11,7 +11,7 @@ import { createMachine, hubByName } from "../../devices/machine/create_machine.t
 import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
 import { Responder } from "../../net/ends/responder.ts";
-import { kvmHost, whyNoKvm } from "../../net/host/kvm.ts";
+import { whyNoKvm } from "../host/why_no_kvm.ts";
 import { crashReport } from "./crash_report.ts";
 import { fileToBoot } from "../boot/find_firmware.ts";
 import type { NetChoice } from "./net_options.ts";
@@ -144,7 +144,7 @@ class Session {
   #engine(): EngineName {
     const { engine, icount } = this.#choices;
     if (engine !== "auto") return engine;
-    const why = icount ? "KVM counts no instructions" : whyNoKvm(kvmHost());
+    const why = icount ? "KVM counts no instructions" : whyNoKvm();
     this.#note(why === undefined ? "engine: kvm" : `engine: jit (${why})`);
     return why === undefined ? "kvm" : "jit";
   }

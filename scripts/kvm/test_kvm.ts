@@ -6,7 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
-import { kvmHost, whyNoKvm } from "../../net/host/kvm.ts";
+import { whyNoKvm } from "../host/why_no_kvm.ts";
 import { ROOT, sourceFiles } from "../gate/sources.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import type { GuestName } from "../guests/manifest.ts";
@@ -60,7 +60,7 @@ function parse(all: readonly string[]): Wanted {
 async function main(all: readonly string[]): Promise<number> {
   const wanted = parse(all);
   const say = (what: string) => console.log(`kvm: ${what}`);
-  const why = wanted.where === "outer" ? "as asked" : whyNoKvm(kvmHost());
+  const why = wanted.where === "outer" ? "as asked" : whyNoKvm();
   await makeGuests({ names: GUESTS, progress: (what) => console.log(`guests: ${what}`) });
   const test = [
     "test",
