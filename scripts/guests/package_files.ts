@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Guests that are one file of a Debian package: a memory test, a BIOS, a hypervisor. `deno task guests` puts them
+ * Guests that are one file of a Debian package: a memory test, a BIOS, a boot loader, a hypervisor. `deno task guests` puts them
  * beside the kernels of manifest.ts.
  * @module
  */
@@ -21,6 +21,7 @@ export const PACKAGE_GUESTS = {
     files: { "x64.bin": "boot/memtest86+x64.bin", "ia32.bin": "boot/memtest86+ia32.bin" },
   },
   seabios: { package: "seabios", files: { "bios.bin": "usr/share/seabios/bios-256k.bin" } },
+  grub: { package: "grub-xen-host", files: { "pvh.bin": "usr/lib/grub-xen/grub-i386-xen_pvh.bin" } },
   xen: { package: "xen-hypervisor-4.17-amd64", files: { "xen.gz": "boot/xen-4.17-amd64.gz" } },
 } satisfies Readonly<Record<string, PackageGuest>>;
 

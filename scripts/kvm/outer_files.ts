@@ -15,7 +15,8 @@ import { neededLibraries } from "../guests/shared_libraries.ts";
 import { ROOT } from "../gate/sources.ts";
 import { run } from "../host/processes.ts";
 
-const CACHE = new URL(".cache/kvm/", ROOT);
+/** Where all of it is kept. */
+export const CACHE = new URL(".cache/kvm/", ROOT);
 /** Deno's own cache in there: what the tests import, nothing else. */
 const DENO_CACHE = new URL("deno/", CACHE);
 /** Modules of the outer guest: KVM on the processor that QEMU emulates, and TAP devices. */

@@ -10,7 +10,8 @@ import { hasProgram, runText } from "../host/processes.ts";
 /** One run. */
 export interface OuterRun {
   readonly vmlinuz: URL;
-  readonly initramfs: Uint8Array<ArrayBuffer>;
+  /** One archive behind the other. */
+  readonly initramfs: readonly Uint8Array<ArrayBuffer>[];
   /** Most seconds from QEMU's start to its end. */
   readonly seconds: number;
   readonly output: (bytes: Uint8Array) => void;
@@ -25,20 +26,36 @@ const MEMORY = "3G", CPUS = 2;
  */
 const CPU = "max,cx16=off", NO_XSAVE = ",xsave=off";
 const XSETBV_IS_TOLD = [8, 2] as const;
+/**
+ * Linux changes its own code whenever a processor of KVM's is made (a static key around preempt notifiers). With two
+ * processors under QEMU 7.2 one of them was seen to execute an INT3 that the other had taken back; since 8.0 QEMU locks
+ * pages before it translates them.
+ */
+const CHANGES_ARE_SEEN = [8, 0] as const;
 /** Status of timeout(1) when it had to end the program. */
 const TIMED_OUT = 124;
 /** How long a QEMU gets that does not end when it is told. */
 const GRACE_SECONDS = 5;
 
-async function cpu(): Promise<string> {
+/** How it ended. */
+export type OuterEnd =
+  | { readonly kind: "status"; readonly status: number }
+  /** The guest, or QEMU, died before its command ended. */
+  | { readonly kind: "died"; readonly why: string }
+  | { readonly kind: "late" };
+
+/** What QEMU of this version can be asked for. */
+async function processors(): Promise<string[]> {
   const [, major = 0, minor = 0] =
     /version (\d+)\.(\d+)/.exec(await runText(QEMU, ["--version"]))?.map(Number) ?? [];
-  const [needsMajor, needsMinor] = XSETBV_IS_TOLD;
-  return major > needsMajor || (major === needsMajor && minor >= needsMinor) ? CPU : CPU + NO_XSAVE;
+  const since = ([wantedMajor, wantedMinor]: readonly [number, number]) =>
+    major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+  const model = since(XSETBV_IS_TOLD) ? CPU : CPU + NO_XSAVE;
+  return ["-cpu", model, "-smp", String(since(CHANGES_ARE_SEEN) ? CPUS : 1)];
 }
 
-/** Runs it; the status of its command. Throws ConfigError when there is no QEMU, or when the guest told no status. */
-export async function runOuterGuest(run: OuterRun): Promise<number> {
+/** Runs it. Throws ConfigError when there is no QEMU. */
+export async function runOuterGuest(run: OuterRun): Promise<OuterEnd> {
   if (!await hasProgram(QEMU)) {
     throw new ConfigError(
       `Cannot run the outer guest: there is no ${QEMU}; install it (Debian: qemu-system-x86)`,
@@ -48,23 +65,12 @@ export async function runOuterGuest(run: OuterRun): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "xenner-outer-" });
   const initramfs = `${folder}/initramfs`, told = `${folder}/status`;
   try {
-    await Deno.writeFile(initramfs, run.initramfs);
+    await Deno.writeFile(initramfs, new Blob([...run.initramfs]).stream());
     // timeout(1) ends QEMU in time even when this process has been killed
     const child = new Deno.Command("timeout", {
       args: [
         ...["--foreground", `--kill-after=${GRACE_SECONDS}`, String(run.seconds), QEMU],
-        ...[
-          "-M",
-          "pc",
-          "-accel",
-          "tcg,thread=multi",
-          "-cpu",
-          await cpu(),
-          "-smp",
-          String(CPUS),
-          "-m",
-          MEMORY,
-        ],
+        ...["-M", "pc", "-accel", "tcg,thread=multi", ...await processors(), "-m", MEMORY],
         ...["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", `file:${told}`],
         ...["-kernel", run.vmlinuz.pathname, "-initrd", initramfs],
         ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check"],
@@ -79,9 +85,8 @@ export async function runOuterGuest(run: OuterRun): Promise<number> {
       for await (const bytes of child.stdout) run.output(bytes);
       const { code } = await child.status;
       const status = /^status (\d+)$/m.exec(await Deno.readTextFile(told))?.[1];
-      if (status !== undefined) return Number(status);
-      const why = code === TIMED_OUT ? `its ${run.seconds} s are over` : `QEMU ended with status ${code}`;
-      throw new ConfigError(`The outer guest did not come to its end: ${why}`, "host");
+      if (status !== undefined) return { kind: "status", status: Number(status) };
+      return code === TIMED_OUT ? { kind: "late" } : { kind: "died", why: `QEMU ended with status ${code}` };
     } finally {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.removeSignalListener(signal, end);
     }
