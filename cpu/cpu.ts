@@ -14,6 +14,7 @@ import { CpuCore, type Microcode } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
 import { fillAesTables } from "./isa/crypto/aes.ts";
 import { fillSeries } from "./isa/x87/trigonometry.ts";
+import { fillWindowConstants } from "./emit/vector/float_emit.ts";
 import { fillPlainConstants } from "./isa/simd/ordinary.ts";
 import type {
   CodePlace,
@@ -188,6 +189,7 @@ export class Cpu implements Engine {
     this.#i32 = new Int32Array(this.#u32.buffer as ArrayBuffer, 0, this.#u32.length);
     fillCrc32cTable(memory.view);
     fillPlainConstants(memory.view);
+    fillWindowConstants(memory.view);
     fillAesTables(memory.view);
     fillSeries(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);

@@ -16,8 +16,11 @@ import type {
   OpResult,
   ValueType,
 } from "../wasm/opcodes.ts";
+import type { Bounds, FloatType, Wanted } from "./vector/float_bounds.ts";
 import type { CoreFunction, VectorFunction } from "./links.ts";
 import type { MICROCODE, MicrocodeName } from "./microcode_calls.ts";
+
+export type { FloatType };
 
 /** Operand width in bits. */
 export type Width = 8 | 16 | 32 | 64;
@@ -109,8 +112,6 @@ export interface HalvesOptions {
   /** The result has 128 bits: the lower 64 bits of each half's. */
   readonly narrows?: boolean;
 }
-/** Types of floating-point numbers and lanes. */
-export type FloatType = "f32" | "f64";
 /** Types of numbers that fit into an XMM register beside others. */
 export type Scalar = "i32" | "i64" | "f32" | "f64";
 
@@ -252,10 +253,15 @@ export interface Emit {
   // SSE floating point: cpu/isa/simd/ordinary.ts
   /** Whether an inexact result raises nothing new, and rounding is to nearest. */
   roundsQuietly(): Value<"i32">;
-  /** `value`, a number of `type` or lanes of it, is known to have no denormals, infinities and NaNs from here on. */
-  noteTame(type: FloatType, value: Value): void;
-  /** Whether that is known. */
-  isTame(type: FloatType, value: Value): boolean;
+  /** Bounds are kept here, which hold while `calm` does. Else each instruction has to look for itself. */
+  readonly knowsFloats: boolean;
+  /** What has been met is within its bounds, and roundsQuietly. */
+  calm(): Value<"i32">;
+  /** Bounds of `value`, a number of `type` or lanes of it. */
+  bounds(type: FloatType, value: Value): Bounds | undefined;
+  noteBounds(type: FloatType, value: Value, bounds: Bounds): void;
+  /** Sees to it that values without bounds get those of the window. Zeros have no place there unless "any" are wanted. */
+  meet(type: FloatType, values: readonly Value[], wanted?: Wanted): void;
   /**
    * Inside of `expect`. Comes back when a second look finds the result to be right all the same. Else the SSE unit does the
    * whole instruction with `value` as the second operand, and nothing behind this is run. `how`: see

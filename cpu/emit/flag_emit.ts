@@ -13,7 +13,7 @@ import { type Facts, noFacts } from "./facts.ts";
 import { carryOf, conditionOf, conditionOfImage, flagKindNumber, type FlagSource, imageOf } from "./flags.ts";
 import type { InstructionForm } from "./form.ts";
 import type { Links } from "./links.ts";
-import { VectorEmit } from "./vector_emit.ts";
+import { VectorEmit } from "./vector/vector_emit.ts";
 
 /** What is known of the flags: S.flagKind, and the values if they are at hand. */
 export interface KnownFlags {

@@ -9,7 +9,7 @@ import { record, RECORD_BYTES, RECORD_VVVV } from "../state/record.ts";
 import type { Val } from "./builder.ts";
 import type { Facts } from "./facts.ts";
 import type { Operands, Slot } from "./form.ts";
-import { isVectorRegister } from "./vector_emit.ts";
+import { isVectorRegister } from "./vector/vector_emit.ts";
 import { WasmEmit } from "./wasm_emit.ts";
 
 /** See the module's description. */

@@ -101,8 +101,10 @@ export const XMM_BASE = Math.ceil((STATE_BASE + raw.size) / 64) * 64;
 export const YMM_HIGH = 16 * 16;
 /** Constant pool for SSE (cpu/emit): filled by the engine, 16-byte aligned. */
 export const CONSTANT_POOL = XMM_BASE + YMM_HIGH + 16 * 16;
+/** Vectors in it, behind the CRC32 table: cpu/emit/vector/float_emit.ts, cpu/isa/simd/ordinary.ts. */
+export const VECTOR_CONSTANTS = CONSTANT_POOL + 1024 + 64;
 /** Bytes for the constant pool. */
-export const CONSTANT_POOL_BYTES = 1024 + 64;
+export const CONSTANT_POOL_BYTES = 1024 + 64 + 96;
 assert(CONSTANT_POOL + CONSTANT_POOL_BYTES <= 0x4000, "state block fits below 16 KiB");
 
 /** Tables of AES, see cpu/isa/crypto/aes.ts: filled by the engine, too. */

@@ -5,12 +5,24 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
+import { type Bounds, fusedBounds } from "../../emit/vector/float_bounds.ts";
 import { FUSED_ORDER_SHIFT, FUSED_ORDERS, sseCode, type SseOperation } from "../../fpu/sse/sse_unit.ts";
-import { all, allPlain, every, lanesNormal, lanesNotDenormal, lanesZero, unknown } from "../simd/ordinary.ts";
+import {
+  all,
+  allPlain,
+  boundsOf,
+  distinct,
+  every,
+  expectBounded,
+  lanesNormal,
+  lanesNotDenormal,
+  lanesZero,
+  noteResult,
+} from "../simd/ordinary.ts";
 import { type Kind, KINDS } from "../simd/sse_float.ts";
 import { scalar, source } from "../simd/sse_patterns.ts";
 import { avx, THREE } from "./avx_patterns.ts";
-import { fused, isSafe } from "./fused.ts";
+import { fused, isAlwaysSafe, isSafe } from "./fused.ts";
 
 /** Which of the product and the third operand have their signs changed; "odd", "even": in these lanes. */
 interface Fused {
@@ -54,11 +66,17 @@ function compute(
   ];
   const result = fused(e, k.type, [negated(e, k, x, product), y, negated(e, k, z, term)]);
   const quiet = e.roundsQuietly();
-  e.expect([
+  const met = () => {
+    e.meet(k.type, [x, y, z]);
+    const [p, q, r] = [x, y, z].map((v) => boundsOf(e, k.type, v)) as [Bounds, Bounds, Bounds];
+    noteResult(e, k.type, result, fusedBounds(p, q, r), "no zeros");
+  };
+  const quick = () => [
     () => quiet,
-    () => allPlain(e, k.shape, { operands: unknown(e, k.type, x, y, z), result }),
+    () => allPlain(e, k.shape, { operands: distinct(x, y, z), result }),
     () => isSafe(e, k.type, x, y),
-  ], () => {
+  ];
+  const otherwise = () => {
     // Zeros of zeros are ordinary, too.
     const zeros = (v: Value) => lanesZero(e, k.shape, v),
       and = (v: Value, w: Value) => e.op("v128.and", v, w);
@@ -69,8 +87,9 @@ function compute(
       const how = sseCode(name, k.type, k.packed ? "packed" : "scalar") | (order << FUSED_ORDER_SHIFT);
       e.floatElsewhere(how, operands[2]);
     });
-  });
-  for (const v of [x, y, z, result]) e.noteTame(k.type, v);
+  };
+  if (isAlwaysSafe(k.type)) expectBounded(e, { met, quick }, otherwise);
+  else e.expect(quick(), otherwise);
   return result;
 }
 

@@ -80,9 +80,13 @@ export function fused(e: Emit, type: FloatType, [x, y, z]: readonly [Value, Valu
   if (!HOST_FUSES) return e.callVector(`fma_${type}`, x, y, z);
   return e.op(type === "f32" ? "f32x4.relaxed_madd" : "f64x2.relaxed_madd", x, y, z);
 }
+/** The numeric way is right for whatever is ordinary. */
+export function isAlwaysSafe(type: FloatType): boolean {
+  return HOST_FUSES || type === "f32";
+}
 /** The numeric way is right for these products: 1, or all lanes. It computes their errors, and parts of the factors. */
 export function isSafe(e: Emit, type: FloatType, x: Value, y: Value): Value {
-  if (HOST_FUSES || type === "f32") return e.i32(1);
+  if (isAlwaysSafe(type)) return e.i32(1);
   const limit = (bits: bigint) => e.op("i64x2.splat", e.i64(bits));
   const magnitude = (v: Value) => e.op("f64x2.abs", v);
   const small = (v: Value) => e.op("f64x2.lt", magnitude(v), limit(0x7d00_0000_0000_0000n));

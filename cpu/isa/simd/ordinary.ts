@@ -7,7 +7,9 @@
  * (cpu/translate/sse_look.ts), then microcode (cpu/fpu/sse). DAZ and FTZ concern only what is not ordinary.
  * @module
  */
+import { assert } from "../../base/assert.ts";
 import type { Emit, FloatType, Value } from "../../emit/emit.ts";
+import { type Bounds, fits, type Wanted } from "../../emit/vector/float_bounds.ts";
 import { SSE_VALUE, sseCode, type SseLanes, type SseOperation } from "../../fpu/sse/sse_unit.ts";
 import { MXCSR_DAZ, MXCSR_MASKS, PE } from "../../fpu/sse/mxcsr.ts";
 import { CONSTANT_POOL, S } from "../../state/state.ts";
@@ -71,13 +73,11 @@ export function exponents(e: Emit, type: FloatType, { a, b }: { a?: Value; b: Va
   const mask = e.i32(Number(INFINITY_BITS[type] >> (type === "f64" ? 32n : 0n)));
   const at = type === "f64" ? 4 : 0;
   const tests: (() => Value)[] = [];
-  if (a !== undefined && !e.isTame(type, a)) {
+  if (a !== undefined) {
     tests.push(() => e.and(32, e.xmmPart("reg", "i32", at), mask));
   }
-  if (!e.isTame(type, b)) {
-    const second = () => e.form.isMemory ? highWord(e, type, b) : e.xmmPart("rm", "i32", at);
-    tests.push(() => e.and(32, second(), mask));
-  }
+  const second = () => e.form.isMemory ? highWord(e, type, b) : e.xmmPart("rm", "i32", at);
+  tests.push(() => e.and(32, second(), mask));
   return tests;
 }
 /** v's exponent is not the lowest, the highest, or next to one of them: a cheap way to see most normal numbers. */
@@ -153,9 +153,33 @@ export function allPlain(
   }
   return e.eqz(32, e.op(`${lanes}.bitmask`, signs.reduce((a, b) => e.op("v128.or", a, b))));
 }
-/** Those that are not known to be tame. */
-export function unknown(e: Emit, type: FloatType, ...values: readonly Value[]): Value[] {
-  return values.filter((v, i) => !e.isTame(type, v) && values.indexOf(v) === i);
+/** Each of these once. */
+export function distinct(...values: readonly Value[]): Value[] {
+  return values.filter((v, i) => values.indexOf(v) === i);
+}
+/**
+ * Goes on when something is ordinary: code that keeps bounds has operands met, and looks at nothing else while they hold;
+ * what they leave open is told by conditions that mostly hold when it is.
+ */
+export function expectBounded(
+  e: Emit,
+  { met, quick }: { met(): void; quick(): readonly (() => Value<"i32">)[] },
+  otherwise: () => void,
+): void {
+  if (!e.knowsFloats) return e.expect(quick(), otherwise);
+  met();
+  e.expect([() => e.calm()], () => e.expect(quick(), otherwise));
+}
+/** Notes the bounds of a result, if it is sure to be ordinary; else it is looked at. */
+export function noteResult(e: Emit, type: FloatType, result: Value, bounds: Bounds, wanted: Wanted): void {
+  if (fits(type, bounds)) e.noteBounds(type, result, bounds);
+  else e.meet(type, [result], wanted);
+}
+/** The bounds of what has been met. */
+export function boundsOf(e: Emit, type: FloatType, value: Value): Bounds {
+  const bounds = e.bounds(type, value);
+  assert(bounds !== undefined, "an operand has been met");
+  return bounds;
 }
 /** All of these. */
 export function every(e: Emit, ...conditions: readonly Value[]): Value {

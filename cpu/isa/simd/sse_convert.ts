@@ -5,11 +5,14 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
+import { integerBounds } from "../../emit/vector/float_bounds.ts";
 import {
   all,
+  boundsOf,
   denormalsCount,
   elsewhere,
   every,
+  expectBounded,
   type FloatType,
   inexactIsQuiet,
   isNormal,
@@ -148,7 +151,7 @@ for (const k of KINDS.filter((x) => !x.packed)) {
       const w = size as 32 | 64;
       const n = e.rm(w);
       const converted = e.op(`${type}.convert_i${w}_s`, n);
-      e.noteTame(type, converted);
+      e.noteBounds(type, converted, integerBounds(w - 1));
       if (type === "f64" && w === 32) return e.setXmmPart("reg", converted);
       // Up to 2^precision every integer has a float.
       const bound = 1n << (type === "f32" ? 24n : 53n);
@@ -164,7 +167,7 @@ for (const k of KINDS.filter((x) => !x.packed)) {
 }
 sse("CVTDQ2PS xmm, xmm/m128", "np 0f5b /r", (e) => {
   const b = source(e), converted = e.op("f32x4.convert_i32x4_s", b);
-  e.noteTame("f32", converted);
+  e.noteBounds("f32", converted, integerBounds(31));
   e.expect([() => e.roundsQuietly()], () => {
     // 2^31 converts back to one less, which it may come from.
     const back = e.op("i32x4.eq", e.op("i32x4.trunc_sat_f32x4_s", converted), b);
@@ -185,13 +188,14 @@ sse(
 
 sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
   const b = source64(e), converted = e.op("f64x2.promote_low_f32x4", b);
-  if (!e.isTame("f32", b)) {
-    const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
-    e.expect([() => all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice))], () => {
-      elsewhere(e, { operation: "convert", type: "f32", lanes: "packed", value: b });
-    });
-  }
-  e.noteTame("f64", converted);
+  const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
+  expectBounded(e, {
+    met: () => {
+      e.meet("f32", [twice]);
+      e.noteBounds("f64", converted, boundsOf(e, "f32", twice));
+    },
+    quick: () => [() => all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice))],
+  }, () => elsewhere(e, { operation: "convert", type: "f32", lanes: "packed", value: b }));
   e.setXmmReg(converted);
 });
 sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
@@ -214,11 +218,13 @@ sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
 sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
   const b = scalar(e, "f32"), converted = e.op("f64.promote_f32", b);
   const tests = [() => isNotDenormal(e, "f32", b), () => e.op("f32.eq", b, b)];
-  e.expect(e.isTame("f32", b) ? [] : tests, () => {
-    elsewhere(e, { operation: "convert", type: "f32", lanes: "scalar", value: b });
-  });
-  e.noteTame("f32", b);
-  e.noteTame("f64", converted);
+  expectBounded(e, {
+    met: () => {
+      e.meet("f32", [b]);
+      e.noteBounds("f64", converted, boundsOf(e, "f32", b));
+    },
+    quick: () => tests,
+  }, () => elsewhere(e, { operation: "convert", type: "f32", lanes: "scalar", value: b }));
   e.setXmmPart("reg", converted);
 });
 sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
@@ -231,6 +237,5 @@ sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
       elsewhere(e, { operation: "convert", type: "f64", lanes: "scalar", value: b });
     });
   });
-  e.noteTame("f32", result);
   e.setXmmPart("reg", result);
 });

@@ -5,21 +5,31 @@
  * they raise nothing and obey nothing in MXCSR.
  * @module
  */
-import type { Emit, Value } from "../../emit/emit.ts";
+import type { Emit, FloatType, Value } from "../../emit/emit.ts";
+import {
+  either,
+  productBounds,
+  quotientBounds,
+  rootBounds,
+  sumBounds,
+} from "../../emit/vector/float_bounds.ts";
 import type { SseOperation } from "../../fpu/sse/sse_unit.ts";
 import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
 import {
   all,
   allPlain,
+  boundsOf,
+  distinct,
   elsewhere,
+  expectBounded,
   exponents,
   isNotDenormal,
   isPlain,
   lanesNotDenormal,
   type Look,
   memoryOperand,
+  noteResult,
   slow,
-  unknown,
 } from "./ordinary.ts";
 import type { Semantics } from "../row/row.ts";
 import { binary, laneMask, scalar, source, sse, unary, zero } from "./sse_patterns.ts";
@@ -52,8 +62,8 @@ export interface Ordinary {
   readonly quick: (e: Emit, computed: Computed) => readonly (() => Value)[];
   /** What to look at when they do not, or what else makes it ordinary. */
   readonly look?: (e: Emit, computed: Computed) => Look | Value<"i32">;
-  /** Operands (`of` says which type's) and results are tame then. */
-  readonly tame?: "operands" | "all";
+  /** Has operands met, and notes the bounds of the result; there is nothing that bounds say if it is not there. */
+  readonly met?: (e: Emit, computed: Computed) => void;
 }
 
 /** Goes on when `computed` is ordinary; else `operation` is done elsewhere. */
@@ -62,9 +72,9 @@ export function expectOrdinary(
   k: Kind,
   operation: SseOperation,
   computed: Computed,
-  { quick, look, tame }: Ordinary,
+  { quick, look, met }: Ordinary,
 ): void {
-  e.expect(quick(e, computed), () => {
+  const otherwise = () => {
     const how = {
       operation,
       type: k.type,
@@ -74,11 +84,9 @@ export function expectOrdinary(
     const second = look?.(e, computed);
     if (second === undefined || "operation" in second) return elsewhere(e, how, second);
     e.if(e.eqz(32, second), () => elsewhere(e, how));
-  });
-  if (tame === undefined) return;
-  e.noteTame(k.type, computed.a);
-  e.noteTame(k.type, computed.b);
-  if (tame === "all") e.noteTame(k.type, computed.result);
+  };
+  if (met === undefined) return e.expect(quick(e, computed), otherwise);
+  expectBounded(e, { met: () => met(e, computed), quick: () => quick(e, computed) }, otherwise);
 }
 /** The source, and the destination's value unless the operation has one operand. */
 function operands(e: Emit, k: Kind, unary: boolean): { a: Value; b: Value } {
@@ -106,51 +114,84 @@ export function quickArithmetic(k: Kind): Ordinary["quick"] {
   return (e, { a, b, result }) => {
     const quiet = e.roundsQuietly();
     const tests = k.packed
-      ? [() => allPlain(e, k.shape, { operands: unknown(e, k.type, a, b), result })]
+      ? [() => allPlain(e, k.shape, { operands: distinct(a, b), result })]
       : [...exponents(e, k.type, a === b ? { b } : { a, b }), () => isPlain(e, k.type, result)];
     return [() => quiet, ...tests];
   };
 }
+/** The same by bounds. */
+export const metArithmetic: Readonly<
+  Record<"add" | "mul" | "div" | "sqrt", (type: FloatType) => NonNullable<Ordinary["met"]>>
+> = {
+  add: (type) => (e, { a, b, result }) => {
+    e.meet(type, [a, b]);
+    noteResult(e, type, result, sumBounds(boundsOf(e, type, a), boundsOf(e, type, b)), "any");
+  },
+  mul: (type) => (e, { a, b, result }) => {
+    e.meet(type, [a, b]);
+    const bounds = productBounds(type, boundsOf(e, type, a), boundsOf(e, type, b));
+    noteResult(e, type, result, bounds, "no zeros"); // which may have been tiny
+  },
+  div: (type) => (e, { a, b, result }) => {
+    e.meet(type, [b], "no zeros");
+    e.meet(type, [a]);
+    const bounds = quotientBounds(type, boundsOf(e, type, a), boundsOf(e, type, b));
+    noteResult(e, type, result, bounds, "no zeros");
+  },
+  sqrt: (type) => (e, { b, result }) => {
+    e.meet(type, [b], "positive");
+    e.noteBounds(type, result, rootBounds(type, boundsOf(e, type, b)));
+  },
+};
 const arithmetic = (k: Kind, operation: "add" | "sub" | "mul" | "div"): Semantics =>
   guarded(
     k,
     operation,
     (e, a, b) => e.op(k.packed ? `${k.shape}.${operation}` : `${k.type}.${operation}`, a, b),
-    { quick: quickArithmetic(k), look: (_, computed) => ({ operation, ...computed }), tame: "all" },
+    {
+      quick: quickArithmetic(k),
+      look: (_, computed) => ({ operation, ...computed }),
+      met: metArithmetic[operation === "sub" ? "add" : operation](k.type),
+    },
   );
 const root = (k: Kind): Semantics =>
   guarded(
     k,
     "sqrt",
     (e, _, b) => e.op(k.packed ? `${k.shape}.sqrt` : `${k.type}.sqrt`, b),
-    { quick: quickArithmetic(k), look: (_, computed) => ({ operation: "sqrt", ...computed }), tame: "all" },
+    {
+      quick: quickArithmetic(k),
+      look: (_, computed) => ({ operation: "sqrt", ...computed }),
+      met: metArithmetic.sqrt(k.type),
+    },
     true,
   );
 
 /** A comparison raises nothing without denormals and NaNs. */
 function ordinaryComparison(k: Kind): Ordinary {
   const { type, shape } = k;
+  const met: Ordinary["met"] = (e, { a, b }) => e.meet(type, [a, b]);
   if (!k.packed) {
     return {
       quick: (e, { a, b }) => {
-        const wild = unknown(e, type, a, b);
+        const wild = distinct(a, b);
         const ordered = () =>
           wild.length === 1
             ? e.op(`${type}.eq`, wild[0] as Value, wild[0] as Value)
             : e.or(32, e.op(`${type}.lt`, a, b), e.op(`${type}.ge`, a, b));
-        return [...wild.map((v) => () => isNotDenormal(e, type, v)), ...(wild.length === 0 ? [] : [ordered])];
+        return [...wild.map((v) => () => isNotDenormal(e, type, v)), ordered];
       },
-      tame: "operands",
+      met,
     };
   }
   return {
     quick: (e, { a, b }) => {
-      const wild = unknown(e, type, a, b);
+      const wild = distinct(a, b);
       const ordered = () => all(e, shape, ...wild.map((v) => e.op(`${shape}.eq`, v, v)));
-      return wild.length === 0 ? [] : [() => allPlain(e, shape, { operands: wild }), ordered];
+      return [() => allPlain(e, shape, { operands: wild }), ordered];
     },
-    look: (e, { a, b }) => all(e, shape, ...unknown(e, type, a, b).map((v) => lanesNotDenormal(e, shape, v))),
-    tame: "operands",
+    look: (e, { a, b }) => all(e, shape, ...distinct(a, b).map((v) => lanesNotDenormal(e, shape, v))),
+    met,
   };
 }
 /** MIN and MAX return the second operand for two zeros. */
@@ -158,7 +199,13 @@ const extremum = (k: Kind, name: "min" | "max"): Semantics =>
   guarded(k, name, (e, a, b) => {
     if (k.packed) return e.op(`${k.shape}.p${name}`, b, a);
     return e.select(e.op(`${k.type}.${name === "min" ? "lt" : "gt"}`, a, b), a, b);
-  }, { ...ordinaryComparison(k), tame: "all" });
+  }, {
+    ...ordinaryComparison(k),
+    met: (e, { a, b, result }) => {
+      e.meet(k.type, [a, b]);
+      e.noteBounds(k.type, result, either(boundsOf(e, k.type, a), boundsOf(e, k.type, b)));
+    },
+  });
 
 // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD, which nothing ordinary is; bit 2 negates.
 const comparison = (k: Kind): Semantics =>
@@ -219,7 +266,8 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
       const flags = e.variable(e.i32(0));
       const less = e.select(e.op(`${type}.lt`, a, b), e.i32(FLAG_CF), e.i32(0));
       e.set(flags, e.select(e.op(`${type}.eq`, a, b), e.i32(FLAG_ZF), less));
-      e.expect(ordinaryComparison(k).quick(e, { a, b, result: b }), () => {
+      const { quick, met } = ordinaryComparison(k), computed = { a, b, result: b };
+      expectBounded(e, { met: () => met?.(e, computed), quick: () => quick(e, computed) }, () => {
         // Its handler may be that of the branch behind it, too: no going on elsewhere.
         const operation = name === "COMI" ? "comi" : "ucomi";
         slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });

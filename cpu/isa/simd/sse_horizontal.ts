@@ -3,7 +3,7 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import { evenOdd } from "./integer_ops.ts";
 import { all, elsewhere, lanesNormal, lanesNotDenormal, lanesZero } from "./ordinary.ts";
-import { guarded, type Kind, KINDS, quickArithmetic } from "./sse_float.ts";
+import { guarded, type Kind, KINDS, metArithmetic, quickArithmetic } from "./sse_float.ts";
 import { laneMask, source, sse } from "./sse_patterns.ts";
 
 for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
@@ -23,7 +23,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
         {
           quick: (e, { a, b, result }) => quick(e, { ...operands(e, a, b), result }),
           look: (e, { a, b, result }) => ({ operation, ...operands(e, a, b), result }),
-          tame: "all",
+          met: (e, { a, b, result }) => metArithmetic.add(k.type)(e, { ...operands(e, a, b), result }),
         },
       ),
     );
@@ -46,7 +46,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
           b: e.op("v128.bitselect", b, e.op(`${k.shape}.neg`, b), odd(e)),
           result,
         }),
-        tame: "all",
+        met: metArithmetic.add(k.type),
       },
     ),
   );

@@ -6,13 +6,12 @@
  * a scalar, which processors cannot forward to it.
  * @module
  */
-import { MXCSR_MASKS, MXCSR_RC_SHIFT, PE } from "../fpu/sse/mxcsr.ts";
-import { S, XMM_BASE, YMM_HIGH } from "../state/state.ts";
-import { type LoadName, type StoreName, type Val, WasmBuilder } from "./builder.ts";
-import type { FloatType, Value } from "./emit.ts";
-import type { Slot } from "./form.ts";
+import { S, XMM_BASE, YMM_HIGH } from "../../state/state.ts";
+import type { LoadName, StoreName, Val } from "../builder.ts";
+import type { FloatType, Value } from "../emit.ts";
+import { FloatEmit } from "./float_emit.ts";
+import type { Slot } from "../form.ts";
 
-const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS), ROUNDING = 3 << MXCSR_RC_SHIFT;
 const SHAPES = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2" } as const;
 
 /** What is at hand of 128 bits of a register. */
@@ -32,22 +31,17 @@ function width(value: Value): number {
 }
 
 /** See the module's description. */
-export abstract class VectorEmit extends WasmBuilder {
+export abstract class VectorEmit extends FloatEmit {
   readonly #contents = new Map<number, Contents>();
   /** Scalars that vectors begin with. */
   readonly #lowOf = new Map<Value, Value>();
-  readonly #tame = new Map<Value, FloatType>();
-  #quiet: Val | undefined;
 
   /** A field of the current record: i32. */
   protected abstract slot(name: Slot): Val;
-  /** Registers with constant addresses are all there are, and code runs from its beginning to here. */
-  protected abstract get remembersVectors(): boolean;
-
   /** Somebody else may have changed registers and MXCSR, or code begins that is reached from elsewhere. */
   protected forgetVectors(): void {
     this.#contents.clear();
-    this.#quiet = undefined;
+    this.forgetFloats();
   }
   #at(address: Val, offset: number): Contents | undefined {
     if (!this.remembersVectors || address.constant === undefined) return undefined;
@@ -133,23 +127,8 @@ export abstract class VectorEmit extends WasmBuilder {
     const known = this.#lowOf.get(whole);
     if (known?.type === type) return known;
     const lane = this.lane(type === "f64" ? "f64x2.extract_lane" : "f32x4.extract_lane", 0, whole);
-    if (this.isTame(type, whole)) this.noteTame(type, lane);
+    this.sameBounds(whole, lane);
     if (this.depth === 0) this.#lowOf.set(whole, lane);
     return lane;
-  }
-
-  roundsQuietly(): Value {
-    if (this.#quiet !== undefined) return this.#quiet;
-    const mxcsr = this.loadRaw("i32.load", this.i32(S.mxcsr));
-    const bits = this.and(32, mxcsr, this.i32(PRECISION_KNOWN | ROUNDING));
-    const quiet = this.eq(32, bits, this.i32(PRECISION_KNOWN));
-    if (this.depth === 0 && this.remembersVectors) this.#quiet = quiet;
-    return quiet;
-  }
-  noteTame(type: FloatType, value: Value): void {
-    if (this.depth === 0) this.#tame.set(value, type);
-  }
-  isTame(type: FloatType, value: Value): boolean {
-    return this.#tame.get(value) === type;
   }
 }
