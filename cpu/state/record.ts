@@ -56,6 +56,11 @@ export const H_RELINK = 6;
 export const H_FORWARD = 7;
 /** Like H_GOTO where linear addresses are not RIP. */
 export const H_GOTO_SEGMENTED = 8;
+/**
+ * First record of a block whose one instruction crosses into another page: goes to the next record when that page is
+ * still where it was, at byte offset `imm` of the WebAssembly memory. Its other fields are those of the instruction.
+ */
+export const H_CROSSING = 9;
 /** Not a handler: from here on, functions that look at results of SSE a second time; see cpu/translate/sse_look.ts. */
 export const H_SSE_LOOK = 16;
 /** Not handlers either: functions of vectors, see VECTOR_FUNCTIONS in cpu/emit/links.ts. */

@@ -83,6 +83,7 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
     insns,
     facts,
     summaries,
+    secondHost: 0,
     count: insns.length,
     page: 0x800_0000,
     address: 0,

@@ -6,8 +6,8 @@
  * A block lies within one physical page and is keyed by its place in the WebAssembly memory and the mode bits that
  * change what code means (all of core.modeBits but MODE_USER). Direct branches within the page are linked record to
  * record, but not in segmented code, where the same page may be run with other bases and limits of CS; all others go
- * through the jump cache. An instruction that crosses a page is a block of its own, found only through the jump cache,
- * and remembers where its second page was.
+ * through the jump cache. An instruction that crosses a page is a block of its own, whose first record makes sure that the
+ * second page is still where it was.
  *
  * Writing to a page with code turns the records of the blocks it hits into H_STALE records (the first of a block
  * into H_RELINK): whoever reaches one, by link, by the jump cache or by running on in the block, comes back here.
@@ -128,7 +128,7 @@ export class BlockCache {
   }
   /** How much there is of what a guest can fill. */
   get occupancy(): Readonly<
-    Record<"blocks" | "pages" | "listed" | "arenaBytes" | "crossing" | "code", number>
+    Record<"blocks" | "pages" | "listed" | "arenaBytes" | "code", number>
   > {
     let listed = 0;
     for (const list of this.#pages.values()) listed += list.length;
@@ -137,7 +137,7 @@ export class BlockCache {
       pages: this.#pages.size,
       listed,
       arenaBytes: this.#arena.used,
-      ...this.#jumps.watched,
+      code: this.#jumps.watched,
     };
   }
 
@@ -163,17 +163,19 @@ export class BlockCache {
     if (host < 0) return this.#outsideMemory(lo, hi);
     const key = host + (modeBits & ~MODE_USER) * 2 ** 32;
     let block = this.#blocks.get(key);
-    if (
-      block === undefined || block.length > room ||
-      (block.secondHost !== 0 && this.#secondPage(lo, hi) !== block.secondHost)
-    ) {
+    const second = block === undefined || block.secondHost === 0 ? 0 : this.#secondPage(lo, hi);
+    if (block === undefined || block.length > room || second !== block.secondHost) {
       block = this.#decode(host, key, lo, hi, room);
       if (block === undefined) return 0;
     }
     const poff = host & PAGE_MASK;
     s.set32(S.codeBias, core.ripLo - poff);
     s.set32(S.codeBias + 4, core.ripHi - (core.ripLo < poff ? 1 : 0));
-    this.#jumps.remember(lo, hi, block.start, host, block.secondHost !== 0, core.mmu.isGlobal(lo));
+    this.#jumps.remember(lo, hi, block.start, host, core.mmu.isGlobal(lo));
+    if (block.secondHost !== 0) {
+      const next = this.#nextPage(lo, hi);
+      this.#jumps.rememberPage(next.lo, next.hi, block.secondHost, core.mmu.isGlobal(next.lo));
+    }
     return block.start;
   }
 
@@ -218,13 +220,15 @@ export class BlockCache {
     return mode;
   }
 
-  /** Byte offset of the page behind the one of linear address `lo`,`hi`; negative as translateCode says. */
+  /** Linear address of the page behind the one of `lo`,`hi`. */
+  #nextPage(lo: number, hi: number): { readonly lo: number; readonly hi: number } {
+    if (lo >>> 12 !== 0xf_ffff) return { lo: ((lo | PAGE_MASK) + 1) >>> 0, hi };
+    return { lo: 0, hi: this.#core.codeBits === 64 ? (hi + 1) >>> 0 : 0 };
+  }
+  /** Byte offset of that page; negative as translateCode says. */
   #secondPage(lo: number, hi: number): number {
-    const next = (lo | PAGE_MASK) + 1;
-    if (lo >>> 12 === 0xf_ffff) {
-      return this.#core.mmu.translateCode(0, this.#core.codeBits === 64 ? (hi + 1) >>> 0 : 0);
-    }
-    return this.#core.mmu.translateCode(next >>> 0, hi);
+    const next = this.#nextPage(lo, hi);
+    return this.#core.mmu.translateCode(next.lo, next.hi);
   }
 
   /** Decodes the block at `host`, of at most `room` bytes. Undefined: a fault was recorded. */
@@ -252,10 +256,7 @@ export class BlockCache {
           this.#outsideMemory(lo, hi);
           return undefined;
         }
-        const first = limit - at;
-        this.#crossing.set(memory.bytes.subarray(at, limit));
-        this.#crossing.set(memory.bytes.subarray(secondHost, secondHost + MAX_LENGTH), first);
-        insn = this.#decoder.decode(this.#crossing, 0, 2 * MAX_LENGTH, at & PAGE_MASK, mode);
+        insn = this.#decodeCrossing(at, secondHost, mode);
         if (insn === undefined) return this.#tooLong();
       }
       if (at + insn.length > end) {
@@ -273,8 +274,8 @@ export class BlockCache {
         remaining = shadowed(insns) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
-    const code = { insns, shapes, page, links: !segmented && secondHost === 0 };
-    const block = this.#add(code, host, key, secondHost, mode);
+    const code = { insns, shapes, page, secondHost, links: !segmented && secondHost === 0 };
+    const block = this.#add(code, host, key, mode);
     this.decoded++;
     return block;
   }
@@ -284,8 +285,16 @@ export class BlockCache {
     this.#core.raise(EXC_GP, 0);
   }
 
-  #add(code: BlockCode, host: number, key: number, secondHost: number, mode: DecodeMode): Block {
-    const { insns, page } = code;
+  /** The instruction at byte offset `at`, less than MAX_LENGTH before the end of its page, that goes on at `secondHost`. */
+  #decodeCrossing(at: number, secondHost: number, mode: DecodeMode): Instruction | undefined {
+    const { bytes } = this.#core.memory, first = PAGE_SIZE - (at & PAGE_MASK);
+    this.#crossing.set(bytes.subarray(at, at + first));
+    this.#crossing.set(bytes.subarray(secondHost, secondHost + MAX_LENGTH), first);
+    return this.#decoder.decode(this.#crossing, 0, 2 * MAX_LENGTH, at & PAGE_MASK, mode);
+  }
+
+  #add(code: BlockCode, host: number, key: number, mode: DecodeMode): Block {
+    const { insns, page, secondHost } = code;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
     }
@@ -328,11 +337,10 @@ export class BlockCache {
     }
     this.#mapCode(block, page);
   }
-  /** Of a block that crosses into another page, at most an instruction is there. */
   #mapCode(block: Block, page: number): void {
     const from = block.host & PAGE_MASK;
     if (block.host - from === page) this.#codeMap.add(page, from, Math.min(PAGE_SIZE, from + block.length));
-    if (block.secondHost === page) this.#codeMap.add(page, 0, MAX_LENGTH);
+    if (block.secondHost === page) this.#codeMap.add(page, 0, from + block.length - PAGE_SIZE);
   }
   #listPage(page: number, list: Block[]): void {
     if (list.length > 0) {
@@ -384,18 +392,11 @@ export class BlockCache {
     const links = block.mode.codeBits === 64 || block.mode.flat;
     if (generation !== this.#generation || target === stub || !links) return target;
     if (block.host - (block.host & PAGE_MASK) !== page) return target;
-    if (handler === H_RELINK && block.secondHost === 0) {
+    if (handler === H_RELINK) {
       view.setUint32(stub + record.at.handler, H_FORWARD, true);
       view.setUint32(stub + record.at.imm, target, true);
     }
-    if (handler !== H_LINK) return target;
-    if (block.secondHost === 0) view.setUint32(field, target, true);
-    else {
-      // Its second page may move: from now on by the jump cache.
-      const poff = view.getUint16(stub + record.at.poff, true);
-      view.setUint32(stub + record.at.handler, H_GOTO, true);
-      view.setBigInt64(stub + record.at.imm, BigInt(poff), true);
-    }
+    if (handler === H_LINK) view.setUint32(field, target, true);
     return target;
   }
 
@@ -410,8 +411,7 @@ export class BlockCache {
   }
   /** The block of the mode of `like` whose code begins at `host`, if it has run. */
   find(host: number, like: Block): Block | undefined {
-    const block = this.#blocks.get(like.key - like.host + host);
-    return block?.secondHost === 0 ? block : undefined;
+    return this.#blocks.get(like.key - like.host + host);
   }
 
   /** Gives the block the function in `slot`, which it owns from now on. */
@@ -423,6 +423,10 @@ export class BlockCache {
   /** Decodes the instructions of a block again, for the compiler and for dumps. */
   instructionsOf(block: Block): Instruction[] {
     const insns: Instruction[] = [];
+    if (block.secondHost !== 0) {
+      const insn = this.#decodeCrossing(block.host, block.secondHost, block.mode);
+      return insn === undefined ? [] : [insn];
+    }
     const limit = block.host + block.length;
     for (let at = block.host; at < limit;) {
       const insn = this.#decoder.decode(this.#core.memory.bytes, at, limit, at & PAGE_MASK, block.mode);
@@ -441,7 +445,8 @@ export class BlockCache {
     const hits: Block[] = [];
     const kept = list.filter((block) => {
       const start = block.host - page;
-      const hit = block.secondHost === page || (start < to && start + block.length > from);
+      const rest = (block.host & PAGE_MASK) + block.length - PAGE_SIZE; // bytes in its second page
+      const hit = (block.secondHost === page && from < rest) || (start < to && start + block.length > from);
       if (hit) hits.push(block);
       return !hit;
     });
@@ -468,7 +473,6 @@ export class BlockCache {
       if (handler === H_GOTO || handler === H_GOTO_SEGMENTED || handler === H_SHADOW) continue;
       view.setUint32(at + record.at.handler, H_STALE, true);
     }
-    if (block.secondHost !== 0) return;
     view.setUint32(block.start + record.at.handler, H_RELINK, true);
     view.setUint32(block.start + record.at.disp, block.host - (block.host & PAGE_MASK), true);
   }

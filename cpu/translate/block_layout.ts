@@ -5,6 +5,7 @@ import { PAGE_SIZE } from "../base/bits.ts";
 import type { Instruction } from "../decode/decoder.ts";
 import { isComputedBranch } from "../emit/form.ts";
 import {
+  H_CROSSING,
   H_GOTO,
   H_GOTO_SEGMENTED,
   H_LINK,
@@ -26,6 +27,8 @@ export interface Run {
 export interface BlockCode extends Run {
   /** Byte offset of its (first) page. */
   readonly page: number;
+  /** That of its second page, when its one instruction crosses; else 0. */
+  readonly secondHost: number;
   /** Direct branches within the page may be linked record to record: nothing needs a look on the way. */
   readonly links: boolean;
 }
@@ -52,9 +55,10 @@ export function isDirectBranch(insn: Instruction): boolean {
 }
 
 /** How many records the block needs. */
-export function recordsOf({ insns, shapes }: BlockCode): number {
-  if (!(shapes[shapes.length - 1] as Shape).facts.ends) return insns.length + 1;
-  return insns.length + (isDirectBranch(insns[insns.length - 1] as Instruction) ? 2 : 0);
+export function recordsOf({ insns, shapes, secondHost }: BlockCode): number {
+  const own = insns.length + (secondHost === 0 ? 0 : 1);
+  if (!(shapes[shapes.length - 1] as Shape).facts.ends) return own + 1;
+  return own + (isDirectBranch(insns[insns.length - 1] as Instruction) ? 2 : 0);
 }
 
 const { at: AT } = record;
@@ -78,6 +82,13 @@ export function layOut(
   const end = last.poff + last.length;
   const bytes = Math.min(255, end - first.poff);
   let at = start >> 2;
+  if (code.secondHost !== 0) {
+    words[at] = H_CROSSING;
+    words[at + 1] = first.poff | (first.length << 16);
+    words[at + 5] = bytes << 8;
+    words[at + IMM_LOW] = code.secondHost;
+    at += RECORD_WORDS;
+  }
   for (let i = 0; i < insns.length; i++, at += RECORD_WORDS) {
     const insn = insns[i] as Instruction;
     words[at] = slots[i] as number;

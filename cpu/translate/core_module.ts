@@ -3,8 +3,9 @@
  * The core module: what all emitted code shares. Dispatch by RIP, lazy flags, links between blocks, ways out.
  * @module
  */
-import { PAGE_SHIFT } from "../base/bits.ts";
+import { PAGE_SIZE } from "../base/bits.ts";
 import { arrivedOften } from "../emit/region/arrivals.ts";
+import { mappedCode } from "../emit/region/mapped_code.ts";
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
 import { carryOf, FLAG_KIND_COUNT, flagKindOf, type FlagSource, imageOf } from "../emit/flags.ts";
@@ -25,6 +26,7 @@ import { X87Function } from "../isa/x87/x87_function.ts";
 import { emitSeries, emitSineAndCosine } from "../isa/x87/trigonometry.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
+  H_CROSSING,
   H_FORWARD,
   H_GOTO,
   H_GOTO_SEGMENTED,
@@ -38,9 +40,6 @@ import {
   RECORD_BYTES,
 } from "../state/record.ts";
 import {
-  CODE_TLB_BASE,
-  CODE_TLB_BITS,
-  codeTlbEntry,
   FLAG_KIND_RAW,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
@@ -131,6 +130,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     define(binary, 2, (b) => slowAccess(b, exportName, { walk, otherwise, map }), { exportName });
   });
   define(handlerType, 1, (b) => spanOf(b, { walk, map }), { exportName: "span" });
+  const isLong = (b: WasmBuilder) => b.eq(32, b.loadRaw("i32.load", b.i32(S.codeBits)), b.i32(64));
   const find = define(unary64, 1, (b) => findBlock(b, walk), {});
   // Goes to the block at S.rip if it is known; `segmented`: RIP need not be the linear address.
   const probe = (segmented: boolean) =>
@@ -138,11 +138,10 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
       const rip = state64(b, S.rip);
       const ripLow = b.op("i32.wrap_i64", rip);
       let low = ripLow, linear = rip;
-      const isLong = () => b.eq(32, b.loadRaw("i32.load", b.i32(S.codeBits)), b.i32(64));
       if (segmented) {
         // Outside 64-bit code linear addresses are base + RIP, cut to 32 bits, and RIP has no upper half.
         const base = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.base));
-        low = b.add(32, ripLow, b.select(isLong(), b.i32(0), base));
+        low = b.add(32, ripLow, b.select(isLong(b), b.i32(0), base));
         linear = b.or(64, b.and(64, rip, b.i64(0xffff_ffff_0000_0000n)), b.zeroExtend(32, 64, low));
       }
       const hash = b.op("i32.mul", low, b.i32(JUMP_CACHE_HASH));
@@ -151,21 +150,16 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
       const tag = b.xor(64, linear, state64(b, S.modeKey));
       const cached = b.loadRaw("i64.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.tag);
       // The block is still there if its page is still mapped where it was.
-      const page = b.op("i32.shr_u", low, b.i32(PAGE_SHIFT));
-      const inTable = b.and(32, page, b.i32((1 << CODE_TLB_BITS) - 1));
-      const code = b.op("i32.mul", inTable, b.i32(codeTlbEntry.size));
-      const pageTag = b.xor(64, b.and(64, linear, b.i64(-4096n)), state64(b, S.modeKey));
-      const mapped = b.loadRaw("i64.load", code, CODE_TLB_BASE + codeTlbEntry.at.tag);
-      const host = b.add(32, low, b.loadRaw("i32.load", code, CODE_TLB_BASE + codeTlbEntry.at.addend));
+      const { elsewhere, host } = mappedCode(b, b.and(64, linear, b.i64(-PAGE_SIZE)), low);
       const expected = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
-      const isThere = b.and(
+      const isMissing = b.or(
         32,
-        b.and(32, b.eq(64, cached, tag), b.eq(64, mapped, pageTag)),
-        b.eq(32, host, expected),
+        b.or(32, b.op("i64.ne", cached, tag), elsewhere),
+        b.op("i32.ne", host, expected),
       );
       const known = b.variable(b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.record));
       b.body.hint(0);
-      b.if(b.eqz(32, isThere), () => {
+      b.if(isMissing, () => {
         const found = b.call(find, [linear], "i32") as Val;
         b.if(b.eqz(32, found), () => b.return(b.i32(DISPATCH)));
         b.set(known, found);
@@ -179,7 +173,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
         const end = b.add(64, b.zeroExtend(32, 64, ripLow), bytes);
         const limit = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.limit));
         const beyond = b.ltU(64, b.add(64, b.zeroExtend(32, 64, limit), b.i64(1)), end);
-        b.if(b.and(32, beyond, b.eqz(32, isLong())), () => b.return(b.i32(DISPATCH)));
+        b.if(b.and(32, beyond, b.eqz(32, isLong(b))), () => b.return(b.i32(DISPATCH)));
       }
       b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
       enter(b, rec);
@@ -288,10 +282,23 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   };
   define(handlerType, 1, goTo(inShadow), { tableIndex: H_SHADOW });
 
-  define(handlerType, 1, (b) => {
-    setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, b.parameter(0, "i32"))));
+  const leaveFor = (b: WasmBuilder, rec: Val) => {
+    setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, rec)));
     b.return(b.i32(DISPATCH));
-  }, { tableIndex: H_STALE });
+  };
+  define(handlerType, 1, (b) => leaveFor(b, b.parameter(0, "i32")), { tableIndex: H_STALE });
+  define(handlerType, 1, (b) => {
+    const rec = b.parameter(0, "i32");
+    const sum = b.add(64, state64(b, S.codeBias), b.i64(PAGE_SIZE));
+    const base = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.base));
+    const low = b.add(32, b.op("i32.wrap_i64", sum), base);
+    const next = b.select(isLong(b), sum, b.zeroExtend(32, 64, low));
+    const { elsewhere, host } = mappedCode(b, next, b.op("i32.wrap_i64", next));
+    const expected = b.loadRaw("i32.load", rec, record.at.imm);
+    b.body.hint(0);
+    b.if(b.or(32, elsewhere, b.op("i32.ne", host, expected)), () => leaveFor(b, rec));
+    enter(b, b.add(32, rec, b.i32(RECORD_BYTES)));
+  }, { tableIndex: H_CROSSING });
 
   define(handlerType, 1, (b) => enter(b, b.parameter(0, "i32")), { exportName: RUN_NAME });
   return module.encode();

@@ -15,7 +15,7 @@ export function compileBlocks(
   const done: { readonly block: Block; readonly slot: number }[] = [];
   for (const block of hot) {
     if (block.samples < 0 || blocks.blockAt(block.start) !== block) continue; // compiled or forgotten meanwhile
-    const insns = block.secondHost === 0 ? blocks.instructionsOf(block) : [];
+    const insns = blocks.instructionsOf(block);
     // One instruction is one handler already.
     if (insns.length < 2) {
       block.samples = -1;

@@ -5,9 +5,9 @@
  *
  * Jump cache and code TLB are keyed by linear address and mode. An entry says where the block at that address begins; it
  * holds only while the code TLB says that the block's page is still mapped where it was, and in segmented code only when
- * the block ends within the limit of CS. Changes of mappings empty the code TLB and leave the jump cache alone. It vouches
- * for a block's first page only: blocks that cross into another leave the jump cache then, and are not in the block table,
- * which knows blocks by their place in memory and no mapping concerns.
+ * the block ends within the limit of CS. Changes of mappings empty the code TLB and leave the jump cache alone, and the
+ * block table, which knows blocks by their place in memory. All this is about a block's first page: one that crosses into
+ * another begins with a record that asks the code TLB about that (H_CROSSING).
  * @module
  */
 import { PAGE_MASK, PAGE_SHIFT } from "../base/bits.ts";
@@ -32,7 +32,6 @@ import {
   jumpCacheEntry,
   S,
 } from "../state/state.ts";
-import { IndexSet } from "./index_set.ts";
 
 const KEY_LO_AT = S.modeKey >> 2, KEY_HI_AT = KEY_LO_AT + 1;
 const COUNT = (CODE_LIST_BASE + codeLists.count) >> 2, FIRST = (CODE_LIST_BASE + codeLists.first) >> 2;
@@ -48,19 +47,15 @@ const MODES_OF_BLOCKS = ~(MODE_USER << 16);
 
 /** See the module's description. */
 export class JumpCache {
-  readonly #crossing = new IndexSet(1 << JUMP_CACHE_BITS);
   readonly #words: Uint32Array;
 
   constructor(readonly memory: GuestMemory) {
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
   }
 
-  /** Entries that must be looked after when mappings change: of crossing blocks, and in the code TLB. */
-  get watched(): { readonly crossing: number; readonly code: number } {
-    return {
-      crossing: this.#crossing.size,
-      code: (this.#words[COUNT] as number) + (this.#words[GLOBALS] as number),
-    };
+  /** Entries of the code TLB, which must be looked after when mappings change. */
+  get watched(): number {
+    return (this.#words[COUNT] as number) + (this.#words[GLOBALS] as number);
   }
 
   /** Forgets where every block is. */
@@ -74,7 +69,6 @@ export class JumpCache {
       words[((CODE_TLB_BASE + i * codeTlbEntry.size) >> 2) + MARKS] = 0;
     }
     words[COUNT] = words[GLOBALS] = 0;
-    this.#crossing.drain(() => {});
   }
   /** Linear addresses may mean other pages now; global pages do not with `keepGlobal` (a CR3 load). */
   mappingsChanged(keepGlobal: boolean): void {
@@ -97,24 +91,17 @@ export class JumpCache {
       }
       words[GLOBALS] = 0;
     }
-    this.#forgetCrossing();
   }
   /** The page of linear address `lo` may be another one now. */
   pageChanged(lo: number): void {
-    this.#forgetCrossing();
     this.#words[codeTlbAt(lo)] = INVALID;
-  }
-  #forgetCrossing(): void {
-    this.#crossing.drain((index) => {
-      this.#words[(JUMP_CACHE_BASE + index * jumpCacheEntry.size) >> 2] = INVALID;
-    });
   }
 
   /**
    * Puts a block in, under the current mode: its linear address, its first record, where its code lies in the WebAssembly
-   * memory; `crosses`: into another page; `isGlobal`: its page is, a CR3 load does not change it.
+   * memory; `isGlobal`: its page is, a CR3 load does not change it.
    */
-  remember(lo: number, hi: number, start: number, host: number, crosses: boolean, isGlobal: boolean): void {
+  remember(lo: number, hi: number, start: number, host: number, isGlobal: boolean): void {
     const words = this.#words;
     const keyLo = words[KEY_LO_AT] as number, keyHi = words[KEY_HI_AT] as number;
     const index = Math.imul(lo, JUMP_CACHE_HASH) >>> (32 - JUMP_CACHE_BITS);
@@ -123,8 +110,12 @@ export class JumpCache {
     words[entry + 1] = hi ^ keyHi;
     words[entry + RECORD] = start;
     words[entry + HOST] = host;
-    if (crosses) this.#crossing.add(index);
-    else this.#enter(host, keyHi & MODES_OF_BLOCKS, start);
+    this.#enter(host, keyHi & MODES_OF_BLOCKS, start);
+    this.rememberPage(lo, hi, host, isGlobal);
+  }
+  /** Puts the page of linear address `lo`,`hi`, at `host`, into the code TLB. */
+  rememberPage(lo: number, hi: number, host: number, isGlobal: boolean): void {
+    const words = this.#words;
     const code = codeTlbAt(lo);
     const place = code * 4 - CODE_TLB_BASE;
     let marks = (words[code + MARKS] as number) & (CODE_LISTED | CODE_LISTED_GLOBAL);
@@ -135,8 +126,8 @@ export class JumpCache {
       if ((marks & CODE_LISTED) === 0) words[FIRST + words[COUNT]!++] = place;
       marks |= CODE_LISTED;
     }
-    words[code] = (lo & ~PAGE_MASK) ^ keyLo;
-    words[code + 1] = hi ^ keyHi;
+    words[code] = (lo & ~PAGE_MASK) ^ (words[KEY_LO_AT] as number);
+    words[code + 1] = hi ^ (words[KEY_HI_AT] as number);
     words[code + ADDEND] = host - lo;
     words[code + MARKS] = marks;
   }

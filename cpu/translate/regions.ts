@@ -114,7 +114,7 @@ export class Regions {
     for (const { block: root, linear, narrow = false } of hot) {
       if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
       root.samples = -1;
-      if (root.secondHost !== 0 || !root.mode.flat || root.mode.codeBits === 16) continue;
+      if (!root.mode.flat || root.mode.codeBits === 16) continue;
       const members = this.#select(root, linear, narrow);
       const { nodes, entries } = this.#nodesOf(members, linear);
       if (entries.length === 0) continue;
@@ -233,7 +233,8 @@ export class Regions {
   /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
   #computedTarget(member: Block, i: number): Target | undefined {
     const { view } = this.#blocks;
-    const rip = view.getBigUint64(member.start + i * RECORD_BYTES + record.at.imm, true);
+    const own = i + (member.secondHost === 0 ? 0 : 1);
+    const rip = view.getBigUint64(member.start + own * RECORD_BYTES + record.at.imm, true);
     const poff = Number(rip & BigInt(PAGE_MASK)), linear = rip - BigInt(poff);
     const page = this.#blocks.codePageAt(linear);
     const block = page === 0 ? undefined : this.#blocks.find(page + poff, member);
@@ -299,6 +300,7 @@ export class Regions {
           insns: insns.slice(from, to),
           facts: facts.slice(from, to),
           summaries: summaries.slice(from, to),
+          secondHost: block.secondHost,
           count: insns.length,
           taken: isLast ? edge(member.taken) : undefined,
           fall: isLast ? edge(member.fall) : undefined,

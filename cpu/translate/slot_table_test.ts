@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
-import { IndexSet } from "./index_set.ts";
 import { H_FIRST } from "../state/record.ts";
 import { CODE_BASE, TestCpu } from "../_bare_cpu.ts";
 import { SlotTable } from "./slot_table.ts";
@@ -31,15 +30,4 @@ Deno.test("a slot that was given back holds no code of its own any more", () => 
   assertEquals(filled.includes(slot), true);
   t.write(CODE_BASE, [0x90]);
   assertEquals(slots.table.get(slot), stale);
-});
-
-Deno.test("an index is in a set once, and gone after it was drained", () => {
-  const set = new IndexSet(8);
-  for (const i of [3, 5, 3, 3, 5]) set.add(i);
-  assertEquals(set.size, 2);
-  const drained: number[] = [];
-  set.drain((i) => drained.push(i));
-  assertEquals([drained, set.size], [[3, 5], 0]);
-  set.add(3);
-  assertEquals(set.size, 1);
 });

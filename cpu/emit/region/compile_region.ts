@@ -27,6 +27,11 @@ export interface RegionNode extends BranchingNode {
   readonly insns: readonly Described[];
   readonly facts: readonly Facts[];
   readonly summaries: readonly Summary[];
+  /**
+   * Its one instruction goes on in the next page of code, at this byte offset of the WebAssembly memory; else 0. Then
+   * `start` and `handler` are those of the record before the instruction's own, which makes sure of that.
+   */
+  readonly secondHost: number;
   /** Instructions of its block, charged at the block's end. */
   readonly count: number;
   /** Nodes the last instruction goes to, taken and not; undefined: it leaves the region, or never goes there. */
@@ -129,9 +134,14 @@ function emitNode(
   const flags = liveFlags(facts, liveAfter);
   const fallEdge = node.taken === undefined ? 0 : 1;
   const last = insns.length - 1;
+  const crosses = node.secondHost !== 0, own = crosses ? start + RECORD_BYTES : start;
+  if (crosses) {
+    emit.form = (insns[0] as Described).form;
+    emit.requireNextPage(node.secondHost, { record: start, handler: node.handler });
+  }
   insns.forEach((insn, i) => {
-    const at = start + i * RECORD_BYTES;
-    const place = { record: at, handler: i === 0 ? node.handler : undefined };
+    const at = own + i * RECORD_BYTES;
+    const place = { record: at, handler: i === 0 && !crosses ? node.handler : undefined };
     if ((summaries[i] as Summary).leaves) return emit.leaveAt(place);
     const fact = facts[i] as Facts;
     if (fact.ends) {
@@ -161,7 +171,7 @@ function emitNode(
     emit.instruction(insn, place, { flagsLive: flags[i] as boolean, mayWrite, page: pages[i] });
   });
   if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
-  const leave = () => emit.leaveAt({ record: start + insns.length * RECORD_BYTES, handler: undefined });
+  const leave = () => emit.leaveAt({ record: own + insns.length * RECORD_BYTES, handler: undefined });
   if (node.fall === undefined) return leave();
   if (liveAfter !== 0 || node.fall.crossing !== undefined) emit.sync();
   done();
@@ -176,7 +186,7 @@ function leavesAtEnd(node: RegionNode): boolean {
 }
 
 function flagUse(node: RegionNode): BlockUse {
-  let reads = 0, writes = 0;
+  let reads = node.secondHost !== 0 ? ARITHMETIC_FLAGS : 0, writes = 0;
   node.facts.forEach((fact, i) => {
     const leaves = fact.canLeave || (node.summaries[i] as Summary).leaves;
     reads |= (leaves ? ARITHMETIC_FLAGS : fact.flagsRead) & ~writes;

@@ -5,12 +5,9 @@
  * that instruction; a computed branch looks into the jump cache and may come back into the function.
  * @module
  */
-import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../base/bits.ts";
+import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
 import { record } from "../../state/record.ts";
 import {
-  CODE_TLB_BASE,
-  CODE_TLB_BITS,
-  codeTlbEntry,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,
@@ -26,6 +23,7 @@ import type { Value } from "../emit.ts";
 import { productFlags } from "../flags.ts";
 import type { Links } from "../links.ts";
 import { arrivedOften } from "./arrivals.ts";
+import { mappedCode } from "./mapped_code.ts";
 import { WasmEmit } from "../wasm_emit.ts";
 import type { Label } from "./structure.ts";
 
@@ -204,7 +202,7 @@ export abstract class RegionFrame extends WasmEmit {
     const ripPage = this.and(64, rip, this.i64(-4096n));
     // The running code's page is where it was; of others the code TLB knows.
     this.if(this.op("i64.ne", ripPage, this.read(this.biasCell)), () => {
-      const mapped = this.#mappedCode(ripPage, low);
+      const mapped = mappedCode(this, ripPage, low);
       missIf(mapped.elsewhere);
       this.set(host, mapped.host);
     });
@@ -226,30 +224,27 @@ export abstract class RegionFrame extends WasmEmit {
     this.storeRaw("i64.store", this.i32(S.rip), rip);
     this.returnCall(this.links.jump, []);
   }
-  /** By the code TLB: whether it does not know the linear page, and where its byte at `low` is if it does. */
-  #mappedCode(linearPage: Val, low: Val): { elsewhere: Val; host: Val } {
-    const number = this.op("i32.shr_u", low, this.i32(PAGE_SHIFT));
-    const masked = this.and(32, number, this.i32((1 << CODE_TLB_BITS) - 1));
-    const entry = this.op("i32.mul", masked, this.i32(codeTlbEntry.size));
-    const tag = this.loadRaw("i64.load", entry, CODE_TLB_BASE + codeTlbEntry.at.tag);
-    const elsewhere = this.op("i64.ne", tag, this.xor(64, linearPage, this.state64(S.modeKey)));
-    const addend = this.loadRaw("i32.load", entry, CODE_TLB_BASE + codeTlbEntry.at.addend);
-    return { elsewhere, host: this.add(32, low, addend) };
-  }
   /**
    * Goes on in the page `distance` bytes away, when its code is at `page` still; `otherwise` leaves. Nobody changes
    * mappings while a region runs, but the region may have been entered by another address or after a change.
    */
   cross({ distance, page }: Crossing, otherwise: () => void): void {
-    const sum = this.add(64, this.read(this.biasCell), this.i64(distance));
-    const linear = this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn));
-    const { elsewhere, host } = this.#mappedCode(linear, this.op("i32.wrap_i64", linear));
-    this.unlikely(
-      this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))),
-      () => this.nested(otherwise),
-    );
+    const { linear, elsewhere } = this.#lookAt({ distance, page });
+    this.unlikely(elsewhere, () => this.nested(otherwise));
     this.write(this.biasCell, linear);
     this.write(this.pageCell, this.i32(page));
+  }
+  /** Leaves for `place`, whose record looks again, unless the code of the next page is at `page` still. */
+  requireNextPage(page: number, place: Place): void {
+    this.place = place;
+    this.leaveIf(this.#lookAt({ distance: PAGE_SIZE, page }).elsewhere);
+  }
+  /** The linear address of another page, and whether its code may be elsewhere now. */
+  #lookAt({ distance, page }: Crossing): { readonly linear: Val; readonly elsewhere: Val } {
+    const sum = this.add(64, this.read(this.biasCell), this.i64(distance));
+    const linear = this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn));
+    const { elsewhere, host } = mappedCode(this, linear, this.op("i32.wrap_i64", linear));
+    return { linear, elsewhere: this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))) };
   }
   #loadState(rec: Val): void {
     const index = this.op("i32.shr_u", rec, this.i32(5));

@@ -245,13 +245,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l26
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l11
             local.get $l13
             i32.add
@@ -619,13 +619,13 @@
             local.get $l27
             i64.xor
             local.set $l27
+            local.get $l12
+            i32.load offset=851976 align=1
+            local.set $l12
             local.get $l26
             local.get $l27
             i64.ne
             local.set $l15
-            local.get $l12
-            i32.load offset=851976 align=1
-            local.set $l12
             local.get $l13
             local.get $l12
             i32.add
@@ -1046,13 +1046,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l29
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l12
             local.get $l13
             i32.add
@@ -1445,13 +1445,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l12
+            i32.load offset=851976 align=1
+            local.set $l12
             local.get $l27
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l12
-            i32.load offset=851976 align=1
-            local.set $l12
             local.get $l11
             local.get $l12
             i32.add
@@ -1810,13 +1810,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l27
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l12
             local.get $l13
             i32.add
@@ -2303,13 +2303,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l25
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l11
             local.get $l13
             i32.add
@@ -2762,13 +2762,13 @@
             local.get $l29
             i64.xor
             local.set $l29
+            local.get $l14
+            i32.load offset=851976 align=1
+            local.set $l14
             local.get $l28
             local.get $l29
             i64.ne
             local.set $l16
-            local.get $l14
-            i32.load offset=851976 align=1
-            local.set $l14
             local.get $l13
             local.get $l14
             i32.add
@@ -3084,13 +3084,13 @@
             local.get $l28
             i64.xor
             local.set $l28
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l27
             local.get $l28
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l11
             local.get $l13
             i32.add
@@ -3432,13 +3432,13 @@
             local.get $l27
             i64.xor
             local.set $l27
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l26
             local.get $l27
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l11
             local.get $l13
             i32.add
@@ -3763,13 +3763,13 @@
             local.get $l26
             i64.xor
             local.set $l26
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l25
             local.get $l26
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l11
             local.get $l13
             i32.add
@@ -4150,13 +4150,13 @@
             local.get $l27
             i64.xor
             local.set $l27
+            local.get $l13
+            i32.load offset=851976 align=1
+            local.set $l13
             local.get $l26
             local.get $l27
             i64.ne
             local.set $l15
-            local.get $l13
-            i32.load offset=851976 align=1
-            local.set $l13
             local.get $l12
             local.get $l13
             i32.add
