@@ -306,6 +306,37 @@ export function checkedOptions<T extends CreateOptions>(options: T): T {
   }
 }
 
+/** The signal among the options of run(). Throws ConfigError. */
+export function signalOf(options: unknown): AbortSignal | undefined {
+  const { signal } = fieldsOf(options, "the options of run()", ["signal"]);
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new ConfigError("Cannot run the machine: its signal is no AbortSignal");
+}
+
+/** The time limit among the options of what waits. Throws ConfigError. */
+export function timeoutOf(options: unknown): number | undefined {
+  const { timeoutMs } = fieldsOf(options, "the options", ["timeoutMs"]);
+  if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs > 0)) return timeoutMs;
+  throw wrong("timeoutMs", timeoutMs, "a number of milliseconds above 0");
+}
+
+/** Throws ConfigError for what are no bytes. */
+export function checkBytes(bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array)) throw wrong("bytes", bytes, "a Uint8Array");
+}
+
+/** `options` with no other fields than `names`. */
+function fieldsOf<N extends string>(
+  options: unknown,
+  what: string,
+  names: readonly N[],
+): { [name in N]?: unknown } {
+  if (!isRecord(options)) throw wrong(what, options, "an object");
+  const other = Object.keys(options).find((key) => !names.some((name) => name === key));
+  if (other === undefined) return options as { [name in N]?: unknown };
+  throw new ConfigError(`Cannot use the option ${nameOf(other)}: there is ${names.join(", ")}`);
+}
+
 /** A copy, and one of everything below that is plain data; what has methods is itself. */
 function copyFields<T extends Fields>(fields: T): T {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, copyOf(key, value)])) as T;
@@ -349,7 +380,7 @@ export function wrong(name: string, value: unknown, fits: string): ConfigError {
 }
 
 /** A value as messages have it: short, on one line. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? value.slice(0, 40) + "…" : value);
   if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Listeners of a machine. @module */
+import { ConfigError } from "../../cpu/base/assert.ts";
 import type { PacketEvent } from "../../net/ends/observed_end.ts";
 import type { HypercallEvent, HypercallRequest } from "../../xen/hypercalls/hypercalls.ts";
 import type { ConsoleName } from "./consoles.ts";
@@ -39,13 +40,22 @@ export interface MachineEvents {
 export type HypercallHook = (request: HypercallRequest, at: Moment) => number | undefined;
 
 /** Names of all events. */
-export const EVENTS: readonly (keyof MachineEvents)[] = [
+const EVENTS: readonly (keyof MachineEvents)[] = [
   "console",
   "shutdown",
   "reboot",
   "hypercall",
   "packet",
 ];
+
+/** Throws ConfigError for an event that there is not, and for a listener that cannot be called. */
+export function checkListener(event: unknown, listener: unknown): void {
+  if (!EVENTS.some((known) => known === event)) {
+    throw new ConfigError(`Cannot listen to ${JSON.stringify(event)}: there are ${EVENTS.join(", ")}`);
+  }
+  if (typeof listener === "function") return;
+  throw new ConfigError(`Cannot listen to "${event}": the listener is no function`);
+}
 
 /** Who listens to what. */
 export class Listeners {

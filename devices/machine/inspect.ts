@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Looks into a machine that does not run: memory, registers, code, counters. @module */
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { hex } from "../../cpu/base/bits.ts";
 import { CONTROL_NAMES, type Engine, type SegmentName } from "../../cpu/base/engine.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
@@ -22,18 +23,31 @@ export interface CodeWindow {
 
 /** Copies guest physical memory; throws RangeError where there is none. */
 export function readMemory(memory: GuestMemory, gpa: number, length: number): Uint8Array {
-  const bytes = memory.contains(gpa, length) ? new Uint8Array(length) : undefined;
+  const bytes = isRange(gpa, length) && memory.contains(gpa, length) ? new Uint8Array(length) : undefined;
   if (bytes === undefined || !memory.read(gpa, bytes)) {
-    throw new RangeError(`Cannot read ${length} bytes at ${hex(gpa)}: no memory there`);
+    throw new RangeError(`Cannot read ${length} bytes at ${show(gpa)}: no memory there`);
   }
   return bytes;
 }
 
 /** Writes guest physical memory; throws RangeError where there is none. */
 export function writeMemory(memory: GuestMemory, gpa: number, bytes: Uint8Array): void {
-  if (!memory.contains(gpa, bytes.length) || !memory.write(gpa, bytes)) {
-    throw new RangeError(`Cannot write ${bytes.length} bytes at ${hex(gpa)}: no memory there`);
+  if (!isRange(gpa, bytes.length) || !memory.contains(gpa, bytes.length) || !memory.write(gpa, bytes)) {
+    throw new RangeError(`Cannot write ${bytes.length} bytes at ${show(gpa)}: no memory there`);
   }
+}
+
+/** Programs without types hand in anything. */
+function isRange(gpa: unknown, length: unknown): boolean {
+  return Number.isSafeInteger(gpa) && Number.isSafeInteger(length);
+}
+function show(gpa: unknown): string {
+  return typeof gpa === "number" && Number.isSafeInteger(gpa) ? hex(gpa) : String(gpa);
+}
+/** Throws ConfigError. */
+export function checkBigint(what: string, value: unknown): void {
+  if (typeof value === "bigint") return;
+  throw new ConfigError(`Cannot use ${String(value)} as ${what}: it is a bigint, like 0x1000n`);
 }
 
 /** General registers, RIP, RFLAGS, control registers. */
@@ -49,10 +63,11 @@ export function namedRegisters(engine: Engine): Record<string, bigint> {
 
 /** Sets a general register, rip or rflags. */
 export function setRegister(engine: Engine, name: GprName | "rip" | "rflags", value: bigint): void {
+  checkBigint("a register's value", value);
   if (name === "rip") engine.writeRegisters({ rip: BigInt.asUintN(64, value) });
   else if (name === "rflags") engine.writeRegisters({ rflags: BigInt.asUintN(32, value) });
   else if (GPR_NAMES.includes(name)) engine.writeRegisters({ gprs: { [name]: BigInt.asUintN(64, value) } });
-  else throw new TypeError(`Cannot set register "${String(name)}": there is none of that name`);
+  else throw new ConfigError(`Cannot set register "${String(name)}": there is none of that name`);
 }
 
 /** Up to 64 bytes of code from `rip` on. */

@@ -16,6 +16,7 @@ import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
 import type { HypercallEvent, HypercallRequest } from "../../xen/hypercalls/hypercalls.ts";
 import type { ShutdownRequest } from "../../xen/xenstore/domain.ts";
+import { checkBytes, signalOf } from "./check_options.ts";
 import { unpackKernel } from "../loaders/decompress.ts";
 import { parseElf } from "../loaders/elf.ts";
 import { loadKernel, platformOf } from "../loaders/kernel.ts";
@@ -30,7 +31,7 @@ import { MachineDisk } from "./disks.ts";
 import { ConsoleWatch } from "./console_watch.ts";
 import { type ConsoleName, Consoles } from "./consoles.ts";
 import { afterMs, GuestConsole } from "./api/guest_console.ts";
-import { EVENTS, type HypercallHook, Listeners, type MachineEvents, type Moment } from "./events.ts";
+import { checkListener, type HypercallHook, Listeners, type MachineEvents, type Moment } from "./events.ts";
 import { enterKernel } from "./board/firmware.ts";
 import * as inspect from "./inspect.ts";
 import {
@@ -204,11 +205,9 @@ export class Machine {
   }
 
   /** Runs until the guest ends, stop() is called, or `signal` aborts: then it resolves to "stopped" too. */
-  async run({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
+  async run(options: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
+    const signal = signalOf(options);
     this.#mustRest("run");
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new ConfigError("Cannot run the machine: its signal is no AbortSignal");
-    }
     const stop = () => this.stop();
     signal?.addEventListener("abort", stop);
     try {
@@ -360,8 +359,13 @@ export class Machine {
   restore(snapshot: MachineSnapshot): void {
     this.#mustRest("restore");
     checkSnapshot(snapshot, this.#kind);
-    this.board.restore(snapshot.board as BoardState);
-    this.#consoles.restore(snapshot.serialInput);
+    try {
+      this.board.restore(snapshot.board as BoardState);
+      this.#consoles.restore(snapshot.serialInput);
+    } catch (cause) {
+      if (cause instanceof ConfigError) throw cause;
+      throw new ConfigError("Cannot restore the snapshot: it is damaged", "input", { cause });
+    }
     this.#instructionsBefore = snapshot.instructions - this.board.engine.instructions;
     this.#loop.restored();
   }
@@ -393,12 +397,14 @@ export class Machine {
   }
   /** Types at the first 16550; returns how many bytes were accepted: 64 KiB may wait for the guest. */
   sendSerial(bytes: Uint8Array): number {
+    checkBytes(bytes);
     const accepted = this.#consoles.type(bytes);
     this.#loop.wake();
     return accepted;
   }
   /** Types at the PV console; returns how many bytes were accepted. */
   sendConsole(bytes: Uint8Array): number {
+    checkBytes(bytes);
     const accepted = this.board.xen.console.send(bytes);
     this.#loop.wake();
     return accepted;
@@ -421,12 +427,7 @@ export class Machine {
 
   /** Adds a listener; the result removes it. */
   on<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
-    if (!EVENTS.includes(event)) {
-      throw new ConfigError(`Cannot listen to ${JSON.stringify(event)}: there are ${EVENTS.join(", ")}`);
-    }
-    if (typeof listener !== "function") {
-      throw new ConfigError(`Cannot listen to "${event}": the listener is no function`);
-    }
+    checkListener(event, listener);
     return this.#listeners.add(event, listener);
   }
   /** The next event: what its listeners get, as an array. Bytes of consoles are copies. */
@@ -491,6 +492,7 @@ export class Machine {
   }
   /** Writes guest physical memory; throws RangeError where there is none. */
   writeMemory(gpa: number, bytes: Uint8Array): void {
+    checkBytes(bytes);
     inspect.writeMemory(this.board.memory, gpa, bytes);
   }
   /** General registers, RIP, RFLAGS, control registers. */
@@ -503,6 +505,7 @@ export class Machine {
   }
   /** Up to 64 bytes of code from `rip` on (default: where the guest is). */
   codeAround(rip: bigint = this.board.engine.vcpu.rip): inspect.CodeWindow {
+    inspect.checkBigint("an address", rip);
     const { engine, memory } = this.board;
     return inspect.codeAt(engine, memory, rip, engine.vcpu.codeBits);
   }

@@ -157,7 +157,7 @@ export class TapDevice implements NetEnd {
   /** Opens a TAP device. Throws ConfigError with one clear line when that cannot be done. */
   static open(options: TapOptions = {}): TapDevice {
     const name = options.name ?? "";
-    const nameError = badName(name);
+    const nameError = typeof name === "string" ? badName(name) : "it is the name of an interface";
     if (nameError !== undefined) {
       throw new ConfigError(`Cannot use ${JSON.stringify(name)} as TAP device: ${nameError}`);
     }

@@ -32,6 +32,9 @@ export type NetChoice =
     | { readonly kind: "none" }
   );
 
+/** Options that are on when they have no value. */
+const SWITCHES = ["responder", "restrict"];
+
 /** Adds one --net to those before it. */
 export function net(text: string, before: readonly NetChoice[] = []): NetChoice[] {
   const [head = "", ...rest] = text.split(",");
@@ -50,6 +53,7 @@ export function net(text: string, before: readonly NetChoice[] = []): NetChoice[
       continue;
     }
     if (options.has(key)) throw new InvalidArgumentError(`"${key}" is there twice.`);
+    if (value === "" && SWITCHES.includes(key)) throw new InvalidArgumentError(`${key} is on or off.`);
     options.set(key, value ?? "");
   }
   const take = (key: string) => {

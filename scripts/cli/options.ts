@@ -84,6 +84,13 @@ const STDIO: ConsoleTarget = "stdio";
 /** Options that may be there several times. In `test` also kernels are. */
 const REPEATABLE = ["net", "disk", "share", "trace", "fail-on", "run", "kernel", "module"];
 
+/** `help run` as `run --help`; commander's own answers unknown commands with help for the program. */
+function withoutHelp([first, ...rest]: readonly string[], commands: readonly string[]): string[] {
+  if (first !== "help") return first === undefined ? [] : [first, ...rest];
+  const [command] = rest;
+  return command === undefined || commands.includes(command) ? [...rest, "--help"] : rest;
+}
+
 /** Understands `args`. Never throws for what the user wrote. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   let stdout = "";
@@ -96,7 +103,11 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     writeErr: (text: string) => void (stderr += text),
     // one line, whatever is added to it
     outputError: (text: string, write: (text: string) => void) => {
-      const line = text.trim().replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
+      const line = text.trim().replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ")
+        .replace(
+          /^unknown option '(--[a-z-]+)=.*/,
+          (all, name) => switches().includes(name) ? `option '${name}' takes no value` : all,
+        );
       write(`xenner: ${line}\n`);
     },
     getOutHasColors: () => false,
@@ -109,7 +120,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     .version(VERSION)
     .configureOutput(output)
     .exitOverride()
-    .helpCommand(false);
+    .helpCommand("help [command]", "display help for command");
   program.addCommand(runCommand((choices) => run = choices).copyInheritedSettings(program));
   program.addCommand(testCommand((choices) => test = choices).copyInheritedSettings(program));
   const disks = diskCommand((task) => disk = task).copyInheritedSettings(program);
@@ -122,9 +133,14 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
       .action((shell) => void (script = completions(shell, shellCommands(program))))
       .copyInheritedSettings(program),
   );
+  const switches = () =>
+    program.commands.flatMap(({ options }) => options).filter(({ required, optional }) =>
+      !required && !optional
+    )
+      .map(({ long }) => long);
   refuseRepeats(program, REPEATABLE);
   try {
-    program.parse([...args], { from: "user" });
+    program.parse(withoutHelp(args, program.commands.map((command) => command.name())), { from: "user" });
   } catch (error) {
     if (error instanceof ConfigError) return { status: 2, stdout, stderr: `xenner: ${error.message}\n` };
     if (!(error instanceof CommanderError)) throw error;

@@ -206,6 +206,15 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x --net User", /It is user, stream/],
   ["run -k x --net hub=", /tap,ifname=NAME or hub=NAME or none/],
   ["run -k x --net hub=a,responder=maybe", /responder is on or off/],
+  ["run -k x --net hub=a,responder=", /responder is on or off/],
+  ["run -k x --net user,restrict=", /restrict is on or off/],
+  ["run -k x --icount=yes", /option '--icount' takes no value/],
+  ["run -k x --no-reboot=1", /option '--no-reboot' takes no value/],
+  ["run -k x --no-such=1", /unknown option '--no-such=1'/],
+  ["help frobnicate", /unknown command 'frobnicate'/],
+  ["run -k x --net user,hostfwd=tcp::22-10.0.2.2:22", /to 10\.0\.2\.2: it is the gateway/],
+  ["run -k x --net user,hostfwd=tcp::22-10.0.2.3:22", /to 10\.0\.2\.3: it is the name server/],
+  ["run -k x --net user,guestfwd=tcp:10.0.2.15:80-:80", /from 10\.0\.2\.15: it is the first guest's/],
   ["run -k x --net hub=a,responder,responder=off", /twice/],
   ["run -k x --net", /argument missing/],
   ["run -k", /argument missing/],
@@ -304,10 +313,20 @@ Deno.test("no arguments at all show the usage, with status 2", () => {
 
 Deno.test("--help and --version go to stdout, with status 0", () => {
   for (
-    const [args, message] of [[["--help"], /Usage/], [["run", "--help"], /--net/], [
-      ["--version"],
-      /\d/,
-    ]] as const
+    const [args, message] of [
+      [["--help"], /Usage/],
+      [["run", "--help"], /--net/],
+      [["help"], /Usage/],
+      [
+        ["help", "run"],
+        /--net/,
+      ],
+      [["help", "disk", "create"], /makes an empty image/],
+      [
+        ["--version"],
+        /\d/,
+      ],
+    ] as const
   ) {
     const result = printed(...args);
     assertEquals([result.status, result.stderr], [0, ""]);

@@ -4,7 +4,7 @@
  * and write it as Web Streams. What was printed and not waited for yet is kept, its last megabyte.
  * @module
  */
-import { wrong } from "../check_options.ts";
+import { checkBytes, timeoutOf, wrong } from "../check_options.ts";
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { ConsoleReader } from "./console_reader.ts";
 
@@ -45,6 +45,8 @@ interface Waiter {
   fail(why: string): void;
 }
 
+/** How long is waited for text unless something else is said. */
+const EXPECT_MS = 60_000;
 /** Longest wait of a timer: longer ones would be over at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -81,19 +83,20 @@ export class GuestConsole {
    * Waits until the guest has printed what matches, and forgets everything up to its end. Rejects with ConfigError when the
    * run ends before, or after `timeoutMs`.
    */
-  expect(
+  async expect(
     pattern: RegExp | string,
-    { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number } = {},
   ): Promise<RegExpExecArray> {
     if (typeof pattern !== "string" && !(pattern instanceof RegExp)) {
-      return Promise.reject(wrong("what to expect", pattern, "a string or a regular expression"));
+      throw wrong("what to expect", pattern, "a string or a regular expression");
     }
-    if (typeof timeoutMs !== "number" || !(timeoutMs > 0)) {
-      return Promise.reject(wrong("timeoutMs", timeoutMs, "a number of milliseconds above 0"));
+    const timeoutMs = timeoutOf(options) ?? EXPECT_MS;
+    if (this.#closed !== undefined) {
+      throw new ConfigError(`Cannot find ${String(pattern)} on the console: ${this.#closed}`);
     }
     const source = typeof pattern === "string" ? RegExp.escape(pattern) : pattern.source;
     const flags = typeof pattern === "string" ? "" : pattern.flags.replaceAll(/[gy]/g, "");
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       const cancel = this.#wires.after(timeoutMs, () => waiter.fail(`nothing after ${timeoutMs} ms`));
       const leave = () => {
         cancel();
@@ -122,6 +125,7 @@ export class GuestConsole {
   /** Types `text`; what the guest does not take at once is typed later, in order. */
   type(text: string): void {
     if (typeof text !== "string") throw wrong("what to type", text, "a string");
+    if (this.#closed !== undefined) throw new ConfigError(`Cannot type: ${this.#closed}`);
     this.#typing.push({ rest: new TextEncoder().encode(text) });
     this.pump();
   }
@@ -144,6 +148,7 @@ export class GuestConsole {
       write: (chunk) =>
         new Promise<void>((resolve, reject) => {
           if (this.#closed !== undefined) return reject(new ConfigError(`Cannot type: ${this.#closed}`));
+          if (typeof chunk !== "string") checkBytes(chunk);
           const rest = typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk.slice();
           this.#typing.push({ rest, done: { resolve, reject } });
           this.pump();
@@ -163,6 +168,7 @@ export class GuestConsole {
       throw new ConfigError("Cannot run a command of several lines: put ; between them");
     }
     const n = ++this.#commands;
+    timeoutOf(options); // before anything is typed
     // in two parts: the shell echoes what is typed
     this.type(`printf 'XEN%s\\n' NER-${n}-; { ${command}; }; printf 'XEN%s %s\\n' NER-${n}= $?\n`);
     await this.expect(new RegExp(`XENNER-${n}-\r?\n`), options);
@@ -219,7 +225,7 @@ export class GuestConsole {
    * @internal
    */
   close(why: string): void {
-    this.#closed = why;
+    this.#closed ??= why;
     this.ended(why);
     this.finished();
     for (const { done } of this.#typing.splice(0)) done?.reject(new ConfigError(`Cannot type: ${why}`));

@@ -51,7 +51,7 @@ export function setMemoryTarget(xen: XenDomain, size: number | string, ramBytes:
 
 /** Plugs the cable of interface `net` in, or out: then frames are dropped both ways. */
 export function setLink(xen: XenDomain, net: number, up: boolean): void {
-  const netback = xen.netbacks[net];
+  const netback = Number.isInteger(net) ? xen.netbacks[net] : undefined;
   if (netback === undefined) {
     const count = xen.netbacks.length;
     throw new ConfigError(

@@ -4,6 +4,7 @@
  * `/local/domain/1`.
  * @module
  */
+import { show } from "../check_options.ts";
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { absolutePath, SPECIAL_WATCHES } from "../../../xen/xenstore/path.ts";
 import { XENSTORE_PAYLOAD_MAX } from "../../../xen/public/io/xs_wire.ts";
@@ -51,7 +52,9 @@ export class GuestStore {
     const absolute = this.#absolute(path, "write");
     if (typeof value !== "string" || new TextEncoder().encode(value).length > XENSTORE_PAYLOAD_MAX) {
       throw new ConfigError(
-        `Cannot write to "${path}" in xenstore: the value is a string of at most ${XENSTORE_PAYLOAD_MAX} bytes`,
+        `Cannot write to ${
+          show(path)
+        } in xenstore: the value is a string of at most ${XENSTORE_PAYLOAD_MAX} bytes`,
       );
     }
     if (absolute === "/") throw new ConfigError('Cannot write to "/" in xenstore: the root has no value');
@@ -74,7 +77,7 @@ export class GuestStore {
   watch(path: string, changed: (path: string) => void): () => void {
     const absolute = SPECIAL_WATCHES.includes(path) ? path : this.#absolute(path, "watch");
     if (typeof changed !== "function") {
-      throw new ConfigError(`Cannot watch "${path}" in xenstore: there is no function to call`);
+      throw new ConfigError(`Cannot watch ${show(path)} in xenstore: there is no function to call`);
     }
     const watch = this.#wires.store.watch(absolute, changed);
     this.#wires.wake();
@@ -85,9 +88,7 @@ export class GuestStore {
     const absolute = typeof path === "string" ? absolutePath(path, this.#wires.domid) : undefined;
     if (absolute === undefined) {
       throw new ConfigError(
-        `Cannot ${what} ${
-          JSON.stringify(path) ?? String(path)
-        } in xenstore: paths are like "/local/domain/1/name"`,
+        `Cannot ${what} ${show(path)} in xenstore: paths are like "/local/domain/1/name"`,
       );
     }
     return absolute;

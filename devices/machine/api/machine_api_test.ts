@@ -188,7 +188,21 @@ const WRONG: readonly (readonly [what: string, call: (machine: Machine) => void,
   ["a target in words", (m) => m.setMemoryTarget("half"), /"half" as a size/],
   ["an interface", (m) => m.setLink(1, true), /Cannot find the network interface 1: there is one, number 0/],
   ["a link", (m) => m.setLink(0, "down" as never), /Cannot set a link to "down"/],
+  ["the interface's number", (m) => m.setLink("0" as never, true), /Cannot find the network interface 0/],
+  ["bytes", (m) => m.sendConsole(5 as never), /Cannot use 5 as bytes: it is a Uint8Array/],
+  ["bytes of text", (m) => m.sendSerial("abc" as never), /Cannot use "abc" as bytes/],
+  ["words for bytes", (m) => m.sendConsole(new Uint16Array(1) as never), /Cannot use an object as bytes/],
+  ["bytes for memory", (m) => m.writeMemory(0, "abc" as never), /Cannot use "abc" as bytes/],
+  ["a register", (m) => m.setRegister("foo" as "rax", 1n), /Cannot set register "foo": there is none/],
+  [
+    "a register's value",
+    (m) => m.setRegister("rax", 1 as never),
+    /Cannot use 1 as a register's value: it is a bigint/,
+  ],
+  ["an address", (m) => m.codeAround(5 as never), /Cannot use 5 as an address: it is a bigint/],
+  ["a long path", (m) => m.xenstore.read("a".repeat(5000)), /Cannot read "a{40}…" in xenstore/],
   ["a path", (m) => m.xenstore.read("a b"), /Cannot read "a b" in xenstore: paths are like/],
+  ["a path that is none", (m) => m.xenstore.read({} as never), /Cannot read an object in xenstore/],
   ["a path of dots", (m) => m.xenstore.write("../2", ""), /Cannot write "\.\.\/2" in xenstore/],
   ["no path", (m) => m.xenstore.list(undefined as never), /Cannot list undefined in xenstore/],
   ["the root", (m) => m.xenstore.remove("/"), /it is the root/],
@@ -204,6 +218,84 @@ for (const [what, call, message] of WRONG) {
     assertEquals(/^[^\n]{1,300}$/.test(error.message), true);
   });
 }
+
+const WRONG_WAITS:
+  readonly (readonly [what: string, call: (machine: Machine) => Promise<unknown>, message: RegExp])[] = [
+    ["run(null)", (m) => m.run(null as never), /Cannot use null as the options of run\(\): it is an object/],
+    ["run(5)", (m) => m.run(5 as never), /Cannot use 5 as the options of run\(\)/],
+    [
+      "run({ timeout })",
+      (m) => m.run({ timeout: 5 } as never),
+      /Cannot use the option timeout: there is signal/,
+    ],
+    ["run({ signal: 5 })", (m) => m.run({ signal: 5 as never }), /its signal is no AbortSignal/],
+    [
+      "expect of nothing",
+      (m) => m.console.expect(undefined as never),
+      /Cannot use undefined as what to expect/,
+    ],
+    [
+      "expect(x, null)",
+      (m) => m.console.expect("x", null as never),
+      /Cannot use null as the options: it is an object/,
+    ],
+    [
+      "expect's timeout",
+      (m) => m.console.expect("x", { timeout: 5 } as never),
+      /the option timeout: there is timeoutMs/,
+    ],
+    ["a limit of 0", (m) => m.console.expect("x", { timeoutMs: 0 }), /Cannot use 0 as timeoutMs/],
+    ["exec's limit", (m) => m.console.exec("x", { timeoutMs: NaN }), /Cannot use NaN as timeoutMs/],
+    ["a command", (m) => m.console.exec(5 as never), /Cannot use 5 as the command: it is a string/],
+    ["what is written", (m) => m.console.writable.getWriter().write(5 as never), /Cannot use 5 as bytes/],
+  ];
+Deno.test("what is wrong about waiting is ConfigError in one line, here and of a machine in a worker", async () => {
+  const options = { kernel: tinyGuest(SPIN), memory: "4M" };
+  await using here = await createMachine(options);
+  await using there = await createMachine({ ...options, worker: true });
+  for (const [what, call, message] of WRONG_WAITS) {
+    for (const machine of [here, there as unknown as Machine]) {
+      const { message: said } = await assertRejects(() => call(machine), ConfigError, undefined, what);
+      assertEquals([message.test(said), /^[^\n]{1,300}$/.test(said)], [true, true], `${what}: ${said}`);
+    }
+  }
+});
+
+Deno.test("reading memory where there is none, and at what is no address, is RangeError", async () => {
+  await using machine = await createMachine({ kernel: tinyGuest(SPIN), memory: "4M" });
+  const wrong: readonly (readonly [unknown, unknown])[] = [
+    ...[[-1, 4], [0, -4], [0, 2 ** 40], [2 ** 40, 1], [NaN, 4], [0.5, 4], ["0", 4], [0n, 4], [
+      undefined,
+      undefined,
+    ]],
+  ] as const;
+  for (const [gpa, length] of wrong) {
+    assertThrows(() => machine.readMemory(gpa as number, length as number), RangeError, "no memory there");
+  }
+  assertThrows(() => machine.writeMemory(0.5, new Uint8Array(1)), RangeError, "at 0.5: no memory there");
+});
+
+Deno.test("a damaged snapshot is refused as one", async () => {
+  await using machine = await createMachine({ kernel: tinyGuest(SPIN), memory: "4M" });
+  const whole = machine.save();
+  for (const part of Object.keys(whole.board as object)) {
+    const snapshot = structuredClone(whole);
+    delete (snapshot.board as Record<string, unknown>)[part];
+    assertThrows(() => machine.restore(snapshot), ConfigError, "Cannot restore the snapshot: it is damaged");
+  }
+  machine.restore(whole);
+});
+
+Deno.test("consoles of a closed machine refuse to wait and to type", async () => {
+  for (const worker of [false, true] as const) {
+    const options = { kernel: tinyGuest(SPIN), memory: "4M" };
+    const machine = worker ? await createMachine({ ...options, worker }) : await createMachine(options);
+    await machine.close();
+    await assertRejects(() => machine.console.expect("x"), ConfigError, "the machine is closed");
+    await assertRejects(() => machine.serial.exec("x"), ConfigError, "Cannot type: the machine is closed");
+    assertThrows(() => machine.console.type("x"), ConfigError, "Cannot type: the machine is closed");
+  }
+});
 
 Deno.test("a closed machine refuses everything in one line", async () => {
   const machine = await createMachine({ kernel: tinyGuest(SPIN), memory: "4M" });

@@ -11,8 +11,9 @@ import type { NetEnd } from "../../../net/ends/end.ts";
 import type { Hub } from "../../../net/ends/hub.ts";
 import { hostPath } from "../../loaders/host_file.ts";
 import { afterMs, GuestConsole } from "../api/guest_console.ts";
+import { show, signalOf } from "../check_options.ts";
 import type { CreateOptions, FileSource, NetSpec } from "../create_options.ts";
-import { EVENTS, Listeners, type MachineEvents } from "../events.ts";
+import { checkListener, Listeners, type MachineEvents } from "../events.ts";
 import type { ExitInfo, MachineStats, MachineType } from "../machine_options.ts";
 import type { MachineSnapshot } from "../snapshot.ts";
 import type { ShutdownRequest } from "../../../xen/xenstore/domain.ts";
@@ -50,6 +51,11 @@ export class WorkerMachine {
     write: (path, value) => this.#call("xenstore.write", path, value),
     remove: (path) => this.#call("xenstore.remove", path),
     watch: async (path, changed) => {
+      if (typeof changed !== "function") {
+        throw new ConfigError(
+          `Cannot watch ${show(path)} in xenstore: there is no function to call`,
+        );
+      }
       const watch = ++this.#calls;
       this.#watches.set(watch, changed);
       await this.#call("xenstore.watch", path, watch);
@@ -114,7 +120,8 @@ export class WorkerMachine {
   }
 
   /** Runs until the guest ends, stop() is called, or `signal` aborts: then it resolves to "stopped" too. */
-  async run({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
+  async run(options: { readonly signal?: AbortSignal } = {}): Promise<ExitInfo> {
+    const signal = signalOf(options);
     const stop = () => void this.stop().catch(() => {});
     signal?.addEventListener("abort", stop);
     const run = this.#call<ExitInfo>("run");
@@ -202,9 +209,7 @@ export class WorkerMachine {
 
   /** Adds a listener; it is told a moment later, while the guest goes on. The result removes it. */
   on<E extends keyof MachineEvents>(event: E, listener: MachineEvents[E]): () => void {
-    if (!EVENTS.includes(event) || typeof listener !== "function") {
-      throw new ConfigError(`Cannot listen to ${JSON.stringify(event)}: there are ${EVENTS.join(", ")}`);
-    }
+    checkListener(event, listener);
     return this.#listeners.add(event, listener);
   }
   /** The next event: what its listeners get, as an array. */
@@ -283,12 +288,18 @@ export class WorkerMachine {
 
   #call<T>(method: string, ...args: unknown[]): Promise<T> {
     if (this.#over !== undefined) {
-      return Promise.reject(new ConfigError(`Cannot ${method} the machine: ${this.#over}`));
+      return Promise.reject(new ConfigError(`Cannot ${methodName(method)} the machine: ${this.#over}`));
     }
     const id = ++this.#calls;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.set(id, waiting);
-    this.#post({ kind: "call", id, method, args });
+    try {
+      this.#post({ kind: "call", id, method, args });
+    } catch (cause) {
+      this.#waiting.delete(id);
+      const why = `an argument cannot pass to another thread`;
+      waiting.reject(new ConfigError(`Cannot ${methodName(method)} the machine: ${why}`, "input", { cause }));
+    }
     return waiting.promise as Promise<T>;
   }
   #post(message: ToWorker): void {
@@ -399,6 +410,20 @@ function partsOf(options: CreateOptions, hubByName: (name: string) => Hub): Part
   }
   return { ...parts, options: { ...parts.options, nets: made } };
 }
+
+/** What a method does, for messages. */
+function methodName(method: string): string {
+  return METHOD_VERBS[method] ?? `call ${method}() of`;
+}
+const METHOD_VERBS: Readonly<Record<string, string>> = {
+  run: "run",
+  stop: "stop",
+  pause: "pause",
+  resume: "resume",
+  reset: "reset",
+  save: "save",
+  restore: "restore",
+};
 
 /** The path of a file: URL; what is none there says the worker. */
 function pathOf(path: string | URL): string {

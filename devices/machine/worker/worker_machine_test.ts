@@ -148,11 +148,24 @@ Deno.test("what is wrong is a ConfigError as ever, and nothing is left behind", 
   const machine = await createMachine({ kernel: tinyGuest(SPIN), memory, worker: true });
   await assertRejects(() => machine.sysrq("sync"), ConfigError, "Cannot press SysRq");
   assertThrows(() => machine.on("crash" as "shutdown", () => {}), ConfigError, 'Cannot listen to "crash"');
+  assertThrows(() => machine.on("shutdown", "x" as never), ConfigError, "the listener is no function");
+  await assertRejects(
+    () => machine.xenstore.watch("data", undefined as never),
+    ConfigError,
+    "no function to call",
+  );
+  const symbol = Symbol("a") as unknown as string;
+  await assertRejects(
+    () => machine.xenstore.read(symbol),
+    ConfigError,
+    "Cannot call xenstore.read() of the machine: an argument cannot pass to another thread",
+  );
   const run = machine.run();
   await assertRejects(() => machine.run(), ConfigError, "it is running");
   const closed = machine.close();
   assertEquals((await run).reason, "stopped");
   await closed;
   await machine.close();
-  await assertRejects(() => machine.run(), ConfigError, "it is closed");
+  await assertRejects(() => machine.run(), ConfigError, "Cannot run the machine: it is closed");
+  await assertRejects(() => machine.stats(), ConfigError, "Cannot call stats() of the machine: it is closed");
 });
