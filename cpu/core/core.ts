@@ -80,7 +80,8 @@ export class CpuCore extends Registers {
     this.crystalHz = options.crystalHz ?? 1_000_000_000;
     this.tracer = options.tracer ?? new Tracer();
     this.mmu = new Mmu(this);
-    this.mem = new LinearMemory(this, this.mmu, { bus: hooks.bus, written: () => this.checkInterrupts() });
+    const io = { bus: hooks.bus, written: () => this.checkInterrupts() };
+    this.mem = new LinearMemory(this, this.mmu, io, this.vendor);
     this.stack = new Stack(this, this.mem);
     this.x87 = new X87(this.s.view, S.x87, S.memData);
     this.scratchPage = memory.allocatePage();

@@ -8,7 +8,16 @@ import type { LinearMemory } from "../mmu/linear_memory.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { attributesOf, baseOf, type Descriptor, limitOf, withinLimit } from "../state/descriptor.ts";
 import type { Registers } from "../state/registers.ts";
-import { EXC_SS, S, SEG_DB, SEG_UNUSABLE, segmentLayout, SS, TLB_MODE_SUPERVISOR } from "../state/state.ts";
+import {
+  EXC_SS,
+  S,
+  SEG_DB,
+  SEG_UNUSABLE,
+  segmentLayout,
+  SS,
+  TLB_MODE_SUPERVISOR,
+  TLB_MODE_USER_AC,
+} from "../state/state.ts";
 
 const RSP_AT = (S.gpr >> 2) + 8;
 
@@ -89,6 +98,11 @@ export class Stack {
     return true;
   }
 
+  /** For an address in mem.lo/hi. False: #AC recorded. */
+  #isAligned(size: number): boolean {
+    return this.#tlbMode !== TLB_MODE_USER_AC || this.mem.isAligned(this.mem.lo, size);
+  }
+
   #refuse(): false {
     this.registers.raise(EXC_SS, this.#errorCode);
     return false;
@@ -110,7 +124,7 @@ export class Stack {
     if (!this.#address(size)) return false;
     mem.setWord(0, lo);
     mem.setWord(1, hi);
-    return mem.store(mem.lo, mem.hi, size, this.#tlbMode, EXC_SS);
+    return this.#isAligned(size) && mem.store(mem.lo, mem.hi, size, this.#tlbMode, EXC_SS);
   }
 
   /** Pushes the first `bytes` of mem's words at once, lowest address first. False: fault recorded. */
@@ -122,7 +136,7 @@ export class Stack {
 
   /** Pops into mem.word(0), word(1). False: fault recorded. */
   pop(size: number): boolean {
-    if (!this.popBlock(size)) return false;
+    if (!this.popBlock(size, size)) return false;
     if (size < 8) {
       const mem = this.mem;
       mem.setWord(1, 0);
@@ -131,10 +145,11 @@ export class Stack {
     return true;
   }
 
-  /** Pops `bytes` into mem's words. False: fault recorded. */
-  popBlock(bytes: number): boolean {
+  /** Pops `bytes`, so many at a time, into mem's words. False: fault recorded. */
+  popBlock(bytes: number, size: number): boolean {
     const mem = this.mem;
-    if (!this.#address(bytes) || !mem.load(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS)) return false;
+    if (!this.#address(bytes) || !this.#isAligned(size)) return false;
+    if (!mem.load(mem.lo, mem.hi, bytes, this.#tlbMode, EXC_SS)) return false;
     this.move(bytes);
     return true;
   }

@@ -103,6 +103,9 @@ export interface MicrocodeOptions {
   readonly commit?: () => void;
 }
 
+/** When #AC is on, an operand that is not aligned raises it; or it never does, or not on Intel's processors. */
+export type AlignmentCheck = "checked" | "unchecked" | "unchecked by Intel";
+
 /** Fields of an encoding that name vector registers; is4: the immediate of that kind. */
 export type VectorField = "reg" | "rm" | "vvvv" | "is4";
 /** Options of {@linkcode Emit.halves}. */
@@ -281,12 +284,13 @@ export interface Emit {
   offsetBy(address: Address, bytes: number | Value<"i64">): Address;
   /** Linear address of `address`, without a check. */
   linear(address: Address): Value<"i64">;
-  load<W extends Width>(w: W, address: Address): ValueOf<W>;
-  store<W extends Width>(w: W, address: Address, value: ValueOf<W>): void;
+  load<W extends Width>(w: W, address: Address, alignment?: AlignmentCheck): ValueOf<W>;
+  store<W extends Width>(w: W, address: Address, value: ValueOf<W>, alignment?: AlignmentCheck): void;
   /** Loads with write permission checked; the store function that follows cannot fault. */
   loadForUpdate<W extends Width>(
     w: W,
     address: Address,
+    alignment?: AlignmentCheck,
   ): { readonly value: ValueOf<W>; store(value: ValueOf<W>): void };
   /** 16 bytes; `aligned`: #GP(0) unless 16-byte aligned. */
   load128(address: Address, aligned?: boolean): Value<"v128">;

@@ -9,11 +9,13 @@
  */
 import { EXC_GP, S, SS, TLB_BITS, tlbEntry } from "../state/state.ts";
 import { type LoadName, type StoreName, Val } from "./builder.ts";
-import type { Address, Value, Width } from "./emit.ts";
+import type { Address, AlignmentCheck, Value, Width } from "./emit.ts";
 import { type Place, RegisterEmit } from "./register_emit.ts";
 
 /** Size flag of the slow paths: a stack access (#SS instead of #GP). */
 export const STACK_ACCESS = 0x100;
+/** Size flags of the slow paths: no #AC, on whatever processor or on Intel's. */
+const UNCHECKED = { checked: 0, unchecked: 0x200, "unchecked by Intel": 0x400 } as const;
 
 /** See the module's description. */
 export abstract class MemoryEmit extends RegisterEmit {
@@ -80,15 +82,16 @@ export abstract class MemoryEmit extends RegisterEmit {
   #host(linear: Val, entry: Val): Val {
     return this.add(32, this.op("i32.wrap_i64", linear), this.loadRaw("i32.load", entry, tlbEntry.at.addend));
   }
-  #slow(index: number, linear: Val, bytes: number, isStack: boolean): void {
+  #slow(index: number, linear: Val, bytes: number, access: number): void {
     this.setState64(S.memAddr, linear);
-    const size = this.i32(bytes | (isStack ? STACK_ACCESS : 0));
-    this.orFault(this.call(index, [this.record(), size], "i32") as Val);
+    this.orFault(this.call(index, [this.record(), this.i32(bytes | access)], "i32") as Val);
   }
-  #isStack(address: Address): boolean {
-    return (address as Place).segment.constant === BigInt(S.ss);
+  /** Size flags of an access. */
+  #access(address: Address, alignment: AlignmentCheck = "checked"): number {
+    const isStack = (address as Place).segment.constant === BigInt(S.ss);
+    return (isStack ? STACK_ACCESS : 0) | UNCHECKED[alignment];
   }
-  #loadMemory(address: Address, bytes: number, name: LoadName): Val {
+  #loadMemory(address: Address, bytes: number, name: LoadName, alignment?: AlignmentCheck): Val {
     this.facts.canLeave = true;
     const linear = this.#checkedLinear(address, bytes, false);
     const entry = this.#tlbEntry(linear);
@@ -101,12 +104,18 @@ export abstract class MemoryEmit extends RegisterEmit {
     this.if(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
       put(this.loadRaw(name, this.#host(linear, entry)));
     }, () => {
-      this.#slow(this.links.slowLoad, linear, bytes, this.#isStack(address));
+      this.#slow(this.links.slowLoad, linear, bytes, this.#access(address, alignment));
       put(this.loadRaw(name, this.i32(S.memData)));
     });
     return new Val(type, result, undefined);
   }
-  #storeMemory(address: Address, bytes: number, name: StoreName, value: Value): void {
+  #storeMemory(
+    address: Address,
+    bytes: number,
+    name: StoreName,
+    value: Value,
+    alignment?: AlignmentCheck,
+  ): void {
     this.facts.canLeave = true;
     this.facts.stores = true;
     const linear = this.#checkedLinear(address, bytes, true);
@@ -115,7 +124,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.storeRaw(name, this.#host(linear, entry), value);
     }, () => {
       this.storeRaw(name, this.i32(S.memData), value);
-      this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address));
+      this.#slow(this.links.slowStore, linear, bytes, this.#access(address, alignment));
     });
   }
   static readonly #LOAD: { readonly [W in Width]: LoadName } = {
@@ -130,13 +139,17 @@ export abstract class MemoryEmit extends RegisterEmit {
     32: "i32.store",
     64: "i64.store",
   };
-  load(w: Width, address: Address): Value {
-    return this.#loadMemory(address, w / 8, MemoryEmit.#LOAD[w]);
+  load(w: Width, address: Address, alignment?: AlignmentCheck): Value {
+    return this.#loadMemory(address, w / 8, MemoryEmit.#LOAD[w], alignment);
   }
-  store(w: Width, address: Address, value: Value): void {
-    this.#storeMemory(address, w / 8, MemoryEmit.#STORE[w], value);
+  store(w: Width, address: Address, value: Value, alignment?: AlignmentCheck): void {
+    this.#storeMemory(address, w / 8, MemoryEmit.#STORE[w], value, alignment);
   }
-  loadForUpdate(w: Width, address: Address): { readonly value: Value; store(value: Value): void } {
+  loadForUpdate(
+    w: Width,
+    address: Address,
+    alignment?: AlignmentCheck,
+  ): { readonly value: Value; store(value: Value): void } {
     this.facts.canLeave = true;
     this.facts.stores = true;
     const bytes = w / 8;
@@ -146,7 +159,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     // `at` is where the bytes are: guest memory, or the state block's buffer on the slow path.
     const at = this.variable(this.i32(S.memData));
     this.if(hit, () => this.set(at, this.#host(linear, entry)), () => {
-      this.#slow(this.links.slowUpdate, linear, bytes, this.#isStack(address));
+      this.#slow(this.links.slowUpdate, linear, bytes, this.#access(address, alignment));
     });
     const place = this.get(at);
     const value = this.loadRaw(MemoryEmit.#LOAD[w], place);
@@ -154,7 +167,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.storeRaw(MemoryEmit.#STORE[w], place, v);
       this.if(
         this.eqz(32, hit),
-        () => this.#slow(this.links.slowStore, linear, bytes, this.#isStack(address)),
+        () => this.#slow(this.links.slowStore, linear, bytes, this.#access(address, alignment)),
       );
     };
     return { value, store };
@@ -180,7 +193,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     this.if(
       this.#hit(linear, entry, 32, tlbEntry.at.readTag),
       () => this.set(at, this.#host(linear, entry)),
-      () => this.#slow(this.links.slowLoad, linear, 32, this.#isStack(address)),
+      () => this.#slow(this.links.slowLoad, linear, 32, this.#access(address)),
     );
     const place = this.get(at);
     return [this.loadRaw("v128.load", place), this.loadRaw("v128.load", place, 16)];
@@ -197,7 +210,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     };
     this.if(this.#hit(linear, entry, 32, tlbEntry.at.writeTag), () => put(this.#host(linear, entry)), () => {
       put(this.i32(S.memData));
-      this.#slow(this.links.slowStore, linear, 32, this.#isStack(address));
+      this.#slow(this.links.slowStore, linear, 32, this.#access(address));
     });
   }
   hostSpan(address: Address, write: boolean): Value | undefined {

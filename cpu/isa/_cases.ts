@@ -114,6 +114,7 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
   let opcode = row.opcode;
   if (row.span === 16) opcode += random.below(16);
   let reg = row.extension ?? pick();
+  const named = row.extension === undefined ? reg : -1;
   let rm = -1;
   let isMemory = false;
   let target = middle + random.below(32);
@@ -326,7 +327,8 @@ export function randomCase(row: Row, random: Random, place: Place): NativeCase {
   if (bytes.length > MAX_CODE) throw new RangeError("a case's code is too long");
   if (!long) { for (let r = 0; r < 16; r++) gpr[r] = r < 8 ? (gpr[r] as bigint) & 0xffff_ffffn : 0n; }
   flags >>>= 0;
-  return { code: bytes, gpr, flags, memory, uses: Array.from(uses), stores };
+  const operands = [named, isMemory ? -1 : rm, vvvv].filter((r) => r >= 0);
+  return { code: bytes, gpr, flags, memory, uses: Array.from(uses), operands, stores };
 }
 
 /**

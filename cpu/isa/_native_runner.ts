@@ -14,6 +14,8 @@ export interface NativeCase {
   readonly memory: Uint8Array;
   /** Registers whose values the instruction relies on, and what has to be in memory: for whoever uses the code alone. */
   readonly uses?: readonly number[];
+  /** General registers that are its operands: it may write them. */
+  readonly operands?: readonly number[];
   readonly stores?: readonly { readonly at: number; readonly value: number }[];
 }
 /**
@@ -77,6 +79,11 @@ function regions(count: number, scratchBytes: number) {
 function scratchBytesOf(cases: readonly NativeCase[]): number {
   return cases[0]?.memory.length ?? SCRATCH_BYTES;
 }
+
+const PAGE = 4096;
+/** The end of what Linux lets a program map. */
+const USER_END = { 32: 0xffff_e000, 64: 0x7fff_ffff_f000 } as const;
+const words = (value: number) => [value % 2 ** 32, Math.floor(value / 2 ** 32)];
 
 const SIGNALS = [4, 5, 7, 8, 11]; // ILL TRAP BUS FPE SEGV
 const SA_FLAGS = 0x4c00_0004; // SIGINFO RESTORER ONSTACK NODEFER
@@ -174,6 +181,10 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
     if (long) w.put("bf", signal, "be", action, "31 d2", "41 ba", 8, "b8", 13, call);
     else w.put("bb", signal, "b9", action, "31 d2", "be", 8, "b8", 174, call);
   }
+  // Nothing but the program is mapped then: a case may lead anywhere. munmap(rest, bytes up to the end of user space)
+  const rest = Math.ceil(end / PAGE) * PAGE;
+  if (long) w.put("bf", rest, "48 be", ...words(USER_END[64] - rest), "b8", 11, call);
+  else w.put("bb", rest, "b9", USER_END[32] - rest, "b8", 91, call);
   w.put("e9", SLOTS - (here() + 5));
 
   const registers = long ? 16 : 8;

@@ -6,6 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import type { CpuFeature } from "../base/cpu_features.ts";
+import type { CpuVendor } from "../base/engine.ts";
 import { ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { digest, readRecording, recordedBytes, type RecordedGroup } from "../../tests/vectors/_recording.ts";
 import { runHere } from "./_emulated_runner.ts";
@@ -135,15 +136,9 @@ export function inputsOf(cases: readonly NativeCase[]): number {
 export async function hostFeatures(): Promise<readonly string[]> {
   return /^flags\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1]?.split(" ") ?? [];
 }
-/** Is the host's CPU one of AMD's? */
-export async function isHostAmds(): Promise<boolean> {
-  return /AuthenticAMD/.test(await Deno.readTextFile("/proc/cpuinfo"));
-}
-/** As whyNotNative, for what only Intel's processors are known to do as ours. */
-export async function whyNotIntel(bits: 32 | 64): Promise<string> {
-  const reason = await whyNotNative(bits);
-  if (reason !== "") return reason;
-  return /GenuineIntel/.test(await Deno.readTextFile("/proc/cpuinfo")) ? "" : "the host's CPU is not Intel's";
+/** Whose ways the host's CPU has, as far as we know any. */
+export async function hostVendor(): Promise<CpuVendor> {
+  return /AuthenticAMD/.test(await Deno.readTextFile("/proc/cpuinfo")) ? "AuthenticAMD" : "GenuineIntel";
 }
 /** Features that `group` needs and this host's CPU lacks. Linux names them as we do. */
 export async function hostLacks(group: Group): Promise<readonly CpuFeature[]> {
@@ -228,7 +223,7 @@ async function checkOurs(
 
 /** The host's CPU against the recorded results. */
 async function checkHost(t: Deno.TestContext, suite: Suite): Promise<void> {
-  const amd = await isHostAmds();
+  const amd = await hostVendor() === "AuthenticAMD";
   await withRecorded(t, suite, async (group, recorded) => {
     const native = await judgeNatively(suite, group);
     group.cases.forEach((one, i) => {

@@ -6,6 +6,7 @@
  */
 import { CR4_OSXSAVE, CS, DS, ES, FLAG_CF, FS, GS, S, SS, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import { type ENGINES, TestCpu } from "../_bare_cpu.ts";
+import type { CpuVendor } from "../base/engine.ts";
 import {
   codeAddress,
   IMAGE_BASE,
@@ -32,8 +33,13 @@ const UD = 6;
 /** See the module's description. */
 export class StreamCpu {
   readonly t: TestCpu;
-  constructor(readonly bits: 32 | 64, readonly how: typeof ENGINES[number], readonly ring: 0 | 3) {
-    this.t = new TestCpu(64, how);
+  constructor(
+    readonly bits: 32 | 64,
+    readonly how: typeof ENGINES[number],
+    readonly ring: 0 | 3,
+    vendor: CpuVendor = "GenuineIntel",
+  ) {
+    this.t = new TestCpu(64, { ...how, vendor });
   }
 
   /** Puts a program's streams into memory. */

@@ -13,7 +13,7 @@ import { isComparable, Random, randomCase } from "./_cases.ts";
 import { MAX_STREAM, type NativeCase, STREAM_SCRATCH_BYTES } from "./_native_runner.ts";
 import type { Row } from "./row/row.ts";
 import { FX, isVectorRow, vectorCase } from "./simd/_vector_cases.ts";
-import { isApproximate, isDotProduct } from "./simd/_vector_suite.ts";
+import { isApproximate, isDotProduct, isSha } from "./simd/_vector_suite.ts";
 
 /** Places in scratch memory: the XSAVE area, operands of vectors, operands of the others, what is kept apart. */
 export const STREAM = {
@@ -86,14 +86,28 @@ interface Place {
   readonly scratch: number;
 }
 
-/** A row's instruction behind what it needs; undefined: this one has an outcome that processors differ in. */
-function unitCode(row: Row, seed: number, { bits, code, scratch }: Place): number[] | undefined {
+/** Those that push or pop, and leave the stack pointer near where it was. */
+const isImplicitStack = (word: string) => /^(PUSH|POP|CALL|RET|PUSHA|POPA|PUSHF|POPF)$/.test(word);
+
+/**
+ * A row's instruction behind what it needs; undefined: this one has an outcome that processors differ in.
+ * `isInStack`: the stack pointer is in the stream's stack.
+ */
+function unitCode(
+  row: Row,
+  seed: number,
+  isInStack: boolean,
+  { bits, code, scratch }: Place,
+): { readonly bytes: number[]; readonly isInStack: boolean } | undefined {
   const word = wordOf(row);
-  /** The stack pointer is most often what it was. */
-  const keepsStack = seed % 2 === 0;
+  /** It is most often what it was. */
+  const keepsStack = isInStack && seed % 2 === 0;
+  const inScratch = (value: bigint) =>
+    value >= BigInt(scratch) && value < BigInt(scratch + STREAM_SCRATCH_BYTES);
   const make = (at: number): { one: NativeCase; front: number[] } => {
     const random = new Random(seed);
-    const shift = random.chance(92) ? 0 : random.below(32);
+    // See isAmds in _vector_suite.ts about SHA.
+    const shift = random.chance(92) || isSha(row) ? 0 : random.below(32);
     const operand = /LDMXCSR/.test(word)
       ? scratch + STREAM.mxcsr
       : scratch + STREAM.operands + 32 * random.below(3) + shift;
@@ -103,7 +117,6 @@ function unitCode(row: Row, seed: number, { bits, code, scratch }: Place): numbe
       ? avxCase(row, random, { bits, scratch, operand })
       : randomCase(row, random, { bits, code: at, scratch: scratch + STREAM.data });
     const front: number[] = [];
-    const isImplicitStack = /^(PUSH|POP|CALL|RET|PUSHA|POPA|PUSHF|POPF)$/.test(word);
     const relies = (one.stores ?? []).length > 0;
     for (const { at, value } of one.stores ?? []) {
       front.push(...(bits === 64 ? [0x48] : []), 0xc7, ...absolute(bits, 0, at), ...le(value, 4));
@@ -112,8 +125,7 @@ function unitCode(row: Row, seed: number, { bits, code, scratch }: Place): numbe
     for (const r of one.uses ?? []) {
       const short = row.options.repeats === true && one.code.includes(0x67);
       const value = BigInt.asUintN(short ? 32 : bits, one.gpr[r] as bigint);
-      const inScratch = value >= BigInt(scratch) && value < BigInt(scratch + STREAM_SCRATCH_BYTES);
-      if (r === RSP && isImplicitStack && keepsStack && !relies && inScratch) continue;
+      if (r === RSP && isImplicitStack(word) && keepsStack && !relies && inScratch(value)) continue;
       front.push(...load(bits, r, value));
     }
     return { one, front };
@@ -129,7 +141,11 @@ function unitCode(row: Row, seed: number, { bits, code, scratch }: Place): numbe
   ) {
     return undefined;
   }
-  return [...front, ...one.code];
+  const holds = (one.uses ?? []).includes(RSP) ? inScratch(one.gpr[RSP] as bigint) : isInStack;
+  return {
+    bytes: [...front, ...one.code],
+    isInStack: holds && one.operands?.includes(RSP) !== true,
+  };
 }
 
 /** A stream of these rows. */
@@ -158,7 +174,8 @@ export function randomStream(rows: readonly Row[], random: Random, place: Place)
   const [rax, rdx] = [gpr[RAX] as bigint, gpr[RDX] as bigint];
   gpr[RAX] = BigInt(STATES);
   gpr[RDX] = 0n;
-  gpr[RSP] = BigInt(scratch + STREAM.stack + 512 + (random.chance(80) ? 0 : random.below(16)));
+  const stack = BigInt(scratch + STREAM.stack + 512 + (random.chance(80) ? 0 : random.below(16)));
+  gpr[RSP] = stack;
 
   const rexW = long ? [0x48] : [];
   const code = [
@@ -171,7 +188,8 @@ export function randomStream(rows: readonly Row[], random: Random, place: Place)
   ];
   const units: Unit[] = [];
   /** Flags that are undefined here; a jump over some instructions, and where it leads. */
-  let open = 0, jump: { at: number; left: number; open: number } | undefined;
+  let open = 0, isInStack = true;
+  let jump: { at: number; left: number; open: number; isInStack: boolean } | undefined;
   const registers = long ? 16 : 8;
   const define = () => { // CMP of any registers
     const a = random.below(registers), b = random.below(registers);
@@ -179,7 +197,8 @@ export function randomStream(rows: readonly Row[], random: Random, place: Place)
     open = 0;
   };
   const start = code.length;
-  define(); // also for whoever comes here again
+  code.push(...load(bits, RSP, stack)); // also for whoever comes here again
+  define();
   const wanted = 4 + random.below(24);
   while (units.length < wanted && code.length < MAX_STREAM - 150) {
     const row = rows[random.below(rows.length)] as Row, word = wordOf(row);
@@ -188,20 +207,23 @@ export function randomStream(rows: readonly Row[], random: Random, place: Place)
     if (jump === undefined && random.chance(12)) {
       if ((open & ~FLAG_AF) !== 0) define();
       code.push(0x0f, 0x80 | random.below(16), 0, 0, 0, 0);
-      jump = { at: code.length, left: 1 + random.below(3), open };
+      jump = { at: code.length, left: 1 + random.below(3), open, isInStack };
     }
     const seed = random.u32();
-    const bytes = unitCode(row, seed, { bits, code: place.code + code.length, scratch });
-    if (bytes === undefined) continue;
-    code.push(...bytes);
+    const unit = unitCode(row, seed, isInStack, { bits, code: place.code + code.length, scratch });
+    if (unit === undefined) continue;
+    code.push(...unit.bytes);
+    isInStack = unit.isInStack;
     if (SETS_ALL.has(word)) open = 0;
     else open |= row.options.undefinedFlags ?? 0;
     units.push({ at, length: code.length - at, text: row.text, undefined: before });
     if (jump === undefined) continue;
     jump.open |= open;
+    jump.isInStack &&= isInStack;
     if (--jump.left > 0) continue;
     code.splice(jump.at - 4, 4, ...le(code.length - jump.at, 4));
     open = jump.open;
+    isInStack = jump.isInStack;
     jump = undefined;
   }
   if (jump !== undefined) {

@@ -7,16 +7,23 @@
 import { assertEquals } from "@std/assert";
 import { ENGINES } from "../_bare_cpu.ts";
 import { Random } from "./_cases.ts";
-import { codeAddress, runNative, scratchAddress, STREAM_SCRATCH_BYTES } from "./_native_runner.ts";
-import { hostFeatures, whyNotIntel } from "./_oracle.ts";
+import {
+  codeAddress,
+  runNative,
+  scratchAddress,
+  STREAM_SCRATCH_BYTES,
+  whyNotNative,
+} from "./_native_runner.ts";
+import { hostFeatures, hostVendor } from "./_oracle.ts";
 import { rows } from "./mod.ts";
 import { needsOf } from "./row/row.ts";
 import { shownStream, StreamCpu } from "./_stream_cpu.ts";
 import { fitsStream, randomStream } from "./_streams.ts";
 
 const STREAMS = 20;
-const native = { 64: await whyNotIntel(64) === "", 32: await whyNotIntel(32) === "" };
+const native = { 64: await whyNotNative(64) === "", 32: await whyNotNative(32) === "" };
 const features = native[64] ? await hostFeatures() : undefined;
+const vendor = native[64] ? await hostVendor() : "GenuineIntel";
 
 for (const [bits, ring] of [[64, 3], [32, 3], [64, 0], [32, 0]] as const) {
   const judgeIsHost = ring === 3 && native[bits] && features !== undefined;
@@ -32,7 +39,7 @@ for (const [bits, ring] of [[64, 3], [32, 3], [64, 0], [32, 0]] as const) {
     }));
     const streams = addresses.map((place) => randomStream(candidates, random, { bits, ...place }));
     const on = (how: typeof ENGINES[number]) => {
-      const cpu = new StreamCpu(bits, how, ring);
+      const cpu = new StreamCpu(bits, how, ring, vendor);
       cpu.load(streams);
       return streams.map((stream, i) => cpu.run(stream, i, STREAMS));
     };

@@ -9,6 +9,7 @@
 import { type Gpa, type Gva, PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Bus } from "../base/bus.ts";
+import type { CpuVendor } from "../base/engine.ts";
 import { BREAK_ACCESS, BREAK_WRITE, breakpointsMet } from "../state/breakpoints.ts";
 import { record } from "../state/record.ts";
 import { MODE_TF, type Registers } from "../state/registers.ts";
@@ -24,8 +25,11 @@ import {
 } from "../state/state.ts";
 import { FAULT } from "../state/status.ts";
 
-/** In the `size` of a slow access: the stack segment was used, so a non-canonical address is #SS(0). */
-export const SIZE_STACK = 0x100;
+/**
+ * In the `size` of a slow access: the stack segment was used, so a non-canonical address is #SS(0); no processor checks
+ * the alignment; none of Intel's does.
+ */
+export const SIZE_STACK = 0x100, SIZE_UNCHECKED = 0x200, SIZE_UNCHECKED_BY_INTEL = 0x400;
 
 const DATA = S.memData, DATA_AT = S.memData >> 2, ADDR_AT = S.memAddr >> 2;
 
@@ -48,6 +52,7 @@ export class LinearMemory {
   readonly #view: DataView<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #u32: Uint32Array;
+  readonly #amd: boolean;
   /** Parts of the current access: guest physical and host addresses of the first and second page. */
   #gpa1 = 0;
   #host1 = 0;
@@ -56,7 +61,8 @@ export class LinearMemory {
   /** Bytes in the first page. */
   #first = 0;
 
-  constructor(registers: Registers, mmu: Mmu, io: MmioAccess) {
+  constructor(registers: Registers, mmu: Mmu, io: MmioAccess, vendor: CpuVendor) {
+    this.#amd = vendor === "AuthenticAMD";
     this.#registers = registers;
     this.#mmu = mmu;
     this.#io = io;
@@ -299,19 +305,27 @@ export class LinearMemory {
 
   // --- called from emitted code ------------------------------------------------------------------------------
 
-  /** Length without SIZE_STACK, with the address of outside 64-bit code cut to 32 bits; -1: fault recorded. */
-  #prepare(size: number): number {
+  /**
+   * False, with #AC recorded: alignment is checked, and `lo` is no multiple of `bytes`, a power of two. SDM Vol. 3A §6.15,
+   * vector 17; APM Vol. 2 §8.2.17.
+   */
+  isAligned(lo: number, bytes: number): boolean {
     const registers = this.#registers;
-    if (registers.codeBits !== 64) this.#u32[ADDR_AT + 1] = 0;
+    if (registers.dataMode !== TLB_MODE_USER_AC || (lo & (bytes - 1)) === 0) return true;
+    registers.raise(EXC_AC, 0);
+    return false;
+  }
+  /** What an operand of the `size` of a slow access has to be aligned to while alignment is checked. */
+  #alignment(size: number): number {
     const length = size & 0xff;
-    if (
-      registers.dataMode === TLB_MODE_USER_AC && (length & (length - 1)) === 0 && length <= 8 &&
-      ((this.#u32[ADDR_AT] as number) & (length - 1)) !== 0
-    ) {
-      registers.raise(EXC_AC, 0);
-      return -1;
-    }
-    return length;
+    if ((size & SIZE_UNCHECKED) !== 0 || ((size & SIZE_UNCHECKED_BY_INTEL) !== 0 && !this.#amd)) return 1;
+    // Of those of vectors, only 16 bytes; Intel's processors want vectors aligned where they say #GP else, or not at all.
+    return length < 16 ? length : this.#amd ? 16 : 1;
+  }
+  /** Length without flags, with the address of outside 64-bit code cut to 32 bits; -1: fault recorded. */
+  #prepare(size: number): number {
+    if (this.#registers.codeBits !== 64) this.#u32[ADDR_AT + 1] = 0;
+    return this.isAligned(this.#u32[ADDR_AT] as number, this.#alignment(size)) ? size & 0xff : -1;
   }
 
   /**

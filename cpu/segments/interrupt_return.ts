@@ -58,7 +58,7 @@ export function interruptReturn(core: CpuCore, rec: number, opBytes: number): St
   }
   let lo: number, hi = 0, selector: number, image: number, spLo = 0, spHi = 0, ss = 0;
   if (is64 && opBytes === 8) {
-    if (!stack.popBlock(40)) return FAULT;
+    if (!stack.popBlock(40, 8)) return FAULT;
     lo = mem.word(0);
     hi = mem.word(1);
     selector = mem.word(2) & 0xffff;

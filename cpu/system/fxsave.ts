@@ -77,10 +77,15 @@ export function loadSse(core: CpuCore, area: number): void {
   core.memory.bytes.copyWithin(XMM_BASE, area + XMM, area + XMM + xmmBytes(core));
 }
 
+/** Of what is not aligned to 16 bytes, how much is #AC where that is on depends on the processor: here, as on Zen 4. */
+function fxAddress(core: CpuCore, rec: number): boolean {
+  return core.mem.isAligned(core.s.get32(S.arg), 4) && areaAddress(core, rec, 16);
+}
+
 /** FXSAVE; `wide`: REX.W. */
 export function fxsave(core: CpuCore, rec: number, wide: boolean): Status {
   if ((core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) return core.raise(EXC_NM);
-  if (!areaAddress(core, rec, 16)) return FAULT;
+  if (!fxAddress(core, rec)) return FAULT;
   const lo = core.mem.lo, hi = core.mem.hi;
   const area = openArea(core, FX_BYTES, true);
   if (area === -1) return FAULT;
@@ -93,7 +98,7 @@ export function fxsave(core: CpuCore, rec: number, wide: boolean): Status {
 /** FXRSTOR; `wide`: REX.W. */
 export function fxrstor(core: CpuCore, rec: number, wide: boolean): Status {
   if ((core.s.get32(S.cr0) & (CR0_EM | CR0_TS)) !== 0) return core.raise(EXC_NM);
-  if (!areaAddress(core, rec, 16)) return FAULT;
+  if (!fxAddress(core, rec)) return FAULT;
   const area = openArea(core, FX_BYTES, false);
   if (area === -1) return FAULT;
   const view = core.s.view;

@@ -124,6 +124,7 @@ export function portString(core: CpuCore, rec: number, input: boolean): Status {
   for (let n = 0; n < most; n++) {
     if (!operand(core, segment, index, bytes, size, input)) return FAULT;
     const lo = mem.lo, hi = mem.hi;
+    if (!mem.isAligned(lo, size)) return FAULT;
     watch(core, port, size);
     // S.rip is where the guest goes on should the access stop the machine.
     core.setRipBehind(rec);

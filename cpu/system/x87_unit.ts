@@ -14,7 +14,6 @@ import {
   CR0_EM,
   CR0_TS,
   CS,
-  EXC_AC,
   EXC_GP,
   EXC_MF,
   EXC_NM,
@@ -23,7 +22,6 @@ import {
   S,
   segmentLayout,
   SS,
-  TLB_MODE_USER_AC,
 } from "../state/state.ts";
 import { FAULT, NEXT, type Status } from "../state/status.ts";
 import { formOf, type X87Form } from "../fpu/instructions.ts";
@@ -92,9 +90,7 @@ function x87Memory(core: CpuCore, rec: number): Status {
     hi = 0;
   }
   const mode = core.dataMode, vector = segment === SS ? EXC_SS : EXC_GP;
-  if (mode === TLB_MODE_USER_AC && (lo & (alignment(bytes, (how >> 16 & 1) !== 0) - 1)) !== 0) {
-    return core.raise(EXC_AC, 0);
-  }
+  if (!mem.isAligned(lo, alignment(bytes, (how >> 16 & 1) !== 0))) return FAULT;
   if (!isStore) {
     const loaded = bytes <= 64
       ? mem.load(lo, hi, bytes, mode, vector)

@@ -15,7 +15,7 @@ import {
   whyNotNative,
   WIDE_SCRATCH_BYTES,
 } from "../../cpu/isa/_native_runner.ts";
-import { type Group, hostLacks, isHostAmds, isSame, type Suite } from "../../cpu/isa/_oracle.ts";
+import { type Group, hostLacks, hostVendor, isSame, type Suite } from "../../cpu/isa/_oracle.ts";
 import { type Row, rows } from "../../cpu/isa/mod.ts";
 import { isVectorRow, vectorCase } from "../../cpu/isa/simd/_vector_cases.ts";
 import { vectorSuite } from "../../cpu/isa/simd/_vector_suite.ts";
@@ -56,8 +56,8 @@ function singles({ suite: suiteOf, has, make, bytes }: Singles): FuzzGroup["star
       if (pattern.test(row.text) && (await hostLacks(group)).length === 0) candidates.push({ row, group });
     }
     if (candidates.length === 0) return `no row that this CPU has is like ${pattern}`;
-    const machines = engines.map((how) => ({ name: how.name, cpu: new TestCpu(bits, how) }));
-    const amd = await isHostAmds();
+    const vendor = await hostVendor(), amd = vendor === "AuthenticAMD";
+    const machines = engines.map((how) => ({ name: how.name, cpu: new TestCpu(bits, { ...how, vendor }) }));
     return async (seed) => {
       const random = new Random(seed);
       const scratchOf = (i: number) => scratchAddress(CASES, i, bytes);

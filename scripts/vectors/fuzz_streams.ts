@@ -14,7 +14,7 @@ import {
   STREAM_SCRATCH_BYTES,
   whyNotNative,
 } from "../../cpu/isa/_native_runner.ts";
-import { hostFeatures } from "../../cpu/isa/_oracle.ts";
+import { hostFeatures, hostVendor } from "../../cpu/isa/_oracle.ts";
 import { rows } from "../../cpu/isa/mod.ts";
 import { needsOf } from "../../cpu/isa/row/row.ts";
 import { shownStream, StreamCpu } from "../../cpu/isa/_stream_cpu.ts";
@@ -57,13 +57,14 @@ export function streams(ring: 0 | 3): (wanted: Wanted) => Promise<Round | string
       (features === undefined || needsOf(row).every((name) => features.includes(name)))
     );
     if (candidates.length === 0) return `no row is like ${pattern}`;
-    const interpreter = new StreamCpu(bits, ENGINES[0], ring);
+    const vendor = byHost ? await hostVendor() : "GenuineIntel";
+    const interpreter = new StreamCpu(bits, ENGINES[0], ring, vendor);
     const judge: Judge = byHost ? (streams) => runNative(bits, streams.map(({ one }) => one)) : (streams) => {
       interpreter.load(streams);
       return Promise.resolve(streams.map((stream, i) => interpreter.run(stream, i, streams.length)));
     };
     const machines = engines.filter((how) => byHost || how !== ENGINES[0]).map((how) =>
-      new StreamCpu(bits, how, ring)
+      new StreamCpu(bits, how, ring, vendor)
     );
     if (machines.length === 0) return "the interpreter would be compared with itself";
     const addressOf = (i: number) => codeAddress(bits, i, STREAM_SCRATCH_BYTES);

@@ -8,7 +8,7 @@ import { CaseCode } from "../_case_code.ts";
 import type { Random } from "../_cases.ts";
 import { type NativeCase, WIDE_SCRATCH_BYTES, YMM_AT } from "../_native_runner.ts";
 import type { Row } from "../row/row.ts";
-import { type Fill, FILLS, FX, randomMxcsr } from "../simd/_vector_cases.ts";
+import { type Fill, FILLS, FX, generalOperands, randomMxcsr } from "../simd/_vector_cases.ts";
 
 /** x87, SSE and AVX. */
 const STATES = 7;
@@ -135,7 +135,8 @@ export function avxCase(
   }
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
   const uses = /^VMASKMOVDQU/.test(row.text) ? [7] : [];
-  if (bare) return { code, gpr, flags: ALWAYS, memory, uses };
+  const operands = generalOperands(row, reg, isMemory ? undefined : rm);
+  if (bare) return { code, gpr, flags: ALWAYS, memory, uses, operands };
   writer.mov32(RAX, STATES);
   writer.mov32(RDX, 0);
   writer.image(4, scratch); // XSAVE

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Memory accesses of single elements: VMASKMOVPx, VPMASKMOVx, gathers. SDM Vol. 2. What the mask leaves out is not
- * accessed. A gather that faults has done the elements before, and its mask says so: executed again, it goes on.
+ * accessed, and nothing raises #AC. A gather that faults has done the elements before, and its mask says so: executed again, it goes on.
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
@@ -34,7 +34,7 @@ function maskedLoad(bits: 32 | 64): Semantics {
     for (const element of elements(e, bits)) {
       const half = halves[element.half] as typeof halves[number], lane = element.offset * 8 / bits;
       e.if(isSet(e, "vvvv", bits, element), () => {
-        const value = e.load(bits, e.offsetBy(address, element.at));
+        const value = e.load(bits, e.offsetBy(address, element.at), "unchecked");
         const shape = bits === 32 ? "i32x4" : "i64x2";
         e.set(half, e.lane(`${shape}.replace_lane`, lane, e.get(half), value));
       });
@@ -50,13 +50,13 @@ function maskedStore(bits: 32 | 64): Semantics {
     for (const element of all) {
       e.if(
         isSet(e, "vvvv", bits, element),
-        () => void e.loadForUpdate(bits, e.offsetBy(address, element.at)),
+        () => void e.loadForUpdate(bits, e.offsetBy(address, element.at), "unchecked"),
       );
     }
     for (const element of all) {
       e.if(isSet(e, "vvvv", bits, element), () => {
         const value = e.vectorPart("reg", typeOf(bits), element.offset, element.half);
-        e.store(bits, e.offsetBy(address, element.at), value);
+        e.store(bits, e.offsetBy(address, element.at), value, "unchecked");
       });
     }
   };
@@ -98,6 +98,7 @@ function gather(bits: 32 | 64, indexBits: 32 | 64): Semantics {
         const value = e.load(
           bits,
           e.vsibAddress(indexBits === 64 ? index : e.op("i64.extend_i32_s", index)),
+          "unchecked",
         );
         e.setVectorPart("reg", value, element.offset, element.half);
       });

@@ -10,7 +10,7 @@ import { MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
 import { SSE_256, SSE_VALUE, SSE_VEX, sseCode } from "../../fpu/sse/sse_unit.ts";
 import { S } from "../../state/state.ts";
 import { all, elsewhere, inexactIsQuiet, slow } from "../simd/ordinary.ts";
-import { source64 } from "../simd/sse_patterns.ts";
+import { fromI64, source64 } from "../simd/sse_patterns.ts";
 import { avx, TWO } from "./avx_patterns.ts";
 
 const splat = (e: Emit, bits: number): Value => e.op("i32x4.splat", e.i32(bits));
@@ -34,11 +34,16 @@ function toSingle(e: Emit, v: Value): Value {
   const isDenormal = e.op("i32x4.lt_s", magnitude, splat(e, 0x400));
   return e.op("v128.or", sign, e.op("v128.bitselect", denormal, normal, isDenormal));
 }
+/** Four of them from xmm/m64; or this half's. Intel's processors do not check alignment: SDM Vol. 2A §2.7.6 (type 11). */
+function halfNumbers(e: Emit): Value {
+  const { isMemory, vector } = e.form;
+  return isMemory && vector === 128 ? fromI64(e, e.load(64, e.address(), "unchecked by Intel")) : source64(e);
+}
 for (const [length, text] of [[128, "xmm, xmm/m64"], [256, "ymm, xmm/m128"]] as const) {
   avx(
     `VCVTPH2PS ${text}`,
     `vex.${length}.66.0f38.w0 13 /r`,
-    (e) => e.halves(() => e.setXmmReg(toSingle(e, source64(e))), { widens: true }),
+    (e) => e.halves(() => e.setXmmReg(toSingle(e, halfNumbers(e))), { widens: true }),
     { ...TWO, needs: "f16c" },
   );
 }
@@ -66,7 +71,10 @@ for (const [length, text] of [[128, "xmm/m64, xmm"], [256, "xmm/m128, ymm"]] as 
     const parts = length === 256 ? [0, 1] as const : [0] as const;
     // Nothing may have happened when a store faults: it is looked at first.
     const address = e.form.isMemory ? e.address() : undefined;
-    const places = address && parts.map((i) => e.loadForUpdate(64, e.offsetBy(address, 8 * i)));
+    // AMD's processors want 16 bytes aligned to 16.
+    if (address !== undefined && length === 256) e.load128(address);
+    const places = address &&
+      parts.map((i) => e.loadForUpdate(64, e.offsetBy(address, 8 * i), "unchecked by Intel"));
     const sources = parts.map((i) => e.vector("reg", i));
     const converted = sources.map((v) => toHalf(e, v));
     const zero = e.v128(0n, 0n), words = [0, 1, 4, 5, 8, 9, 12, 13, ...Array(8).fill(16)];

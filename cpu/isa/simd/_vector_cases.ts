@@ -8,7 +8,7 @@ import { formOf } from "../../fpu/instructions.ts";
 import { CaseCode } from "../_case_code.ts";
 import type { Random } from "../_cases.ts";
 import { type NativeCase, SCRATCH_BYTES } from "../_native_runner.ts";
-import type { Row } from "../row/row.ts";
+import type { RegisterClass, Row } from "../row/row.ts";
 
 /** Offsets in the FXSAVE image, SDM Vol. 1 table 10-2. */
 export const FX = { fcw: 0, fsw: 2, ftw: 4, mxcsr: 24, st: 32, xmm: 160, available: 464 } as const;
@@ -285,5 +285,21 @@ export function vectorCase(row: Row, random: Random, place: VectorPlace): Native
   if (row.immediates.length > 0) code.push(random.u32() & (random.chance(50) ? 0xff : 0x1f));
   if (!bare) writer.image(0, scratch); // FXSAVE
   const uses = /^MASKMOV/.test(row.text) ? [7] : [];
-  return { code, gpr, flags: ALWAYS | (random.u32() & ARITHMETIC), memory, uses };
+  const flags = ALWAYS | (random.u32() & ARITHMETIC);
+  const operands = generalOperands(row, reg, isMemory ? undefined : rm);
+  return { code, gpr, flags, memory, uses, operands };
+}
+
+/** Those of ModRM's registers that are general. */
+export function generalOperands(
+  { options, extension }: Row,
+  reg: number,
+  rm: number | undefined,
+): readonly number[] {
+  const isGeneral = (kind: RegisterClass | undefined) =>
+    kind === "gpr" || kind === "gpr8" || kind === undefined;
+  return [
+    ...(extension === undefined && isGeneral(options.reg) ? [reg] : []),
+    ...(rm !== undefined && isGeneral(options.rm) ? [rm] : []),
+  ];
 }

@@ -16,7 +16,15 @@ import { slow } from "./ordinary.ts";
 import { IMMEDIATE_SHIFTS } from "./sse_integer.ts";
 import "./sse4.ts";
 import "./sse_move.ts";
-import { atMost, beyondSse2, fromI64, iota, requireSse, source as source128 } from "./sse_patterns.ts";
+import {
+  atMost,
+  beyondSse2,
+  checkAlignment,
+  fromI64,
+  iota,
+  requireSse,
+  source as source128,
+} from "./sse_patterns.ts";
 
 const MM: RowOptions = { reg: "mmx", rm: "mmx" };
 /** FCW and FSW as one u32; FTW in the low byte of the next. */
@@ -172,6 +180,7 @@ mmx("MASKMOVQ mm, mm", "np 0ff7 /r :reg", (e) => {
   const mask = e.xmmPart("rm", "i64");
   const value = e.xmmPart("reg", "i64");
   const base = e.sourceAddress(e.gpr(7, 64));
+  checkAlignment(e, base, 8);
   const byte = (v: Value, i: number) => e.truncate(64, 8, i === 0 ? v : e.shrU(64, v, e.i32(8 * i)));
   for (let i = 0; i < 8; i++) {
     e.if(e.bit(byte(mask, i), 7), () => e.store(8, e.offsetBy(base, i), byte(value, i)));

@@ -2,7 +2,17 @@
 /** SSE to SSE4.1 data movement. SDM Vol. 2. @module */
 import { integerOp, unpack } from "./integer_ops.ts";
 import { row, type Semantics } from "../row/row.ts";
-import { binary, fromI32, fromI64, low, requireSse, sse, unary, XMM } from "./sse_patterns.ts";
+import {
+  binary,
+  checkAlignment,
+  fromI32,
+  fromI64,
+  low,
+  requireSse,
+  sse,
+  unary,
+  XMM,
+} from "./sse_patterns.ts";
 
 const load = (aligned: boolean): Semantics => (e) =>
   e.setXmmReg(e.form.isMemory ? e.load128(e.address(), aligned) : e.xmmRm());
@@ -115,6 +125,7 @@ row("MASKMOVDQU xmm, xmm", "66 0ff7 /r :reg", 128, (e) => {
   const mask = e.xmmRm();
   const value = e.xmmReg();
   const base = e.sourceAddress(e.gpr(7, 64));
+  checkAlignment(e, base, 8);
   for (let i = 0; i < 16; i++) {
     const sign = e.lane("i8x16.extract_lane_u", i, mask);
     e.if(e.bit(sign, 7), () => {

@@ -5,7 +5,8 @@
  * @module
  */
 import type { CpuFeature } from "../../base/cpu_features.ts";
-import type { Emit, Value } from "../../emit/emit.ts";
+import type { Address, Emit, Value } from "../../emit/emit.ts";
+import { EXC_AC, S, TLB_BASE, TLB_BYTES, TLB_MODE_USER_AC } from "../../state/state.ts";
 import { row, type RowOptions, type RowSize, type Semantics } from "../row/row.ts";
 
 /** Both operands are XMM registers (or memory). */
@@ -48,6 +49,13 @@ export function sse(
     requireSse(e);
     f(e, w);
   }, { ...beyondSse2(encoding), ...options });
+}
+
+/** #AC, where it is on, unless `address` is a multiple of `bytes`: for what is not accessed as a whole. */
+export function checkAlignment(e: Emit, address: Address, bytes: 8): void {
+  const checked = e.eq(32, e.state32(S.tlbBase), e.i32(TLB_BASE + TLB_MODE_USER_AC * TLB_BYTES));
+  const within = e.op("i32.wrap_i64", e.and(64, e.linear(address), e.i64(bytes - 1)));
+  e.faultIf(e.select(checked, within, e.i32(0)), EXC_AC, 0);
 }
 
 /** xmm/m128, aligned unless VEX-encoded; this half of ymm/m256. */
