@@ -86,8 +86,11 @@ export class Headers {
   protocol = 0;
   /** Where the transport header starts. */
   l4 = 0;
-  /** True for a fragment: the transport header may be missing or incomplete. */
+  /** True for a fragment: what follows its header may start anywhere, and is not looked at. */
   fragment = false;
+  /** Where IPv6's fragment header starts, and the byte that says that it comes; 0: there is none. */
+  fragmentAt = 0;
+  fragmentNamedAt = 0;
   /** Length of the TCP or UDP header when it is complete and sound, else 0. */
   l4Bytes = 0;
 
@@ -98,6 +101,7 @@ export class Headers {
     this.version = 0;
     this.protocol = this.l4 = this.l4Bytes = 0;
     this.fragment = false;
+    this.fragmentAt = this.fragmentNamedAt = 0;
     this.etherType = 0;
     this.l3 = ETH_HLEN;
     if (n < ETH_HLEN) return false;
@@ -132,13 +136,19 @@ export class Headers {
     const l3 = this.l3;
     if (this.available < l3 + 40 || (b[l3] as number) >>> 4 !== 6) return false;
     let next = b[l3 + 6] as number;
+    let namedAt = l3 + 6;
     let at = l3 + 40;
-    for (let headers = 0; isExtension(next); headers++) {
+    for (let headers = 0; isExtension(next) && !this.fragment; headers++) {
       if (headers === MAX_EXTENSION_HEADERS || this.available < at + 8) return false;
       const length = b[at + 1] as number;
-      if (next === IPPROTO_FRAGMENT) this.fragment = true;
+      if (next === IPPROTO_FRAGMENT) {
+        this.fragment = true;
+        this.fragmentAt = at;
+        this.fragmentNamedAt = namedAt;
+      }
       const bytes = next === IPPROTO_FRAGMENT ? 8 : next === IPPROTO_AH ? (length + 2) * 4 : (length + 1) * 8;
       next = b[at] as number;
+      namedAt = at;
       at += bytes;
     }
     this.version = 6;

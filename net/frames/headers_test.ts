@@ -129,6 +129,16 @@ const ROWS: [string, Uint8Array, boolean, number, number, number, number, boolea
     true,
   ],
   [
+    "a later IPv6 fragment, whose data look like an extension header",
+    packet(MACS, "86dd 60000000 001c 2c 40", V6_ADDRESSES, "3c00058000000000", TCP),
+    false,
+    6,
+    0x3c,
+    14,
+    62,
+    true,
+  ],
+  [
     "authentication header",
     packet(MACS, "86dd 60000000 0020 33 40", V6_ADDRESSES, "1101 0000 00000000 00000000", UDP),
     true,

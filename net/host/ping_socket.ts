@@ -5,7 +5,7 @@
  * @module
  */
 import { parseIpv4, parseIpv6 } from "../frames/addresses.ts";
-import { libc } from "./libc.ts";
+import { libc, mayUseLibc } from "./libc.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -24,8 +24,7 @@ export class PingSocket {
 
   /** A socket, or undefined where the host does not let us have one. */
   static open(version: 4 | 6): PingSocket | undefined {
-    if (Deno.build.os !== "linux") return undefined;
-    if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
+    if (!mayUseLibc()) return undefined;
     const family = version === 4 ? AF_INET : AF_INET6;
     const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
     const fd = libc().call.socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);

@@ -86,12 +86,8 @@ export class EchoRelay {
     putBe16(message, 4, asked.id);
     putBe16(message, 6, asked.seq);
     const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    this.writer.begin(
-      { version, mac: asked.mac, from: asked.remote, to: asked.guest },
-      protocol,
-      message.length,
-    );
-    this.link.post(this.writer.finish(version, protocol, message, 2));
+    const addresses = { version, mac: asked.mac, from: asked.remote, to: asked.guest };
+    this.writer.datagram(addresses, protocol, message, 2, (frame) => this.link.post(frame));
   }
 
   /** What to sleep on while an answer may come; -1: nothing. */

@@ -10,12 +10,23 @@ import {
   TCP_CHECKSUM_OFFSET,
   UDP_CHECKSUM_OFFSET,
 } from "../../frames/checksum.ts";
-import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMP, IPPROTO_TCP, putBe16 } from "../../frames/headers.ts";
+import {
+  ETH_HLEN,
+  ETH_P_IP,
+  ETH_P_IPV6,
+  IPPROTO_FRAGMENT,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  putBe16,
+  putBe32,
+} from "../../frames/headers.ts";
 import { Frame, VIRTIO_NET_HDR_F_NEEDS_CSUM } from "../end.ts";
+import { MTU } from "./user_link.ts";
 import { MAX_TCP_HEADER_BYTES } from "./tcp/tcp_header.ts";
 
 const IPV4_BYTES = 20;
 const IPV6_BYTES = 40;
+const IPV6_FRAGMENT_BYTES = 8;
 const HOP_LIMIT = 64;
 const IPV4_DF = 0x4000;
 const IPV4_MF = 0x2000;
@@ -42,7 +53,7 @@ export class PacketWriter {
 
   /**
    * Starts a packet with `length` bytes behind its IP header, of which the caller puts the first in `bytes` at `l4`.
-   * `fragment`: this many bytes of the datagram came before, and whether more follow (IPv4 only).
+   * `fragment`: this many bytes of the datagram came before, and whether more follow.
    */
   begin(
     { version, mac, from, to }: PacketAddresses,
@@ -72,12 +83,19 @@ export class PacketWriter {
       putBe16(bytes, 12, ETH_P_IPV6);
       bytes.fill(0, ip, ip + 8);
       bytes[ip] = 0x60;
-      putBe16(bytes, ip + 4, length);
-      bytes[ip + 6] = protocol;
       bytes[ip + 7] = HOP_LIMIT;
       bytes.set(from, ip + 8);
       bytes.set(to, ip + 24);
       this.l4 = ip + IPV6_BYTES;
+      putBe16(bytes, ip + 4, length);
+      bytes[ip + 6] = protocol;
+      if (fragment === undefined) return;
+      putBe16(bytes, ip + 4, IPV6_FRAGMENT_BYTES + length);
+      bytes[ip + 6] = IPPROTO_FRAGMENT;
+      putBe16(bytes, this.l4, protocol << 8);
+      putBe16(bytes, this.l4 + 2, fragment.offset | Number(fragment.more));
+      putBe32(bytes, this.l4 + 4, fragment.id);
+      this.l4 += IPV6_FRAGMENT_BYTES;
     }
   }
 
@@ -110,8 +128,28 @@ export class PacketWriter {
     return frame;
   }
 
-  /** Ends a fragment. */
-  fragment(part: Uint8Array): Frame {
-    return this.frame.reset().append(this.bytes.subarray(0, this.l4)).append(part);
+  /**
+   * A packet whose whole rest is `message`, with its checksum at `at` in it, goes to `post`: in fragments when it is longer
+   * than the MTU.
+   */
+  datagram(
+    addresses: PacketAddresses,
+    protocol: number,
+    message: Uint8Array,
+    at: number,
+    post: (frame: Frame) => void,
+  ): void {
+    const { version } = addresses;
+    this.begin(addresses, protocol, message.length);
+    const frame = this.finish(version, protocol, message, at);
+    const room = MTU - (version === 4 ? IPV4_BYTES : IPV6_BYTES);
+    if (message.length <= room) return post(frame);
+    const part = (version === 4 ? room : room - IPV6_FRAGMENT_BYTES) & ~7;
+    const id = this.nextId();
+    for (let offset = 0; offset < message.length; offset += part) {
+      const end = Math.min(message.length, offset + part);
+      this.begin(addresses, protocol, end - offset, { id, offset, more: end < message.length });
+      post(this.frame.reset().append(this.bytes.subarray(0, this.l4)).append(message.subarray(offset, end)));
+    }
   }
 }

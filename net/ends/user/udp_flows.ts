@@ -2,8 +2,6 @@
 /**
  * UDP of a user network: each port of a guest that sends gets a socket of the host (RFC 4787: one mapping for all peers,
  * and only whom the guest has spoken to may answer), for as long as it is used.
- *
- * Not done: IPv6 datagrams larger than the MTU.
  * @module
  */
 import { UDP_CHECKSUM_OFFSET } from "../../frames/checksum.ts";
@@ -11,7 +9,7 @@ import { bytesEqual } from "../../frames/addresses.ts";
 import { be32, IPPROTO_UDP, putBe16 } from "../../frames/headers.ts";
 import type { HostNetwork, HostPeer, HostUdp } from "./host_network.ts";
 import type { PacketWriter } from "./packet_writer.ts";
-import { MTU, type UserLink } from "./user_link.ts";
+import type { UserLink } from "./user_link.ts";
 import type { TcpTuple } from "./tcp/tcp_connection.ts";
 import { format, type Forward, parseAddress, type UserAddresses } from "./user_addresses.ts";
 
@@ -24,8 +22,8 @@ const IDLE_MS = 120_000;
 const IDLE_DNS_MS = 10_000;
 const SWEEP_MS = 5_000;
 const UDP_BYTES = 8;
-const IPV4_BYTES = 20;
-const MAX_PAYLOAD = 65_507;
+const MAX_PAYLOAD4 = 65_507;
+const MAX_PAYLOAD6 = 65_527;
 
 interface Flow {
   readonly key: number | string;
@@ -204,23 +202,13 @@ export class UdpFlows {
     const { version, guest, port, mac } = to;
     const { writer, link } = this;
     const message = new Uint8Array(UDP_BYTES + payload.length);
-    if (payload.length > MAX_PAYLOAD) return link.count("udp.too_long");
+    if (payload.length > (version === 4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) return link.count("udp.too_long");
     putBe16(message, 0, from.port);
     putBe16(message, 2, port);
     putBe16(message, 4, message.length);
     message.set(payload, UDP_BYTES);
     const addresses = { version, mac, from: from.address, to: guest };
-    writer.begin(addresses, IPPROTO_UDP, message.length);
-    const frame = writer.finish(version, IPPROTO_UDP, message, UDP_CHECKSUM_OFFSET);
-    if (message.length <= MTU - (version === 4 ? IPV4_BYTES : 40)) return link.post(frame);
-    if (version === 6) return link.count("udp.too_long");
-    const part = (MTU - IPV4_BYTES) & ~7;
-    const id = writer.nextId();
-    for (let offset = 0; offset < message.length; offset += part) {
-      const end = Math.min(message.length, offset + part);
-      writer.begin(addresses, IPPROTO_UDP, end - offset, { id, offset, more: end < message.length });
-      link.post(writer.fragment(message.subarray(offset, end)));
-    }
+    writer.datagram(addresses, IPPROTO_UDP, message, UDP_CHECKSUM_OFFSET, (frame) => link.post(frame));
   }
 }
 

@@ -13,7 +13,7 @@
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import type { Tracer } from "../../../cpu/base/trace.ts";
 import { bytesEqual, formatIpv4, formatIpv6 } from "../../frames/addresses.ts";
-import { fold, sumBytes, sumFrame, sumPseudoHeader } from "../../frames/checksum.ts";
+import { fold, storeChecksum, sumBytes, sumFrame, sumPseudoHeader } from "../../frames/checksum.ts";
 import { conform, takesAsIs } from "../../frames/gso.ts";
 import {
   be16,
@@ -49,7 +49,7 @@ import { PacketWriter } from "./packet_writer.ts";
 import type { TcpTuple } from "./tcp/tcp_connection.ts";
 import { TcpSegment } from "./tcp/tcp_header.ts";
 import { TcpStack } from "./tcp/tcp_stack.ts";
-import type { UserLink } from "./user_link.ts";
+import { MTU, type UserLink } from "./user_link.ts";
 import { UdpFlows } from "./udp_flows.ts";
 import {
   format,
@@ -114,7 +114,7 @@ export class UserNetwork implements NetEnd, UserLink {
     this.#tracer = options.tracer;
     const addresses = this.#addresses = new UserAddresses(options, () => host.nameServer());
     this.#responder = new Responder(
-      { attach() {}, send: (frame) => (this.post(frame), true) },
+      { attach() {}, send: (frame) => (this.#answer(frame), true) },
       {
         mac: MAC,
         ipv4: `${formatIpv4(addresses.gateway)}/${addresses.prefixLength}`,
@@ -337,7 +337,8 @@ export class UserNetwork implements NetEnd, UserLink {
 
   // what guests send
 
-  #input(frame: Frame): void {
+  /** `reassembled`: the frame is made of fragments, and is none again. */
+  #input(frame: Frame, reassembled = false): void {
     const headers = this.#headers;
     const whole = headers.parse(frame);
     const b = headers.bytes;
@@ -348,7 +349,7 @@ export class UserNetwork implements NetEnd, UserLink {
     if (headers.version === 0) return this.count("malformed");
     const packet = this.#packet(frame);
     if (packet === undefined) return this.count("malformed");
-    if (headers.fragment) return this.#fragment(packet);
+    if (headers.fragment) return reassembled ? this.count("malformed") : this.#fragment(packet);
     if (packet.protocol === IPPROTO_ICMP || packet.protocol === IPPROTO_ICMPV6) {
       return this.#icmp(packet, group);
     }
@@ -396,6 +397,22 @@ export class UserNetwork implements NetEnd, UserLink {
     return fold(pseudo + sumFrame(frame, l4, end)) === 0xffff;
   }
 
+  /** What the gateway says; its answers to long pings are long. */
+  #answer(frame: Frame): void {
+    if (frame.length <= ETH_HLEN + MTU) return this.post(frame);
+    const b = frame.bytes();
+    const [version, ipBytes, address] = b[ETH_HLEN] === 0x45 ? [4, 20, 4] as const : [6, 40, 16] as const;
+    const l4 = ETH_HLEN + ipBytes;
+    const addresses = {
+      version,
+      mac: b.subarray(0, 6),
+      from: b.subarray(l4 - 2 * address, l4 - address),
+      to: b.subarray(l4 - address, l4),
+    };
+    const protocol = version === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    this.#writer.datagram(addresses, protocol, b.subarray(l4), 2, (part) => this.post(part));
+  }
+
   #arp(frame: Frame): void {
     const { bytes: b } = this.#headers;
     if (frame.length >= 42) this.#learn(b.subarray(28, 32), b.subarray(22, 28));
@@ -407,23 +424,15 @@ export class UserNetwork implements NetEnd, UserLink {
   }
 
   #fragment(packet: Packet): void {
-    const { bytes, l3, l4 } = this.#headers;
-    const { version, protocol, frame, end } = packet;
-    if (version !== 4 || protocol === IPPROTO_TCP) return this.count("fragments");
-    const whole = this.#fragments.take(frame, bytes, { l3, l4, total: end - l3 }, this.#host.nowMs());
+    const { version, frame, end } = packet;
+    const whole = this.#fragments.take(frame, this.#headers, end, this.#host.nowMs());
     if (whole === undefined) return;
-    this.#reassembled(whole);
-  }
-
-  /** The header checksum is that of the first fragment, so it is made anew. */
-  #reassembled(frame: Frame): void {
-    const b = frame.slices[0] as Uint8Array;
-    const headerBytes = ((b[ETH_HLEN] as number) & 0xf) * 4;
-    b[ETH_HLEN + 10] = b[ETH_HLEN + 11] = 0;
-    const sum = ~sumBytes(b, ETH_HLEN, ETH_HLEN + headerBytes) & 0xffff;
-    b[ETH_HLEN + 10] = sum & 0xff;
-    b[ETH_HLEN + 11] = sum >>> 8;
-    this.#input(frame);
+    if (version === 4) {
+      const b = whole.slices[0] as Uint8Array;
+      b[ETH_HLEN + 10] = b[ETH_HLEN + 11] = 0;
+      storeChecksum(b, ETH_HLEN + 10, sumBytes(b, ETH_HLEN, ETH_HLEN + ((b[ETH_HLEN] as number) & 0xf) * 4));
+    }
+    this.#input(whole, true);
   }
 
   #icmp(packet: Packet, group: boolean): void {

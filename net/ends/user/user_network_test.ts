@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { parseIpv4, parseIpv6 } from "../../frames/addresses.ts";
-import { be16, putBe16 } from "../../frames/headers.ts";
+import { sumBytes } from "../../frames/checksum.ts";
+import { be16, be32, putBe16 } from "../../frames/headers.ts";
 import { type Frame, frameOf } from "../end.ts";
 import { message } from "../_dhcp.ts";
 import {
@@ -120,6 +121,125 @@ Deno.test("long datagrams come in fragments and go out whole", () => {
   ]);
   assertEquals(new Set(packets.map((bytes) => be16(bytes, 18))).size, 1);
   assertEquals(packets.flatMap((bytes) => [...bytes.subarray(34)]).slice(8), [...pattern(4000)]);
+});
+
+/** A fragment of IPv6 with a fragment header as RFC 8200 §4.5 has it; `before`: extension headers in front of it. */
+function fragment6(
+  part: Uint8Array,
+  { offset, more, next = 17, before }: { offset: number; more: boolean; next?: number; before?: Uint8Array },
+): Uint8Array<ArrayBuffer> {
+  const header = Uint8Array.of(next, 0, offset >>> 8, offset & 0xf8 | Number(more), 0xde, 0xad, 0xbe, 0xef);
+  return ipFrame({
+    from: GUEST6,
+    to: "2001:db8::1",
+    protocol: before === undefined ? 44 : 0,
+    payload: Uint8Array.of(...before ?? [], ...header, ...part),
+  });
+}
+/** Hop-by-hop options: the fragment header is next, PadN. */
+const OPTIONS = Uint8Array.of(44, 0, 1, 4, 0, 0, 0, 0);
+
+for (const before of [undefined, OPTIONS]) {
+  const what = before === undefined ? "" : " behind options";
+  Deno.test(`long datagrams of IPv6 come in fragments${what} and go out whole`, () => {
+    const guest = new Guest();
+    const payload = udp("2001:db8::1", 7, pattern(4000)).slice(54);
+    for (const [from, to] of [[2896, 4008], [0, 1448], [1448, 2896]] as const) {
+      assertEquals(guest.host.udp, []);
+      guest.send(
+        fragment6(payload.slice(from, to), { offset: from, more: to < 4008, ...(before && { before }) }),
+      );
+    }
+    assertEquals(guest.host.udp[0]?.sent[0]?.bytes, pattern(4000));
+    guest.host.udp[0]?.receive(pattern(4000), { address: "2001:db8::1", port: 7 });
+    guest.turn();
+    const packets = guest.packets(44);
+    // next header and what is reserved, then offset and M; the payload's length counts the fragment header
+    assertEquals(packets.map((b) => [be16(b, 54), be16(b, 56), b.length - 62, be16(b, 18)]), [
+      [0x1100, 1, 1448, 1456],
+      [0x1100, 1448 | 1, 1448, 1456],
+      [0x1100, 2896, 1112, 1120],
+    ]);
+    assertEquals(new Set(packets.map((bytes) => be32(bytes, 58))).size, 1);
+    const whole = Uint8Array.from(packets.flatMap((bytes) => [...bytes.subarray(62)]));
+    assertEquals(whole.subarray(8), pattern(4000));
+    // its checksum is that of a datagram in one piece
+    const inOne = ipFrame({ from: "2001:db8::1", to: GUEST6, protocol: 17, payload: whole.slice() });
+    const sent = be16(inOne, 60);
+    checksum(inOne, 17, 6);
+    assertEquals(be16(inOne, 60), sent);
+  });
+}
+
+Deno.test("an IPv6 packet that is its only fragment is a packet; one with fragments inside is malformed", () => {
+  const guest = new Guest();
+  const payload = udp("2001:db8::1", 7, pattern(100)).slice(54);
+  guest.send(fragment6(payload, { offset: 0, more: false }));
+  assertEquals(guest.host.udp[0]?.sent[0]?.bytes, pattern(100));
+  const inner = fragment6(payload, { offset: 0, more: false }).subarray(54);
+  guest.send(fragment6(inner, { offset: 0, more: false, next: 44 }));
+  assertEquals([guest.host.udp[0]?.sent.length, guest.count("malformed")], [1, 1]);
+});
+
+Deno.test("the longest datagrams of either version pass both ways", () => {
+  const guest = new Guest();
+  for (
+    const [to, bytes, header, part] of [["192.0.2.1", 65_507, 34, 1480], [
+      "2001:db8::1",
+      65_527,
+      54,
+      1448,
+    ]] as const
+  ) {
+    const payload = udp(to, 7, new Uint8Array(bytes)).slice(header);
+    for (let offset = 0; offset < payload.length; offset += part) {
+      const piece = payload.slice(offset, offset + part);
+      const more = offset + part < payload.length;
+      const fragment = offset >>> 3 | (more ? 0x2000 : 0);
+      guest.send(
+        header === 54
+          ? fragment6(piece, { offset, more })
+          : ipFrame({ from: GUEST, to, protocol: 17, payload: piece, fragment }),
+      );
+    }
+    const socket = guest.host.udp.at(-1);
+    assertEquals(socket?.sent[0]?.bytes.length, bytes);
+    socket?.receive(new Uint8Array(bytes), { address: to, port: 7 });
+    guest.turn();
+    assertEquals(guest.take().length, Math.ceil(payload.length / part));
+    socket?.receive(new Uint8Array(bytes + 1), { address: to, port: 7 });
+  }
+  assertEquals(guest.count("udp.too_long"), 2);
+});
+
+Deno.test("a TCP segment may come in fragments", () => {
+  const guest = new Guest();
+  const tcp = new GuestTcp(guest);
+  tcp.open();
+  const payload = tcp.segment("PA", pattern(2000)).slice(34);
+  const to = "192.0.2.1";
+  guest.send(ipFrame({ from: GUEST, to, protocol: 6, payload: payload.slice(0, 1480), fragment: 0x2000 }));
+  guest.send(ipFrame({ from: GUEST, to, protocol: 6, payload: payload.slice(1480), fragment: 185 }));
+  assertEquals(Uint8Array.from(guest.host.tcp[0]?.got ?? []), pattern(2000));
+});
+
+Deno.test("long pings of the gateway come and go in fragments", () => {
+  const guest = new Guest();
+  const long = Uint8Array.of(8, 0, 0, 0, 0x12, 0x34, 0, 1, ...pattern(3000));
+  const request = ipFrame({ from: GUEST, to: "10.0.2.2", protocol: 1, payload: long });
+  checksum(request, 1, 2);
+  const payload = request.slice(34);
+  for (const [from, to] of [[0, 1480], [1480, 2960], [2960, 3008]] as const) {
+    const fragment = from >>> 3 | (to < 3008 ? 0x2000 : 0);
+    guest.send(
+      ipFrame({ from: GUEST, to: "10.0.2.2", protocol: 1, payload: payload.slice(from, to), fragment }),
+    );
+  }
+  const packets = guest.packets(1);
+  assertEquals(packets.map((b) => [be16(b, 20), b.length - 34]), [[0x2000, 1480], [0x20b9, 1480], [370, 48]]);
+  const answer = Uint8Array.from(packets.flatMap((bytes) => [...bytes.subarray(34)]));
+  assertEquals([answer[0], sumBytes(answer)], [0, 0xffff]);
+  assertEquals(answer.subarray(4), long.subarray(4));
 });
 
 Deno.test("fragments that overlap, leave the datagram or never end go nowhere", () => {
