@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** The README's table of least permissions: what each row allows suffices for what it is for, and less does not. @module */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { hasProgram } from "../scripts/host/processes.ts";
 import { debugPrint, tinyGuest, TRIPLE_FAULT } from "./_tiny_guest.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -47,6 +48,8 @@ const host = `127.0.0.1:${server.addr.port}`;
 const bytes = `kernel: Uint8Array.from([${(await Deno.readFile(kernel)).join()}])`;
 const linux = Deno.build.os === "linux" && await Deno.stat(LIBC).then(() => true, () => false);
 
+const passt = linux && await hasProgram("passt");
+
 /** A row of the table, permissions that are its, and what they are for. `less`: what does not suffice. */
 const ROWS: readonly {
   readonly row: string;
@@ -82,6 +85,22 @@ const ROWS: readonly {
     shows: /^$/,
   },
   {
+    row: "| `--allow-write=FILE,…`",
+    allow: [`--allow-read=${kernel}`, `--allow-write=${dir}/capture`],
+    less: [`--allow-read=${kernel}`],
+    args: [CLI, "run", "-k", kernel, "--net", "none", "--pcap", `${dir}/capture`],
+    code: 1,
+    shows: /^hi$/,
+  },
+  {
+    row: "| `--allow-net`, and `--allow-read=PATH`, `--allow-write=PATH` for `unix:`",
+    allow: ["--allow-net", `--allow-read=${kernel},${dir}/socket`, `--allow-write=${dir}/socket`],
+    less: [`--allow-read=${kernel},${dir}/socket`, `--allow-write=${dir}/socket`],
+    args: [CLI, "run", "-k", kernel, "--net", `stream,listen=unix:${dir}/socket`],
+    code: 1,
+    shows: /^hi$/,
+  },
+  {
     row: "| `--allow-net`, `--allow-read=/etc/resolv.conf`",
     allow: ["--allow-net", "--allow-read=/etc/resolv.conf"],
     less: ["--allow-read=/etc/resolv.conf"],
@@ -97,6 +116,16 @@ const ROWS: readonly {
     code: 0,
     shows: /^crash\n$/,
   },
+  ...(passt
+    ? [{
+      row: "| `--allow-run=passt`, `--allow-net`, `--allow-read`, `--allow-write`, `--allow-sys=uid`",
+      allow: ["--allow-run=passt", "--allow-net", "--allow-read", "--allow-write", "--allow-sys=uid"],
+      less: ["--allow-run=passt", "--allow-read", "--allow-write", "--allow-sys=uid"],
+      args: [CLI, "run", "-k", kernel, "--net", "passt"],
+      code: 1,
+      shows: /^hi$/,
+    }]
+    : []),
   ...(linux
     ? [{
       row: "| `--allow-ffi`, `--allow-read=FILE`, `--allow-write=FILE`",

@@ -160,8 +160,15 @@ export async function openPasst(args: readonly string[], tracer?: Tracer): Promi
   child.status.then(() => ended = true);
   for (let waited = 0; waited < PASST_MS && !ended; waited += PASST_LOOK_MS) {
     await new Promise((resolve) => setTimeout(resolve, PASST_LOOK_MS));
-    const conn = await dial({ transport: "unix", path }).catch(() => undefined);
-    if (conn === undefined) continue;
+    let conn: Deno.TcpConn | Deno.UnixConn;
+    try {
+      conn = await dial({ transport: "unix", path });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotCapable)) continue; // it is not there yet
+      kill(child);
+      clean();
+      throw new ConfigError(`Cannot connect to passt: ${why(error)}`, "host", { cause: error });
+    }
     const end = new StreamEnd("passt", {
       closed: () => {
         kill(child);

@@ -12,7 +12,9 @@ import { reason } from "../../devices/loaders/host_file.ts";
 interface Place {
   /** As in messages: `kernel "vmlinuz"`. */
   readonly name: string;
-  readonly info: Deno.FileInfo;
+  readonly path: string;
+  /** Absent without the right to look at it: writing needs none. */
+  readonly info: Deno.FileInfo | undefined;
 }
 
 /** One file to write to. */
@@ -21,18 +23,19 @@ class OutputFile {
   readonly #file: Deno.FsFile;
   readonly #name: string;
   readonly #made: boolean;
-  readonly #truncate: boolean;
+  /** Absent: it is not known whether that can be done. */
+  readonly #truncate: boolean | undefined;
   readonly #warn: (line: string) => void;
   /** What was written before the run began. */
   #held: Uint8Array[] | undefined = [];
   #broken = false;
 
-  constructor(path: string, file: Deno.FsFile, place: Place, made: boolean, warn: (line: string) => void) {
-    this.#path = path;
+  constructor(file: Deno.FsFile, place: Place, made: boolean, warn: (line: string) => void) {
+    this.#path = place.path;
     this.#file = file;
     this.#name = place.name;
     this.#made = made;
-    this.#truncate = place.info.isFile;
+    this.#truncate = place.info?.isFile;
     this.#warn = warn;
   }
 
@@ -51,9 +54,11 @@ class OutputFile {
   begin(): void {
     const held = this.#held ?? [];
     try {
-      if (this.#truncate) this.#file.truncateSync(0);
+      if (this.#truncate !== false) this.#file.truncateSync(0);
     } catch (cause) {
-      throw new ConfigError(`Cannot write ${this.#name}: ${reason(cause)}`, "input", { cause });
+      if (this.#truncate === true) {
+        throw new ConfigError(`Cannot write ${this.#name}: ${reason(cause)}`, "input", { cause });
+      }
     }
     this.#held = undefined;
     for (const bytes of held) this.write(bytes);
@@ -77,7 +82,7 @@ export class OutputFiles {
   /** The file at `path` is read, or written by others: no output may be the same. What cannot be looked at is not. */
   async avoid(path: string, name: string): Promise<void> {
     try {
-      this.#others.push({ name, info: await Deno.stat(path) });
+      this.#others.push({ name, path, info: await Deno.stat(path) });
     } catch {
       // no such file, or no right to look at it: whoever reads it says so
     }
@@ -87,20 +92,20 @@ export class OutputFiles {
   async open(path: string, what: string): Promise<(bytes: Uint8Array) => void> {
     const name = `${what} "${path}"`;
     let file: Deno.FsFile;
-    let info: Deno.FileInfo;
+    let info: Deno.FileInfo | undefined;
     let made = false;
     try {
       ({ file, made } = await openWithoutLoss(path));
-      info = await file.stat();
+      info = await statOf(file);
     } catch (cause) {
       throw new ConfigError(`Cannot write ${name}: ${reason(cause)}`, "input", { cause });
     }
-    const place = { name, info };
-    const output = new OutputFile(path, file, place, made, this.warn);
+    const place = { name, path, info };
+    const output = new OutputFile(file, place, made, this.warn);
     this.#files.push(output);
     // pipes and devices have nothing that could be lost, but two outputs in one pipe would be mixed up
-    const same = this.#others.find((other) => info.isFile && isSame(other.info, info)) ??
-      this.#outputs.find((other) => info.isCharDevice !== true && isSame(other.info, info));
+    const same = this.#others.find((other) => info?.isFile !== false && isSame(other, place)) ??
+      this.#outputs.find((other) => info?.isCharDevice !== true && isSame(other, place));
     if (same !== undefined) {
       throw new ConfigError(`Cannot write ${name}: it is the same file as ${same.name}, name another`);
     }
@@ -129,7 +134,18 @@ async function openWithoutLoss(path: string): Promise<{ file: Deno.FsFile; made:
   }
 }
 
-/** True for one file, by whatever names. */
-function isSame(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
-  return a.ino !== null && a.ino === b.ino && a.dev === b.dev;
+/** What it is, if we may look: that needs --allow-read. */
+async function statOf(file: Deno.FsFile): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await file.stat();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
+/** True for one file, by whatever names where these can be looked up. */
+function isSame(a: Place, b: Place): boolean {
+  if (a.info === undefined || b.info === undefined) return a.path === b.path;
+  return a.info.ino !== null && a.info.ino === b.info.ino && a.info.dev === b.info.dev;
 }
