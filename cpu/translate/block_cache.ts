@@ -18,7 +18,7 @@
  */
 import { BREAK_EXECUTE, breakpointsMet } from "../state/breakpoints.ts";
 import { assert } from "../base/assert.ts";
-import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
+import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
 import { CodeMap } from "../mmu/code_map.ts";
@@ -51,7 +51,8 @@ import {
   MODE_USER,
 } from "../state/registers.ts";
 import { ARRIVALS, EXC_GP, S, segmentLayout } from "../state/state.ts";
-import { Arena, type Block } from "./block.ts";
+import type { Block } from "./block.ts";
+import { BlockIndex } from "./block_index.ts";
 import { type BlockCode, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
@@ -59,9 +60,6 @@ import type { Shape } from "./shapes.ts";
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
-
-/** Most blocks, those whose ranges wait for another one included: a boot of a Debian guest decodes some 70,000. */
-export const MOST_BLOCKS = 1 << 17;
 
 /** Instructions behind a block whose handlers are made along with its own. */
 const LOOK_AHEAD = 48;
@@ -86,12 +84,10 @@ export class BlockCache {
   readonly #modules: Modules;
   readonly #decoder: Decoder;
   readonly #jumps: JumpCache;
-  readonly #arena = new Arena();
+  readonly #index = new BlockIndex();
   readonly #codeMap: CodeMap;
-  readonly #blocks = new Map<number, Block>();
-  /** Blocks with code in each page, by byte offset of the page. */
+  /** Blocks with code in each page, by number of the page in the WebAssembly memory. */
   readonly #pages = new Map<number, Block[]>();
-  readonly #byStart = new Map<number, Block>();
   readonly #modes = new Map<number, DecodeMode>();
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
   #generation = 0;
@@ -116,15 +112,15 @@ export class BlockCache {
   }
   /** Blocks that are known. */
   get count(): number {
-    return this.#byStart.size;
+    return this.#index.size;
   }
-  /** All of them, in the order they were found. */
+  /** All of them. */
   known(): Iterable<Block> {
-    return this.#byStart.values();
+    return this.#index.known();
   }
   /** Room that their records, and those of blocks that are gone, take. */
   get arenaBytes(): number {
-    return this.#arena.used;
+    return this.#index.arenaBytes;
   }
   /** How much there is of what a guest can fill. */
   get occupancy(): Readonly<
@@ -133,10 +129,10 @@ export class BlockCache {
     let listed = 0;
     for (const list of this.#pages.values()) listed += list.length;
     return {
-      blocks: this.#byStart.size,
+      blocks: this.#index.size,
       pages: this.#pages.size,
       listed,
-      arenaBytes: this.#arena.used,
+      arenaBytes: this.#index.arenaBytes,
       code: this.#jumps.watched,
     };
   }
@@ -145,7 +141,7 @@ export class BlockCache {
   lookup(): number {
     const core = this.#core;
     const s = core.s;
-    const modeBits = core.modeBits;
+    const modeBits = core.modeBits & ~MODE_USER;
     if (this.#modules.starved) this.reset();
     // CS.base is 0 in 64-bit code; elsewhere linear = base + RIP, 32 bits.
     let lo = core.ripLo, hi = core.ripHi;
@@ -161,11 +157,10 @@ export class BlockCache {
     const host = core.mmu.translateCode(lo, hi);
     if (host === -1) return 0;
     if (host < 0) return this.#outsideMemory(lo, hi);
-    const key = host + (modeBits & ~MODE_USER) * 2 ** 32;
-    let block = this.#blocks.get(key);
+    let block = this.#index.find(host, modeBits);
     const second = block === undefined || block.secondHost === 0 ? 0 : this.#secondPage(lo, hi);
     if (block === undefined || block.length > room || second !== block.secondHost) {
-      block = this.#decode(host, key, lo, hi, room);
+      block = this.#decode(host, modeBits, lo, hi, room);
       if (block === undefined) return 0;
     }
     const poff = host & PAGE_MASK;
@@ -204,8 +199,7 @@ export class BlockCache {
   }
 
   #mode(modeBits: number): DecodeMode {
-    const key = modeBits & ~MODE_USER;
-    let mode = this.#modes.get(key);
+    let mode = this.#modes.get(modeBits);
     if (mode === undefined) {
       const code = modeBits & MODE_CODE;
       mode = {
@@ -215,7 +209,7 @@ export class BlockCache {
         fpuTrap: (modeBits & MODE_FPU_TRAP) !== 0,
         avxTrap: (modeBits & MODE_AVX_TRAP) !== 0,
       };
-      this.#modes.set(key, mode);
+      this.#modes.set(modeBits, mode);
     }
     return mode;
   }
@@ -232,8 +226,8 @@ export class BlockCache {
   }
 
   /** Decodes the block at `host`, of at most `room` bytes. Undefined: a fault was recorded. */
-  #decode(host: number, key: number, lo: number, hi: number, room: number): Block | undefined {
-    const { memory, modeBits } = this.#core;
+  #decode(host: number, modeBits: number, lo: number, hi: number, room: number): Block | undefined {
+    const { memory } = this.#core;
     const mode = this.#mode(modeBits);
     const insns: Instruction[] = [];
     const shapes: Shape[] = [];
@@ -275,7 +269,7 @@ export class BlockCache {
       }
     }
     const code = { insns, shapes, page, secondHost, links: !segmented && secondHost === 0 };
-    const block = this.#add(code, host, key, mode);
+    const block = this.#add(code, host, modeBits, mode);
     this.decoded++;
     return block;
   }
@@ -293,33 +287,44 @@ export class BlockCache {
     return this.#decoder.decode(this.#crossing, 0, 2 * MAX_LENGTH, at & PAGE_MASK, mode);
   }
 
-  #add(code: BlockCode, host: number, key: number, mode: DecodeMode): Block {
+  #add(code: BlockCode, host: number, modeBits: number, mode: DecodeMode): Block {
     const { insns, page, secondHost } = code;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
     }
-    const replaced = this.#blocks.get(key);
+    const replaced = this.#index.find(host, modeBits);
     if (replaced !== undefined) {
       this.#unlist(replaced);
       this.#forget(replaced);
     }
     const records = recordsOf(code);
-    let range = this.#arena.take(key, records);
-    const tooMany = this.#byStart.size + this.#arena.left >= MOST_BLOCKS;
-    if (range === undefined || tooMany || this.#modules.slots.free < insns.length) {
+    let place = this.#index.take(host, modeBits, records);
+    if (place === 0 || this.#modules.slots.free < insns.length) {
       this.reset();
-      range = this.#arena.take(key, records);
-      assert(range !== undefined, "an empty arena has room for a block");
+      place = this.#index.take(host, modeBits, records);
+      assert(place !== 0, "an empty arena has room for a block");
     }
     const slots = this.#modules.handlersOf(code, () => this.#ahead(insns, page, mode));
-    const end = layOut(this.#words, range.start, code, slots);
+    const start = this.#index.startOf(place);
+    const end = layOut(this.#words, start, code, slots);
     const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
-    const length = last.poff + last.length - first.poff;
-    const { start } = range;
-    const profile = { samples: 0, window: 0, looks: 0, arrivals: 0, arrivedAt: -Infinity };
-    const block = { key, host, length, secondHost, start, end, range, mode, slot: 0, ...profile };
-    this.#blocks.set(key, block);
-    this.#byStart.set(start, block);
+    const block: Block = {
+      host,
+      length: last.poff + last.length - first.poff,
+      secondHost,
+      modeBits,
+      mode,
+      start,
+      end,
+      place,
+      slot: 0,
+      samples: 0,
+      window: 0,
+      looks: 0,
+      arrivals: 0,
+      arrivedAt: 0,
+    };
+    this.#index.add(block);
     this.#core.memory.bytes[ARRIVALS + (start >>> 5)] = 0;
     this.#watch(block, page);
     if (secondHost !== 0) this.#watch(block, secondHost);
@@ -327,10 +332,10 @@ export class BlockCache {
   }
 
   #watch(block: Block, page: number): void {
-    const list = this.#pages.get(page);
+    const list = this.#pages.get(page >>> PAGE_SHIFT);
     if (list !== undefined) list.push(block);
     else {
-      this.#pages.set(page, [block]);
+      this.#pages.set(page >>> PAGE_SHIFT, [block]);
       this.#core.memory.setAttribute(page, PAGE_HAS_CODE, true);
       this.#core.mmu.onCodePageWatched(page);
       this.#codeMap.clear(page);
@@ -344,18 +349,18 @@ export class BlockCache {
   }
   #listPage(page: number, list: Block[]): void {
     if (list.length > 0) {
-      this.#pages.set(page, list);
+      this.#pages.set(page >>> PAGE_SHIFT, list);
       this.#codeMap.clear(page);
       for (const block of list) this.#mapCode(block, page);
     } else {
-      this.#pages.delete(page);
+      this.#pages.delete(page >>> PAGE_SHIFT);
       this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
     }
   }
   /** Takes the block out of the lists of its pages, that of `but` excepted. */
   #unlist(block: Block, but = -1): void {
     for (const page of [block.host - (block.host & PAGE_MASK), block.secondHost]) {
-      const list = page === but || page === 0 ? undefined : this.#pages.get(page);
+      const list = page === but || page === 0 ? undefined : this.#pages.get(page >>> PAGE_SHIFT);
       if (list !== undefined) this.#listPage(page, list.filter((b) => b !== block));
     }
   }
@@ -386,7 +391,7 @@ export class BlockCache {
     const page = view.getUint32(stub + record.at.disp, true);
     const target = this.lookup();
     if (target === 0) return 0;
-    const block = this.#byStart.get(target);
+    const block = this.#index.startingAt(target);
     assert(block !== undefined, "a block starts at the record found");
     // Linked is what stands in the same page for whoever comes this way: mappings and segments may change.
     const links = block.mode.codeBits === 64 || block.mode.flat;
@@ -402,7 +407,7 @@ export class BlockCache {
 
   /** The block whose first record is `start`. */
   blockAt(start: number): Block | undefined {
-    return this.#byStart.get(start);
+    return this.#index.startingAt(start);
   }
 
   /** Byte offset of the page of code at a linear address, when the TLB has it for the mode that runs now; else 0. */
@@ -411,7 +416,7 @@ export class BlockCache {
   }
   /** The block of the mode of `like` whose code begins at `host`, if it has run. */
   find(host: number, like: Block): Block | undefined {
-    return this.#blocks.get(like.key - like.host + host);
+    return this.#index.find(host, like.modeBits);
   }
 
   /** Gives the block the function in `slot`, which it owns from now on. */
@@ -440,7 +445,7 @@ export class BlockCache {
   /** Bytes [from, to) of the page at `page` are about to change. */
   #written(page: number, from: number, to: number): void {
     if (!this.#codeMap.touches(page, from, to)) return;
-    const list = this.#pages.get(page);
+    const list = this.#pages.get(page >>> PAGE_SHIFT);
     if (list === undefined) return;
     const hits: Block[] = [];
     const kept = list.filter((block) => {
@@ -462,9 +467,7 @@ export class BlockCache {
   #forget(block: Block): void {
     this.onForget(block);
     this.invalidated++;
-    this.#blocks.delete(block.key);
-    this.#byStart.delete(block.start);
-    this.#arena.leave(block.key, block.range);
+    this.#index.remove(block);
     this.#giveSlot(block);
     const { view } = this.#core.s;
     for (let at = block.start; at < block.end; at += RECORD_BYTES) {
@@ -485,13 +488,13 @@ export class BlockCache {
   reset(): void {
     this.resets++;
     this.#generation++;
-    for (const page of this.#pages.keys()) this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
-    for (const block of this.#byStart.values()) this.#giveSlot(block);
-    this.#blocks.clear();
-    this.#byStart.clear();
+    for (const number of this.#pages.keys()) {
+      this.#core.memory.setAttribute(number * PAGE_SIZE, PAGE_HAS_CODE, false);
+    }
+    for (const block of this.#index.known()) this.#giveSlot(block);
     this.#pages.clear();
     this.onReset();
-    this.#arena.reset();
+    this.#index.clear();
     this.#jumps.clear();
     const { slots } = this.#modules;
     if (this.#modules.starved || slots.free < Math.max(MAX_INSTRUCTIONS, slots.size / 4)) {

@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { MiB } from "../base/bits.ts";
 import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
-import { MOST_BLOCKS } from "./block_cache.ts";
+import { MOST_PLACES } from "./block_index.ts";
 import { CS, DS, ES, EXC_GP, FS, GS, S, SS, TLB_ENTRIES } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
@@ -342,7 +342,7 @@ Deno.test("a full arena is used again from its start", () => {
 
 Deno.test("there are only so many blocks, however short they are", () => {
   const t = new TestCpu(64);
-  const count = MOST_BLOCKS + 1000;
+  const count = MOST_PLACES + 1000;
   t.write(CODE_BASE, Array.from({ length: 2 * count }, (_, i) => i % 2 === 0 ? 0xeb : 0)); // jmp to the next one
   t.write(CODE_BASE + 2 * count, [HLT]);
   assertEquals(go(t, CODE_BASE, 1_000_000_000), "halted");

@@ -39,6 +39,7 @@ const GLOBALS = (CODE_LIST_BASE + codeLists.globals) >> 2;
 const FIRST_GLOBAL = (CODE_LIST_BASE + codeLists.firstGlobal) >> 2;
 /** Words of a code TLB entry. */
 const ADDEND = codeTlbEntry.at.addend >> 2, MARKS = codeTlbEntry.at.marks >> 2;
+const TABLE_RECORD = blockTableEntry.at.record >> 2;
 const RECORD = jumpCacheEntry.at.record >> 2, HOST = jumpCacheEntry.at.host >> 2;
 /** Half of a tag that nobody has: a linear address ^ modeKey would have to be all ones in its lower half. */
 const INVALID = 0xffff_ffff;
@@ -137,11 +138,13 @@ export class JumpCache {
     const set = Math.imul(host, JUMP_CACHE_HASH) >>> (32 - BLOCK_TABLE_BITS);
     const first = (BLOCK_TABLE_BASE + set * 2 * blockTableEntry.size) >> 2;
     if (words[first] !== host || words[first + 1] !== mode >>> 0) {
-      words.copyWithin(first + 4, first, first + 4);
+      words[first + 4] = words[first] as number;
+      words[first + 5] = words[first + 1] as number;
+      words[first + 4 + TABLE_RECORD] = words[first + TABLE_RECORD] as number;
       words[first] = host;
       words[first + 1] = mode;
     }
-    words[first + (blockTableEntry.at.record >> 2)] = start;
+    words[first + TABLE_RECORD] = start;
   }
 }
 
