@@ -20,7 +20,8 @@ import {
 import { levelFeatures } from "../cpu/base/cpu_model.ts";
 import type { CpuVendor } from "../cpu/base/engine.ts";
 import { cpuidLeaf } from "../cpu/system/cpuid.ts";
-import { Decoder, type Instruction, UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
+import { Decoder, UNDEFINED_OPCODE } from "../cpu/decode/decoder.ts";
+import { type Instruction } from "../cpu/decode/instruction.ts";
 import type { Row } from "../cpu/isa/mod.ts";
 import { needsOf } from "../cpu/isa/row/row.ts";
 import { S, segmentLayout, XMM_BASE } from "../cpu/state/state.ts";

@@ -7,34 +7,14 @@
  */
 import type { CpuFeatures } from "../base/cpu_features.ts";
 import type { CpuVendor } from "../base/engine.ts";
-import type { InstructionForm, Operands } from "../emit/form.ts";
+import type { InstructionForm } from "../emit/form.ts";
 import type { Width } from "../emit/emit.ts";
 import { needsOf, type RegisterClass, type Row, row, rows } from "../isa/row/row.ts";
+import { type DecodeMode, type Instruction, MAX_LENGTH, mayUseFpu } from "./instruction.ts";
+import { KnownEncodings } from "./known_encodings.ts";
 import { DS, EXC_UD, FS, GS, S, segmentLayout, SS, XMM_BASE } from "../state/state.ts";
 import { X87_STATE } from "../fpu/x87_state.ts";
 import "../isa/mod.ts";
-
-/** Longest legal instruction. */
-export const MAX_LENGTH = 15;
-
-/** What decoding depends on besides the bytes. */
-export interface DecodeMode {
-  readonly codeBits: 16 | 32 | 64;
-  readonly stackBits: 16 | 32 | 64;
-  /** CS, DS, ES and SS have base 0 and no limit. */
-  readonly flat: boolean;
-  /** Form.fpuTrap of legacy instructions, and of VEX-encoded ones. */
-  readonly fpuTrap: boolean;
-  readonly avxTrap: boolean;
-}
-
-/** A decoded instruction. */
-export interface Instruction extends Operands {
-  readonly row: Row;
-  /** Identifies `form` among all forms; below 2^28. */
-  readonly formKey: number;
-  readonly width: Width;
-}
 
 /** The row that undefined opcodes decode to. */
 export const UNDEFINED_OPCODE = row("#UD", "0fff", "v", (e) => e.fault(EXC_UD));
@@ -64,17 +44,6 @@ function buildTable(features: CpuFeatures): (Row[] | undefined)[] {
   return table;
 }
 
-/** High halves of opcodes behind 0F without any that is of the FPU, MMX or SSE. */
-const INTEGER_0F = [0x0, 0x3, 0x4, 0x8, 0x9, 0xb];
-/**
- * Whether a legacy opcode may be an instruction of the FPU, MMX or SSE. Only their code depends on `fpuTrap`: a kernel
- * turns the FPU on when a third of its boot's forms have been seen, and all others need no second handler then.
- */
-export function mayUseFpu(map: number, opcode: number): boolean {
-  if (map === 0) return (opcode & 0xf8) === 0xd8;
-  return map !== 1 || !(INTEGER_0F.includes(opcode >> 4) || opcode === 0x1f || opcode === 0xaf);
-}
-
 const WIDTH_INDEX: Record<number, number> = { 8: 0, 16: 1, 32: 2, 64: 3 };
 const SEGMENT_KIND = { none: 0, base: 1, checked: 2 } as const;
 /** Forms a decoder remembers at most; the guest chooses which there are. */
@@ -89,10 +58,12 @@ export class Decoder {
   readonly #forms = new Map<number, InstructionForm>();
   readonly #amd: boolean;
   readonly #table: readonly (readonly Row[] | undefined)[];
+  readonly #known: KnownEncodings;
 
   /** `features`, `vendor`: of the processor whose instructions these are. */
   constructor(features: CpuFeatures, vendor: CpuVendor = "GenuineIntel") {
     this.#table = buildTable(features);
+    this.#known = new KnownEncodings(this.#table);
     this.#amd = vendor === "AuthenticAMD";
   }
 
@@ -121,6 +92,16 @@ export class Decoder {
    * page. Undefined: it needs bytes at or beyond `limit` (or is longer than 15 bytes: see MAX_LENGTH).
    */
   decode(
+    bytes: Uint8Array,
+    at: number,
+    limit: number,
+    poff: number,
+    mode: DecodeMode,
+  ): Instruction | undefined {
+    return this.#known.decode(bytes, at, limit, poff, mode) ?? this.#decode(bytes, at, limit, poff, mode);
+  }
+
+  #decode(
     bytes: Uint8Array,
     at: number,
     limit: number,
@@ -274,7 +255,7 @@ export class Decoder {
     const defaultClass: RegisterClass = found.size === 8 ? "gpr8" : "gpr";
     const regClass = options.reg ?? defaultClass;
     const rmClass = options.rm ?? defaultClass;
-    let isMemory = false, hasIndex = false, scale = 0, disp = 0, ripRelative = false;
+    let isMemory = false, hasIndex = false, scale = 0, disp = 0, dispBytes = 0, ripRelative = false;
     let reg = 0, rm = 0, base: number = S.zero, index: number = S.zero, segmentIndex = DS;
     if (found.hasModrm) {
       const modrm = this.#u8();
@@ -315,18 +296,17 @@ export class Decoder {
             }
             baseNumber = (sib & 7) | ((rex & 1) << 3);
             noBase = (sib & 7) === 5 && mod === 0;
-            if (noBase) disp = this.#i32();
           } else if ((modrm & 7) === 5 && mod === 0) {
             noBase = true;
-            disp = this.#i32();
             ripRelative = is64;
           }
           if (!noBase) {
             base = S.gpr + baseNumber * 8;
             if (baseNumber === 4 || baseNumber === 5) segmentIndex = SS;
-            if (mod === 1) disp = this.#i8();
-            else if (mod === 2) disp = this.#i32();
           }
+          dispBytes = noBase || mod === 2 ? 4 : mod;
+          if (dispBytes === 1) disp = this.#i8();
+          else if (dispBytes === 4) disp = this.#i32();
         }
       }
     } else if (found.span === 8) {
@@ -438,7 +418,7 @@ export class Decoder {
       if (this.#forms.size === MOST_FORMS) this.#forms.clear();
       this.#forms.set(formKey, form);
     }
-    return {
+    const insn: Instruction = {
       row: found,
       form,
       formKey,
@@ -456,6 +436,8 @@ export class Decoder {
       immHigh,
       vvvv: third,
     };
+    if (found !== UNDEFINED_OPCODE) this.#known.learn(bytes, at, mode, insn, dispBytes);
+    return insn;
   }
 }
 

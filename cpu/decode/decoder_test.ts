@@ -7,7 +7,8 @@
 import { ALL_FEATURES } from "../base/cpu_features.ts";
 import { assertEquals } from "@std/assert";
 import { S, segmentLayout } from "../state/state.ts";
-import { type DecodeMode, Decoder, type Instruction, MAX_LENGTH, UNDEFINED_OPCODE } from "./decoder.ts";
+import { Decoder, UNDEFINED_OPCODE } from "./decoder.ts";
+import { type DecodeMode, type Instruction, MAX_LENGTH } from "./instruction.ts";
 
 const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 const FLAT32: DecodeMode = { codeBits: 32, stackBits: 32, flat: true, fpuTrap: false, avxTrap: false };

@@ -4,7 +4,8 @@
  * conditional branch behind it. Written by `deno task forms`, which boots a guest and collects what ran.
  * @module
  */
-import { type DecodeMode, type Decoder, type Instruction, UNDEFINED_OPCODE } from "./decoder.ts";
+import { type Decoder, UNDEFINED_OPCODE } from "./decoder.ts";
+import { type DecodeMode, type Instruction } from "./instruction.ts";
 
 /** Bytes of an instruction, or of two. */
 export const USUAL_FORMS = `

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
 import type { InstructionForm, Operands } from "../emit/form.ts";
-import { mayUseFpu } from "../decode/decoder.ts";
+import { mayUseFpu } from "../decode/instruction.ts";
 import { importLinks, NO_LINKS } from "../emit/links.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import type { Width } from "../emit/emit.ts";

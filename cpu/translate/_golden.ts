@@ -3,13 +3,15 @@
 import { ALL_FEATURES } from "../base/cpu_features.ts";
 import wabt from "npm:wabt@1.0.37";
 import { GPR_NAMES } from "../base/vcpu.ts";
-import { type DecodeMode, Decoder, type Instruction } from "../decode/decoder.ts";
+import { Decoder } from "../decode/decoder.ts";
+import { type DecodeMode, type Instruction } from "../decode/instruction.ts";
 import { importLinks, type Links } from "../emit/links.ts";
 import { compileRegion } from "../emit/region/compile_region.ts";
 import { summarize } from "../emit/region/summary.ts";
 import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
-import { fusesWithNext, isDirectBranch } from "./block_layout.ts";
+import { fusesWithNext } from "./block_layout.ts";
+import { isDirectBranch, newShape } from "./shapes.ts";
 import { compileFunction, factsOf } from "./compile.ts";
 
 const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
@@ -96,10 +98,10 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
 
 /** Instructions that have one handler each. */
 function handlersOf(insns: readonly Instruction[]): (readonly Instruction[])[] {
-  const shapes = insns.map((insn) => ({ facts: factsOf(insn), slot: 0, fused: undefined }));
+  const shapes = insns.map(newShape);
   const groups: (readonly Instruction[])[] = [];
   for (let i = 0; i < insns.length;) {
-    const count = fusesWithNext({ insns, shapes }, i) ? 2 : 1;
+    const count = fusesWithNext(shapes, i) ? 2 : 1;
     groups.push(insns.slice(i, i + count));
     i += count;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A decoded block. @module */
-import type { DecodeMode } from "../decode/decoder.ts";
+import type { DecodeMode } from "../decode/instruction.ts";
 
 /** A decoded block. It owns the table slot of its function; its room in the arena is its place's, see block_index.ts. */
 export interface Block {

@@ -22,13 +22,8 @@ import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
 import { CodeMap } from "../mmu/code_map.ts";
-import {
-  type DecodeMode,
-  Decoder,
-  type Instruction,
-  MAX_LENGTH,
-  UNDEFINED_OPCODE,
-} from "../decode/decoder.ts";
+import { Decoder, UNDEFINED_OPCODE } from "../decode/decoder.ts";
+import { type DecodeMode, type Instruction, MAX_LENGTH } from "../decode/instruction.ts";
 import { usualInstructions } from "../decode/usual_forms.ts";
 import {
   H_FORWARD,
@@ -160,7 +155,7 @@ export class BlockCache {
     let block = this.#index.find(host, modeBits);
     const second = block === undefined || block.secondHost === 0 ? 0 : this.#secondPage(lo, hi);
     if (block === undefined || block.length > room || second !== block.secondHost) {
-      block = this.#decode(host, modeBits, lo, hi, room);
+      block = this.#decode(host, modeBits, lo, hi, room, block);
       if (block === undefined) return 0;
     }
     const poff = host & PAGE_MASK;
@@ -225,8 +220,15 @@ export class BlockCache {
     return this.#core.mmu.translateCode(next.lo, next.hi);
   }
 
-  /** Decodes the block at `host`, of at most `room` bytes. Undefined: a fault was recorded. */
-  #decode(host: number, modeBits: number, lo: number, hi: number, room: number): Block | undefined {
+  /** Decodes the block at `host`, of at most `room` bytes, in place of `old`. Undefined: a fault was recorded. */
+  #decode(
+    host: number,
+    modeBits: number,
+    lo: number,
+    hi: number,
+    room: number,
+    old: Block | undefined,
+  ): Block | undefined {
     const { memory } = this.#core;
     const mode = this.#mode(modeBits);
     const insns: Instruction[] = [];
@@ -264,11 +266,15 @@ export class BlockCache {
       remaining--;
       if (shape.facts.ends || secondHost !== 0) break;
       // In the shadow of STI or MOV SS one more instruction follows.
-      if (insn.row.options.shadow !== undefined && most > 1) {
-        remaining = shadowed(insns) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
+      if (shape.shadow !== undefined && most > 1) {
+        remaining = shadowed(shapes) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
     const code = { insns, shapes, page, secondHost, links: !segmented && secondHost === 0 };
+    if (old !== undefined) {
+      this.#unlist(old);
+      this.#forget(old);
+    }
     const block = this.#add(code, host, modeBits, mode);
     this.decoded++;
     return block;
@@ -291,11 +297,6 @@ export class BlockCache {
     const { insns, page, secondHost } = code;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
-    }
-    const replaced = this.#index.find(host, modeBits);
-    if (replaced !== undefined) {
-      this.#unlist(replaced);
-      this.#forget(replaced);
     }
     const records = recordsOf(code);
     let place = this.#index.take(host, modeBits, records);

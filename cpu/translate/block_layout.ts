@@ -2,8 +2,7 @@
 /** Writes a block's records: one per instruction, then where it goes on, or a stub per direction of its branch. @module */
 import { assert } from "../base/assert.ts";
 import { PAGE_SIZE } from "../base/bits.ts";
-import type { Instruction } from "../decode/decoder.ts";
-import { isComputedBranch } from "../emit/form.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import {
   H_CROSSING,
   H_GOTO,
@@ -34,31 +33,26 @@ export interface BlockCode extends Run {
 }
 
 /** Does the last of these instructions keep interrupts off the next one? The second of a kind in a row does not. */
-export function shadowed(insns: readonly Instruction[]): boolean {
-  const before = insns[insns.length - 2]?.row.options.shadow,
-    now = insns[insns.length - 1]?.row.options.shadow;
+export function shadowed(shapes: readonly Shape[]): boolean {
+  const now = shapes[shapes.length - 1]?.shadow;
+  const before = now === undefined ? undefined : shapes[shapes.length - 2]?.shadow;
   return now !== undefined && now !== before;
 }
 
 /** A producer of flags and the conditional branch behind it have one handler, every other instruction one of its own. */
-export function fusesWithNext({ insns, shapes }: Run, i: number): boolean {
+export function fusesWithNext(shapes: readonly Shape[], i: number): boolean {
   const next = shapes[i + 1];
-  if (next === undefined || next.facts.flagsRead === 0) return false;
+  if (next === undefined || !next.isDirectBranch || next.facts.flagsRead === 0) return false;
   const { flagsWritten, stores, ends } = (shapes[i] as Shape).facts;
-  return flagsWritten !== 0 && !stores && !ends && isDirectBranch(insns[i + 1] as Instruction);
-}
-
-/** Others, whose target is computed and checked: see cpu/isa/general/control.ts. */
-export function isDirectBranch(insn: Instruction): boolean {
-  const kind = insn.row.immediates[0];
-  return (kind === "cb" || kind === "cz") && !isComputedBranch(insn.form, insn.form.osize);
+  return flagsWritten !== 0 && !stores && !ends;
 }
 
 /** How many records the block needs. */
 export function recordsOf({ insns, shapes, secondHost }: BlockCode): number {
   const own = insns.length + (secondHost === 0 ? 0 : 1);
-  if (!(shapes[shapes.length - 1] as Shape).facts.ends) return own + 1;
-  return own + (isDirectBranch(insns[insns.length - 1] as Instruction) ? 2 : 0);
+  const last = shapes[shapes.length - 1] as Shape;
+  if (!last.facts.ends) return own + 1;
+  return own + (last.isDirectBranch ? 2 : 0);
 }
 
 const { at: AT } = record;
@@ -77,7 +71,8 @@ export function layOut(
   code: BlockCode,
   slots: readonly number[],
 ): number {
-  const { insns } = code;
+  const { insns, shapes } = code;
+  const lastShape = shapes[shapes.length - 1] as Shape;
   const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
   const end = last.poff + last.length;
   const bytes = Math.min(255, end - first.poff);
@@ -109,10 +104,10 @@ export function layOut(
     words[at + IMM_HIGH] = high;
     at += RECORD_WORDS;
   };
-  if (!(code.shapes[insns.length - 1] as Shape).facts.ends) {
+  if (!lastShape.facts.ends) {
     // Right behind STI or MOV SS no interrupt is taken, so the block's end must not look for one.
-    putGoTo(shadowed(insns) ? H_SHADOW : goTo, end, 0, insns.length);
-  } else if (isDirectBranch(last)) {
+    putGoTo(shadowed(shapes) ? H_SHADOW : goTo, end, 0, insns.length);
+  } else if (lastShape.isDirectBranch) {
     const branch = at - RECORD_WORDS;
     for (const field of [RECORD_TAKEN, RECORD_FALL]) {
       const target = field === RECORD_TAKEN ? end + last.immLow : end;

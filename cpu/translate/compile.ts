@@ -7,7 +7,7 @@
  * operands as constants.
  * @module
  */
-import type { Instruction } from "../decode/decoder.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import { type Facts, liveFlags } from "../emit/facts.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
 import { type Links, NO_LINKS } from "../emit/links.ts";

@@ -7,7 +7,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
-import type { Instruction } from "../decode/decoder.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import type { Facts } from "../emit/facts.ts";
 import {
   type Callbacks,
@@ -117,7 +117,7 @@ export class Modules {
     const { insns, shapes } = run;
     for (let i = 0; i < insns.length; i++) {
       const shape = shapes[i] as Shape;
-      const second = fusesWithNext(run, i) ? shapes[i + 1] as Shape : undefined;
+      const second = fusesWithNext(shapes, i) ? shapes[i + 1] as Shape : undefined;
       let slot = second === undefined ? shape.slot : shape.fused?.get(second) ?? 0;
       if (slot === 0) {
         const free = this.slots.take();

@@ -9,7 +9,7 @@
  * a running region has been left by the time the write happens (cpu/emit/region/region_emit.ts).
  * @module
  */
-import type { Instruction } from "../decode/decoder.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { compileRegion, type Edge, type RegionNode } from "../emit/region/compile_region.ts";
 import type { Crossing } from "../emit/region/region_frame.ts";
@@ -19,8 +19,9 @@ import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
 import { ARRIVALS, ARRIVALS_UNCOUNTED, REGION_STATES } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
-import { immediate, isDirectBranch } from "./block_layout.ts";
+import { immediate } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
+import { isDirectBranch } from "./shapes.ts";
 
 /**
  * Most nodes and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for

@@ -4,8 +4,10 @@
  * show some hundred thousand of them; those without a handler are forgotten when there are too many.
  * @module
  */
-import type { Instruction } from "../decode/decoder.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import type { Facts } from "../emit/facts.ts";
+import type { RowOptions } from "../isa/row/row.ts";
+import { isComputedBranch } from "../emit/form.ts";
 import { factsOf } from "./compile.ts";
 
 /** Shapes remembered, but for those with handlers. */
@@ -14,10 +16,30 @@ const MOST_SHAPES = 1 << 16;
 /** See the module's description. */
 export interface Shape {
   readonly facts: Facts;
+  /** See isDirectBranch, and RowOptions.shadow. */
+  readonly isDirectBranch: boolean;
+  readonly shadow: RowOptions["shadow"];
   /** Table slot of the handler for one such instruction; 0: there is none. */
   slot: number;
   /** The same for two instructions, this one and one of another shape. */
   fused: Map<Shape, number> | undefined;
+}
+
+/** Others, whose target is computed and checked: see cpu/isa/general/control.ts. */
+export function isDirectBranch(insn: Instruction): boolean {
+  const kind = insn.row.immediates[0];
+  return (kind === "cb" || kind === "cz") && !isComputedBranch(insn.form, insn.form.osize);
+}
+
+/** The shape of an instruction, without a handler. */
+export function newShape(insn: Instruction): Shape {
+  return {
+    facts: factsOf(insn),
+    isDirectBranch: isDirectBranch(insn),
+    shadow: insn.row.options.shadow,
+    slot: 0,
+    fused: undefined,
+  };
 }
 
 /** See the module's description. */
@@ -34,7 +56,8 @@ export class Shapes {
     let shape = forms.get(formKey);
     if (shape === undefined) {
       if (this.#size >= MOST_SHAPES) this.#forget();
-      forms.set(formKey, shape = { facts: factsOf(insn), slot: 0, fused: undefined });
+      shape = newShape(insn);
+      forms.set(formKey, shape);
       this.#size++;
     }
     return shape;

@@ -25,10 +25,10 @@ function ran(cpu: Cpu): Set<string> {
   for (const block of cpu.blocks.known()) {
     if (block.mode.codeBits !== 64 || block.secondHost !== 0) continue;
     const insns = cpu.blocks.instructionsOf(block);
-    const run = { insns, shapes: insns.map((insn) => cpu.modules.shapeOf(insn)) };
+    const shapes = insns.map((insn) => cpu.modules.shapeOf(insn));
     let at = block.host;
     for (let i = 0; i < insns.length; i++) {
-      const covered = fusesWithNext(run, i) ? insns.slice(i, i + 2) : insns.slice(i, i + 1);
+      const covered = fusesWithNext(shapes, i) ? insns.slice(i, i + 2) : insns.slice(i, i + 1);
       if (covered.length === 2) i++;
       const length = covered.reduce((sum, insn) => sum + insn.length, 0);
       found.add(memory.bytes.slice(at, at + length).toHex());

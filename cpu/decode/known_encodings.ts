@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+/**
+ * Encodings that have been decoded: prefixes, opcode, ModRM and SIB decide all of an instruction but its displacement and
+ * its immediate, and code repeats them: of a kernel's instructions 19 of 20 have an encoding that has been seen. What is
+ * unusual (two prefixes, VEX, 16-bit addresses, two immediates) is never remembered.
+ *
+ * A guest chooses which there are; the table is of fixed size and the newest entry of a place stays.
+ * @module
+ */
+import type { InstructionForm } from "../emit/form.ts";
+import type { Width } from "../emit/emit.ts";
+import type { Row } from "../isa/row/row.ts";
+import { S } from "../state/state.ts";
+import { type DecodeMode, type Instruction, MAX_LENGTH, mayUseFpu } from "./instruction.ts";
+
+const TABLE_BITS = 14;
+/** Legacy prefixes; the position in this list and 1 is part of an encoding's key. */
+const PREFIXES = [0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
+
+/** What an opcode has behind it: the rows disagree, or it is a prefix; nothing; ModRM. */
+const UNKNOWN = 0, NO_MODRM = 1, MODRM = 2;
+/** The meaning of the opcode depends on DecodeMode.fpuTrap. */
+const USES_FPU = 4;
+
+/** How an immediate is read; LOW_32 has an upper half of 0. */
+const NONE = 0,
+  SIGNED_8 = 1,
+  UNSIGNED_8 = 2,
+  UNSIGNED_16 = 3,
+  SIGNED_16 = 4,
+  SIGNED_32 = 5,
+  LOW_32 = 6,
+  ALL_64 = 7;
+const IMMEDIATE_BYTES = [0, 1, 1, 2, 2, 4, 4, 8];
+
+interface Known {
+  readonly row: Row;
+  readonly form: InstructionForm;
+  readonly formKey: number;
+  readonly width: Width;
+  readonly reg: number;
+  readonly rm: number;
+  readonly base: number;
+  readonly index: number;
+  readonly scale: number;
+  readonly segment: number;
+  /** The immediate when there is none: see RowOptions.passModrm. */
+  readonly immLow: number;
+  /** 0, 1 or 4. */
+  readonly dispBytes: number;
+  readonly ripRelative: boolean;
+  readonly immediate: number;
+  /** Of a shift count: these bits of the immediate are not all zero. */
+  readonly countMask: number;
+}
+
+/** See the module's description. */
+export class KnownEncodings {
+  readonly #opcodes = new Uint8Array(4 * 256);
+  readonly #prefixes = new Uint8Array(256);
+  readonly #encodings = new Int32Array(1 << TABLE_BITS).fill(-1);
+  readonly #details = new Int32Array(1 << TABLE_BITS);
+  readonly #known: (Known | undefined)[] = new Array(1 << TABLE_BITS);
+  /** The mode of the last instruction, and its part of the keys. */
+  #mode: DecodeMode | undefined;
+  #modeKey = 0;
+  /** Of the bytes looked at last: the key (two halves), where it ends, and its place in the table. */
+  #encoding = 0;
+  #detail = 0;
+  #end = 0;
+  #place = 0;
+
+  /** `table`: rows by legacy map and opcode. */
+  constructor(table: readonly (readonly Row[] | undefined)[]) {
+    for (let opcode = 0; opcode < this.#opcodes.length; opcode++) {
+      const rows = table[opcode] ?? [];
+      const isVex = opcode === 0xc4 || opcode === 0xc5;
+      if (rows.length === 0 || isVex || rows.some((r) => r.hasModrm !== rows[0]?.hasModrm)) continue;
+      this.#opcodes[opcode] = (rows[0]?.hasModrm === true ? MODRM : NO_MODRM) |
+        (mayUseFpu(opcode >> 8, opcode & 0xff) ? USES_FPU : 0);
+    }
+    PREFIXES.forEach((prefix, i) => this.#prefixes[prefix] = i + 1);
+  }
+
+  /** Looks at the bytes in front of displacement and immediate. False: they are unusual. */
+  #look(bytes: Uint8Array, at: number, mode: DecodeMode): boolean {
+    if (mode !== this.#mode) {
+      this.#mode = mode;
+      this.#modeKey = (mode.codeBits << 9) | (mode.stackBits << 16) | (mode.flat ? 1 << 8 : 0);
+    }
+    let byte = bytes[at++] as number;
+    let encoding = 0;
+    const prefix = this.#prefixes[byte] as number;
+    if (prefix !== 0) {
+      encoding = prefix << 15;
+      byte = bytes[at++] as number;
+    }
+    if ((byte & 0xf0) === 0x40 && mode.codeBits === 64) {
+      encoding |= (0x10 | (byte & 15)) << 10;
+      byte = bytes[at++] as number;
+    }
+    let opcode = byte;
+    if (byte === 0x0f) {
+      byte = bytes[at++] as number;
+      opcode = 0x100 | byte;
+      if (byte === 0x38 || byte === 0x3a) {
+        opcode = (byte === 0x38 ? 0x200 : 0x300) | bytes[at++] as number;
+      }
+    }
+    const kind = this.#opcodes[opcode] as number;
+    if (kind === UNKNOWN) return false;
+    let detail = this.#modeKey | (mode.fpuTrap ? (kind & USES_FPU) << 24 : 0);
+    if ((kind & MODRM) !== 0) {
+      const modrm = bytes[at++] as number;
+      encoding |= modrm << 19;
+      if ((modrm & 7) === 4 && modrm < 0xc0) detail |= bytes[at++] as number;
+    }
+    this.#encoding = encoding |= opcode;
+    this.#detail = detail;
+    this.#end = at;
+    this.#place = (Math.imul(encoding, 0x9e37_79b1) ^ Math.imul(detail, 0x85eb_ca6b)) >>> (32 - TABLE_BITS);
+    return true;
+  }
+
+  /** The instruction at `bytes[at]`, or undefined: nothing is known, or it does not end below `limit`. */
+  decode(
+    bytes: Uint8Array,
+    at: number,
+    limit: number,
+    poff: number,
+    mode: DecodeMode,
+  ): Instruction | undefined {
+    if (!this.#look(bytes, at, mode)) return undefined;
+    const place = this.#place;
+    if (this.#encodings[place] !== this.#encoding || this.#details[place] !== this.#detail) return undefined;
+    const known = this.#known[place] as Known;
+    let end = this.#end;
+    let disp = 0;
+    if (known.dispBytes === 1) disp = ((bytes[end++] as number) << 24) >> 24;
+    else if (known.dispBytes === 4) {
+      disp = word(bytes, end);
+      end += 4;
+    }
+    let immLow = known.immLow, immHigh = 0;
+    switch (known.immediate) {
+      case NONE:
+        break;
+      case SIGNED_8:
+        immLow = ((bytes[end++] as number) << 24) >> 24;
+        immHigh = immLow >> 31;
+        break;
+      case UNSIGNED_8:
+        immLow = bytes[end++] as number;
+        break;
+      case UNSIGNED_16:
+        immLow = (bytes[end] as number) | ((bytes[end + 1] as number) << 8);
+        end += 2;
+        break;
+      case SIGNED_16:
+        immLow = (((bytes[end] as number) << 16) | ((bytes[end + 1] as number) << 24)) >> 16;
+        immHigh = immLow >> 31;
+        end += 2;
+        break;
+      case SIGNED_32:
+        immLow = word(bytes, end);
+        immHigh = immLow >> 31;
+        end += 4;
+        break;
+      case LOW_32:
+        immLow = word(bytes, end);
+        end += 4;
+        break;
+      case ALL_64:
+        immLow = word(bytes, end);
+        immHigh = word(bytes, end + 4);
+        end += 8;
+        break;
+    }
+    const length = end - at;
+    if (end > limit || length > MAX_LENGTH) return undefined;
+    if (known.countMask !== 0 && (immLow & known.countMask) === 0) return undefined;
+    if (known.ripRelative) {
+      disp += poff + length;
+      if (disp > 0x7fff_ffff) return undefined;
+    }
+    return {
+      row: known.row,
+      form: known.form,
+      formKey: known.formKey,
+      width: known.width,
+      poff,
+      length,
+      reg: known.reg,
+      rm: known.rm,
+      base: known.base,
+      index: known.index,
+      scale: known.scale,
+      disp,
+      segment: known.segment,
+      immLow,
+      immHigh,
+      vvvv: 0,
+    };
+  }
+
+  /** Remembers the encoding of the instruction at `bytes[at]`, `dispBytes` of which are its displacement. */
+  learn(bytes: Uint8Array, at: number, mode: DecodeMode, insn: Instruction, dispBytes: number): void {
+    const { row, form, width } = insn;
+    const immediate = immediateOf(insn);
+    if (immediate === undefined || insn.vvvv !== 0 || form.vector !== 0 || !this.#look(bytes, at, mode)) {
+      return;
+    }
+    const ripRelative = form.isMemory && insn.base === S.codeBias;
+    if (ripRelative && insn.index === S.constant8192) return;
+    // A REX in front of a REX: the bytes in front were taken for others.
+    if (this.#end - at + dispBytes + (IMMEDIATE_BYTES[immediate] as number) !== insn.length) return;
+    if (row.options.ignoresMod === true || (form.isMemory && form.asize === 16)) return;
+    const isCount = row.options.shiftCount === true && immediate !== NONE;
+    if (isCount && !form.countNonZero) return;
+    const place = this.#place;
+    this.#encodings[place] = this.#encoding;
+    this.#details[place] = this.#detail;
+    this.#known[place] = {
+      row,
+      form,
+      formKey: insn.formKey,
+      width,
+      reg: insn.reg,
+      rm: insn.rm,
+      base: insn.base,
+      index: insn.index,
+      scale: insn.scale,
+      segment: insn.segment,
+      immLow: insn.immLow,
+      dispBytes,
+      ripRelative,
+      immediate,
+      countMask: isCount ? (width === 64 ? 63 : 31) : 0,
+    };
+  }
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24);
+}
+
+/** Undefined: it is not remembered. */
+function immediateOf({ row: { immediates }, width }: Instruction): number | undefined {
+  if (immediates.length > 1) return undefined;
+  switch (immediates[0]) {
+    case undefined:
+      return NONE;
+    case "ib":
+    case "cb":
+      return SIGNED_8;
+    case "ub":
+      return UNSIGNED_8;
+    case "iw":
+      return UNSIGNED_16;
+    case "iz":
+    case "cz":
+      return width === 16 ? SIGNED_16 : SIGNED_32;
+    case "iv":
+      return width === 16 ? UNSIGNED_16 : width === 64 ? ALL_64 : LOW_32;
+    default:
+      return undefined;
+  }
+}
