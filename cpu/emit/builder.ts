@@ -101,6 +101,11 @@ export class WasmBuilder {
     return this.popValue("v128");
   }
 
+  known(value: Value): number | undefined {
+    const { constant } = value as Val;
+    return constant === undefined ? undefined : Number(constant);
+  }
+
   /** Pushes a value on the WebAssembly stack. */
   pushValue(value: Value): void {
     const v = value as Val;

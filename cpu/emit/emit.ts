@@ -124,6 +124,8 @@ export interface SecondLook {
   readonly a: Value<"v128">;
   readonly b: Value<"v128">;
   readonly result: Value<"v128">;
+  /** Gets the result when that is another one. */
+  readonly right?: Variable;
 }
 
 type OperandsOf<A extends readonly ValueType[]> = { [I in keyof A]: Value<A[I]> };
@@ -144,6 +146,8 @@ export interface Emit {
   /** Constant of width `w`. */
   k<W extends Width>(w: W, value: number | bigint): ValueOf<W>;
   v128(low: bigint, high: bigint): Value<"v128">;
+  /** The unsigned number that is known when the code is emitted, as immediates are in blocks and regions. */
+  known(value: Value<"i32" | "i64">): number | undefined;
 
   // WebAssembly operations, by their name in the specification
   op<N extends OpName>(name: N, ...args: OperandsOf<OpArguments<N>>): Value<OpResult<N>>;
@@ -271,6 +275,8 @@ export interface Emit {
    * cpu/fpu/sse/sse_unit.ts.
    */
   floatElsewhere(how: number, value: Value<"v128">, look?: SecondLook): void;
+  /** Whether a second look finds the result to be right. MXCSR has what it raised then. */
+  looksRight(look: SecondLook): Value<"i32">;
 
   // Memory
   /** The ModRM memory operand. */

@@ -4,6 +4,7 @@
  * are i32, but for the operands of SSE.
  * @module
  */
+import { S } from "../state/state.ts";
 import type { ModuleBuilder } from "../wasm/encoder.ts";
 import type { ValueType } from "../wasm/opcodes.ts";
 
@@ -68,6 +69,8 @@ export type CoreExport = keyof typeof CORE | CoreFunction;
 export type CoreFunction = keyof typeof CORE_FUNCTIONS;
 /** Parameters of Links.sseSlow, by name. */
 export const SSE_SLOW_PARAMETERS: readonly string[] = CORE.sseSlow;
+/** Where a second look puts the result that is right: 128 bits. */
+export const LOOK_RESULT = S.arg + 8;
 /** Parameters of a second look. */
 export const LOOK_PARAMETERS: readonly string[] = VECTORS;
 /**

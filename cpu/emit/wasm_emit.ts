@@ -18,8 +18,16 @@ import {
 } from "../state/record.ts";
 import { ARITHMETIC_FLAGS, S, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
-import { SSE_256, SSE_VALUE, SSE_VEX, SSE_VVVV, sseLookNumber } from "../fpu/sse/sse_unit.ts";
-import type { StoreName, Val } from "./builder.ts";
+import {
+  LOOK_REPLACED,
+  LOOK_RIGHT,
+  SSE_256,
+  SSE_VALUE,
+  SSE_VEX,
+  SSE_VVVV,
+  sseLookNumber,
+} from "../fpu/sse/sse_unit.ts";
+import type { LoadName, StoreName, Val } from "./builder.ts";
 import type {
   Emit,
   HalvesOptions,
@@ -34,7 +42,7 @@ import type {
 } from "./emit.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import type { Operands, Slot } from "./form.ts";
-import { type CoreFunction, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
+import { type CoreFunction, LOOK_RESULT, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
 import {
   MICROCODE,
   type MicrocodeCall,
@@ -377,7 +385,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
     if (look === undefined) return unseen();
     // What is done elsewhere goes on elsewhere: a function of one instruction may leave at once.
     if (!this.sinksFlags && look.how === how && !isVex) return leave(how, look.a, look.result);
-    this.if(this.eqz(32, this.secondLook(look)), unseen);
+    this.if(this.eqz(32, this.looksRight(look)), unseen);
   }
   /** Tells the SSE unit of the operands of a VEX-encoded instruction, apart from a second one of 128 bits. */
   #storeHalves(): number {
@@ -388,16 +396,17 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
     });
     return SSE_VEX | SSE_256 | first;
   }
-  protected secondLook({ how, a, b, result }: SecondLook): Val {
+  looksRight({ how, a, b, result, right }: SecondLook): Val {
     if (this.#halves !== undefined && this.half === 0) {
       this.set(this.#halves.mxcsr, this.state32(S.mxcsr));
     }
-    return this.callIndirect(
-      this.links.lookType,
-      [a, b, result],
-      this.i32(H_SSE_LOOK + sseLookNumber(how)),
-      "i32",
-    );
+    const slot = this.i32(H_SSE_LOOK + sseLookNumber(how));
+    const found = this.callIndirect(this.links.lookType, [a, b, result], slot, "i32");
+    if (right === undefined) return this.eq(32, found, this.i32(LOOK_RIGHT));
+    this.if(this.eq(32, found, this.i32(LOOK_REPLACED)), () => {
+      this.set(right, this.loadRaw(`${right.type}.load` as LoadName, this.i32(LOOK_RESULT)));
+    });
+    return found;
   }
   /** Before the second half leaves: the first one's flags are found again, unless an exception keeps them from being found. */
   protected undoLook(): void {

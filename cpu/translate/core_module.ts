@@ -14,13 +14,14 @@ import {
   ENVIRONMENT,
   importSpace,
   linkType,
+  LOOK_RESULT,
   type Sizes,
   SSE_SLOW_PARAMETERS,
   VECTOR_FUNCTIONS,
   vectorType,
 } from "../emit/links.ts";
 import { microcodeNumber } from "../emit/microcode_calls.ts";
-import { SSE_VALUE } from "../fpu/sse/sse_unit.ts";
+import { LOOK_REPLACED, SSE_VALUE } from "../fpu/sse/sse_unit.ts";
 import { VECTOR_FUNCTION_BODIES } from "../isa/vector_functions.ts";
 import { X87Function } from "../isa/x87/x87_function.ts";
 import { emitSeries, emitSineAndCosine } from "../isa/x87/trigonometry.ts";
@@ -230,8 +231,12 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.if(b.eqz(32, b.and(32, how, b.i32(SSE_VALUE))), () => {
       const shifted = b.and(32, b.op("i32.shr_u", how, b.i32(3)), b.i32(0x18)); // sseLookNumber
       const slot = b.add(32, b.or(32, b.and(32, how, b.i32(7)), shifted), b.i32(H_SSE_LOOK));
-      b.if(b.callIndirect(lookType, [first, second, result], slot, "i32"), () => {
-        storeResult(b, how, b.loadRaw("i32.load16_u", rec, record.at.reg), result);
+      const found = b.callIndirect(lookType, [first, second, result], slot, "i32");
+      b.if(found, () => {
+        const right = b.variable(result);
+        const replaced = b.eq(32, found, b.i32(LOOK_REPLACED));
+        b.if(replaced, () => b.set(right, b.loadRaw("v128.load", b.i32(LOOK_RESULT))));
+        storeResult(b, how, b.loadRaw("i32.load16_u", rec, record.at.reg), b.get(right));
         enter(b, next);
       });
     });

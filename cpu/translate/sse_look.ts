@@ -1,169 +1,342 @@
 // SPDX-License-Identifier: MIT
 /**
  * The second look at a result of SSE arithmetic, for the core module: emitted code only lets through what is normal and may
- * be inexact without anybody noticing (cpu/isa/simd/ordinary.ts). Here numbers and zeros are told from what is left to the
- * SSE unit (denormals, infinities, NaNs, results that are tiny or too large, directed rounding), and exact results from
- * inexact ones, for which MXCSR.PE is set. All lanes are looked at before anything is changed.
+ * be inexact without anybody noticing (cpu/isa/simd/ordinary.ts). Here infinities, NaNs, denormal operands and overflow are
+ * dealt with, exact results are told from inexact ones, and MXCSR gets what all lanes raised. What is left to the SSE unit:
+ * tiny results that may be inexact, directed rounding, DAZ and FTZ where they change something, exceptions that are not
+ * masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
+ *
+ * A scalar comes in every lane.
  * @module
  */
 import { type Val, WasmBuilder } from "../emit/builder.ts";
+import { vectorConstant } from "../emit/vector/float_emit.ts";
 import type { Variable } from "../emit/emit.ts";
-import { linkType, LOOK_PARAMETERS } from "../emit/links.ts";
-import { MXCSR_MASKS, MXCSR_RC_SHIFT, PE } from "../fpu/sse/mxcsr.ts";
-import { SSE_DOUBLE, SSE_PACKED, sseCode, sseLookNumber } from "../fpu/sse/sse_unit.ts";
+import { linkType, LOOK_PARAMETERS, LOOK_RESULT } from "../emit/links.ts";
+import {
+  DE,
+  IE,
+  MXCSR_DAZ,
+  MXCSR_FLAGS,
+  MXCSR_FTZ,
+  MXCSR_MASKS,
+  MXCSR_RC_SHIFT,
+  OE,
+  PE,
+  UE,
+  ZE,
+} from "../fpu/sse/mxcsr.ts";
+import {
+  LOOK_REPLACED,
+  LOOK_RIGHT,
+  LOOK_UNSURE,
+  SSE_DOUBLE,
+  SSE_PACKED,
+  sseCode,
+  sseLookNumber,
+} from "../fpu/sse/sse_unit.ts";
+import { HOST_FUSES } from "../isa/avx/fused.ts";
 import { H_SSE_LOOK } from "../state/record.ts";
 import { S } from "../state/state.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";
 
-type Operation = "add" | "sub" | "mul" | "div" | "sqrt";
-type FloatType = "f32" | "f64";
-type Operands = readonly [a: Val, b: Val, result: Val];
+type Arithmetic = "add" | "sub" | "mul" | "div" | "sqrt";
+/** "cmp": only signaling NaNs are invalid; "min", "max": all are, as for the other half of the comparisons. */
+type Operation = Arithmetic | "min" | "max" | "cmp";
+const ARITHMETIC: readonly Operation[] = ["add", "sub", "mul", "div", "sqrt"];
 
-/** What is found out about one lane; it is not 0 when the result is right. */
-const EXACT = 1, INEXACT = 2;
 const ROUNDING = 3 << MXCSR_RC_SHIFT, PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
-const MIN_NORMAL = { f32: 0x0080_0000n, f64: 0x0010_0000_0000_0000n } as const;
-const INFINITY = { f32: 0x7f80_0000n, f64: 0x7ff0_0000_0000_0000n } as const;
-const SHAPE = { f32: "f32x4", f64: "f64x2" } as const;
+const FORMATS = {
+  f32: {
+    shape: "f32x4",
+    lanes: "i32x4",
+    least: 0x0080_0000n,
+    infinity: 0x7f80_0000n,
+    huge: 0x7e00_0000n,
+    quiet: 0x0040_0000n,
+  },
+  f64: {
+    shape: "f64x2",
+    lanes: "i64x2",
+    least: 0x0010_0000_0000_0000n,
+    infinity: 0x7ff0_0000_0000_0000n,
+    huge: 0x7fc0_0000_0000_0000n,
+    quiet: 0x0008_0000_0000_0000n,
+  },
+} as const;
+/** Between these, powers of two, the error of a product of doubles is a number, and none of its parts overflows. */
+const SAFE = { least: 0x0800_0000_0000_0000n, most: 0x7800_0000_0000_0000n } as const;
 
-function constant(b: WasmBuilder, type: FloatType, bits: bigint): Val {
-  return type === "f32"
-    ? b.op("f32.reinterpret_i32", b.i32(Number(bits)))
-    : b.op("f64.reinterpret_i64", b.i64(bits));
-}
+/** Emits one look. Masks have all bits of a lane or none. */
+class Look {
+  readonly #b: WasmBuilder;
+  readonly #first: Val;
+  readonly #second: Val;
+  readonly #result: Val;
+  readonly #mxcsr: Val;
+  readonly #raised: Variable;
 
-/** x × y, which is `product` rounded, has no more than 53 significant bits: then it is exactly that. */
-function isRepresentable(b: WasmBuilder, x: Val, y: Val, product: Val): Val {
-  const bits = (v: Val) => b.op("i64.reinterpret_f64", v);
-  const exponent = (v: Val) => b.op("i64.and", b.op("i64.shr_u", bits(v), b.i64(52)), b.i64(0x7ff));
-  const zeros = (v: Val) => b.op("i64.ctz", b.op("i64.or", bits(v), b.i64(1n << 52n)));
-  // The product of significands of 53 bits has 105 bits, or 106: then the exponent is one more.
-  const sum = b.op("i64.add", exponent(x), exponent(y));
-  const extra = b.op("i64.sub", b.op("i64.add", exponent(product), b.i64(1023)), sum);
-  return b.op("i64.ge_s", b.op("i64.add", zeros(x), zeros(y)), b.op("i64.add", extra, b.i64(52)));
-}
-
-/** Whether the result is exactly that of the operation: all of them are numbers, not tiny. */
-function isExact(
-  b: WasmBuilder,
-  operation: Operation,
-  type: FloatType,
-  [first, second, result]: Operands,
-): Val {
-  if (operation === "add" || operation === "sub") { // Knuth's TwoSum
-    const op = (name: "add" | "sub", x: Val, y: Val) => b.op(`${type}.${name}`, x, y);
-    const addend = operation === "add" ? second : b.op(`${type}.neg`, second);
-    const taken = op("sub", result, first);
-    const error = op("add", op("sub", first, op("sub", result, taken)), op("sub", addend, taken));
-    return b.op(`${type}.eq`, error, constant(b, type, 0n));
+  constructor(body: FunctionBody, readonly operation: Operation, readonly type: "f32" | "f64") {
+    const b = this.#b = new WasmBuilder(body);
+    this.#first = b.parameter(operation === "sqrt" ? 1 : 0, "v128");
+    this.#second = b.parameter(1, "v128");
+    this.#result = b.parameter(2, "v128");
+    this.#mxcsr = b.loadRaw("i32.load", b.i32(S.mxcsr));
+    this.#raised = b.variable(b.i32(0));
   }
-  // The inverse operation gives the operand back, if it does not round itself.
-  const x = operation === "mul" ? first : result, y = operation === "sqrt" ? result : second;
-  const wanted = operation === "mul" ? result : operation === "div" ? first : second;
-  if (type === "f32") { // 48 bits
-    const wide = (v: Val) => b.op("f64.promote_f32", v);
-    return b.op("f64.eq", b.op("f64.mul", wide(x), wide(y)), wide(wanted));
-  }
-  const product = b.op("f64.mul", x, y);
-  return b.and(32, b.op("f64.eq", product, wanted), isRepresentable(b, x, y, product));
-}
 
-/** Sets `found` to what is known of one lane of the result; nothing is, as long as it is 0. */
-function judge(
-  b: WasmBuilder,
-  operation: Operation,
-  type: FloatType,
-  operands: Operands,
-  found: Variable,
-): void {
-  const [first, second, result] = operands;
-  const isZero = (v: Val) => b.op(`${type}.eq`, v, constant(b, type, 0n));
-  const inRange = (v: Val, from: "ge" | "gt") => {
-    const magnitude = b.op(`${type}.abs`, v);
-    const large = b.op(`${type}.${from}`, magnitude, constant(b, type, MIN_NORMAL[type]));
-    return b.and(32, large, b.op(`${type}.lt`, magnitude, constant(b, type, INFINITY[type])));
-  };
-  const isTame = (v: Val) => b.or(32, inRange(v, "ge"), isZero(v));
-  const tame = operation === "sqrt" ? isTame(second) : b.and(32, isTame(first), isTame(second));
-  b.if(tame, () => {
-    b.if(isZero(result), () => {
-      // A zero that does not come from a zero was tiny, unless it is a difference.
-      if (operation === "add" || operation === "sub") return b.set(found, b.i32(EXACT));
-      const from = operation === "div" ? isZero(first) : isZero(second);
-      b.set(found, operation === "mul" ? b.or(32, from, isZero(first)) : from);
-    }, () => {
-      // What is the smallest normal number may have been tiny before it was rounded.
-      b.if(inRange(result, "gt"), () => {
-        b.set(found, b.select(isExact(b, operation, type, operands), b.i32(EXACT), b.i32(INEXACT)));
-      });
+  get #format() {
+    return FORMATS[this.type];
+  }
+  get #isSum(): boolean {
+    return this.operation === "add" || this.operation === "sub";
+  }
+  #splat(bits: bigint): Val {
+    const b = this.#b;
+    return this.type === "f32" ? b.op("i32x4.splat", b.i32(Number(bits))) : b.op("i64x2.splat", b.i64(bits));
+  }
+  #compare(name: "eq" | "ne" | "lt" | "le" | "gt" | "ge", x: Val, y: Val): Val {
+    return this.#b.op(`${this.#format.shape}.${name}`, x, y);
+  }
+  #float(name: "add" | "sub" | "mul", x: Val, y: Val): Val {
+    return this.#b.op(`${this.#format.shape}.${name}`, x, y);
+  }
+  #and(...masks: readonly Val[]): Val {
+    return masks.reduce((x, y) => this.#b.op("v128.and", x, y));
+  }
+  #or(...masks: readonly Val[]): Val {
+    return masks.reduce((x, y) => this.#b.op("v128.or", x, y));
+  }
+  #without(x: Val, y: Val): Val {
+    return this.#b.op("v128.andnot", x, y);
+  }
+  #any(mask: Val): Val {
+    return this.#b.op("v128.any_true", mask);
+  }
+  #magnitude(v: Val): Val {
+    return this.#b.op(`${this.#format.shape}.abs`, v);
+  }
+  #isZero(v: Val): Val {
+    return this.#compare("eq", v, this.#splat(0n));
+  }
+  #isNan(v: Val): Val {
+    return this.#compare("ne", v, v);
+  }
+  #isInfinite(v: Val): Val {
+    return this.#compare("eq", this.#magnitude(v), this.#splat(this.#format.infinity));
+  }
+  #isFinite(v: Val): Val {
+    return this.#compare("lt", this.#magnitude(v), this.#splat(this.#format.infinity));
+  }
+  #isDenormal(v: Val): Val {
+    const small = this.#compare("lt", this.#magnitude(v), this.#splat(this.#format.least));
+    return this.#without(small, this.#isZero(v));
+  }
+  #isSignaling(v: Val, nan: Val): Val {
+    const quiet = this.#splat(this.#format.quiet);
+    const silent = this.#b.op(`${this.#format.lanes}.eq`, this.#and(v, quiet), quiet);
+    return this.#without(nan, silent);
+  }
+  #returnIf(condition: Val, what: number): void {
+    this.#b.if(condition, () => this.#b.return(this.#b.i32(what)));
+  }
+  /** Raises `flags` when some lane of the mask is set. */
+  #raise(mask: Val, flags: number): void {
+    const b = this.#b;
+    const found = b.select(this.#any(mask), b.i32(flags), b.i32(0));
+    b.set(this.#raised, b.or(32, b.get(this.#raised), found));
+  }
+  /** Some of these bits are set. */
+  #mxcsrHas(bits: number): Val {
+    return this.#b.op("i32.ne", this.#b.and(32, this.#mxcsr, this.#b.i32(bits)), this.#b.i32(0));
+  }
+
+  emit(): void {
+    if (ARITHMETIC.includes(this.operation)) this.#arithmetic(this.operation as Arithmetic);
+    else {
+      const [a, b] = [this.#first, this.#second], nanA = this.#isNan(a), nanB = this.#isNan(b);
+      const invalid = this.operation === "cmp"
+        ? this.#or(this.#isSignaling(a, nanA), this.#isSignaling(b, nanB))
+        : this.#or(nanA, nanB);
+      this.#raise(invalid, IE);
+      this.#denormals(this.#or(nanA, nanB));
+      this.#settle();
+      this.#b.return(this.#b.i32(LOOK_RIGHT));
+    }
+    this.#b.unreachable();
+  }
+  /** Denormal operands of lanes where nothing comes before them. */
+  #denormals(others: Val): void {
+    const denormal = this.#or(this.#isDenormal(this.#first), this.#isDenormal(this.#second));
+    const b = this.#b;
+    this.#returnIf(b.and(32, this.#any(denormal), this.#mxcsrHas(MXCSR_DAZ)), LOOK_UNSURE);
+    this.#raise(this.#without(denormal, others), DE);
+  }
+  /** Into MXCSR with what was raised, if all of it is masked. */
+  #settle(): void {
+    const b = this.#b, raised = b.get(this.#raised);
+    const masks = b.op("i32.shr_u", this.#mxcsr, b.i32(MXCSR_MASKS));
+    const flags = b.and(32, raised, b.i32(MXCSR_FLAGS));
+    this.#returnIf(b.and(32, flags, b.op("i32.xor", masks, b.i32(-1))), LOOK_UNSURE);
+    b.storeRaw("i32.store", b.i32(S.mxcsr), b.or(32, this.#mxcsr, flags));
+  }
+
+  #arithmetic(operation: Arithmetic): void {
+    const b = this.#b, [x, y, r] = [this.#first, this.#second, this.#result];
+    this.#returnIf(this.#mxcsrHas(ROUNDING), LOOK_UNSURE);
+    const quiet = b.eq(32, b.and(32, this.#mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
+    const [zeroX, zeroY] = [this.#isZero(x), this.#isZero(y)];
+    this.#usualNumbers(operation, quiet, zeroX, zeroY);
+    const finite = this.#and(this.#isFinite(x), this.#isFinite(y));
+    // What is exact if it is tiny: zeros of zeros, and sums always. What is the smallest normal number may have been tiny.
+    const size = this.#magnitude(r), least = this.#splat(this.#format.least);
+    const tiny = this.#compare(this.#isSum ? "lt" : "le", size, least);
+    const fromZeros = this.#isSum ? this.#isZero(r) : operation === "mul" ? this.#or(zeroX, zeroY) : zeroX;
+    const isTiny = this.#any(this.#without(this.#and(tiny, finite), fromZeros));
+    const tinySum = b.or(
+      32,
+      this.#mxcsrHas(MXCSR_FTZ),
+      b.eqz(32, this.#mxcsrHas(UE << MXCSR_MASKS)),
+    );
+    this.#returnIf(this.#isSum ? b.and(32, isTiny, tinySum) : isTiny, LOOK_UNSURE);
+    const denormal = this.#or(this.#isDenormal(x), this.#isDenormal(y));
+    const ordinary = this.#without(this.#and(finite, this.#isFinite(r)), denormal);
+    const usual = b.op(`${this.#format.lanes}.all_true`, ordinary);
+    b.if(b.and(32, quiet, usual), () => b.return(b.i32(LOOK_RIGHT)));
+    const nanX = this.#isNan(x), nanY = this.#isNan(y), nan = this.#or(nanX, nanY);
+    const invalid = this.#without(this.#isNan(r), nan);
+    b.if(b.eqz(32, usual), () => {
+      const signaling = this.#or(this.#isSignaling(x, nanX), this.#isSignaling(y, nanY));
+      this.#raise(this.#or(invalid, signaling), IE);
+      let first = this.#or(nan, invalid), overflow = this.#and(this.#isInfinite(r), finite);
+      if (operation === "div") {
+        const byZero = this.#without(this.#and(zeroY, finite), zeroX);
+        this.#raise(byZero, ZE);
+        first = this.#or(first, byZero);
+        overflow = this.#without(overflow, zeroY);
+      }
+      this.#denormals(first);
+      this.#raise(overflow, OE | PE);
     });
-  });
-}
+    b.if(b.eqz(32, quiet), () => this.#precision(operation, this.#and(finite, this.#isFinite(r))));
+    this.#settle();
+    b.if(this.#any(this.#or(nan, invalid)), () => {
+      const silenced = (v: Val) => this.#or(v, this.#splat(this.#format.quiet));
+      const choose = (mask: Val, one: Val, other: Val) => b.op("v128.bitselect", one, other, mask);
+      const { infinity, quiet } = this.#format, sign = this.type === "f32" ? 1n << 31n : 1n << 63n;
+      const indefinite = choose(invalid, this.#splat(sign | infinity | quiet), r);
+      const right = choose(nanX, silenced(x), choose(nanY, silenced(y), indefinite));
+      b.storeRaw("v128.store", b.i32(LOOK_RESULT), right);
+      b.return(b.i32(LOOK_REPLACED));
+    });
+    b.return(b.i32(LOOK_RIGHT));
+  }
 
-/** All lanes are right when inexact ones raise nothing new. */
-function areRight(
-  b: WasmBuilder,
-  operation: Operation,
-  type: FloatType,
-  [first, second, result]: Operands,
-): Val {
-  const shape = SHAPE[type];
-  const splat = (bits: bigint) =>
-    type === "f32" ? b.op("i32x4.splat", b.i32(Number(bits))) : b.op("i64x2.splat", b.i64(bits));
-  const or = (x: Val, y: Val) => b.op("v128.or", x, y), and = (x: Val, y: Val) => b.op("v128.and", x, y);
-  const magnitude = (v: Val) => b.op(`${shape}.abs`, v);
-  const least = splat(MIN_NORMAL[type]), beyond = splat(INFINITY[type]);
-  const zeros = (v: Val) => b.op(`${shape}.eq`, v, splat(0n));
-  const tame = (v: Val) => or(b.op(`${shape}.ge`, magnitude(v), least), zeros(v));
-  const normal = and(
-    b.op(`${shape}.gt`, magnitude(result), least),
-    b.op(`${shape}.lt`, magnitude(result), beyond),
-  );
-  const operands = operation === "sqrt" ? tame(second) : and(tame(first), tame(second));
-  let nothing = zeros(result);
-  if (operation === "mul") nothing = and(nothing, or(zeros(first), zeros(second)));
-  if (operation === "div") nothing = and(nothing, zeros(first));
-  return b.op(type === "f32" ? "i32x4.all_true" : "i64x2.all_true", and(operands, or(normal, nothing)));
-}
-
-/** (a, b, result) to 1 when the result is right, after setting what it raised. */
-function look(b: WasmBuilder, operation: Operation, type: FloatType, count: number): void {
-  const vectors = [0, 1, 2].map((i) => b.parameter(i, "v128")) as [Val, Val, Val];
-  const mxcsr = b.loadRaw("i32.load", b.i32(S.mxcsr));
-  const known = b.and(32, mxcsr, b.i32(PRECISION_KNOWN | ROUNDING));
-  if (count > 1) {
-    b.if(b.eq(32, known, b.i32(PRECISION_KNOWN)), () => {
-      b.if(areRight(b, operation, type, vectors), () => b.return(b.i32(1)));
+  /** Numbers of the window and zeros (cpu/emit/vector/float_bounds.ts): nothing but inexactness is to be looked for. */
+  #usualNumbers(operation: Arithmetic, quiet: Val, zeroX: Val, zeroY: Val): void {
+    const b = this.#b, { lanes } = this.#format;
+    const outside = (v: Val) => {
+      const difference = b.op(`${lanes}.sub`, v, b.state128(vectorConstant(this.type, "first")));
+      const what = operation === "sqrt" ? "signed" : "unsigned";
+      return this.#and(difference, b.state128(vectorConstant(this.type, what)));
+    };
+    const inside = (v: Val, isZero: Val) =>
+      this.#or(b.op(`${lanes}.eq`, outside(v), this.#splat(0n)), isZero);
+    const first = inside(this.#first, zeroX);
+    const second = operation === "sqrt" ? first : inside(this.#second, zeroY);
+    const usual = operation === "div" ? this.#without(second, zeroY) : second;
+    b.if(b.op(`${lanes}.all_true`, this.#and(first, usual)), () => {
+      b.if(quiet, () => b.return(b.i32(LOOK_RIGHT)));
+      const [p, q, wanted] = this.#inverse(operation);
+      const differs = this.#isSum
+        ? this.#without(this.#splat(~0n), this.#isZero(this.#sumError(operation)))
+        : this.type === "f32"
+        ? this.#singleDiffers([p, q], wanted)
+        : this.#productDiffers([p, q], wanted);
+      b.if(b.eqz(32, this.#any(differs)), () => b.return(b.i32(LOOK_RIGHT)));
     });
   }
-  b.if(b.and(32, mxcsr, b.i32(ROUNDING)), () => b.return(b.i32(0)));
-  const found = b.variable(b.i32(0));
-  const all: Val[] = [];
-  for (let i = 0; i < count; i++) {
-    const operands = vectors.map((v) => b.lane(`${SHAPE[type]}.extract_lane`, i, v)) as [Val, Val, Val];
-    b.set(found, b.i32(0));
-    judge(b, operation, type, operands, found);
-    const code = b.get(found);
-    b.if(b.eqz(32, code), () => b.return(b.i32(0)));
-    all.push(code);
+
+  // Exactness: of `finite` lanes, none of which is tiny unless it is exact
+
+  /** Knuth's TwoSum. */
+  #sumError(operation: Arithmetic): Val {
+    const [x, y, r] = [this.#first, this.#second, this.#result];
+    const addend = operation === "add" ? y : this.#b.op(`${this.#format.shape}.neg`, y);
+    const taken = this.#float("sub", r, x);
+    const rest = this.#float("sub", x, this.#float("sub", r, taken));
+    return this.#float("add", rest, this.#float("sub", addend, taken));
   }
-  b.if(b.and(32, all.reduce((x, y) => b.or(32, x, y)), b.i32(INEXACT)), () => {
-    b.if(b.eqz(32, b.and(32, mxcsr, b.i32(PE << MXCSR_MASKS))), () => b.return(b.i32(0)));
-    b.storeRaw("i32.store", b.i32(S.mxcsr), b.or(32, mxcsr, b.i32(PE)));
-  });
-  b.return(b.i32(1));
+  /** The inverse operation gives the operand back, if it does not round itself: two factors, and what their product is. */
+  #inverse(operation: Arithmetic): readonly [Val, Val, Val] {
+    const [x, y, r] = [this.#first, this.#second, this.#result];
+    return operation === "mul" ? [x, y, r] : operation === "div" ? [r, y, x] : [r, r, x];
+  }
+  /** Raises PE for results that are not what the operation gives. */
+  #precision(operation: Arithmetic, finite: Val): void {
+    const [x, y, r] = [this.#first, this.#second, this.#result];
+    if (this.#isSum) {
+      const error = this.#sumError(operation);
+      // Near the end of the range a step may overflow where the sum does not.
+      const huge = [x, y].map((v) => this.#compare("gt", this.#magnitude(v), this.#splat(this.#format.huge)));
+      this.#returnIf(this.#any(this.#and(finite, this.#or(...huge))), LOOK_UNSURE);
+      return this.#raise(this.#without(finite, this.#isZero(error)), PE);
+    }
+    const [p, q, wanted] = this.#inverse(operation);
+    // Zeros of zeros are exact, and divisions by zero infinite.
+    const looked = this.#without(finite, this.#isZero(r));
+    if (this.type === "f32") return this.#raise(this.#and(looked, this.#singleDiffers([p, q], wanted)), PE);
+    const inside = [p, q, wanted].map((v) => {
+      const size = this.#magnitude(v);
+      const large = this.#compare("gt", size, this.#splat(SAFE.least));
+      return this.#and(large, this.#compare("lt", size, this.#splat(SAFE.most)));
+    });
+    this.#returnIf(this.#any(this.#without(looked, this.#and(...inside))), LOOK_UNSURE);
+    this.#raise(this.#and(looked, this.#productDiffers([p, q], wanted)), PE);
+  }
+  /** Lanes where p × q is not `wanted`; it has 48 bits. */
+  #singleDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
+    const b = this.#b;
+    const half = (upper: boolean) => {
+      const wide = (v: Val) => b.op("f64x2.promote_low_f32x4", upper ? b.shuffle(UPPER, v, v) : v);
+      return b.op("f64x2.ne", b.op("f64x2.mul", wide(p), wide(q)), wide(wanted));
+    };
+    return b.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27], half(false), half(true));
+  }
+  /** Lanes where p × q is not `wanted`. */
+  #productDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
+    const b = this.#b;
+    if (HOST_FUSES) {
+      return this.#compare(
+        "ne",
+        b.op("f64x2.relaxed_madd", p, q, b.op("f64x2.neg", wanted)),
+        this.#splat(0n),
+      );
+    }
+    // By Veltkamp's and Dekker's way.
+    const factor = this.#splat(0x41a0_0000_0200_0000n); // 2^27 + 1
+    const split = (v: Val): [Val, Val] => {
+      const scaled = this.#float("mul", v, factor);
+      const high = this.#float("sub", scaled, this.#float("sub", scaled, v));
+      return [high, this.#float("sub", v, high)];
+    };
+    const product = this.#float("mul", p, q), [ph, pl] = split(p), [qh, ql] = split(q);
+    const parts = [[ph, ql], [pl, qh], [pl, ql]] as const;
+    let error = this.#float("sub", this.#float("mul", ph, qh), product);
+    for (const [u, v] of parts) error = this.#float("add", error, this.#float("mul", u, v));
+    return this.#or(this.#compare("ne", error, this.#splat(0n)), this.#compare("ne", product, wanted));
+  }
 }
+const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /** Defines the looks, in the table from H_SSE_LOOK on; the index of their type. */
 export function defineLooks(module: ModuleBuilder): number {
   const lookType = linkType(module, LOOK_PARAMETERS);
   for (const type of ["f32", "f64"] as const) {
-    for (const operation of ["add", "sub", "mul", "div", "sqrt"] as const) {
+    for (const operation of [...ARITHMETIC, "min", "max", "cmp"] as const) {
       for (const lanes of ["scalar", "packed"] as const) {
         const body = new FunctionBody(3);
-        const b = new WasmBuilder(body);
-        look(b, operation, type, lanes === "scalar" ? 1 : type === "f32" ? 4 : 2);
-        b.unreachable();
+        new Look(body, operation, type).emit();
         const tableIndex = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
         module.addFunction(lookType, body, { tableIndex });
       }
@@ -180,8 +353,8 @@ export function storeResult(b: WasmBuilder, how: Val, to: Val, result: Val): voi
     () =>
       b.if(
         b.and(32, how, b.i32(SSE_DOUBLE)),
-        () => b.storeRaw("f64.store", to, b.lane("f64x2.extract_lane", 0, result)),
-        () => b.storeRaw("f32.store", to, b.lane("f32x4.extract_lane", 0, result)),
+        () => b.storeRaw("i64.store", to, b.lane("i64x2.extract_lane", 0, result)),
+        () => b.storeRaw("i32.store", to, b.lane("i32x4.extract_lane", 0, result)),
       ),
   );
 }

@@ -283,7 +283,7 @@ export class RegionEmit extends RegionFlags {
       this.exit();
     };
     if (look === undefined) return leave();
-    this.if(this.eqz(32, this.secondLook(look)), leave);
+    this.if(this.eqz(32, this.looksRight(look)), leave);
   }
   override faultIf(condition: Value): void {
     this.leaveIf(condition);

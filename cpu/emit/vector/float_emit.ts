@@ -144,7 +144,7 @@ function keepsLanes(lanes: readonly number[], bytes: 4 | 8): boolean {
 
 const VECTORS = ["first", "unsigned", "signed"] as const;
 /** Where in the constant pool a vector of the window is: a load is cheaper than making it. */
-function vectorConstant(type: FloatType, what: (typeof VECTORS)[number]): number {
+export function vectorConstant(type: FloatType, what: (typeof VECTORS)[number]): number {
   return VECTOR_CONSTANTS + 16 * (VECTORS.indexOf(what) + (type === "f32" ? 0 : VECTORS.length));
 }
 /** Fills that part of the constant pool. */

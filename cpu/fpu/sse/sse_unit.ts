@@ -95,7 +95,9 @@ const FUSED_SIGNS: Readonly<Partial<Record<SseOperation, readonly [FusedSigns, F
 export const SSE_PACKED: number = 1 << 7;
 const LANES_SHIFT = 7;
 
-/** Number of an operation among those that are looked at a second time: arithmetic, of either type, scalar or packed. */
+/** What a second look says of a result: it is to be done elsewhere, or right, or another one is at LOOK_RESULT. */
+export const LOOK_UNSURE = 0, LOOK_RIGHT = 1, LOOK_REPLACED = 2;
+/** Number of an operation among those that are looked at a second time: the first eight, of either type, scalar or packed. */
 export function sseLookNumber(code: number): number {
   return (code & 7) | ((code >> 3) & 0x18);
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { assert } from "../../base/assert.ts";
-import type { Emit, FloatType, Value } from "../../emit/emit.ts";
+import type { Emit, FloatType, SecondLook, Value, Variable } from "../../emit/emit.ts";
 import { type Bounds, fits, type Wanted } from "../../emit/vector/float_bounds.ts";
 import { SSE_VALUE, sseCode, type SseLanes, type SseOperation } from "../../fpu/sse/sse_unit.ts";
 import { MXCSR_DAZ, MXCSR_MASKS, PE } from "../../fpu/sse/mxcsr.ts";
@@ -196,12 +196,14 @@ export interface Slow {
   /** The second operand: scalar, integer or v128. */
   readonly value: Value;
 }
-/** Operation, operands and result for a second look. */
+/** Operation, operands and result for a second look; "cmp" raises for signaling NaNs only, "min" for all. */
 export interface Look {
-  readonly operation: "add" | "sub" | "mul" | "div" | "sqrt";
+  readonly operation: "add" | "sub" | "mul" | "div" | "sqrt" | "min" | "max" | "cmp";
   readonly a: Value;
   readonly b: Value;
   readonly result: Value;
+  /** The operands stand in other lanes or have other signs than those of the instruction: NaNs are left to microcode. */
+  readonly changed?: boolean;
 }
 function asVector(e: Emit, v: Value): Value<"v128"> {
   if (v.type === "v128") return v;
@@ -212,16 +214,28 @@ function asVector(e: Emit, v: Value): Value<"v128"> {
  * Inside of Emit.expect: the instruction is done elsewhere, and nothing behind this is run, unless the second look found
  * the result to be right.
  */
-export function elsewhere(e: Emit, { operation, type, lanes, value }: Slow, look?: Look): void {
+export function elsewhere(
+  e: Emit,
+  { operation, type, lanes, value }: Slow,
+  look?: Look,
+  right?: Variable,
+): void {
   const how = sseCode(operation, type, lanes);
   if (look === undefined) return e.floatElsewhere(how, asVector(e, value));
+  const second = secondLook(e, type, lanes, look, look.changed === true ? undefined : right);
+  e.floatElsewhere(how, look.b === value ? second.b : asVector(e, value), second);
+}
+/** What a second look wants. */
+export function secondLook(
+  e: Emit,
+  type: FloatType,
+  lanes: SseLanes,
+  look: Look,
+  right?: Variable,
+): SecondLook {
   const [a, b, result] = [look.a, look.b, look.result].map((v) => asVector(e, v)) as [Value, Value, Value];
-  e.floatElsewhere(how, look.b === value ? b : asVector(e, value), {
-    how: sseCode(look.operation, type, lanes),
-    a,
-    b,
-    result,
-  });
+  const how = sseCode(look.operation, type, lanes);
+  return { how, a, b, result, ...(right === undefined ? {} : { right }) };
 }
 /** Microcode that gives a result, for Emit.microcodeResult; `value` unless it is ModRM.rm as a register. */
 export function slow(

@@ -14,7 +14,7 @@ import {
   sumBounds,
 } from "../../emit/vector/float_bounds.ts";
 import type { SseOperation } from "../../fpu/sse/sse_unit.ts";
-import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
+import { FLAG_CF, FLAG_PF, FLAG_ZF } from "../../state/state.ts";
 import {
   all,
   allPlain,
@@ -25,10 +25,10 @@ import {
   exponents,
   isNotDenormal,
   isPlain,
-  lanesNotDenormal,
   type Look,
   memoryOperand,
   noteResult,
+  secondLook,
   slow,
 } from "./ordinary.ts";
 import type { Semantics } from "../row/row.ts";
@@ -60,20 +60,22 @@ export interface Computed {
 export interface Ordinary {
   /** Conditions that mostly hold when it is. */
   readonly quick: (e: Emit, computed: Computed) => readonly (() => Value)[];
-  /** What to look at when they do not, or what else makes it ordinary. */
-  readonly look?: (e: Emit, computed: Computed) => Look | Value<"i32">;
+  /** What to look at when they do not. */
+  readonly look?: (e: Emit, computed: Computed) => Look | undefined;
   /** Has operands met, and notes the bounds of the result; there is nothing that bounds say if it is not there. */
   readonly met?: (e: Emit, computed: Computed) => void;
 }
 
-/** Goes on when `computed` is ordinary; else `operation` is done elsewhere. */
+/** The result, when `computed` is ordinary or turns out to be right; else `operation` is done elsewhere. */
 export function expectOrdinary(
   e: Emit,
   k: Kind,
   operation: SseOperation,
   computed: Computed,
   { quick, look, met }: Ordinary,
-): void {
+): Value {
+  const { result } = computed;
+  const right = look === undefined ? undefined : e.variable(result);
   const otherwise = () => {
     const how = {
       operation,
@@ -81,12 +83,14 @@ export function expectOrdinary(
       lanes: k.packed ? "packed" : "scalar",
       value: computed.b,
     } as const;
-    const second = look?.(e, computed);
-    if (second === undefined || "operation" in second) return elsewhere(e, how, second);
-    e.if(e.eqz(32, second), () => elsewhere(e, how));
+    elsewhere(e, how, look?.(e, computed), right);
   };
-  if (met === undefined) return e.expect(quick(e, computed), otherwise);
-  expectBounded(e, { met: () => met(e, computed), quick: () => quick(e, computed) }, otherwise);
+  if (met === undefined) e.expect(quick(e, computed), otherwise);
+  else expectBounded(e, { met: () => met(e, computed), quick: () => quick(e, computed) }, otherwise);
+  if (right === undefined) return result;
+  const found = e.get(right), bounds = e.bounds(k.type, result);
+  if (bounds !== undefined) e.noteBounds(k.type, found, bounds);
+  return found;
 }
 /** The source, and the destination's value unless the operation has one operand. */
 function operands(e: Emit, k: Kind, unary: boolean): { a: Value; b: Value } {
@@ -103,9 +107,9 @@ export function guarded(
 ): Semantics {
   return (e) => {
     const { a, b } = operands(e, k, unary), result = compute(e, a, b);
-    expectOrdinary(e, k, operation, { a, b, result }, ordinary);
-    if (k.packed) e.setXmmReg(result as Value<"v128">);
-    else e.setXmmPart("reg", result as Value<"f32" | "f64">);
+    const right = expectOrdinary(e, k, operation, { a, b, result }, ordinary);
+    if (k.packed) e.setXmmReg(right as Value<"v128">);
+    else e.setXmmPart("reg", right as Value<"f32" | "f64">);
   };
 }
 
@@ -167,9 +171,15 @@ const root = (k: Kind): Semantics =>
     true,
   );
 
+/** Which look a comparison wants: the one that raises for all NaNs, or for signaling ones. */
+type Comparing = (e: Emit) => "min" | "cmp" | undefined;
 /** A comparison raises nothing without denormals and NaNs. */
-function ordinaryComparison(k: Kind): Ordinary {
+function ordinaryComparison(k: Kind, comparing: Comparing): Ordinary {
   const { type, shape } = k;
+  const look: Ordinary["look"] = (e, computed) => {
+    const operation = comparing(e);
+    return operation && { operation, ...computed };
+  };
   const met: Ordinary["met"] = (e, { a, b }) => e.meet(type, [a, b]);
   if (!k.packed) {
     return {
@@ -181,6 +191,7 @@ function ordinaryComparison(k: Kind): Ordinary {
             : e.or(32, e.op(`${type}.lt`, a, b), e.op(`${type}.ge`, a, b));
         return [...wild.map((v) => () => isNotDenormal(e, type, v)), ordered];
       },
+      look,
       met,
     };
   }
@@ -190,7 +201,7 @@ function ordinaryComparison(k: Kind): Ordinary {
       const ordered = () => all(e, shape, ...wild.map((v) => e.op(`${shape}.eq`, v, v)));
       return [() => allPlain(e, shape, { operands: wild }), ordered];
     },
-    look: (e, { a, b }) => all(e, shape, ...distinct(a, b).map((v) => lanesNotDenormal(e, shape, v))),
+    look,
     met,
   };
 }
@@ -200,16 +211,24 @@ const extremum = (k: Kind, name: "min" | "max"): Semantics =>
     if (k.packed) return e.op(`${k.shape}.p${name}`, b, a);
     return e.select(e.op(`${k.type}.${name === "min" ? "lt" : "gt"}`, a, b), a, b);
   }, {
-    ...ordinaryComparison(k),
+    ...ordinaryComparison(k, () => "min"),
     met: (e, { a, b, result }) => {
       e.meet(k.type, [a, b]);
       e.noteBounds(k.type, result, either(boundsOf(e, k.type, a), boundsOf(e, k.type, b)));
     },
   });
 
+/** Of a predicate that is known: with bit 4, and with bit 3 for NaNs, they are VEX's alone. */
+const predicateLook: Comparing = (e) => {
+  const predicate = e.known(e.imm(8));
+  if (predicate === undefined || (e.form.vector === 0 ? predicate & 7 : predicate & 31) > 7) return undefined;
+  return (predicate & 3) === 1 || (predicate & 3) === 2 ? "min" : "cmp";
+};
 // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD, which nothing ordinary is; bit 2 negates.
 const comparison = (k: Kind): Semantics =>
   guarded(k, "cmp", (e, a, b) => {
+    const known = e.known(e.imm(8));
+    if (known !== undefined) return comparedBy(e, k, known & 7, a, b);
     const p = e.and(32, e.imm(8), e.i32(7));
     const low2 = e.and(32, p, e.i32(3));
     const negated = e.bit(p, 2);
@@ -221,7 +240,21 @@ const comparison = (k: Kind): Semantics =>
     if (k.packed) return e.op("v128.xor", holds, e.op("i32x4.splat", e.sub(32, e.i32(0), negated)));
     const mask = e.sub(32, e.i32(0), e.xor(32, holds, negated));
     return k.type === "f32" ? mask : e.op("i64.extend_i32_s", mask);
-  }, ordinaryComparison(k));
+  }, ordinaryComparison(k, predicateLook));
+/** The same with NaNs: unordered is what makes the negated predicates hold. */
+function comparedBy(e: Emit, k: Kind, predicate: number, a: Value, b: Value): Value {
+  const prefix = k.packed ? k.shape : k.type;
+  const op = (name: "eq" | "lt" | "le" | "ne", x: Value, y: Value): Value => e.op(`${prefix}.${name}`, x, y);
+  const name = (["eq", "lt", "le", undefined] as const)[predicate & 3];
+  const pair = name === undefined ? [a, b].map((v) => op("ne", v, v)) as [Value, Value] : [a, b] as const;
+  if (k.packed) {
+    const holds = name === undefined ? e.op("v128.or", ...pair) : op(name, a, b);
+    return predicate > 3 ? e.op("v128.not", holds) : holds;
+  }
+  const holds = name === undefined ? e.or(32, ...pair) : op(name, a, b);
+  const mask = e.sub(32, e.i32(0), predicate > 3 ? e.eqz(32, holds) : holds);
+  return k.type === "f32" ? mask : e.op("i64.extend_i32_s", mask);
+}
 
 /** Denormals become zeros of their sign, as RCPxx and RSQRTxx have it. */
 function withoutDenormals(e: Emit, v: Value): Value {
@@ -266,12 +299,19 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
       const flags = e.variable(e.i32(0));
       const less = e.select(e.op(`${type}.lt`, a, b), e.i32(FLAG_CF), e.i32(0));
       e.set(flags, e.select(e.op(`${type}.eq`, a, b), e.i32(FLAG_ZF), less));
-      const { quick, met } = ordinaryComparison(k), computed = { a, b, result: b };
+      const computed = { a, b, result: b };
+      const { quick, met } = ordinaryComparison(k, () => undefined);
       expectBounded(e, { met: () => met?.(e, computed), quick: () => quick(e, computed) }, () => {
-        // Its handler may be that of the branch behind it, too: no going on elsewhere.
-        const operation = name === "COMI" ? "comi" : "ucomi";
-        slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });
-        e.set(flags, e.microcodeResult(32));
+        const look = { operation: name === "COMI" ? "min" : "cmp", ...computed } as const;
+        e.if(e.looksRight(secondLook(e, type, "scalar", look)), () => {
+          const unordered = e.or(32, e.op(`${type}.ne`, a, a), e.op(`${type}.ne`, b, b));
+          e.if(unordered, () => e.set(flags, e.i32(FLAG_ZF | FLAG_PF | FLAG_CF)));
+        }, () => {
+          // Its handler may be that of the branch behind it, too: no going on elsewhere.
+          const operation = name === "COMI" ? "comi" : "ucomi";
+          slow(e, { operation, type, lanes: "scalar", value: memoryOperand(e, b) });
+          e.set(flags, e.microcodeResult(32));
+        });
       });
       e.setFlagsImage(e.get(flags));
     });

@@ -45,6 +45,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
           a,
           b: e.op("v128.bitselect", b, e.op(`${k.shape}.neg`, b), odd(e)),
           result,
+          changed: true,
         }),
         met: metArithmetic.add(k.type),
       },

@@ -62,6 +62,8 @@ const VALUES = [
   1e-40,
   Infinity,
 ];
+/** MXCSR: PE clear or set mostly, and some with DAZ, FTZ, both, or another rounding. */
+const CONTROLS = [0x1f80, 0x1fa0, 0x1f80, 0x1fa0, 0x1fe0, 0x9fa0, 0x9fc0, 0x3f80, 0x7fa0];
 /** Products and sums of which stay ordinary, or just do not: cpu/emit/vector/float_bounds.ts. */
 const MODERATE = {
   f32: [0, 1, -3, 1 / 3, 2 ** -31, -(2 ** -30), 2 ** -32, 2 ** 32, -8e9, 1.5 * 2 ** 33, 1e-3],
@@ -72,7 +74,7 @@ function sequence(seed: number, scratch: number): NativeCase {
   const random = new Random(seed);
   const memory = new Uint8Array(SCRATCH), view = new DataView(memory.buffer);
   view.setUint16(FX.fcw, 0x37f, true);
-  view.setUint32(FX.mxcsr, random.chance(50) ? 0x1fa0 : 0x1f80, true);
+  view.setUint32(FX.mxcsr, CONTROLS[random.below(CONTROLS.length)] as number, true);
   const fill = (at: number) => {
     const float = random.chance(50);
     const values = seed % 2 === 0 ? VALUES : MODERATE[float ? "f32" : "f64"];
