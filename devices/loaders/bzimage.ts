@@ -30,11 +30,14 @@ export const XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1;
 export const CMDLINE_SIZE = 0x238;
 export const PAYLOAD_OFFSET = 0x248;
 export const PAYLOAD_LENGTH = 0x24c;
+export const SETUP_DATA = 0x250;
 export const PREF_ADDRESS = 0x258;
 export const INIT_SIZE = 0x260;
 
 export const BOOT_FLAG_MAGIC = 0xaa55;
 export const HEADER_MAGIC = 0x5372_6448; // "HdrS"
+/** The first with SETUP_DATA. */
+export const SETUP_DATA_VERSION = 0x0209;
 /** The first with a command line of known size and an initrd limit, and Linux's first with a 32-bit entry to rely on. */
 const OLDEST_VERSION = 0x0206;
 const HEADER_END = 0x268;

@@ -176,6 +176,38 @@ Deno.test("a vmlinux without a PVH note starts at startup_64 with boot_params", 
   assertEquals(cString(view, view.getUint32(zero + 0x228, true)), "console=hvc0");
 });
 
+// Documentation/arch/x86/boot.rst, "setup_data"; arch/x86/include/uapi/asm/bootparam.h
+Deno.test("Linux finds a random seed in its setup_data", async () => {
+  const seed = Uint8Array.from({ length: 32 }, (_, i) => 200 - i);
+  const kernels = {
+    bzImage: makeBzImage(),
+    vmlinux: makeElf({ bits: 64, guestOs: "linux" }),
+    "bzImage of protocol 2.08": makeBzImage((view) => view.setUint16(0x206, 0x0208, true)),
+  };
+  const found: Record<string, unknown> = {};
+  for (const [name, bytes] of Object.entries(kernels)) {
+    for (const given of [seed, undefined]) {
+      const { memory, view } = rig();
+      const state = await loadKernel(memory, { ...base, kernel: file("k", bytes), seed: given });
+      const at = Number(view.getBigUint64((state.gprs.rsi ?? 0) + 0x250, true));
+      found[`${name}, ${given === undefined ? "none" : "seed"}`] = at === 0 ? at : [
+        view.getBigUint64(at, true), // next
+        view.getUint32(at + 8, true), // SETUP_RNG_SEED
+        ...new Uint8Array(view.buffer, view.byteOffset + at + 12, 4 + 32),
+      ];
+    }
+  }
+  const element = [0n, 9, 32, 0, 0, 0, ...seed];
+  assertEquals(found, {
+    "bzImage, seed": element,
+    "bzImage, none": 0,
+    "vmlinux, seed": element,
+    "vmlinux, none": 0,
+    "bzImage of protocol 2.08, seed": 0,
+    "bzImage of protocol 2.08, none": 0,
+  });
+});
+
 /** Two PT_LOADs, the second 32 bytes into the first. */
 function overlapping(): Uint8Array {
   const bytes = makeElf({ bits: 64, phys32Entry: 0x10_0010 });

@@ -3,11 +3,12 @@
  * Boot by the Linux protocol: a bzImage at its 32- or 64-bit entry, or a vmlinux (the ELF file inside) at
  * startup_64, which skips the decompressor. ESI/RSI = boot_params. Rules: Linux Documentation/arch/x86/boot.rst
  * and zero-page.rst; a vmlinux wants the same state as the 64-bit entry (head_64.S).
- * Not done: setup_data, EFI hand-over, initrd above 4 GiB, kernels loaded elsewhere than they prefer.
+ * Not done: setup_data but a seed, EFI hand-over, initrd above 4 GiB, kernels loaded elsewhere than they prefer.
  * @module
  */
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
 import { MiB } from "../../cpu/base/bits.ts";
+import { layout } from "../../cpu/base/layout.ts";
 import * as b from "./bzimage.ts";
 import { checkEntry, type ElfFile, loadElfSegments, parseElf } from "./elf.ts";
 import { buildEntryState, type EntryState } from "./entry_state.ts";
@@ -27,8 +28,13 @@ export const ENTRY_64_OFFSET = 0x200;
 /** Initrd limit of a vmlinux that came without a setup header (Linux's own default). */
 const DEFAULT_INITRD_ADDR_MAX = 0x7fff_ffff;
 
+/** An element of the list that SETUP_DATA begins; `len` bytes follow. */
+export const setup_data = layout({ next: "u64", type: "u32", len: "u32" });
+/** Random bytes, which Linux 6.0 and newer starts its generator with. */
+export const SETUP_RNG_SEED = 9;
+
 /** What the setup header of a kernel adds to the options. */
-type HeaderLimits = Pick<b.SetupHeader, "raw" | "initrdAddrMax" | "cmdlineSize" | "code32Start">;
+type HeaderLimits = Pick<b.SetupHeader, "version" | "raw" | "initrdAddrMax" | "cmdlineSize" | "code32Start">;
 
 /** Loads a bzImage; `entry` 64 unless told, or when the kernel has none, 32. */
 export function loadBzImage(memory: GuestMemory, options: BootOptions & { entry?: 32 | 64 }): EntryState {
@@ -68,6 +74,7 @@ export function loadVmlinux(
     plan,
     options,
     header ?? {
+      version: b.SETUP_DATA_VERSION,
       raw: new Uint8Array(0),
       initrdAddrMax: DEFAULT_INITRD_ADDR_MAX,
       cmdlineSize: LINUX_CMDLINE_SIZE,
@@ -79,7 +86,7 @@ export function loadVmlinux(
 
 /** Places boot_params, command line and initrd; returns the address of boot_params. */
 function writeBootParams(plan: BootPlan, options: BootOptions, header: HeaderLimits): number {
-  const { initrd, e820, rsdp } = options;
+  const { initrd, e820, rsdp, seed } = options;
   const bytes = new Uint8Array(BOOT_PARAMS_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set(header.raw.subarray(0, E820_TABLE - b.SETUP_SECTS), b.SETUP_SECTS);
@@ -101,6 +108,17 @@ function writeBootParams(plan: BootPlan, options: BootOptions, header: HeaderLim
     plan.write(at, initrd.bytes);
     view.setUint32(b.RAMDISK_IMAGE, at, true);
     view.setUint32(b.RAMDISK_SIZE, initrd.bytes.length, true);
+  }
+
+  if (seed !== undefined && header.version >= b.SETUP_DATA_VERSION) {
+    const element = new Uint8Array(setup_data.size + seed.length);
+    const fields = new DataView(element.buffer);
+    fields.setUint32(setup_data.at.type, SETUP_RNG_SEED, true);
+    fields.setUint32(setup_data.at.len, seed.length, true);
+    element.set(seed, setup_data.size);
+    const at = plan.allocate(element.length, "the random seed", { max: 1 * MiB });
+    plan.write(at, element);
+    view.setBigUint64(b.SETUP_DATA, BigInt(at), true);
   }
 
   const entries = e820.slice(0, E820_MAX_ENTRIES);

@@ -52,6 +52,8 @@ export interface BootOptions {
   readonly e820: readonly E820Entry[];
   /** Where the ACPI tables are; absent when there are none. */
   readonly rsdp?: Gpa | undefined;
+  /** Random bytes to begin with, for protocols that have a place for them: that of Linux. */
+  readonly seed?: Uint8Array | undefined;
 }
 
 /** Longest command line of a Linux for x86 that nobody has asked (COMMAND_LINE_SIZE - 1). */

@@ -175,6 +175,7 @@ export class Machine {
       cmdline: append ?? "",
       e820: pcMemoryMap(memory.ramBytes, this.#bios),
       rsdp,
+      seed: this.board.randomSeed(),
       protocol: this.type === "pvh" ? "pvh" : "auto",
       ...(engine.takesHypercalls === false && { prepare: (file) => this.#replaceCalls(file) }),
     });

@@ -48,7 +48,10 @@ export interface HostClock {
   monotonicNs(): number;
   /** UNIX time in seconds, with fraction. */
   unixSeconds(): number;
-  /** 64 random bits, for RDRAND. Absent: the guest's numbers are the same every time, as with icount. */
+  /**
+   * 64 random bits, for RDRAND and for the seed that Linux is started with. Absent: RDRAND's numbers are the same every
+   * time, as with icount, and there is no seed.
+   */
   random64?(): bigint;
   /** Resolves after `ms` milliseconds, or earlier when `wake` resolves or one of the descriptors has input. */
   sleep(ms: number, wake: Promise<void>, fds: readonly number[]): Promise<void>;

@@ -217,6 +217,17 @@ export class Board {
     };
   }
 
+  /**
+   * Random bytes that a kernel is started with, so that nobody in the guest has to wait until it has found some itself. With
+   * icount they are the same every time; without a source of chance there are none.
+   */
+  randomSeed(): Uint8Array | undefined {
+    const { host, icount } = this.options;
+    const random64 = icount ? () => 0n : host.random64?.bind(host);
+    if (random64 === undefined) return undefined;
+    return new Uint8Array(BigUint64Array.from({ length: 4 }, random64).buffer);
+  }
+
   /** A disk or a share was asked for something that is not answered yet. */
   get disksWork(): boolean {
     return this.xen.disksWork || this.chips.ata.some(({ working }) => working);
