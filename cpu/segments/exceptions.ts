@@ -51,7 +51,7 @@ import {
   SS,
   TR,
 } from "../state/state.ts";
-import { TASK_CALL, TASK_DONE, taskSwitch } from "./task_switch.ts";
+import { TASK_CALL, TASK_DONE, TASK_FAULT, TASK_FAULT_IN_NEW, taskSwitch } from "./task_switch.ts";
 import { PUSHED_SEGMENTS, virtualInterrupt } from "./virtual_8086.ts";
 import { DISPATCH, FAULT, SHUTDOWN, type Status } from "../state/status.ts";
 
@@ -89,7 +89,7 @@ function deliverWithEscalation(core: CpuCore, kind: EventKind): Status {
         `event ${vector} kind ${kind}${fault.errorCode < 0 ? "" : ` error ${hex(fault.errorCode)}`}`,
       );
     }
-    if (deliver(core, vector, kind, fault.errorCode, fault.resume)) return DISPATCH;
+    if (deliver(core, vector, kind, fault.errorCode, fault.resume) === true) return DISPATCH;
     const first = kind === FAULT_EVENT ? classOf(vector) : BENIGN;
     const second = classOf(fault.vector);
     if (kind === FAULT_EVENT && vector === EXC_DF) {
@@ -132,17 +132,21 @@ export function interruptNumber(core: CpuCore, vector: number): Status {
 
 /** A software interrupt whose next instruction is S.rip. FAULT: the INT itself faulted. */
 export function softwareInterrupt(core: CpuCore, vector: number, kind: EventKind): Status {
-  return deliver(core, vector, kind, -1, false) ? DISPATCH : FAULT;
+  const done = deliver(core, vector, kind, -1, false);
+  return done === TASK_FAULT_IN_NEW ? deliverFault(core) : done ? DISPATCH : FAULT;
 }
 
-/** False: a fault was recorded and nothing changed but memory below the stack pointer. */
+/**
+ * False: a fault was recorded and nothing changed but memory below the stack pointer. TASK_FAULT_IN_NEW: a fault was
+ * recorded in the task that a gate has led to.
+ */
 function deliver(
   core: CpuCore,
   vector: number,
   kind: EventKind,
   errorCode: number,
   resume: boolean,
-): boolean {
+): boolean | typeof TASK_FAULT_IN_NEW {
   if (core.longMode) return deliverLong(core, vector, kind, errorCode, resume);
   return !core.realMode ? deliverProtected(core, vector, kind, errorCode, resume) : deliverReal(core, vector);
 }
@@ -256,7 +260,7 @@ function deliverProtected(
   kind: EventKind,
   errorCode: number,
   resume: boolean,
-): boolean {
+): boolean | typeof TASK_FAULT_IN_NEW {
   const ext = kind === SOFTWARE ? 0 : 1;
   const s = core.s, mem = core.mem, code = core.scratch.code;
   const gateError = vector * 8 + 2 + ext;
@@ -316,8 +320,9 @@ function deliverByTask(
   ext: number,
   errorCode: number,
   resume: boolean,
-): boolean {
-  if (taskSwitch(core, selector, TASK_CALL, { external: ext, resume }) !== TASK_DONE) return false;
+): boolean | typeof TASK_FAULT_IN_NEW {
+  const switched = taskSwitch(core, selector, TASK_CALL, { external: ext, resume });
+  if (switched !== TASK_DONE) return switched === TASK_FAULT ? false : switched;
   if (errorCode >= 0) {
     const stack = core.stack.useCurrent(ext);
     if (!stack.push((core.attributes(TR) & 8) !== 0 ? 4 : 2, errorCode)) return false;

@@ -166,17 +166,25 @@ function fail(core: CpuCore, vector: number, error: number): typeof TASK_FAULT {
 }
 
 function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number[], flags: number): boolean {
+  // As in Bochs: until SS is loaded an exception changes the stack, to that of its handler's privilege in the new TSS.
+  core.setCpl(3);
   const d = emptyDescriptor();
   const refuse = (vector: number, selector: number): false => {
     core.raise(vector, selector & 0xfffc);
     return false;
   };
-  if ((ldt & 0xfffc) !== 0) {
+  const loadTable = (): boolean => {
+    if ((ldt & 0xfffc) === 0) return true;
     if ((ldt & 4) !== 0) return refuse(EXC_TS, ldt);
     if (!fetchDescriptor(core, ldt, d, EXC_TS)) return false;
     const ar = attributesOf(d);
     if ((ar & 0x1f) !== SYS_LDT || (ar & SEG_P) === 0) return refuse(EXC_TS, ldt);
     core.setSegment(LDTR, ldt, baseOf(d), 0, limitOf(d), ar);
+    return true;
+  };
+  if (!loadTable()) {
+    core.setRflags(flags); // with VM
+    return false;
   }
   if ((flags & FLAG_VM) !== 0) {
     enterVirtual8086(core, selectors, flags);
@@ -190,7 +198,10 @@ function loadTaskSegments(core: CpuCore, ldt: number, selectors: readonly number
     if (core.fault.vector === EXC_GP) core.fault.vector = EXC_TS;
     return false;
   };
-  if (!load(SS)) return false;
+  if (!load(SS)) {
+    core.setCpl(3);
+    return false;
+  }
   if ((cs & 0xfffc) === 0) return refuse(EXC_TS, cs);
   if (!fetchDescriptor(core, cs, d, EXC_TS)) return false;
   const ar = attributesOf(d), rpl = cs & 3;
