@@ -377,9 +377,11 @@ export interface Emit {
     args: MicrocodeArguments<N>,
     options?: MicrocodeOptions,
   ): void;
-  /** Calls a function that all emitted code shares; it touches nothing but its arguments and S.arg. */
+  /** Calls the function of the x87 instructions with this opcode and kind of operand (cpu/isa/x87/x87_function.ts). */
+  callX87(opcode: number, isMemory: boolean, modrm: Value<"i32">): Value<"i32">;
   /** Calls a function of up to three vectors. */
   callVector(name: VectorFunction, ...args: readonly Value<"v128">[]): Value<"v128">;
+  /** Calls a function that all emitted code shares; it touches nothing but its arguments and S.arg. */
   callCore(name: CoreFunction, ...args: readonly Value<"i32">[]): Value<"i32">;
   /** Result `i` of the last microcode. */
   microcodeResult<W extends Width>(w: W, i?: number): ValueOf<W>;

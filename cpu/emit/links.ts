@@ -30,10 +30,9 @@ const CORE = {
   /** Byte offset of linear address S.memAddr in the WebAssembly memory, up to the end of its page; 0: not to be had here. */
   span: ["write"],
 } as const;
-/** Those that descriptions call: see cpu/isa/simd/string_compare.ts, cpu/isa/x87/x87_function.ts. */
+/** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
 const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
-  x87: ["how"],
 } as const;
 /**
  * Functions of three vectors that give one, in the table from H_VECTOR_FUNCTION on in this order: imports cost every

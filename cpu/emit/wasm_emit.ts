@@ -11,10 +11,12 @@ import {
   H_SSE_LOOK,
   H_STALE,
   H_VECTOR_FUNCTION,
+  H_X87,
   record,
   RECORD_BYTES,
   RECORD_FALL,
   RECORD_TAKEN,
+  x87Number,
 } from "../state/record.ts";
 import { ARITHMETIC_FLAGS, S, XMM_BASE, YMM_HIGH } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
@@ -355,6 +357,11 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
       this.#charge();
       this.#leaveByRip();
     }
+  }
+  callX87(opcode: number, isMemory: boolean, modrm: Value): Val {
+    const reg = this.and(32, this.shrU(32, modrm, this.k(8, 3)), this.i32(7));
+    const slot = this.add(32, reg, this.i32(H_X87 + x87Number({ opcode: opcode & 7, isMemory, reg: 0 })));
+    return this.callIndirect(this.links.handlerType, [modrm], slot, "i32");
   }
   callVector(name: VectorFunction, ...args: Value[]): Val {
     const [first, second = first, third = first] = args as [Value, Value?, Value?];

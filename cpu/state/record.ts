@@ -65,5 +65,15 @@ export const H_CROSSING = 9;
 export const H_SSE_LOOK = 16;
 /** Not handlers either: functions of vectors, see VECTOR_FUNCTIONS in cpu/emit/links.ts. */
 export const H_VECTOR_FUNCTION = 48;
+/** Nor these: functions of x87 instructions, by opcode, kind of operand and ModRM.reg; see x87Number. */
+export const H_X87 = 64;
+/** Number of the function for a group of x87 instructions; `opcode`: its lowest three bits. */
+export function x87Number({ opcode, isMemory, reg }: {
+  readonly opcode: number;
+  readonly isMemory: boolean;
+  readonly reg: number;
+}): number {
+  return (opcode << 4) | (isMemory ? 0 : 8) | reg;
+}
 /** First slot for functions of instructions and blocks. */
-export const H_FIRST = 64;
+export const H_FIRST = 192;

@@ -37,8 +37,10 @@ import {
   H_SSE_LOOK,
   H_STALE,
   H_VECTOR_FUNCTION,
+  H_X87,
   record,
   RECORD_BYTES,
+  x87Number,
 } from "../state/record.ts";
 import {
   FLAG_KIND_RAW,
@@ -195,9 +197,20 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
 
   const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries, {});
   const sineAndCosine = define(mixed, 2, (b) => emitSineAndCosine(b, series), {});
-  define(handlerType, 1, (b) => new X87Function(b, b.parameter(0, "i32"), sineAndCosine).emit(), {
-    exportName: "x87",
-  });
+  for (let opcode = 0; opcode < 8; opcode++) {
+    for (const isMemory of [true, false]) {
+      for (let reg = 0; reg < 8; reg++) {
+        const group = { opcode, isMemory, reg };
+        const tableIndex = H_X87 + x87Number(group);
+        define(
+          handlerType,
+          1,
+          (b) => new X87Function(b, b.parameter(0, "i32"), group, sineAndCosine).emit(),
+          { tableIndex },
+        );
+      }
+    }
+  }
 
   // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
   const leave = define(binary, 2, (b) => {

@@ -227,13 +227,40 @@ for (const { name, ...options } of ENGINES) {
   });
 }
 
+/** How often microcode did an x87 instruction. */
+function microcodeCalls({ cpu }: TestCpu): number {
+  return cpu.microcodeNames.reduce(
+    (sum, name, i) => sum + (name.startsWith("x87") ? cpu.microcodeCounts[i] as number : 0),
+    0,
+  );
+}
+
+Deno.test("FSQRT, FXTRACT, FSCALE, FPREM and FPREM1 in emitted code are those of microcode, and mostly need none", () => {
+  const t = new TestCpu(64), reference = new TestCpu(64);
+  const r = generator(0xfa);
+  const ROUNDS = 300;
+  for (const modrm of [0xf4, 0xf5, 0xf8, 0xfa, 0xfd]) {
+    const before = microcodeCalls(t);
+    for (let n = 0; n < ROUNDS; n++) {
+      const state = randomState(r, 0xd9, modrm);
+      const registers = state.registers.map(() => {
+        const exponent = 0x3fff + (modrm === 0xfd ? r.below(12) : r.below(r.of([3, 70, 300]))) -
+          (r.once(2) ? 0 : 40);
+        const sign = modrm === 0xfa ? 0 : r.of([0, 0x8000]);
+        return { se: sign | exponent, significand: significand(r) };
+      });
+      if (r.once(3)) registers[r.below(8)] = { ...registers[r.below(8)]!, se: registers[r.below(8)]!.se };
+      const words = { ...state.words, fsw: state.words.fsw & 0x7f00, ftw: modrm === 0xf4 ? 0x55 : 0xff };
+      runBoth(t, reference, { ...state, registers, words });
+    }
+    const calls = microcodeCalls(t) - before;
+    assert(calls < ROUNDS * 0.75, `${modrm.toString(16)} called microcode ${calls} times`);
+  }
+});
+
 Deno.test("x87 arithmetic of numbers as programs have them needs no microcode", () => {
   const t = new TestCpu(64);
-  const counts = () =>
-    t.cpu.microcodeNames.reduce(
-      (sum, name, i) => sum + (name.startsWith("x87") ? t.cpu.microcodeCounts[i] as number : 0),
-      0,
-    );
+  const counts = () => microcodeCalls(t);
   t.run([0xdb, 0xe3]); // fninit
   t.memory.view.setFloat64(t.memory.offsetOf(DATA_BASE), 0.1, true);
   t.cpu.core.mmu.translate(DATA_BASE, 0, ACCESS_WRITE, TLB_MODE_SUPERVISOR);
