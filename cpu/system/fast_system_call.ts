@@ -2,8 +2,8 @@
 /**
  * SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS. Rules: SDM Vol. 3A §5.8.7-5.8.8, Vol. 2B. With vendor
  * AuthenticAMD (APM Vol. 2 §6.1, Vol. 3): SYSCALL from compatibility mode goes to CSTAR, outside long mode to STAR;
- * SYSENTER and SYSEXIT in long mode are #UD; SYSRET to a non-canonical address faults there, at privilege 3.
- * Left out: that AMD's SYSRET leaves the hidden part of SS alone.
+ * SYSENTER and SYSEXIT in long mode are #UD; SYSRET to a non-canonical address faults there, at privilege 3, and
+ * leaves the hidden part of SS alone.
  * @module
  */
 import type { CpuCore } from "../core/core.ts";
@@ -19,8 +19,10 @@ import {
   FLAG_VM,
   S,
   SEG_DB,
+  SEG_DPL_SHIFT,
   SEG_G,
   SEG_L,
+  SEG_UNUSABLE,
   SS,
 } from "../state/state.ts";
 import { DISPATCH, type Status } from "../state/status.ts";
@@ -39,6 +41,26 @@ function setFlat(
   core.setCpl(cpl);
   core.setSegment(CS, (selector & 0xfffc) | cpl, 0, 0, 0xffff_ffff, CODE | codeSize | (cpl << 5));
   core.setSegment(SS, (stackSelector & 0xfffc) | cpl, 0, 0, 0xffff_ffff, DATA | (cpl << 5));
+}
+
+/**
+ * The stack segment that SYSRET leaves. AMD's processors load the selector alone, so that a null SS stays unusable (APM
+ * Vol. 3, SYSRET; Linux calls it X86_BUG_SYSRET_SS_ATTRS).
+ */
+function keepStackSegment(
+  core: CpuCore,
+  selector: number,
+  before: ReturnType<CpuCore["s"]["segment"]>,
+): void {
+  const { base, limit, attributes } = before;
+  const outer = (attributes & SEG_UNUSABLE) !== 0 ? attributes : attributes | 3 << SEG_DPL_SHIFT;
+  core.s.setSegment(SS, { selector: (selector & 0xfffc) | 3, base, limit, attributes: outer });
+}
+/** CS, SS and privilege behind SYSRET. */
+function returnTo(core: CpuCore, code: number, stack: number, codeSize: number): void {
+  const before = core.s.segment(SS);
+  setFlat(core, code, stack, 3, codeSize);
+  if (core.vendor === "AuthenticAMD") keepStackSegment(core, stack, before);
 }
 
 /** SYSCALL. */
@@ -75,7 +97,7 @@ function legacySyscall(core: CpuCore): Status {
 }
 function legacySysret(core: CpuCore): Status {
   const s = core.s, star = s.get32(S.star + 4) >>> 16;
-  setFlat(core, star, star + 8, 3, SEG_DB);
+  returnTo(core, star, star + 8, SEG_DB);
   setFlags(core, core.rflags | FLAG_IF);
   core.setRip(s.gpr32(1), 0);
   core.checkInterrupts();
@@ -100,10 +122,10 @@ export function sysret(core: CpuCore, opBytes: number): Status {
   const star = s.get32(S.star + 4) >>> 16;
   if (opBytes === 8) {
     if (!isCanonical(hi) && !amd) return core.raise(EXC_GP, 0);
-    setFlat(core, star + 16, star + 8, 3, SEG_L);
+    returnTo(core, star + 16, star + 8, SEG_L);
     core.setRip(lo, hi);
   } else {
-    setFlat(core, star, star + 8, 3, SEG_DB);
+    returnTo(core, star, star + 8, SEG_DB);
     core.setRip(lo, 0);
   }
   setFlags(core, (u32[R11_AT] as number) & 0x3c_7fd7);

@@ -2,7 +2,7 @@
 // Expected values: SDM Vol. 2B SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS.
 import { assertEquals } from "@std/assert";
 import { TestCore } from "../_test_core.ts";
-import { CS, S, SS } from "../state/state.ts";
+import { CS, S, SEG_UNUSABLE, SS } from "../state/state.ts";
 import { DISPATCH, FAULT } from "../state/status.ts";
 
 function linux(cpl: number, vendor: "GenuineIntel" | "AuthenticAMD" = "GenuineIntel"): TestCore {
@@ -104,6 +104,33 @@ Deno.test("SYSRET to a non-canonical RIP: Intel faults in the kernel, AMD where 
   ]);
   assertEquals([amd.run("sysret", 8), amd.core.cpl, amd.rip], [DISPATCH, 3, 0x8000_0000_0000n]);
   assertEquals([amd.core.mmu.translateCode(0, 0x8000), amd.fault], [-1, "13:0"]);
+});
+
+// APM Vol. 3, SYSRET: "SS selector is changed, SS base, limit, attributes unchanged."
+Deno.test("SYSRET makes SS flat on Intel's processors, on AMD's it loads the selector alone", () => {
+  for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
+    for (const opBytes of [8, 4]) {
+      const amd = vendor === "AuthenticAMD", t = linux(0, vendor), { s } = t.core;
+      const flat = { base: 0n, limit: 0xffff_ffff, attributes: 0xc0f3 };
+      const before = [
+        { selector: 0, base: 0n, limit: 0, attributes: SEG_UNUSABLE },
+        { selector: 0x10, base: 0n, limit: 0xffff_ffff, attributes: 0xc093 },
+        { selector: 0x50, base: 0x1000n, limit: 0xffff, attributes: 0x93 },
+      ];
+      const kept = [{ ...before[0], selector: 0x2b }, { ...flat, selector: 0x2b }, {
+        ...{ selector: 0x2b, base: 0x1000n, limit: 0xffff, attributes: 0xf3 },
+      }];
+      before.forEach((ss, i) => {
+        t.core.setCpl(0);
+        s.setSegment(CS, { ...s.segment(CS), attributes: 0xa09b });
+        t.core.updateMode();
+        s.setSegment(SS, ss);
+        assertEquals(t.run("sysret", opBytes), DISPATCH);
+        const wanted = amd ? kept[i] : { ...flat, selector: 0x2b };
+        assertEquals([vendor, opBytes, i, s.segment(SS) as unknown], [vendor, opBytes, i, wanted]);
+      });
+    }
+  }
 });
 
 Deno.test("SYSCALL and SYSRET outside long mode are AMD's", () => {

@@ -62,6 +62,8 @@ const MODE = S.modeKey + 4;
 const KEPT = SYSTEM_FLAGS & ~(FLAG_RF | FLAG_VM);
 /** Flat segments as SYSCALL and SYSRET make them. */
 const CODE = 0x9b | SEG_G | SEG_L, DATA = 0x93 | SEG_G | SEG_DB;
+/** Limit and attributes of such an SS at privilege 0. */
+const FLAT_STACK = BigInt(DATA) << 32n | 0xffff_ffffn;
 const segmentAt = (index: number) => S.es + index * segmentLayout.size;
 
 const clear = (e: Emit, value: Int, mask: number): Int => e.eqz(32, e.and(32, value, e.i32(mask)));
@@ -126,6 +128,8 @@ export function systemReturn(e: Emit): void {
     () => undisturbed(e),
     () => clear(e, e.gpr(R11, 32), FLAG_TF | FLAG_AC),
     () => isCanonical(e, e.gpr(RCX, 64)),
+    // AMD's leave the stack segment as it is.
+    () => e.eq(64, e.state64(segmentAt(SS) + segmentLayout.at.limit), e.i64(FLAT_STACK)),
   ], () => {
     const selector = (plus: number) => {
       const base = e.op("i32.shr_u", e.state32(S.star + 4), e.i32(16));
