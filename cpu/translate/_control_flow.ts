@@ -11,7 +11,8 @@
 import type { WasmEngineName } from "../base/engine.ts";
 import { Random } from "../isa/_cases.ts";
 import { BREAK_ACCESS, BREAK_WRITE } from "../state/breakpoints.ts";
-import { EXC_DB, S, XMM_BASE } from "../state/state.ts";
+import { CS, DS, ES, EXC_DB, FS, GS, S, SS, XMM_BASE } from "../state/state.ts";
+import { privileged } from "./_privileged.ts";
 import { TestCpu } from "../_bare_cpu.ts";
 
 /** Linear addresses; frames are the same unless said otherwise. All are mapped by PAGE_TABLE, 4 KiB each. */
@@ -31,6 +32,10 @@ const CODE_PAGES = 4,
   DEVICE = 37;
 const TABLES_VIEW = 40, JUMP_TABLE = 41, STACK = 48, PAGES = 64;
 const at = (page: number) => AREA + page * 4096;
+/** What breakpoints and INVLPG of privileged programs are about. */
+const ADDRESSES = [DATA, DATA + 1, DATA_ALIAS, STACK, READ_ONLY, CODE_ALIAS, 0].map((page) =>
+  at(page) + 0x40
+);
 /** A frame outside of memory: accesses go to the bus. */
 const NO_MEMORY = 0x4000_0000;
 const PTE_P = 1, PTE_RW = 2, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
@@ -61,7 +66,7 @@ class Writer {
   readonly #immediates: number[] = [];
   readonly #patches: number[] = [];
 
-  constructor(readonly random: Random, readonly blocks: number) {}
+  constructor(readonly random: Random, readonly blocks: number, readonly system: boolean) {}
 
   put(...bytes: number[]): void {
     this.bytes.push(...bytes);
@@ -98,6 +103,7 @@ class Writer {
 
   instruction(): void {
     const { random } = this;
+    if (this.system && random.chance(30)) return this.put(...privileged(random, ADDRESSES));
     const wide = random.chance(50);
     const a = this.reg(), b = this.reg();
     const kind = random.below(34);
@@ -349,10 +355,10 @@ class Writer {
   }
 }
 
-/** The program of a seed. */
-export function randomProgram(random: Random): ControlFlowProgram {
+/** The program of a seed; `system`: with privileged instructions. */
+function randomProgram(random: Random, system: boolean): ControlFlowProgram {
   const blocks = 3 + random.below(random.chance(50) ? 40 : 140);
-  const writer = new Writer(random, blocks);
+  const writer = new Writer(random, blocks, system);
   if (random.chance(40)) { for (let n = random.below(4096); n > 0; n--) writer.put(0x90); // anywhere in a page
    }
   for (let block = 0; block < blocks; block++) writer.block(block);
@@ -491,7 +497,7 @@ export class ControlFlowCpu {
       `instructions ${cpu.instructions} exceptions ${
         [...cpu.exceptions].join("")
       } interrupts ${cpu.interrupts} ` +
-      `gpr ${gpr.join(" ")} xmm ${xmm.join(" ")}`;
+      `gpr ${gpr.join(" ")} xmm ${xmm.join(" ")} system ${systemState(core.s).join(" ")}`;
   }
 
   /** All of the memory a program uses. */
@@ -501,13 +507,26 @@ export class ControlFlowCpu {
   }
 }
 
-/** Runs a program on both, slice by slice; what they differ in. */
+const SYSTEM = [
+  ...[S.cr0, S.cr2, S.cr3, S.cr4, S.efer, S.star, S.lstar, S.kernelGsBase, S.tscAux, S.sysenterEsp, S.pat],
+  ...[0, 1, 2, 3, 6, 7].map((n) => S.dr + 8 * n),
+];
+function systemState(s: TestCpu["cpu"]["core"]["s"]): string[] {
+  const segments = [CS, SS, DS, ES, FS, GS].map((n) => {
+    const { selector, base, attributes } = s.segment(n);
+    return `${selector.toString(16)}:${base.toString(16)}:${attributes.toString(16)}`;
+  });
+  return [...SYSTEM.map((field) => s.get64(field).toString(16)), ...segments];
+}
+
+/** Runs a program on both, slice by slice; what they differ in. `system`: with privileged instructions. */
 export function compareControlFlow(
   random: Random,
   one: ControlFlowCpu,
   other: ControlFlowCpu,
+  system = false,
 ): string | undefined {
-  const program = randomProgram(random);
+  const program = randomProgram(random, system);
   one.load(program);
   other.load(program);
   if (random.chance(25)) {

@@ -11,12 +11,14 @@ import { compareControlFlow, ControlFlowCpu } from "./_control_flow.ts";
 const given = Deno.args.map((arg) => /^--seeds=(\d+)-(\d+)$/.exec(arg)).find((match) => match !== null);
 const FIRST = given ? Number(given[1]) : 1, LAST = given ? Number(given[2]) : 12;
 
-Deno.test(`control flow of random programs does not depend on the engine, seeds ${FIRST} to ${LAST}`, () => {
-  const interp = new ControlFlowCpu({ engine: "interp", compileAtOnce: false });
-  const jit = new ControlFlowCpu({ engine: "jit", compileAtOnce: true });
-  for (let seed = FIRST; seed <= LAST; seed++) {
-    assertEquals(compareControlFlow(new Random(seed), interp, jit), undefined, `seed ${seed}`);
-  }
-  // Otherwise nothing was compared.
-  assertEquals(jit.t.cpu.regions.compiled > 10 * (LAST - FIRST), true);
-});
+for (const [what, system, regions] of [["control flow", false, 10], ["privileged code", true, 1]] as const) {
+  Deno.test(`${what} of random programs does not depend on the engine, seeds ${FIRST} to ${LAST}`, () => {
+    const interp = new ControlFlowCpu({ engine: "interp", compileAtOnce: false });
+    const jit = new ControlFlowCpu({ engine: "jit", compileAtOnce: true });
+    for (let seed = FIRST; seed <= LAST; seed++) {
+      assertEquals(compareControlFlow(new Random(seed), interp, jit, system), undefined, `seed ${seed}`);
+    }
+    // Otherwise nothing was compared.
+    assertEquals(jit.t.cpu.regions.compiled > regions * (LAST - FIRST), true);
+  });
+}

@@ -4,15 +4,17 @@ import { Random } from "../../cpu/isa/_cases.ts";
 import { compareControlFlow, ControlFlowCpu } from "../../cpu/translate/_control_flow.ts";
 import type { Round, Wanted } from "./fuzz_round.ts";
 
-/** Control flow as a group. */
-export function controlFlow({ bits }: Wanted): Promise<Round | string> {
+/** Control flow as a group; `system`: with privileged instructions. */
+export function controlFlow({ bits }: Wanted, system: boolean): Promise<Round | string> {
   if (bits !== 64) return Promise.resolve("its programs are of 64-bit code");
   const interpreter = new ControlFlowCpu({ engine: "interp", compileAtOnce: false });
   const jit = new ControlFlowCpu({ engine: "jit", compileAtOnce: true });
   return Promise.resolve((seed: number) => {
     const before = jit.t.cpu.instructions;
-    const difference = compareControlFlow(new Random(seed), interpreter, jit);
-    const different = difference === undefined ? [] : [{ what: "control flow", text: difference }];
+    const difference = compareControlFlow(new Random(seed), interpreter, jit, system);
+    const different = difference === undefined
+      ? []
+      : [{ what: system ? "privileged code" : "control flow", text: difference }];
     const instructions = new Map([["jit", jit.t.cpu.instructions - before]]);
     return Promise.resolve({ runs: 1, instructions, different });
   });

@@ -115,5 +115,6 @@ export const GROUPS: readonly FuzzGroup[] = [
   },
   { name: "streams", start: streams(3) },
   { name: "streams0", start: streams(0) },
-  { name: "control", start: controlFlow },
+  { name: "control", start: (wanted) => controlFlow(wanted, false) },
+  { name: "system", start: (wanted) => controlFlow(wanted, true) },
 ];
