@@ -168,6 +168,8 @@ export interface Engine {
   writeRegisters(changes: CpuRegisterChanges): void;
   /** Writes one of the CPU's own MSRs as WRMSR does; false: it would fault. */
   writeMsr(index: number, value: bigint): boolean;
+  /** True: a slice is over in time by itself, however slow the guest's instructions are. */
+  readonly endsInTime?: boolean;
   /** True: the guest's TSC is not the hooks' but a processor's, with a frequency of its own. */
   readonly ownTsc?: boolean;
   /** What is added to the hooks' TSC to get the guest's. */

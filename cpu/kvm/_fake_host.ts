@@ -7,6 +7,7 @@ import * as api from "./api.ts";
 /** A KVM that answers as it is told, and knows which file descriptors are open. */
 export class FakeHost implements KvmHost {
   readonly open_ = new Set<number>();
+  readonly alarms: number[] = [];
   /** struct kvm_run of the last processor. */
   run: ArrayBuffer = new ArrayBuffer(0);
   constructor(readonly answers: ReadonlyMap<number, number | ((argument: unknown) => number)>) {}
@@ -37,7 +38,9 @@ export class FakeHost implements KvmHost {
   addressOf(): number {
     return 0x1000;
   }
-  setAlarm(): void {}
+  setAlarm(ns: number): void {
+    this.alarms.push(ns);
+  }
   takeAlarm(): void {}
   strerror(errno: number): string {
     return `errno ${errno}`;

@@ -48,8 +48,10 @@ import {
 const EINTR = 4, EAGAIN = 11;
 const FLAG_IF = 1n << 9n;
 const IA32_TIME_STAMP_COUNTER = 0x10, IA32_APIC_BASE = 0x1b, IA32_TSC_DEADLINE = 0x6e0;
-/** A slice lasts a nanosecond for each 1/5 instruction of its budget, but not longer than this. */
+/** A slice lasts 5 ns for each instruction of its budget, within these bounds. */
 const NS_PER_INSTRUCTION = 5, LONGEST_SLICE_NS = 1_000_000, SHORTEST_SLICE_NS = 50_000;
+/** And not less than the machine took since the last one, up to this: on a slow host the guest would hardly run. */
+const LONGEST_MATCH_NS = 20_000_000;
 const OUT_IMM8 = 0xe7, OUT_IMM8_BYTE = 0xe6;
 
 const EXIT_NAMES: Readonly<Record<number, string>> = {
@@ -71,6 +73,7 @@ export class KvmEngine implements Engine {
   readonly instructions = 0;
   readonly takesHypercalls: boolean;
   readonly ownTsc = true;
+  readonly endsInTime = true;
   readonly tscOffset = 0n; // deadlines are converted when they are written
   readonly lastFault: LastFault = { vector: 0, errorCode: -1 };
   halted = false;
@@ -94,6 +97,8 @@ export class KvmEngine implements Engine {
   /** RIP when it left. */
   #leftAt = 0n;
   #retry = false;
+  /** By the machine's clock, when the last slice was over, if the guest would have gone on. */
+  #endedAt: bigint | undefined;
   #closed: CpuRegisters | undefined;
 
   constructor(memory: GuestMemory, hooks: EngineHooks, host: KvmHost, options: EngineOptions) {
@@ -157,7 +162,8 @@ export class KvmEngine implements Engine {
     const { run, host } = this.#vm;
     const { interrupts } = this.#hooks;
     this.#prepare();
-    host.setAlarm(Math.min(LONGEST_SLICE_NS, Math.max(SHORTEST_SLICE_NS, budget * NS_PER_INSTRUCTION)));
+    host.setAlarm(this.#sliceNs(budget));
+    this.#endedAt = undefined;
     for (;;) {
       if (this.#stop) {
         this.#settle();
@@ -182,6 +188,7 @@ export class KvmEngine implements Engine {
       if (result === -EINTR || result === -EAGAIN) {
         this.#count(api.KVM_EXIT_INTR);
         host.takeAlarm();
+        this.#endedAt = this.#hooks.readTsc();
         return "budget";
       }
       if (result < 0) {
@@ -190,6 +197,13 @@ export class KvmEngine implements Engine {
       const end = this.#exit(run.getUint32(api.kvm_run.at.exit_reason, true));
       if (end !== undefined) return end;
     }
+  }
+
+  #sliceNs(budget: number): number {
+    const wanted = Math.min(LONGEST_SLICE_NS, Math.max(SHORTEST_SLICE_NS, budget * NS_PER_INSTRUCTION));
+    if (this.#endedAt === undefined) return wanted;
+    const between = Number(this.#hooks.readTsc() - this.#endedAt) * 1e9 / this.#hooks.tscHz;
+    return Math.max(wanted, Math.min(between, LONGEST_MATCH_NS));
   }
 
   #count(reason: number): void {

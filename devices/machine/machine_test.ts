@@ -237,3 +237,36 @@ Deno.test("a soft reset gives back FIFO events and vcpu_info, and binds store an
   }
   machine.close();
 });
+
+for (const endsInTime of [false, true]) {
+  const what = endsInTime
+    ? "stay as long where the engine ends them in time"
+    : "get shorter while they take long";
+  Deno.test(`Machine: slices ${what}`, async () => {
+    const budgets: number[] = [];
+    const { create, reservedBytes } = scriptEngine([...new Array<Step>(500_000).fill("cli"), POWER_OFF]);
+    let now = 0;
+    const clock = Object.assign(new Clock(), { monotonicNs: () => now += 10_000_000 }); // a slow host
+    const { machine } = await scripted([], {
+      icount: false,
+      clock,
+      engineFactory: {
+        reservedBytes,
+        create(...all) {
+          const engine = create(...all);
+          const run = engine.run.bind(engine);
+          return Object.assign(engine, {
+            endsInTime,
+            run: (budget: number) => {
+              budgets.push(budget);
+              return run(budget);
+            },
+          });
+        },
+      },
+    });
+    assertEquals(await machine.run(), { reason: "poweroff" });
+    machine.close();
+    assertEquals(budgets.slice(0, 3), endsInTime ? [200_000, 200_000, 200_000] : [200_000, 100_000, 50_000]);
+  });
+}

@@ -396,7 +396,7 @@ export class RunLoop {
       ? STREAM_INSTRUCTIONS
       : SLICE_INSTRUCTIONS;
     const result = engine.run(Math.min(longest, this.#sliceInstructions));
-    if (answers || collects) return result;
+    if (answers || collects || engine.endsInTime === true) return result;
     const tookNs = clock.monotonicNs() - before;
     if (tookNs > 2 * BREATHE_EVERY_NS) {
       this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);

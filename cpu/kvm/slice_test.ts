@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/** How long the guest runs before the machine has its turn. */
+import { assertEquals } from "@std/assert";
+import { noHooks } from "../_bare_cpu.ts";
+import { GuestMemory } from "../base/guest_memory.ts";
+import * as api from "./api.ts";
+import { FakeHost } from "./_fake_host.ts";
+import { KvmEngine } from "./kvm_engine.ts";
+
+const EINTR = 4, HLT = 5;
+const TSC_HZ = 1e9;
+
+Deno.test("KvmEngine: a slice follows the budget, and is not shorter than the machine's own turn before it", () => {
+  let tsc = 0n, halts = false;
+  const host: FakeHost = new FakeHost(
+    new Map([[api.KVM_RUN, () => {
+      if (!halts) return -EINTR;
+      new DataView(host.run).setUint32(api.kvm_run.at.exit_reason, HLT, true);
+      return 0;
+    }]]),
+  );
+  const hooks = { ...noHooks({ tscHz: TSC_HZ }), readTsc: () => tsc };
+  const engine = new KvmEngine(new GuestMemory(0x1_0000), hooks, host, {});
+  const slice = (budget: number, laterNs: number) => {
+    tsc += BigInt(laterNs);
+    assertEquals(engine.run(budget), halts ? "halted" : "budget");
+    return host.alarms.at(-1);
+  };
+  try {
+    assertEquals(slice(100_000, 0), 500_000); // 5 ns each
+    assertEquals(slice(1, 0), 50_000);
+    assertEquals(slice(10_000_000, 0), 1_000_000);
+    assertEquals(slice(100_000, 20_000), 500_000); // a quick machine
+    assertEquals(slice(100_000, 3_000_000), 3_000_000); // a slow one
+    assertEquals(slice(100_000, 900_000_000), 20_000_000);
+    halts = true;
+    assertEquals(slice(100_000, 0), 500_000);
+    assertEquals(slice(100_000, 3_000_000), 500_000); // it slept meanwhile
+  } finally {
+    engine.close();
+  }
+});
