@@ -5,6 +5,7 @@
  */
 import { CODE_BASE, STACK_TOP, TestCpu } from "../../cpu/_bare_cpu.ts";
 import type { WasmEngineName } from "../../cpu/base/engine.ts";
+import type { CommandLine } from "../host/child.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
 import { QEMU } from "./qemu.ts";
 import { qemuImage, RUN_BYTES } from "./qemu_image.ts";
@@ -78,17 +79,31 @@ export function runNatively(program: Program): ProgramRun {
 
 /** Runs each program `times` times on QEMU TCG; the runs of one program follow each other. */
 export async function runOnQemu(programs: readonly Program[], times: number): Promise<ProgramRun[][]> {
-  const image = await Deno.makeTempFile({ prefix: "xenner-bench-", suffix: ".elf" });
-  await Deno.writeFile(image, qemuImage(programs, times));
-  const child = new Deno.Command(QEMU, {
+  return await runInGuest(programs, times, (image) => ({
+    command: QEMU,
     args: [
       ...["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", "64M", "-nodefaults", "-display", "none"],
       ...["-no-reboot", "-debugcon", "stdio", "-kernel", image],
     ],
+  }));
+}
+
+/** The same in the guest of any emulator that boots a PVH kernel and writes what comes to port 0xE9 to its output. */
+export async function runInGuest(
+  programs: readonly Program[],
+  times: number,
+  commandOf: (image: string) => CommandLine,
+): Promise<ProgramRun[][]> {
+  const image = await Deno.makeTempFile({ prefix: "xenner-bench-", suffix: ".elf" });
+  await Deno.writeFile(image, qemuImage(programs, times));
+  const { command, args } = commandOf(image);
+  const child = new Deno.Command(command, {
+    args: [...args],
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
-  }).spawn();
+  })
+    .spawn();
   try {
     const bytes: number[] = [];
     const at: number[] = [];
@@ -98,7 +113,7 @@ export async function runOnQemu(programs: readonly Program[], times: number): Pr
       for (const byte of chunk) bytes.push(byte), at.push(now);
       if (bytes.length >= wanted) break;
     }
-    if (bytes.length < wanted) throw new Error("QEMU ended early");
+    if (bytes.length < wanted) throw new Error(`${command} ended early`);
     const view = new DataView(Uint8Array.from(bytes).buffer);
     return programs.map((_, p) =>
       Array.from({ length: times }, (_, i) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /**
- * Boots Debian guests under our program and under QEMU TCG and measures from outside: seconds on the wall and of CPU until
+ * Boots Debian guests under our program and under QEMU and measures from outside: seconds on the wall and of CPU until
  * /init runs, memory, CPU while idle, the network over a TAP.
  * @module
  */
@@ -13,13 +13,13 @@ import type { StreamDone, StreamsReady } from "./stream_server.ts";
 /** Which emulator, and how it is used. */
 export interface Emulator {
   readonly name: string;
-  readonly kind: "xenner interp" | "xenner jit" | "qemu";
+  readonly kind: "xenner interp" | "xenner jit" | "xenner kvm" | "qemu" | "qemu kvm";
   /** hvm: bzImage on a PC; pvh: the PVH entry of the kernel. */
   readonly type: "hvm" | "pvh";
 }
 
 /** How long anything may take. */
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 900_000;
 const MEMORY = "512M";
 /** Linux counts CPU time in these (USER_HZ of proc(5)) on every architecture that Deno runs on. */
 const TICKS_PER_SECOND = 100;
@@ -31,12 +31,13 @@ type Net = { readonly tap: string } | "user";
 function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): CommandLine {
   const files = guestFiles("cloud");
   const { initramfs } = files;
-  if (emulator.kind === "qemu") {
+  if (emulator.kind.startsWith("qemu")) {
+    const accelerator = emulator.kind === "qemu kvm" ? ["kvm", "-cpu", "host"] : ["tcg", "-cpu", "max"];
     const kernel = emulator.type === "pvh" ? files.vmlinux : files.vmlinuz;
     return {
       command: QEMU,
       args: [
-        ...["-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-nodefaults", "-display", "none"],
+        ...["-M", "pc", "-accel", ...accelerator, "-m", MEMORY, "-nodefaults", "-display", "none"],
         ...["-no-reboot", "-serial", "stdio", "-kernel", kernel.pathname],
         ...["-initrd", (net === undefined ? initramfs : VIRTIO_INITRAMFS).pathname],
         ...["-append", guestCommandLine({ ...run, console: "ttyS0" })],
@@ -49,7 +50,7 @@ function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): Co
     };
   }
   return xenner([
-    ...["run", "--type", emulator.type, "--engine", emulator.kind.endsWith("jit") ? "jit" : "interp"],
+    ...["run", "--type", emulator.type, "--engine", emulator.kind.slice("xenner ".length)],
     ...["--memory", MEMORY, "--kernel", files.vmlinuz.pathname, "--initrd", initramfs.pathname],
     ...["--append", guestCommandLine(run)],
     ...(net === undefined ? [] : ["--net", net === "user" ? net : `tap,ifname=${net.tap}`]),
@@ -98,10 +99,11 @@ export interface Boot {
   readonly uptime: number;
 }
 
-/** Boots to /init; ours by the sources in `tree`. */
-export async function measureBoot(emulator: Emulator, tree?: URL): Promise<Boot> {
+/** Boots to /init; ours by the sources in `tree`; `extra` goes to the kernel's command line. */
+export async function measureBoot(emulator: Emulator, tree?: URL, extra?: string): Promise<Boot> {
   const start = performance.now();
-  const guest = new Child(commandOf(emulator, { run: ["idle"], seconds: 100 }, undefined, tree));
+  const run: GuestRun = { run: ["idle"], seconds: 100, ...(extra !== undefined && { extra }) };
+  const guest = new Child(commandOf(emulator, run, undefined, tree));
   try {
     await until(guest, /XENNER-INIT [^\n]*\n/);
     const seconds = (performance.now() - start) / 1000;

@@ -119,7 +119,8 @@ export async function outerInitramfs(parts: OuterParts): Promise<Uint8Array<Arra
   await cacheModules(parts.modules);
   await addTree(DENO_CACHE.pathname.replace(/\/$/, ""), DENO_CACHE.pathname.slice(1, -1), [], add);
   for (const name of parts.guests) {
-    for (const url of [guestFiles(name).vmlinuz, guestFiles(name).initramfs]) {
+    const { vmlinuz, vmlinux, initramfs } = guestFiles(name);
+    for (const url of [vmlinuz, vmlinux, initramfs]) {
       if (await exists(url)) file(url.pathname.slice(1), await Deno.readFile(url));
     }
   }

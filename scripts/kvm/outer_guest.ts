@@ -42,7 +42,9 @@ export type OuterEnd =
   | { readonly kind: "status"; readonly status: number }
   /** The guest, or QEMU, died before its command ended. */
   | { readonly kind: "died"; readonly why: string }
-  | { readonly kind: "late" };
+  /** After its time, or by a signal to us. */
+  | { readonly kind: "late" }
+  | { readonly kind: "stopped" };
 
 /** What QEMU of this version can be asked for. */
 async function processors(): Promise<string[]> {
@@ -79,13 +81,18 @@ export async function runOuterGuest(run: OuterRun): Promise<OuterEnd> {
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
-    const end = () => child.kill("SIGTERM");
+    let stopped = false;
+    const end = () => {
+      stopped = true;
+      child.kill("SIGTERM");
+    };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, end);
     try {
       for await (const bytes of child.stdout) run.output(bytes);
       const { code } = await child.status;
       const status = /^status (\d+)$/m.exec(await Deno.readTextFile(told))?.[1];
       if (status !== undefined) return { kind: "status", status: Number(status) };
+      if (stopped) return { kind: "stopped" };
       return code === TIMED_OUT ? { kind: "late" } : { kind: "died", why: `QEMU ended with status ${code}` };
     } finally {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.removeSignalListener(signal, end);

@@ -55,12 +55,20 @@ async function testsOf(file: string): Promise<Declared[]> {
   return declared;
 }
 
-/** Runs `names` of `file`, and tells what has ended. What is missing then had no end. */
+const WORDS: Readonly<Record<string, Outcome>> = { ok: "passed", FAILED: "failed", ignored: "skipped" };
+
+/** What a line of `deno test` says that a test came to: behind its name, or alone when something was printed meanwhile. */
+export function outcomeOf(line: string): Outcome | undefined {
+  const word = /(?:^| \.\.\.) ?(ok|FAILED|ignored) \(\d+(?:ms|m?\d*s)\)$/.exec(line)?.[1];
+  return word === undefined ? undefined : WORDS[word];
+}
+
+/** Runs `names` of `file`, and tells of each how it ended, in their order. What is missing then had no end. */
 async function runSome(
   file: string,
   names: readonly string[],
   limitMs: number,
-  ended: (outcome: Outcome, name: string) => void,
+  ended: (outcome: Outcome) => void,
 ): Promise<void> {
   const filter = `/^(?:${names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|")})$/`;
   const flags = ["test", "-A", "--no-check", "--cached-only", `--filter=${filter}`];
@@ -82,9 +90,9 @@ async function runSome(
       rest = lines.pop() ?? ""; // whole lines only, so that ours begin where a line does
       for (const line of lines) {
         console.log(line);
-        const [, name, how] = /^(.*) \.\.\. (ok|FAILED|ignored)\b/.exec(line) ?? [];
-        if (name === undefined || !names.includes(name)) continue;
-        ended(how === "ok" ? "passed" : how === "ignored" ? "skipped" : "failed", name);
+        const how = outcomeOf(line);
+        if (how === undefined) continue;
+        ended(how);
         clearTimeout(timer);
         timer = setTimeout(kill, limitMs);
       }
@@ -102,18 +110,18 @@ async function runFile(file: string, plan: Plan, tell: (outcome: TestOutcome) =>
     name.includes(plan.filter) && !plan.done.has(name) && /kvm/i.test(name)
   );
   for (const { name, ignored } of declared) if (ignored) tell({ outcome: "skipped", seconds: 0, name });
-  const left = new Set(declared.filter(({ ignored }) => !ignored).map(({ name }) => name));
-  while (left.size > 0) {
+  const left = declared.filter(({ ignored }) => !ignored).map(({ name }) => name);
+  while (left.length > 0) {
     let since = performance.now();
-    const end = (outcome: Outcome, name: string) => {
+    const end = (outcome: Outcome) => {
+      const name = left.shift(); // they run in the order in which they are declared
+      if (name === undefined) return;
       const now = performance.now();
       tell({ outcome, seconds: (now - since) / 1000, name });
       since = now;
-      left.delete(name);
     };
     await runSome(file, [...left], plan.limitMs, end);
-    const [first] = left; // they run in the order in which they are declared
-    if (first !== undefined) end("failed", first);
+    if (left.length > 0) end("failed"); // it had no end
   }
 }
 

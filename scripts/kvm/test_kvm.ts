@@ -5,6 +5,7 @@
  * else in an outer guest under QEMU. `--limit` is for each test, `--seconds` for all; `--resume` leaves out those that passed
  * the last time. Ends with what was skipped and why, what failed, and the counts.
  *
+ * `--ratios [--repeat=N]` measures beside QEMU instead (scripts/bench/kvm_ratios.ts).
  * `-- COMMAND...` runs a command there instead, in the source tree; `--programs=` and `--files=` take more of this system in.
  * @module
  */
@@ -28,8 +29,17 @@ import {
 } from "./outer_files.ts";
 
 /** Where tests of KVM are; of files outside tests/kvm/ those that say so in their names are run. */
-const TESTS = ["tests/kvm/", "tests/long_hypercall_test.ts"];
-const RUNNER = "scripts/kvm/run_tests.ts";
+const TESTS = [
+  ...["hostile_guest", "long_hypercall", "own_netfront", "soft_reset"].map((name) => `tests/${name}_test.ts`),
+  "tests/kvm/",
+];
+const RUNNER = "scripts/kvm/run_tests.ts", RATIOS = "scripts/bench/kvm_ratios.ts";
+/** The other one that ratios are made with, and what it needs. */
+const QEMU = "/usr/bin/qemu-system-x86_64";
+const QEMU_FILES = [
+  ...["bios-256k.bin", "vgabios-stdvga.bin"].map((name) => `/usr/share/seabios/${name}`),
+  ...["kvmvapic.bin", "linuxboot_dma.bin", "pvh.bin"].map((name) => `/usr/share/qemu/${name}`),
+];
 const GUESTS: readonly GuestName[] = ["cloud", "bullseye", "backports", "trixie", "sid"];
 /** Of the outer guest: its KVM has Xen's hypercalls, which that of bookworm has not. */
 const DEFAULT_KERNEL: OuterKernel = "backports";
@@ -69,9 +79,10 @@ function parse(all: readonly string[]): Wanted {
       throw new ConfigError(`Cannot take --${name}=${value(name)}: a number of seconds`);
     }
   }
-  const known = /^--((direct|outer|resume)$|(kernel|seconds|limit|filter|programs|files)=)/;
+  const known = /^--((direct|outer|resume|ratios)$|(kernel|seconds|limit|filter|repeat|programs|files)=)/;
   const unknown = own.find((arg) => arg.startsWith("-") && !known.test(arg));
   if (unknown !== undefined) throw new ConfigError(`Cannot take ${unknown}: no such option`);
+  const ratios = own.includes("--ratios");
   return {
     where: own.includes("--direct") ? "direct" : own.includes("--outer") ? "outer" : undefined,
     kernel: kernel as OuterKernel,
@@ -79,10 +90,14 @@ function parse(all: readonly string[]): Wanted {
     resume: own.includes("--resume"),
     options: own.filter((arg) => /^--(limit|filter)=/.test(arg)),
     files: own.filter((arg) => !arg.startsWith("-")),
-    command: dashes < 0 ? undefined : all.slice(dashes + 1),
-    programs: list("programs"),
-    more: list("files"),
+    command: dashes >= 0 ? all.slice(dashes + 1) : ratios ? ratiosCommand(own) : undefined,
+    programs: [...list("programs"), ...(ratios ? [QEMU] : [])],
+    more: [...list("files"), ...(ratios ? QEMU_FILES : [])],
   };
+}
+
+function ratiosCommand(own: readonly string[]): string[] {
+  return ["deno", "run", "-A", "--cached-only", RATIOS, ...own.filter((arg) => arg.startsWith("--repeat="))];
 }
 
 const say = (what: string) => console.log(`kvm: ${what}`);
@@ -169,7 +184,7 @@ async function inOuterGuest(wanted: Wanted, tests: readonly string[]): Promise<A
     guests: GUESTS,
     programs: [...PROGRAMS, ...wanted.programs],
     files: [...await grubFiles(), ...wanted.more],
-    modules: [...tests, RUNNER, "scripts/cli/cli.ts", "mod.ts", "scripts/host/file_server.ts"],
+    modules: [...tests, RUNNER, RATIOS, "scripts/cli/cli.ts", "mod.ts", "scripts/host/file_server.ts"],
   });
   say(`its initramfs has ${Math.round(initramfs.length / 1e6)} MB`);
   return (outcomes) => {
@@ -211,7 +226,11 @@ async function main(all: readonly string[]): Promise<number> {
     if (end.kind === "status" && wanted.command !== undefined) return end.status;
     for (const line of summary([...outcomes.values()])) console.log(line);
     if (end.kind === "status") return end.status;
-    const reason = end.kind === "late" ? `its ${wanted.seconds} s are over` : end.why;
+    const reason = end.kind === "late"
+      ? `its ${wanted.seconds} s are over`
+      : end.kind === "stopped"
+      ? "by a signal"
+      : end.why;
     throw new ConfigError(
       `The outer guest did not come to its end: ${reason}; --resume goes on where it was`,
       "host",
