@@ -58,6 +58,8 @@ export interface NetbackOptions {
   readonly tracer?: Tracer;
   /** Called when an unplug is complete. */
   readonly onRemoved?: () => void;
+  /** Does something a little later, before the guest goes to sleep; absent: nothing is put off. */
+  readonly defer?: (work: () => void) => void;
 }
 
 /** What the guest shares for one queue, as it said when it connected; what it writes later changes nothing. */
@@ -106,6 +108,7 @@ export class Netback {
   readonly #onRemoved: (() => void) | undefined;
   readonly #tracer: Tracer;
   readonly #maxQueues: number;
+  readonly #defer: ((work: () => void) => void) | undefined;
   readonly #multicast = new MulticastList();
   readonly #headers = new Headers();
   readonly #anywhere: Uint8Array[] = [];
@@ -131,6 +134,7 @@ export class Netback {
     this.#onRemoved = options.onRemoved;
     this.name = `vif${host.domid}.${devid}`;
     this.#tracer = options.tracer ?? new Tracer();
+    this.#defer = options.defer;
     this.#maxQueues = options.maxQueues ?? DEFAULT_MAX_QUEUES;
     const nodes = { mac: formatMac(mac), handle: devid };
     this.xenbus = new XenbusBackend(host, this.#driver(), {
@@ -332,6 +336,7 @@ export class Netback {
       port: txPort,
       multicast: this.#multicast,
       linkUp: () => this.#linkUp,
+      defer: this.#defer,
       name,
       tracer,
     });

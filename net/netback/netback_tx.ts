@@ -76,6 +76,8 @@ export interface TxWires {
   readonly linkUp: () => boolean;
   readonly name: string;
   readonly tracer: Tracer;
+  /** Does something a little later, before the guest goes to sleep. */
+  readonly defer?: ((work: () => void) => void) | undefined;
 }
 
 /** See the module's description. */
@@ -92,6 +94,8 @@ export class TxQueue {
   readonly #size = new Uint16Array(FATAL_SLOTS);
   readonly #id = new Uint16Array(FATAL_SLOTS);
   readonly #multicastAddress = new Uint8Array(6);
+  /** Responses will be shown later. */
+  #putOff = false;
   #slots = 0;
   #extras = 0;
   #gsoSize = 0;
@@ -132,8 +136,27 @@ export class TxQueue {
       }
     }
     this.#count();
-    if (!this.closed && ring.rspProdPvt !== before && ring.pushResponses()) this.#wires.port.notify();
+    if (!this.closed && ring.rspProdPvt !== before) this.#answer();
     return budget <= 0;
+  }
+
+  /**
+   * Shows the responses and notifies the guest if it wants. Those of a stream under way are shown together a little later:
+   * that spares the guest most interrupts, and its TCP, which has no more than two frames in a queue (TCP small queues),
+   * fills frames meanwhile instead of sending the rest of each write as one.
+   */
+  #answer(): void {
+    const { defer, end } = this.#wires;
+    if (defer === undefined || !(end.unhurried ?? false)) return this.#show();
+    if (this.#putOff) return;
+    this.#putOff = true;
+    defer(() => {
+      if (this.#putOff) this.#show();
+    });
+  }
+  #show(): void {
+    this.#putOff = false;
+    if (!this.closed && this.#ring.pushResponses()) this.#wires.port.notify();
   }
 
   /** Takes one packet of at most `available` slots. */

@@ -326,6 +326,9 @@ function alone(start = 0) {
   const spy = {
     sent,
     notified: 0,
+    /** Of the end. */
+    unhurried: false,
+    deferred: [] as (() => void)[],
     onSend: () => {},
     onAccess: () => {},
   };
@@ -342,6 +345,9 @@ function alone(start = 0) {
     poll: () => 0,
     pollFd: () => -1,
     close: () => {},
+    get unhurried() {
+      return spy.unhurried;
+    },
   };
   const queue = new TxQueue({
     ring: new BackRing([front.txPage], NETIF_TX_ENTRY),
@@ -356,6 +362,7 @@ function alone(start = 0) {
     port: { notify: () => void spy.notified++, close: () => {} },
     multicast: { add: () => true, remove: () => {} },
     linkUp: () => true,
+    defer: (work) => spy.deferred.push(work),
     name: "alone",
     tracer: new Tracer(),
   });
@@ -396,6 +403,36 @@ Deno.test("TxQueue that is closed from within a send writes and notifies no more
   assertEquals([spy.sent.length, spy.notified, front.responses()], [1, 0, []]);
   assertEquals(queue.process(), false);
   assertEquals(spy.sent.length, 1);
+});
+
+Deno.test("TxQueue: a stream under way is answered later, all of it at once", () => {
+  const { front, queue, spy, slot } = alone();
+  spy.unhurried = true;
+  for (let id = 0; id < 3; id++) {
+    front.push([{ ...slot, id }]);
+    queue.process();
+  }
+  assertEquals([spy.sent.length, front.responses(), spy.notified, spy.deferred.length], [3, [], 0, 1]);
+  for (const work of spy.deferred.splice(0)) work();
+  assertEquals([front.responses().map(({ id }) => id), spy.notified], [[0, 1, 2], 1]);
+  front.push([{ ...slot, id: 3 }]);
+  queue.process();
+  spy.unhurried = false; // now something that somebody waits for
+  front.push([{ ...slot, id: 4 }]);
+  queue.process();
+  assertEquals([front.responses().map(({ id }) => id), spy.notified], [[3, 4], 2]);
+  for (const work of spy.deferred.splice(0)) work();
+  assertEquals([front.responses(), spy.notified], [[], 2]);
+});
+
+Deno.test("TxQueue: what is put off for a queue that is closed meanwhile is not done", () => {
+  const { front, queue, spy, slot } = alone();
+  spy.unhurried = true;
+  front.push([slot]);
+  queue.process();
+  queue.closed = true;
+  for (const work of spy.deferred.splice(0)) work();
+  assertEquals([front.responses(), spy.notified], [[], 0]);
 });
 
 for (const start of [0xffff_fff0, 0x7fff_fff0]) {

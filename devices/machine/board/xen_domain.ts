@@ -144,7 +144,13 @@ export class XenDomain {
       store: this.store,
     };
     this.netbacks = options.nets.map(({ end, mac, queues }, devid) =>
-      new Netback(host, end, { devid, mac, maxQueues: queues, tracer })
+      new Netback(host, end, {
+        devid,
+        mac,
+        maxQueues: queues,
+        tracer,
+        defer: (work) => this.#deferred.push(work),
+      })
     );
     const diskHost: BackendHost = { ...host, events: this.platform.events };
     const work = {

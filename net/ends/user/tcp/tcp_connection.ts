@@ -90,6 +90,8 @@ export class TcpConnection implements HostTcpEvents {
   queued = false;
   /** Waits for `acknowledge`. */
   delayed = false;
+  /** The guest's last data were several segments in one frame. */
+  afterLarge = false;
   #delays = 0;
   #host: HostTcp | undefined;
   /** Sequence numbers of offset 0 of either direction. */

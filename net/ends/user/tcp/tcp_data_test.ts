@@ -419,6 +419,10 @@ Deno.test("data of a busy guest is acknowledged together: when it is much, after
   assertEquals([acks(), guest.net.unhurried], [[], false]); // it may be a question
   send(3000);
   assertEquals([acks(), guest.net.unhurried], [[], true]);
+  send(1000);
+  assertEquals([acks(), guest.net.unhurried], [[], true]); // the rest of what was written
+  send(1000);
+  assertEquals([acks(), guest.net.unhurried], [[], false]);
   guest.net.poll(true);
   assertEquals(acks(), [tcp.seq]);
   guest.net.poll(true);

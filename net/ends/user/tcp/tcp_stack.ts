@@ -84,10 +84,14 @@ export class TcpStack implements TcpWires {
     if (c !== undefined) {
       c.mac.set(mac);
       c.input(segment, frame);
-      // of what is one small segment somebody may be waiting for the answer; of an acknowledgement nobody is
-      this.onlyData = segment.length === 0
-        ? (flags & ~TH_PSH) === TH_ACK && c.state === "ESTABLISHED"
-        : c.delayed && segment.length > c.send.mss;
+      if (segment.length === 0) { // of an acknowledgement nobody waits for the answer
+        this.onlyData = (flags & ~TH_PSH) === TH_ACK && c.state === "ESTABLISHED";
+        return;
+      }
+      // of one small segment somebody may; unless it is the rest of what a program wrote, of which the most came before
+      const large = segment.length > c.send.mss;
+      this.onlyData = c.delayed && (large || c.afterLarge);
+      c.afterLarge = large;
       return;
     }
     if ((flags & TH_RST) !== 0) return;
