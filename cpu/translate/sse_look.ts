@@ -3,8 +3,7 @@
  * The second look at a result of SSE arithmetic, for the core module: emitted code only lets through what is normal and may
  * be inexact without anybody noticing (cpu/isa/simd/ordinary.ts). Here infinities, NaNs, denormal operands and overflow are
  * dealt with, exact results are told from inexact ones, and MXCSR gets what all lanes raised. What is left to the SSE unit:
- * tiny results that may be inexact, directed rounding, DAZ and FTZ where they change something, exceptions that are not
- * masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
+ * tiny doubles without FTZ, directed rounding, DAZ where it changes something, exceptions that are not masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
  *
  * A scalar comes in every lane.
  * @module
@@ -188,20 +187,12 @@ class Look {
     const [zeroX, zeroY] = [this.#isZero(x), this.#isZero(y)];
     this.#usualNumbers(operation, quiet, zeroX, zeroY);
     const finite = this.#and(this.#isFinite(x), this.#isFinite(y));
-    // What is exact if it is tiny: zeros of zeros, and sums always. What is the smallest normal number may have been tiny.
-    const size = this.#magnitude(r), least = this.#splat(this.#format.least);
-    const tiny = this.#compare(this.#isSum ? "lt" : "le", size, least);
-    const fromZeros = this.#isSum ? this.#isZero(r) : operation === "mul" ? this.#or(zeroX, zeroY) : zeroX;
-    const isTiny = this.#any(this.#without(this.#and(tiny, finite), fromZeros));
-    const tinySum = b.or(
-      32,
-      this.#mxcsrHas(MXCSR_FTZ),
-      b.eqz(32, this.#mxcsrHas(UE << MXCSR_MASKS)),
-    );
-    this.#returnIf(this.#isSum ? b.and(32, isTiny, tinySum) : isTiny, LOOK_UNSURE);
+    const tiny = this.#tiny(operation, finite, zeroX, zeroY), isTiny = this.#any(tiny);
+    const flushed = b.variable(this.#splat(0n));
+    b.if(isTiny, () => this.#underflow(operation, tiny, flushed));
     const denormal = this.#or(this.#isDenormal(x), this.#isDenormal(y));
     const ordinary = this.#without(this.#and(finite, this.#isFinite(r)), denormal);
-    const usual = b.op(`${this.#format.lanes}.all_true`, ordinary);
+    const usual = b.and(32, b.op(`${this.#format.lanes}.all_true`, ordinary), b.eqz(32, isTiny));
     b.if(b.and(32, quiet, usual), () => b.return(b.i32(LOOK_RIGHT)));
     const nanX = this.#isNan(x), nanY = this.#isNan(y), nan = this.#or(nanX, nanY);
     const invalid = this.#without(this.#isNan(r), nan);
@@ -220,11 +211,13 @@ class Look {
     });
     b.if(b.eqz(32, quiet), () => this.#precision(operation, this.#and(finite, this.#isFinite(r))));
     this.#settle();
-    b.if(this.#any(this.#or(nan, invalid)), () => {
+    const zeroes = b.get(flushed);
+    b.if(this.#any(this.#or(nan, invalid, zeroes)), () => {
       const silenced = (v: Val) => this.#or(v, this.#splat(this.#format.quiet));
       const choose = (mask: Val, one: Val, other: Val) => b.op("v128.bitselect", one, other, mask);
       const { infinity, quiet } = this.#format, sign = this.type === "f32" ? 1n << 31n : 1n << 63n;
-      const indefinite = choose(invalid, this.#splat(sign | infinity | quiet), r);
+      const zeros = choose(zeroes, this.#and(r, this.#splat(sign)), r);
+      const indefinite = choose(invalid, this.#splat(sign | infinity | quiet), zeros);
       const right = choose(nanX, silenced(x), choose(nanY, silenced(y), indefinite));
       b.storeRaw("v128.store", b.i32(LOOK_RESULT), right);
       b.return(b.i32(LOOK_REPLACED));
@@ -232,6 +225,33 @@ class Look {
     b.return(b.i32(LOOK_RIGHT));
   }
 
+  /** Lanes whose results are below the normal numbers, or may have been before they were rounded; zeros of zeros are not. */
+  #tiny(operation: Arithmetic, finite: Val, zeroX: Val, zeroY: Val): Val {
+    const size = this.#magnitude(this.#result), least = this.#splat(this.#format.least);
+    const small = this.#compare(this.#isSum ? "lt" : "le", size, least); // sums below it are exact
+    const zeros = this.#isSum
+      ? this.#isZero(this.#result)
+      : operation === "mul"
+      ? this.#or(zeroX, zeroY)
+      : zeroX;
+    return this.#without(this.#and(small, finite), zeros);
+  }
+  /** Some lanes are tiny: raises UE and PE, or has them flushed to zero. */
+  #underflow(operation: Arithmetic, tiny: Val, flushed: Variable): void {
+    const b = this.#b;
+    this.#returnIf(b.eqz(32, this.#mxcsrHas(UE << MXCSR_MASKS)), LOOK_UNSURE);
+    const least = this.#compare("eq", this.#magnitude(this.#result), this.#splat(this.#format.least));
+    this.#returnIf(this.#any(this.#and(tiny, least)), LOOK_UNSURE);
+    b.if(this.#mxcsrHas(MXCSR_FTZ), () => {
+      this.#raise(tiny, UE | PE);
+      b.set(flushed, tiny);
+    }, () => {
+      if (this.#isSum) return;
+      if (this.type === "f64") return b.return(b.i32(LOOK_UNSURE));
+      const [p, q, wanted] = this.#inverse(operation);
+      this.#raise(this.#and(tiny, this.#singleDiffers([p, q], wanted)), UE | PE);
+    });
+  }
   /** Numbers of the window and zeros (cpu/emit/vector/float_bounds.ts): nothing but inexactness is to be looked for. */
   #usualNumbers(operation: Arithmetic, quiet: Val, zeroX: Val, zeroY: Val): void {
     const b = this.#b, { lanes } = this.#format;

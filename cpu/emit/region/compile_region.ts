@@ -9,6 +9,7 @@ import { ARITHMETIC_FLAGS, FLAG_CF } from "../../state/state.ts";
 import { FunctionBody } from "../../wasm/encoder.ts";
 import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
+import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { type BranchingNode, type ComputedEdge, computedEdges } from "./computed_edges.ts";
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
@@ -88,7 +89,7 @@ export function compileRegion(
       insns.some(({ row, width }) => width === 64 && row.text.startsWith("IMUL r, "))
     ),
   });
-  const kinds = new Kinds(flow);
+  const kinds = new Kinds(flow), known = new Map<number, VectorKnowledge>();
   emit.frame(() =>
     structure(flow, {
       block: () => emit.block(),
@@ -105,8 +106,12 @@ export function compileRegion(
         emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number, node.page);
       },
       node: (at, follow) => {
-        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count);
-        const done = () => kinds.after(at, emit.kind);
+        const only = kinds.only(at), vectors = only === undefined ? undefined : known.get(only);
+        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count, vectors);
+        const done = () => {
+          kinds.after(at, emit.kind);
+          known.set(at, emit.vectorKnowledge);
+        };
         const more = {
           pages: plan.uses[at] ?? [],
           computed: computed[at] ?? [],
@@ -239,6 +244,12 @@ class Kinds {
   }
   after(node: number, kind: number | undefined): void {
     this.#after.set(node, kind);
+  }
+  /** The node that alone leads to this one, which is emitted behind it. */
+  only(node: number): number | undefined {
+    const [from, another] = this.#before[node] as readonly number[];
+    if (from === undefined || another !== undefined || this.#flow.entries.includes(node)) return undefined;
+    return edgeKind(this.#flow, from, node) === "forward" ? from : undefined;
   }
   before(node: number): number | undefined {
     if (this.#flow.entries.includes(node)) return undefined;

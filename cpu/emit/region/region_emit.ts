@@ -15,6 +15,7 @@ import { S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import type { LoadName, StoreName, Val } from "../builder.ts";
 import { type Address, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
+import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { RegionFlags } from "./region_flags.ts";
 import type { PageUse } from "./page_plan.ts";
 import { PAGE_LIMIT, type PageCache, type Place } from "./region_frame.ts";
@@ -56,10 +57,13 @@ export class RegionEmit extends RegionFlags {
 
   // Blocks
 
-  /** A block begins; `kind`: of the flags in the locals, when all ways here agree. */
-  beginBlock(kind: number | undefined, count: number): void {
+  /**
+   * A block begins; `kind`: of the flags in the locals, when all ways here agree; `vectors`: what the block knew of them that
+   * alone leads here.
+   */
+  beginBlock(kind: number | undefined, count: number, vectors?: VectorKnowledge): void {
     this.flagsInLocals(kind);
-    this.forgetVectors();
+    this.recallVectors(vectors);
     this.#count = count;
   }
   /** An entry, in the page at `page`: leaves for the handlers at `place` when less than `needed` is left of the budget. */

@@ -16,12 +16,19 @@ const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS), ROUNDING = 3 << MXCSR_RC_SHIFT
 const SHAPES = { f32: "f32x4", f64: "f64x2" } as const;
 const LANES = { f32: "i32x4", f64: "i64x2" } as const;
 
+/** What is known at some place. */
+export interface FloatKnowledge {
+  readonly quiet: Val | undefined;
+  readonly wild: Variable | undefined;
+  readonly bounds: ReadonlyMap<Value, Readonly<Record<FloatType, Bounds | undefined>>>;
+}
+
 /** See the module's description. */
 export abstract class FloatEmit extends WasmBuilder {
   #quiet: Val | undefined;
   /** Not 0: something is not as `#bounds` has it. */
   #wild: Variable | undefined;
-  readonly #bounds = new Map<Value, Readonly<Record<FloatType, Bounds | undefined>>>();
+  #bounds = new Map<Value, Readonly<Record<FloatType, Bounds | undefined>>>();
 
   /** Registers with constant addresses are all there are, and code runs from its beginning to here. */
   protected abstract get remembersVectors(): boolean;
@@ -31,6 +38,15 @@ export abstract class FloatEmit extends WasmBuilder {
     this.#quiet = undefined;
     this.#wild = undefined;
     this.#bounds.clear();
+  }
+  /** For code that is reached from here alone. */
+  protected get floatKnowledge(): FloatKnowledge {
+    return { quiet: this.#quiet, wild: this.#wild, bounds: new Map(this.#bounds) };
+  }
+  protected recallFloats({ quiet, wild, bounds }: FloatKnowledge): void {
+    this.#quiet = quiet;
+    this.#wild = wild;
+    this.#bounds = new Map(bounds);
   }
 
   roundsQuietly(): Value {
@@ -79,30 +95,45 @@ export abstract class FloatEmit extends WasmBuilder {
     );
     if (unknown.length === 0) return;
     const wild = this.#wildness();
-    const outside = (unknown[0] as Val).type === "v128"
-      ? this.#lanesOutside(type, unknown, wanted)
-      : this.#scalarsOutside(type, unknown, wanted);
-    this.pushValue(outside);
-    this.body.hint(0);
-    this.body.code.raw([0x04, 0x40]);
-    this.depth++;
-    this.set(
-      wild,
-      wanted === "any" ? this.or(32, this.get(wild), this.#otherThanZeros(type, unknown)) : outside,
-    );
-    this.depth--;
-    this.body.code.u8(0x0b);
+    const isVector = (unknown[0] as Val).type === "v128";
+    const found = isVector ? this.#lanes(type, unknown, wanted) : this.#scalars(type, unknown, wanted);
+    const note = (outside: Val) => this.set(wild, this.or(32, this.get(wild), outside));
+    // Zeros among lanes are common, and no processor predicts where.
+    if (isVector && wanted === "any") note(found.otherThanZeros());
+    else {
+      this.pushValue(found.outside());
+      this.body.hint(0);
+      this.body.code.raw([0x04, 0x40]);
+      this.depth++;
+      note(wanted === "any" ? found.otherThanZeros() : this.i32(1));
+      this.depth--;
+      this.body.code.u8(0x0b);
+    }
     for (const v of unknown) this.noteBounds(type, v, windowBounds(type));
   }
-  /** Some lane is not in the window. */
-  #lanesOutside(type: FloatType, values: readonly Value[], wanted: Wanted): Val {
+  /** Conditions that some lane is not in the window, and that it is no zero either. */
+  #lanes(type: FloatType, values: readonly Value[], wanted: Wanted): Outside {
     const first = this.state128(vectorConstant(type, "first"));
-    const differences = values.map((v) => this.op(`${LANES[type]}.sub`, v, first));
     const bits = this.state128(vectorConstant(type, wanted === "positive" ? "signed" : "unsigned"));
-    const all = differences.reduce((a, b) => this.op("v128.or", a, b));
-    return this.op("v128.any_true", this.op("v128.and", all, bits));
+    const differences = values.map((v) => this.op(`${LANES[type]}.sub`, v, first));
+    const some = (masks: readonly Val[]) => {
+      const all = masks.reduce((a, b) => this.op("v128.or", a, b));
+      return this.op("v128.any_true", this.op("v128.and", all, bits));
+    };
+    const zero = () => this.v128(0n, 0n);
+    return {
+      outside: () => some(differences),
+      otherThanZeros: () =>
+        some(differences.map((difference, i) => {
+          return this.op(
+            "v128.andnot",
+            difference,
+            this.op(`${SHAPES[type]}.eq`, values[i] as Value, zero()),
+          );
+        })),
+    };
   }
-  #scalarsOutside(type: FloatType, values: readonly Value[], wanted: Wanted): Val {
+  #scalars(type: FloatType, values: readonly Value[], wanted: Wanted): Outside {
     const { first, bits } = WINDOW[type];
     const differences = values.map((v) => {
       const high = type === "f32"
@@ -111,28 +142,28 @@ export abstract class FloatEmit extends WasmBuilder {
       return this.sub(32, high, this.i32(first << (type === "f32" ? 23 : 20)));
     });
     const mask = this.i32(wanted === "positive" ? bits | 0x8000_0000 : bits);
-    return this.and(32, differences.reduce((a, b) => this.or(32, a, b)), mask) as Val;
-  }
-  /** What is not in the window is no zero either. */
-  #otherThanZeros(type: FloatType, values: readonly Value[]): Val {
-    const each = values.map((v) => {
-      if (v.type !== "v128") {
-        const isZero = this.op(`${type}.eq`, v, this.#zero(type));
-        return this.or(32, isZero, this.eqz(32, this.#scalarsOutside(type, [v], "any")));
-      }
-      const difference = this.op(`${LANES[type]}.sub`, v, this.state128(vectorConstant(type, "first")));
-      const outside = this.op("v128.and", difference, this.state128(vectorConstant(type, "unsigned")));
-      const inside = this.op(`${LANES[type]}.eq`, outside, this.v128(0n, 0n));
-      const zeros = this.op(`${SHAPES[type]}.eq`, v, this.v128(0n, 0n));
-      return this.op(`${LANES[type]}.all_true`, this.op("v128.or", inside, zeros));
-    });
-    return this.eqz(32, each.reduce((a, b) => this.and(32, a, b)));
+    const some = (masks: readonly Val[]) =>
+      this.and(32, masks.reduce((a, b) => this.or(32, a, b)), mask) as Val;
+    return {
+      outside: () => some(differences),
+      otherThanZeros: () =>
+        some(differences.map((difference, i) => {
+          const isZero = this.op(`${type}.eq`, values[i] as Value, this.#zero(type));
+          return this.select(isZero, this.i32(0), difference);
+        })),
+    };
   }
   #zero(type: FloatType): Val {
     return type === "f32"
       ? this.op("f32.reinterpret_i32", this.i32(0))
       : this.op("f64.reinterpret_i64", this.i64(0));
   }
+}
+
+/** What is looked for in some numbers: conditions, emitted where they are asked for. */
+interface Outside {
+  outside(): Val;
+  otherThanZeros(): Val;
 }
 
 /** Every lane of `bytes` bytes comes from one. */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /**
  * Vector registers and what is known of them. They live in the state block, and every write goes there. Code whose
- * operands are known when it is emitted (a block's, a region's) also remembers what it last read or wrote, until the end of
- * the straight run it is in: then nothing waits for the store to be read back, and a load of 128 bits not for the store of
+ * operands are known when it is emitted (a block's, a region's) also remembers what it last read or wrote, until code
+ * begins that is reached from several places: then nothing waits for the store to be read back, and a load of 128 bits not for the store of
  * a scalar, which processors cannot forward to it.
  * @module
  */
 import { S, XMM_BASE, YMM_HIGH } from "../../state/state.ts";
 import type { LoadName, StoreName, Val } from "../builder.ts";
 import type { FloatType, Value } from "../emit.ts";
-import { FloatEmit } from "./float_emit.ts";
+import { FloatEmit, type FloatKnowledge } from "./float_emit.ts";
 import type { Slot } from "../form.ts";
 
 const SHAPES = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2" } as const;
@@ -22,6 +22,12 @@ interface Contents {
   low: Value | undefined;
 }
 
+/** What is known of vector registers at some place. */
+export interface VectorKnowledge {
+  readonly contents: ReadonlyMap<number, Readonly<Contents>>;
+  readonly floats: FloatKnowledge;
+}
+
 /** An XMM register, or the upper half of a YMM register, is at this address in the state block. */
 export function isVectorRegister(at: number): boolean {
   return at >= XMM_BASE && at < XMM_BASE + 2 * YMM_HIGH;
@@ -32,7 +38,7 @@ function width(value: Value): number {
 
 /** See the module's description. */
 export abstract class VectorEmit extends FloatEmit {
-  readonly #contents = new Map<number, Contents>();
+  #contents = new Map<number, Contents>();
   /** Scalars that vectors begin with. */
   readonly #lowOf = new Map<Value, Value>();
 
@@ -42,6 +48,18 @@ export abstract class VectorEmit extends FloatEmit {
   protected forgetVectors(): void {
     this.#contents.clear();
     this.forgetFloats();
+  }
+  /** What is known here, for code that is reached from here alone. */
+  get vectorKnowledge(): VectorKnowledge {
+    const contents = new Map([...this.#contents].map(([at, known]) => [at, { ...known }]));
+    return { contents, floats: this.floatKnowledge };
+  }
+  /** Code begins that is reached from one place alone, where that was known; without it, from others, too. */
+  protected recallVectors(known: VectorKnowledge | undefined): void {
+    this.forgetVectors();
+    if (known === undefined) return;
+    this.#contents = new Map([...known.contents].map(([at, contents]) => [at, { ...contents }]));
+    this.recallFloats(known.floats);
   }
   #at(address: Val, offset: number): Contents | undefined {
     if (!this.remembersVectors || address.constant === undefined) return undefined;

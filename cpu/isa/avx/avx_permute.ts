@@ -3,7 +3,7 @@
 import type { Emit, Value } from "../../emit/emit.ts";
 import type { Semantics } from "../row/row.ts";
 import { FLAG_CF, FLAG_ZF } from "../../state/state.ts";
-import { dwordIndexes } from "../simd/sse_shuffle.ts";
+import { shuffledDwords } from "../simd/sse_shuffle.ts";
 import { bytes, extended, EXTENSIONS, fromI64, source } from "../simd/sse_patterns.ts";
 import { avx, avx2, halvesOf, set256, source256, TWO } from "./avx_patterns.ts";
 
@@ -33,7 +33,7 @@ for (const [length, v] of [["128", "xmm"], ["256", "ymm"]] as const) {
   avx(`VPERMILPS ${v}, ${rm}, imm8`, `${head}.0f3a.w0 04 /r ub`, (e) =>
     e.halves(() => {
       const b = source(e);
-      e.setXmmReg(e.op("i8x16.swizzle", b, dwordIndexes(e, e.imm(8))));
+      e.setXmmReg(shuffledDwords(e, b, b, e.imm(8)));
     }), TWO);
   avx(`VPERMILPD ${v}, ${rm}, imm8`, `${head}.0f3a.w0 05 /r ub`, (e) =>
     e.halves(() => {

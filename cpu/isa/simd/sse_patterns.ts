@@ -118,6 +118,11 @@ export function atMost(e: Emit, a: Value, limit: number): Value {
 }
 /** A mask with lane i all ones when bit `from` + i of `imm` is set. */
 export function laneMask(e: Emit, shape: "i32x4" | "i64x2", imm: Value, from: number): Value {
+  const known = e.known(imm), width = shape === "i32x4" ? 4 : 8;
+  if (known !== undefined) {
+    const isSet = (i: number) => (known >> (from + Math.floor(i / width)) & 1) !== 0;
+    return bytes(e, Array.from({ length: 16 }, (_, i) => isSet(i) ? 0xff : 0));
+  }
   let mask = zero(e);
   for (let i = 0; i < (shape === "i32x4" ? 4 : 2); i++) {
     const ones = e.sub(32, e.i32(0), e.bit(imm, from + i));
