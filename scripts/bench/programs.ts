@@ -2,8 +2,8 @@
 /**
  * Programs that the CPU bench runs: 64-bit machine code, written out byte by byte so that no compiler is needed and
  * every emulator (and the host itself) runs the very same. Each is a function by the System V convention: RDI memory
- * of MEMORY_BYTES, ESI how much to do; result in RAX; position independent; clobbers only RAX, RCX, RDX, RSI, RDI
- * and R8 to R10. Rules: SDM Vol. 2.
+ * of MEMORY_BYTES, ESI how much to do; result in RAX; position independent; clobbers only RAX, RCX, RDX, RSI, RDI,
+ * R8 to R10, XMM0 to XMM7, MXCSR's flags and the x87, which is empty and initialized at the end. Rules: SDM Vol. 2.
  * @module
  */
 
@@ -141,10 +141,218 @@ const FIB = code(`
   c3                   ;        ret
 `);
 
+/**
+ * The Mandelbrot set on ESI by ESI points from -2 - i on, three units wide: up to 256 rounds a point, whose number is the
+ * result. Doubles as scalars, then two points at a time while one of them is within (the other may become infinite), then
+ * the x87's 80 bits.
+ */
+const MANDELBROT = code(`
+  f2 0f 2a f6    ;        cvtsi2sd xmm6, esi
+  b8 03 00 00 00 ;        mov eax, 3
+  f2 0f 2a e8    ;        cvtsi2sd xmm5, eax
+  f2 0f 5e ee    ;        divsd xmm5, xmm6
+  b8 04 00 00 00 ;        mov eax, 4
+  f2 0f 2a f8    ;        cvtsi2sd xmm7, eax
+  31 c0          ;        xor eax, eax
+  41 89 f0       ;        mov r8d, esi
+  f2 41 0f 2a e0 ; row:   cvtsi2sd xmm4, r8d
+  f2 0f 59 e5    ;        mulsd xmm4, xmm5
+  ba ff ff ff ff ;        mov edx, -1
+  f2 0f 2a c2    ;        cvtsi2sd xmm0, edx
+  f2 0f 58 e0    ;        addsd xmm4, xmm0
+  41 89 f1       ;        mov r9d, esi
+  f2 41 0f 2a d9 ; col:   cvtsi2sd xmm3, r9d
+  f2 0f 59 dd    ;        mulsd xmm3, xmm5
+  ba fe ff ff ff ;        mov edx, -2
+  f2 0f 2a c2    ;        cvtsi2sd xmm0, edx
+  f2 0f 58 d8    ;        addsd xmm3, xmm0
+  66 0f 57 c0    ;        xorpd xmm0, xmm0
+  66 0f 57 c9    ;        xorpd xmm1, xmm1
+  b9 00 01 00 00 ;        mov ecx, 256
+  66 0f 28 d0    ; iter:  movapd xmm2, xmm0
+  f2 0f 59 d2    ;        mulsd xmm2, xmm2
+  66 0f 28 f1    ;        movapd xmm6, xmm1
+  f2 0f 59 f6    ;        mulsd xmm6, xmm6
+  f2 0f 59 c8    ;        mulsd xmm1, xmm0
+  f2 0f 58 c9    ;        addsd xmm1, xmm1
+  f2 0f 58 cc    ;        addsd xmm1, xmm4
+  66 0f 28 c2    ;        movapd xmm0, xmm2
+  f2 0f 5c c6    ;        subsd xmm0, xmm6
+  f2 0f 58 c3    ;        addsd xmm0, xmm3
+  f2 0f 58 d6    ;        addsd xmm2, xmm6
+  ff c0          ;        inc eax
+  66 0f 2f d7    ;        comisd xmm2, xmm7
+  77 04          ;        ja out
+  ff c9          ;        dec ecx
+  75 c8          ;        jnz iter
+  41 ff c9       ; out:   dec r9d
+  75 a0          ;        jnz col
+  41 ff c8       ;        dec r8d
+  75 82          ;        jnz row
+  c3             ;        ret
+`);
+const MANDELBROT_PACKED = code(`
+  f2 0f 2a f6       ;        cvtsi2sd xmm6, esi
+  b8 03 00 00 00    ;        mov eax, 3
+  f2 0f 2a e8       ;        cvtsi2sd xmm5, eax
+  f2 0f 5e ee       ;        divsd xmm5, xmm6
+  66 0f 14 ed       ;        unpcklpd xmm5, xmm5
+  b8 04 00 00 00    ;        mov eax, 4
+  f2 0f 2a f8       ;        cvtsi2sd xmm7, eax
+  66 0f 14 ff       ;        unpcklpd xmm7, xmm7
+  31 c0             ;        xor eax, eax
+  41 89 f0          ;        mov r8d, esi
+  f2 41 0f 2a e0    ; row:   cvtsi2sd xmm4, r8d
+  66 0f 14 e4       ;        unpcklpd xmm4, xmm4
+  66 0f 59 e5       ;        mulpd xmm4, xmm5
+  ba ff ff ff ff    ;        mov edx, -1
+  f2 0f 2a c2       ;        cvtsi2sd xmm0, edx
+  66 0f 14 c0       ;        unpcklpd xmm0, xmm0
+  66 0f 58 e0       ;        addpd xmm4, xmm0
+  41 89 f1          ;        mov r9d, esi
+  f2 41 0f 2a d9    ; col:   cvtsi2sd xmm3, r9d
+  41 8d 51 ff       ;        lea edx, [r9-1]
+  f2 0f 2a c2       ;        cvtsi2sd xmm0, edx
+  66 0f 14 d8       ;        unpcklpd xmm3, xmm0
+  66 0f 59 dd       ;        mulpd xmm3, xmm5
+  ba fe ff ff ff    ;        mov edx, -2
+  f2 0f 2a c2       ;        cvtsi2sd xmm0, edx
+  66 0f 14 c0       ;        unpcklpd xmm0, xmm0
+  66 0f 58 d8       ;        addpd xmm3, xmm0
+  66 0f 57 c0       ;        xorpd xmm0, xmm0
+  66 0f 57 c9       ;        xorpd xmm1, xmm1
+  b9 00 01 00 00    ;        mov ecx, 256
+  66 0f 28 d0       ; iter:  movapd xmm2, xmm0
+  66 0f 59 d2       ;        mulpd xmm2, xmm2
+  66 0f 28 f1       ;        movapd xmm6, xmm1
+  66 0f 59 f6       ;        mulpd xmm6, xmm6
+  66 0f 59 c8       ;        mulpd xmm1, xmm0
+  66 0f 58 c9       ;        addpd xmm1, xmm1
+  66 0f 58 cc       ;        addpd xmm1, xmm4
+  66 0f 28 c2       ;        movapd xmm0, xmm2
+  66 0f 5c c6       ;        subpd xmm0, xmm6
+  66 0f 58 c3       ;        addpd xmm0, xmm3
+  66 0f 58 d6       ;        addpd xmm2, xmm6
+  66 0f c2 d7 02    ;        cmplepd xmm2, xmm7
+  66 0f 50 d2       ;        movmskpd edx, xmm2
+  41 89 d2          ;        mov r10d, edx
+  41 d1 ea          ;        shr r10d, 1
+  83 e2 01          ;        and edx, 1
+  01 d0             ;        add eax, edx
+  44 01 d0          ;        add eax, r10d
+  44 09 d2          ;        or edx, r10d
+  74 04             ;        jz out
+  ff c9             ;        dec ecx
+  75 b4             ;        jnz iter
+  41 83 e9 02       ; out:   sub r9d, 2
+  0f 85 77 ff ff ff ;        jnz col
+  41 ff c8          ;        dec r8d
+  0f 85 4d ff ff ff ;        jnz row
+  c3                ;        ret
+`);
+const MANDELBROT_X87 = code(`
+  db e3                ;        fninit
+  89 37                ;        mov [rdi], esi
+  db 07                ;        fild dword [rdi]
+  c7 07 03 00 00 00    ;        mov dword [rdi], 3
+  db 07                ;        fild dword [rdi]
+  de f1                ;        fdivrp st1, st0
+  db 7f 10             ;        fstp tword [rdi + 16]
+  c7 47 08 00 00 80 40 ;        mov dword [rdi + 8], 0x40800000
+  31 c0                ;        xor eax, eax
+  41 89 f0             ;        mov r8d, esi
+  44 89 07             ; row:   mov [rdi], r8d
+  db 07                ;        fild dword [rdi]
+  db 6f 10             ;        fld tword [rdi + 16]
+  de c9                ;        fmulp st1, st0
+  d9 e8                ;        fld1
+  de e9                ;        fsubp st1, st0
+  db 7f 20             ;        fstp tword [rdi + 32]
+  41 89 f1             ;        mov r9d, esi
+  44 89 0f             ; col:   mov [rdi], r9d
+  db 07                ;        fild dword [rdi]
+  db 6f 10             ;        fld tword [rdi + 16]
+  de c9                ;        fmulp st1, st0
+  d9 e8                ;        fld1
+  dc e9                ;        fsub st1, st0
+  de e9                ;        fsubp st1, st0
+  db 7f 30             ;        fstp tword [rdi + 48]
+  d9 ee                ;        fldz
+  d9 ee                ;        fldz
+  b9 00 01 00 00       ;        mov ecx, 256
+  d9 c1                ; iter:  fld st1
+  dc c8                ;        fmul st0, st0
+  d9 c1                ;        fld st1
+  dc c8                ;        fmul st0, st0
+  d9 ca                ;        fxch st2
+  de cb                ;        fmulp st3, st0
+  d9 ca                ;        fxch st2
+  dc c0                ;        fadd st0, st0
+  db 6f 20             ;        fld tword [rdi + 32]
+  de c1                ;        faddp st1, st0
+  d9 c2                ;        fld st2
+  d8 e2                ;        fsub st0, st2
+  db 6f 30             ;        fld tword [rdi + 48]
+  de c1                ;        faddp st1, st0
+  d9 cb                ;        fxch st3
+  de c2                ;        faddp st2, st0
+  ff c0                ;        inc eax
+  d9 c9                ;        fxch st1
+  d9 47 08             ;        fld dword [rdi + 8]
+  df f1                ;        fcomip st0, st1
+  dd d8                ;        fstp st0
+  72 04                ;        jc out
+  ff c9                ;        dec ecx
+  75 cd                ;        jnz iter
+  dd d8                ; out:   fstp st0
+  dd d8                ;        fstp st0
+  41 ff c9             ;        dec r9d
+  75 a8                ;        jnz col
+  41 ff c8             ;        dec r8d
+  75 8f                ;        jnz row
+  c3                   ;        ret
+`);
+
+/** ESI rounds of x = 3.7 x (1 - x) on eight floats in two vectors; the bits of all of them, combined. */
+const LOGISTIC = code(`
+  48 b8 33 33 33 3f 9a 99 99 3e ;        mov rax, 0x3e99999a3f333333
+  66 48 0f 6e c0                ;        movq xmm0, rax
+  48 b8 9a 99 19 3f cd cc cc 3d ;        mov rax, 0x3dcccccd3f19999a
+  66 48 0f 6e c8                ;        movq xmm1, rax
+  66 0f 14 c1                   ;        unpcklpd xmm0, xmm1
+  b8 cd cc 6c 40                ;        mov eax, 0x406ccccd
+  66 0f 6e d0                   ;        movd xmm2, eax
+  0f c6 d2 00                   ;        shufps xmm2, xmm2, 0
+  b8 00 00 80 3f                ;        mov eax, 0x3f800000
+  66 0f 6e d8                   ;        movd xmm3, eax
+  0f c6 db 00                   ;        shufps xmm3, xmm3, 0
+  0f 28 c8                      ;        movaps xmm1, xmm0
+  0f 59 c9                      ;        mulps xmm1, xmm1
+  0f 28 e3                      ; round: movaps xmm4, xmm3
+  0f 28 eb                      ;        movaps xmm5, xmm3
+  0f 5c e0                      ;        subps xmm4, xmm0
+  0f 5c e9                      ;        subps xmm5, xmm1
+  0f 59 c2                      ;        mulps xmm0, xmm2
+  0f 59 ca                      ;        mulps xmm1, xmm2
+  0f 59 c4                      ;        mulps xmm0, xmm4
+  0f 59 cd                      ;        mulps xmm1, xmm5
+  ff ce                         ;        dec esi
+  75 e4                         ;        jnz round
+  0f 57 c1                      ;        xorps xmm0, xmm1
+  0f 12 c8                      ;        movhlps xmm1, xmm0
+  0f 57 c1                      ;        xorps xmm0, xmm1
+  66 48 0f 7e c0                ;        movq rax, xmm0
+  c3                            ;        ret
+`);
+
 /** The programs of the bench. */
 export const PROGRAMS: readonly Program[] = [
   { name: "crc32", what: "crc32 of 40 MiB, table-driven", code: CRC32, amount: 40 },
   { name: "sieve", what: "sieve to 5 M", code: SIEVE, amount: 5_000_000 },
   { name: "xorshift", what: "64-bit xorshift-multiply, 20 M rounds", code: XORSHIFT, amount: 20_000_000 },
   { name: "fib", what: "fib(32), recursive", code: FIB, amount: 32 },
+  { name: "mandelbrot", what: "Mandelbrot, 400 x 400, scalar doubles", code: MANDELBROT, amount: 400 },
+  { name: "packed", what: "Mandelbrot, 400 x 400, packed doubles", code: MANDELBROT_PACKED, amount: 400 },
+  { name: "logistic", what: "logistic map, packed floats, 10 M rounds", code: LOGISTIC, amount: 10_000_000 },
+  { name: "x87", what: "Mandelbrot, 100 x 100, x87", code: MANDELBROT_X87, amount: 100 },
 ];

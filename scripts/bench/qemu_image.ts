@@ -4,7 +4,7 @@
  * 2 MiB pages, and writes to the debug port 0xE9, for each run, "S", "E" and the eight bytes of the result.
  * @module
  */
-import { Assembler, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/_assembler.ts";
+import { Assembler, EAX, EBX, ECX, EDI, ESI, ESP } from "../../tests/guests/_assembler.ts";
 import { enterLongMode } from "../../tests/guests/_long_mode.ts";
 import { pvhImage } from "../../tests/guests/_pvh_image.ts";
 import { MEMORY_BYTES, type Program } from "./programs.ts";
@@ -16,6 +16,7 @@ const BASE = 0x10_0000, STACK = 0x20_0000, MEMORY_AT = 0x40_0000, TOP = MEMORY_A
 const PML4 = 0x20_0000, PDPT = 0x20_1000, PD = 0x20_2000;
 const PRESENT_WRITABLE = 3, LARGE = 0x80, LARGE_BYTES = 0x20_0000;
 const CODE = 0x08;
+const CR4_OSFXSR = 1 << 9;
 
 /** The ELF file: every program `times` times, one after the other. */
 export function qemuImage(programs: readonly Program[], times: number): Uint8Array<ArrayBuffer> {
@@ -26,6 +27,9 @@ export function qemuImage(programs: readonly Program[], times: number): Uint8Arr
   for (let i = 0; i * LARGE_BYTES < TOP; i++) {
     a.storeValue(PD + i * 8, (i * LARGE_BYTES) | LARGE | PRESENT_WRITABLE);
   }
+  a.readCr(4);
+  a.aluValue("or", EAX, CR4_OSFXSR);
+  a.writeCr(4);
   enterLongMode(a, { pml4: PML4, gdtr: "gdtr", code: CODE });
   for (const { name, amount } of programs) {
     a.mov(EBX, times);
