@@ -136,7 +136,10 @@ const storeTable = (limit: number, base: number) => (e: Emit) => {
   const w = e.form.codeBits === 64 ? 64 : 32;
   e.store(w, e.offsetBy(address, 2), e.truncate(64, w, e.state64(base)));
 };
+/** #GP(0) before an operand in memory is looked at. */
+const requirePrivilege = (e: Emit) => e.faultIf(e.state32(S.cpl), EXC_GP, 0);
 const loadTable = (name: "lgdt" | "lidt") => (e: Emit) => {
+  requirePrivilege(e);
   const address = e.address();
   const limit = e.load(16, address);
   const w = e.form.codeBits === 64 ? 64 : 32;
@@ -164,10 +167,12 @@ row("SLDT r/m", "0f00 /0", "v", storeSelector(LDTR));
 row("STR r/m", "0f00 /1", "v", storeSelector(TR));
 row("LLDT r/m16", "0f00 /2", "v", (e) => {
   checkProtected(e);
+  requirePrivilege(e);
   e.microcode("lldt", { selector: e.rm(16) });
 });
 row("LTR r/m16", "0f00 /3", "v", (e) => {
   checkProtected(e);
+  requirePrivilege(e);
   e.microcode("ltr", { selector: e.rm(16) });
 });
 const verify = (name: "verr" | "verw") => (e: Emit) => {
@@ -235,12 +240,15 @@ row("SMSW r/m", "0f01 /4", "v", (e, w) => {
   if (e.form.isMemory) e.setRm(16, e.truncate(64, 16, cr0));
   else e.setRm(w, e.truncate(64, w, cr0));
 });
-row("LMSW r/m16", "0f01 /6", "v", (e) => e.microcode("lmsw", { value: e.rm(16) }, ends));
+row("LMSW r/m16", "0f01 /6", "v", (e) => {
+  requirePrivilege(e);
+  e.microcode("lmsw", { value: e.rm(16) }, ends);
+});
 microcoded("CLTS", "0f06", "clts");
 row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.linear(e.address()) }, ends));
 row("INVPCID r, m128", "66 0f3882 /r :mem", "v", (e) => {
   const w = registerWidth(e), address = e.address();
-  e.faultIf(e.state32(S.cpl), EXC_GP, 0);
+  requirePrivilege(e);
   const low = e.load(64, address), linear = e.load(64, e.offsetBy(address, 8));
   e.microcode("invpcid", { type: e.zeroExtend(w, 64, e.reg(w)), pcid: low, linear }, ends);
 }, { needs: "invpcid" });
