@@ -217,6 +217,7 @@ export class Decoder {
     if (vector !== 0) {
       opsize = false; // it was part of the opcode
       if (!is64) { // fields that lead to more than eight registers, or to 64 bits, are ignored there
+        if (rexW && this.#amd && found.options.quadword === true) found = UNDEFINED_OPCODE;
         rex = 0;
         rexW = false;
         vvvv &= 7;

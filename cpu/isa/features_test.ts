@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { CODE_BASE, TestCpu } from "../_bare_cpu.ts";
 import type { CpuFeatures } from "../base/cpu_features.ts";
 import { parseCpuModel } from "../base/cpu_model.ts";
-import { EXC_GP, EXC_UD, S } from "../state/state.ts";
+import { CR4_OSXSAVE, EXC_GP, EXC_UD, S } from "../state/state.ts";
 
 const bytes = (hex: string) => hex.split(" ").map((byte) => parseInt(byte, 16));
 const features = (model: string): CpuFeatures => parseCpuModel(model).features;
@@ -153,6 +153,23 @@ Deno.test("66 before a near branch in 64-bit code cuts RIP to 16 bits on AMD's p
         t.resume();
         assertEquals([vendor, hex, t.cpu.core.rip], [vendor, hex, BigInt(at + 1)]);
       }
+    }
+  }
+});
+
+Deno.test("VEX.W of VPINSRD and VPEXTRD in 32-bit code is ignored on Intel's processors, #UD on AMD's", () => {
+  // vpinsrd xmm1, xmm2, eax, 0; vpextrd eax, xmm1, 0; vmovd xmm1, eax, which takes VEX.W from both
+  for (
+    const [hex, amds] of [["c4 e3 e9 22 c8 00", 1], ["c4 e3 f9 16 c8 00", 1], ["c4 e1 f9 6e c8", 0]] as const
+  ) {
+    for (const [vendor, count] of [["GenuineIntel", 0], ["AuthenticAMD", amds]] as const) {
+      const t = new TestCpu(32, { vendor, features: features("max") });
+      const { s } = t.cpu.core;
+      s.set32(S.cr4, s.get32(S.cr4) | CR4_OSXSAVE);
+      s.set32(S.xcr0, 7); // AVX is on
+      t.cpu.core.updateMode();
+      t.run(bytes(hex));
+      assertEquals([vendor, hex, t.cpu.exceptions[EXC_UD]], [vendor, hex, count]);
     }
   }
 });

@@ -12,7 +12,7 @@ import { missingFiles } from "../_boot.ts";
 
 /** A pass is over, and how many errors there were. Its screen is drawn on the serial port field by field. */
 const PASSED = /Pass:\s+1\s+Errors:\s+(\d+)/;
-/** What a pass does by default. #10 waits minutes for bits to fade: guest time goes faster than the host's. */
+/** What a pass does by default; with 24 MiB it leaves #2 out. #10 waits minutes for bits to fade: guest time goes faster than the host's. */
 const TESTS = [0, 3, 4, 5, 6, 7, 8, 9, 10];
 const SPEED = 16;
 
@@ -31,9 +31,9 @@ class FastClock extends SystemClock {
 for (const bits of ["x64", "ia32"] as const) {
   const kernel = packageFile("memtest", `${bits}.bin`);
   const skipped = missingFiles([kernel], packageFile("memtest", "missing"));
-  for (const engine of ["jit", "interp"] as const) {
+  for (const [memory, engine] of [["24M", "jit"], ["512M", "jit"], ["24M", "interp"]] as const) {
     Deno.test({
-      name: `memtest86+ ${bits}, 24 MiB, a whole pass, ${engine}${skipped}`,
+      name: `memtest86+ ${bits}, ${memory}, a whole pass, ${engine}${skipped}`,
       ignore: skipped !== "",
       async fn() {
         using clock = new FastClock();
@@ -42,7 +42,7 @@ for (const bits of ["x64", "ia32"] as const) {
         await using machine = await createMachine({
           kernel,
           engine,
-          memory: "24M",
+          memory,
           append: "console=ttyS0,115200 nopause",
           clock,
           serial: (bytes) => {
@@ -55,7 +55,8 @@ for (const bits of ["x64", "ia32"] as const) {
         assertEquals((await machine.run()).reason, "stopped");
         assertEquals(PASSED.exec(fields)?.[1], "0");
         const seen = new Set(Array.from(log.matchAll(/#(\d+) +\[/g), ([, number]) => Number(number)));
-        assertEquals([...seen].sort((a, b) => a - b), TESTS);
+        const expected = memory === "24M" ? TESTS : [...TESTS, 2];
+        assertEquals([...seen].sort(), expected.sort());
       },
     });
   }

@@ -61,6 +61,8 @@ export interface RowOptions {
   readonly implicitSource?: boolean;
   /** A far pointer: AMD's processors ignore REX.W, and the operand has 32 bits. */
   readonly farPointer?: boolean;
+  /** VEX.W means a quadword. Code that has none, which is not 64-bit, Intel's processors let it say so, AMD's raise #UD. */
+  readonly quadword?: boolean;
   /** A processor has the row when it has these features; without them the encoding means what other rows say, or #UD. */
   readonly needs?: CpuFeature | readonly CpuFeature[];
   /** A processor has the row unless it has this feature: what an encoding means that other rows would take then. */

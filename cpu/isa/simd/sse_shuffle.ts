@@ -169,7 +169,7 @@ const insert = (e: Emit, w: Width) => {
 };
 sse("PINSRW xmm, r32/m16, imm8", "66 0fc4 /r ub", insert, TO_XMM, 16);
 sse("PINSRB xmm, r32/m8, imm8", "66 0f3a20 /r ub", insert, TO_XMM, 8);
-sse("PINSRD/Q xmm, r/m, imm8", "66 0f3a22 /r ub", insert, TO_XMM, "y");
+sse("PINSRD/Q xmm, r/m, imm8", "66 0f3a22 /r ub", insert, { ...TO_XMM, quadword: true }, "y");
 sse("PEXTRW r32, xmm, imm8", "66 0fc5 /r :reg ub", (e) => {
   e.setReg(32, extractLane(e, 16, e.xmmRm(), laneOf(e, 16)));
 }, { reg: "gpr", rm: "xmm" });
@@ -183,7 +183,7 @@ const extract = (e: Emit, w: Width) => {
 };
 sse("PEXTRB r32/m8, xmm, imm8", "66 0f3a14 /r ub", extract, TO_XMM, 8);
 sse("PEXTRW r32/m16, xmm, imm8", "66 0f3a15 /r ub", extract, TO_XMM, 16);
-sse("PEXTRD/Q r/m, xmm, imm8", "66 0f3a16 /r ub", extract, TO_XMM, "y");
+sse("PEXTRD/Q r/m, xmm, imm8", "66 0f3a16 /r ub", extract, { ...TO_XMM, quadword: true }, "y");
 sse("EXTRACTPS r/m32, xmm, imm8", "66 0f3a17 /r ub", extract, TO_XMM, 32);
 
 /** All ones in lane i where bit i of `imm` is set. */
