@@ -264,6 +264,8 @@ export interface Emit {
   readonly knowsFloats: boolean;
   /** What has been met is within its bounds, and roundsQuietly. */
   calm(): Value<"i32">;
+  /** The former, and rounding is to nearest; inexact results may have to set MXCSR.PE, and raise nothing else. */
+  isWithin(): Value<"i32">;
   /** Bounds of `value`, a number of `type` or lanes of it. */
   bounds(type: FloatType, value: Value): Bounds | undefined;
   noteBounds(type: FloatType, value: Value, bounds: Bounds): void;

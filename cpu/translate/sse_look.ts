@@ -34,7 +34,7 @@ import {
   sseCode,
   sseLookNumber,
 } from "../fpu/sse/sse_unit.ts";
-import { HOST_FUSES } from "../isa/avx/fused.ts";
+import { HOST_FUSES } from "../emit/vector/host_fuses.ts";
 import { H_SSE_LOOK } from "../state/record.ts";
 import { S } from "../state/state.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";

@@ -13,6 +13,7 @@ import type { Value, Variable } from "../emit.ts";
 import { type Bounds, either, type FloatType, type Wanted, WINDOW, windowBounds } from "./float_bounds.ts";
 
 const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS), ROUNDING = 3 << MXCSR_RC_SHIFT;
+const INEXACT_COUNTS = 2;
 const SHAPES = { f32: "f32x4", f64: "f64x2" } as const;
 const LANES = { f32: "i32x4", f64: "i64x2" } as const;
 
@@ -26,7 +27,7 @@ export interface FloatKnowledge {
 /** See the module's description. */
 export abstract class FloatEmit extends WasmBuilder {
   #quiet: Val | undefined;
-  /** Not 0: something is not as `#bounds` has it. */
+  /** Not 0: something is not as `#bounds` has it, but for INEXACT_COUNTS. */
   #wild: Variable | undefined;
   #bounds = new Map<Value, Readonly<Record<FloatType, Bounds | undefined>>>();
 
@@ -63,8 +64,17 @@ export abstract class FloatEmit extends WasmBuilder {
   calm(): Value {
     return this.eqz(32, this.get(this.#wildness()));
   }
+  isWithin(): Value {
+    return this.eqz(32, this.and(32, this.get(this.#wildness()), this.i32(~INEXACT_COUNTS)));
+  }
+  /** 1 when rounding is not to nearest or precision exceptions are not masked, INEXACT_COUNTS when just PE is clear. */
   #wildness(): Variable {
-    return this.#wild ??= this.variable(this.eqz(32, this.roundsQuietly()));
+    if (this.#wild !== undefined) return this.#wild;
+    const quiet = this.roundsQuietly();
+    const mxcsr = this.loadRaw("i32.load", this.i32(S.mxcsr));
+    const bits = this.and(32, mxcsr, this.i32(PRECISION_KNOWN | ROUNDING));
+    const clear = this.eq(32, bits, this.i32(PRECISION_KNOWN & ~PE));
+    return this.#wild = this.variable(this.shl(32, this.eqz(32, quiet), clear));
   }
   bounds(type: FloatType, value: Value): Bounds | undefined {
     return this.#bounds.get(value)?.[type];

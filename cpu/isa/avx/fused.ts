@@ -6,27 +6,10 @@
  * Not for denormals, nor where a product is near the ends of the range: see `isSafe`.
  * @module
  */
-import { WasmBuilder } from "../../emit/builder.ts";
 import type { Emit, FloatType, Value } from "../../emit/emit.ts";
-import { FunctionBody, ModuleBuilder } from "../../wasm/encoder.ts";
+import { HOST_FUSES } from "../../emit/vector/host_fuses.ts";
 
 type Builder = Pick<Emit, "op" | "lane" | "shuffle" | "i32" | "i64" | "v128">;
-
-/** Whether WebAssembly's relaxed multiply-add rounds once on this host. */
-export const HOST_FUSES: boolean = (() => {
-  const module = new ModuleBuilder();
-  const type = module.type(["f64"], ["f64"]);
-  const body = new FunctionBody(1), b = new WasmBuilder(body);
-  const x = b.op("f64x2.splat", b.parameter(0, "f64"));
-  const square = b.op("f64x2.mul", x, x);
-  b.return(b.lane("f64x2.extract_lane", 0, b.op("f64x2.relaxed_madd", x, x, b.op("f64x2.neg", square))));
-  b.unreachable();
-  module.addFunction(type, body, { exportName: "error" });
-  const bytes = module.encode();
-  if (!WebAssembly.validate(bytes)) return false;
-  const { error } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
-  return (error as (x: number) => number)(1 + 2 ** -30) === 2 ** -60; // of the square: 0 when that is rounded first
-})();
 
 const op = (b: Builder, name: "add" | "sub" | "mul", x: Value, y: Value) => b.op(`f64x2.${name}`, x, y);
 /** The sum, and its error (Knuth). */

@@ -159,16 +159,30 @@ export function distinct(...values: readonly Value[]): Value[] {
 }
 /**
  * Goes on when something is ordinary: code that keeps bounds has operands met, and looks at nothing else while they hold;
- * what they leave open is told by conditions that mostly hold when it is.
+ * what they leave open is told by conditions that mostly hold when it is. `exact` says whether the result is, while inexact
+ * ones have to set MXCSR.PE; without it all are.
  */
 export function expectBounded(
   e: Emit,
-  { met, quick }: { met(): void; quick(): readonly (() => Value<"i32">)[] },
+  { met, quick, exact }: {
+    met(): void;
+    quick(): readonly (() => Value<"i32">)[];
+    exact?(): Value<"i32"> | undefined;
+  },
   otherwise: () => void,
 ): void {
   if (!e.knowsFloats) return e.expect(quick(), otherwise);
   met();
-  e.expect([() => e.calm()], () => e.expect(quick(), otherwise));
+  if (exact === undefined) return e.expect([() => e.isWithin()], () => e.expect(quick(), otherwise));
+  e.expect([() => e.calm()], () => {
+    const fine = e.variable(e.i32(0));
+    const look = () => e.ifAll(quick(), () => e.set(fine, e.i32(1)), () => {});
+    e.if(e.isWithin(), () => {
+      const found = exact();
+      if (found !== undefined) e.set(fine, found);
+    }, look);
+    e.if(e.eqz(32, e.get(fine)), otherwise);
+  });
 }
 /** Notes the bounds of a result, if it is sure to be ordinary; else it is looked at. */
 export function noteResult(e: Emit, type: FloatType, result: Value, bounds: Bounds, wanted: Wanted): void {
