@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** What nasm makes of privileges.asm behind its boot sector, compressed, and what Bochs 2.7 prints. Tests only. @module */
 
-const DEFLATED = [
+/** The bytes from 0x7e00 on, without zeros at the end. */
+export const PRIVILEGES_IMAGE: string = [
   "bZl7bFvVHcePfZ3a7uu6oS0Nj+22TQYZhdlNUhLWQcMKdTa2lbFHA9vA8SNx6tie781rY2CaasKtVlXsj6kCpP0Bf1S8gjZtSTWBWVnT",
   "rGIEbZqSVZoC6ph/qwSRylhTOrzfeVzf+3PmP+49n+/vd16/c+45515fiZSPzR8rH5u78NRa7/tP6Z7Nc0d0o7zWo28r/2vrYwGWmgox",
   "6fE79ihjrzPmZdPMYCxSvnrphZkGzv6Ql2EKr35DpPA6wRimAiJlYMrAlD/sZbqxuM5YxZi+bXGK59W3zU8XGSvrO9exIMphrH0d5i3y",
@@ -48,13 +49,6 @@ const DEFLATED = [
   "4hmodxezbI34o1ka8MUkLT5b+C7pM5cLiUIsq75izCzFM6kMPg65vPzalsI4dI4W8gcLwyJkcr5+iCUIBV+qN/MXhQ+USzI+xpWGVzH0",
   "H9rZbKcP/wc=",
 ].join("");
-
-/** The bytes from 0x7e00 on, without zeros at the end. */
-export async function privilegesImage(): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = Uint8Array.from(atob(DEFLATED), (c) => c.charCodeAt(0));
-  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Uint8Array(await new Response(inflated).arrayBuffer());
-}
 
 /** Bochs 2.7, cpu: model=corei7_icelake_u. */
 export const PRIVILEGES_EXPECTED = `
