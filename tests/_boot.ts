@@ -105,20 +105,21 @@ function whyNot(reason: URL): string | undefined {
   }
 }
 
-/** Boots `guest`; `inside`: where its TAP is; `initrd`: another one than its own. */
+/** Boots `guest`; `inside`: where its TAP is; `initrd`, `kernel`: others than its initramfs and its bzImage. */
 export async function boot(
   guest: GuestName,
   run: GuestRun,
   options: readonly string[],
   inside?: TapNamespace,
   initrd?: string,
+  kernel?: URL,
 ): Promise<Boot> {
   const { vmlinuz, initramfs } = guestFiles(guest);
   const line = xenner([
     ...[
       "run",
       "--kernel",
-      vmlinuz.pathname,
+      (kernel ?? vmlinuz).pathname,
       "--initrd",
       initrd ?? initramfs.pathname,
       "--append",

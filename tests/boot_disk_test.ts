@@ -1,33 +1,11 @@
 // SPDX-License-Identifier: MIT
 /** Debian with a disk: what the guest reads and writes is what is in the image, for the host's own tools too. */
 import { assert, assertEquals } from "@std/assert";
-import { noise, noQemuImg, qemuImg, run, withFolder } from "../devices/storage/_images.ts";
+import { noQemuImg, qemuImg, run, withFolder } from "../devices/storage/_images.ts";
 import type { GuestName } from "../scripts/guests/manifest.ts";
 import { boot, missing } from "./_boot.ts";
+import { diskNoise, SUMS, sumsOf, written } from "./_disk_sums.ts";
 import { sha256, writeScriptInitramfs } from "./_script.ts";
-
-const MIB = 1 << 20;
-
-/** Whole disk, a piece written in the middle, whole disk again past the guest's cache. */
-const SUMS = `
-sum() {
-  echo 3 >/proc/sys/vm/drop_caches
-  set -- $(sha256sum /dev/xvda)
-  echo "XENNER-SUM sha256=$1"
-}
-sum
-tr '\\0' x </dev/zero | dd of=/dev/xvda bs=64k seek=7 count=32 iflag=fullblock conv=fsync
-dd if=/dev/zero of=/dev/xvda bs=512 seek=4001 count=3 conv=fsync
-sum
-`;
-
-/** What {@linkcode SUMS} does. */
-function written(before: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const after = before.slice();
-  after.fill(0x78, 7 * 65536, 39 * 65536);
-  after.fill(0, 4001 * 512, 4004 * 512);
-  return after;
-}
 
 const SUM_ROWS: readonly [guest: GuestName, format: "raw" | "qcow2", options: readonly string[]][] = [
   ["cloud", "raw", []],
@@ -46,7 +24,7 @@ for (const [guest, format, options] of SUM_ROWS) {
     fn: () =>
       withFolder(async (folder) => {
         const image = `${folder}/disk.img`, initrd = `${folder}/initrd`;
-        const before = noise(6 * MIB, 11);
+        const before = diskNoise();
         await Deno.writeFile(image, before);
         const disk = format === "raw" ? image : `${image}.qcow2`;
         if (format === "qcow2") await qemuImg("convert", "-f", "raw", "-O", "qcow2", image, disk);
@@ -59,9 +37,12 @@ for (const [guest, format, options] of SUM_ROWS) {
           initrd,
         );
         assertEquals(booted.status, 0, booted.errors);
-        const sums = [...booted.output.matchAll(/XENNER-SUM sha256=(\w+)/g)].map(([, sum]) => sum);
         const after = written(before);
-        assertEquals(sums, [await sha256(before), await sha256(after)], booted.output.slice(-2000));
+        assertEquals(
+          sumsOf(booted.output),
+          [await sha256(before), await sha256(after)],
+          booted.output.slice(-2000),
+        );
         if (format === "qcow2") {
           await qemuImg("check", disk);
           await qemuImg("convert", "-f", "qcow2", "-O", "raw", disk, image);

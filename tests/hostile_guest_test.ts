@@ -22,6 +22,7 @@ import {
   __HYPERVISOR_multicall,
   __HYPERVISOR_sched_op,
 } from "../xen/public/xen.ts";
+import { ENGINES } from "./_engines.ts";
 import { EAX, EBX, ECX, EDI, EDX, ESI } from "./guests/_assembler.ts";
 import { GuestProgram } from "./guests/_guest_program.ts";
 import { GRANT_TABLE, netfrontNoise, RX_RING, SHARED_INFO, TX_RING } from "./guests/_netfront_guest.ts";
@@ -385,8 +386,10 @@ function script(random: Random): Uint8Array {
 }
 
 for (const mode of [32, 64] as const) {
-  for (const engine of ["interp", "jit"] as const) {
-    Deno.test(`hostile guest: nonsense to hypercalls, MSRs, ports and rings, ${mode} bit, ${engine}`, async () => {
+  for (const { engine, skipped } of ENGINES) {
+    const name =
+      `hostile guest: nonsense to hypercalls, MSRs, ports and rings, ${mode} bit, ${engine}${skipped}`;
+    Deno.test({ name, ignore: skipped !== "" }, async () => {
       const g = scripted(mode);
       const image = g.image();
       let through = 0;

@@ -15,6 +15,9 @@ import type {
 /** RAM of the machine. */
 export const RAM_BYTES = 16 * MiB;
 
+/** A slice under KVM is a millisecond, however much of that the guest gets: so many for each. */
+const KVM_SLICES = 20;
+
 /** What a run is made of. */
 export interface GuestRun {
   readonly image: Uint8Array;
@@ -70,8 +73,9 @@ class CountingClock implements HostClock {
 export async function runGuest(run: GuestRun): Promise<GuestResult> {
   let console = "";
   let debug = "";
-  let slices = run.slices ?? 200;
-  let untilSave = run.saveEvery ?? Infinity;
+  let slices = (run.slices ?? 200) * (run.engine === "kvm" ? KVM_SLICES : 1);
+  const saveEvery = (run.saveEvery ?? Infinity) * (run.engine === "kvm" ? KVM_SLICES : 1);
+  let untilSave = saveEvery;
   let saving = false;
   let saves = 0;
   const started: { machine?: Machine } = {};
@@ -81,7 +85,7 @@ export async function runGuest(run: GuestRun): Promise<GuestResult> {
     if (--slices <= 0) return machine.stop();
     run.between?.(machine, console);
     if (--untilSave > 0) return;
-    untilSave = run.saveEvery ?? Infinity;
+    untilSave = saveEvery;
     saving = true;
     machine.stop();
   });

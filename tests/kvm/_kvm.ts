@@ -10,6 +10,8 @@ import type { CreateOptions } from "../../devices/machine/create_options.ts";
 import { createMachine } from "../../devices/machine/create_machine.ts";
 import type { Machine } from "../../devices/machine/machine.ts";
 import type { ExitInfo } from "../../devices/machine/machine_options.ts";
+import { guestFiles, type GuestName, type GuestRun } from "../../scripts/guests/manifest.ts";
+import { type Boot, boot } from "../_boot.ts";
 import { hostCpuFlags, kvmHost } from "../../net/host/kvm.ts";
 
 /** Why tests are skipped, to add to their names; empty: KVM is there. */
@@ -29,6 +31,24 @@ export function notHardware(): string {
   return hostCpuFlags()?.some((flag) => flag === "vmx" || flag === "svm")
     ? ""
     : " (skipped: this processor has neither VMX nor SVM)";
+}
+
+/** Options of `xenner run` for a Debian under KVM: the time is for a processor that is itself emulated. */
+export const BOOT_OPTIONS = ["--engine", "kvm", "--timeout", "1500", "--memory", "192M"];
+
+/**
+ * Boots `guest` under KVM. A PVH domain gets the ELF file that is in its bzImage: taking it out is no matter of engines, and
+ * takes an emulated processor a minute.
+ */
+export function bootAs(
+  type: string,
+  guest: GuestName,
+  run: GuestRun,
+  options: readonly string[],
+  initrd?: string,
+): Promise<Boot> {
+  const kernel = type === "pvh" ? guestFiles(guest).vmlinux : undefined;
+  return boot(guest, run, [...BOOT_OPTIONS, "--type", type, ...options], undefined, initrd, kernel);
 }
 
 /** A guest's run under KVM. */

@@ -10,21 +10,19 @@ import { Child, script } from "../../scripts/host/child.ts";
 import type { ServerReady } from "../../scripts/host/file_server.ts";
 import type { GuestName } from "../../scripts/guests/manifest.ts";
 import { boot, HUB, missing, NETWORK } from "../_boot.ts";
-import { noKvm, notHardware } from "./_kvm.ts";
+import { BOOT_OPTIONS, bootAs, noKvm, notHardware } from "./_kvm.ts";
 
-/** In a processor that is itself emulated. */
-const OPTIONS = ["--engine", "kvm", "--timeout", "1500", "--memory", "192M"];
-const KERNELS: readonly GuestName[] = ["bullseye", "cloud", "backports"];
+const KERNELS: readonly GuestName[] = ["sid", "trixie", "bullseye", "cloud", "backports"];
 const noHardware = noKvm() || notHardware();
 
-for (const guest of KERNELS) {
-  for (const type of ["hvm", "pvh"]) {
+for (const type of ["pvh", "hvm"]) {
+  for (const guest of KERNELS) {
     const skipped = noHardware || missing(guest);
     Deno.test({
       name: `KVM: ${guest} boots as ${type} and pings${skipped}`,
       ignore: skipped !== "",
       async fn() {
-        const { status, output, errors } = await boot(guest, NETWORK, [...OPTIONS, "--type", type, ...HUB]);
+        const { status, output, errors } = await bootAs(type, guest, NETWORK, HUB);
         const shows = ["Hypervisor detected: Xen HVM", "XENNER-INIT", "XENNER-PING sent=3 received=3"];
         for (const text of shows) {
           assert(output.includes(text), `no ${text} in:\n${output.slice(-4000)}\n${errors}`);
@@ -52,7 +50,7 @@ Deno.test({
       const { status, errors, report } = await boot(
         "bullseye",
         { run: ["ping", "get"], ip, count: 10, url: ready.url },
-        [...OPTIONS, "--net", `tap,ifname=${namespace.tap}`],
+        [...BOOT_OPTIONS, "--net", `tap,ifname=${namespace.tap}`],
         namespace,
       );
       assertEquals(status, 0, errors);

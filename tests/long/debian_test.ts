@@ -3,9 +3,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { debianFiles } from "../../scripts/debian/make_debian.ts";
 import { ROOT_ON_DISK } from "../../scripts/debian/recipe.ts";
-import { DebianPackages, exists } from "../../scripts/guests/debian_packages.ts";
-import { PACKAGE_CACHE } from "../../scripts/guests/manifest.ts";
+import { exists } from "../../scripts/guests/debian_packages.ts";
+import { packageFile } from "../../scripts/guests/package_files.ts";
 import { Child, script, xenner } from "../../scripts/host/child.ts";
+import { missingFiles } from "../_boot.ts";
 
 const { image, kernel, initrd } = debianFiles();
 const skipped = await exists(image) ? "" : " (skipped: run deno task debian)";
@@ -27,22 +28,6 @@ Deno.test({
     }
   },
 });
-
-/** Debian's GRUB for Xen's PVH platform; undefined where its package cannot be had. */
-async function firmware(): Promise<string | undefined> {
-  const root = new URL("grub-root/", PACKAGE_CACHE);
-  const file = new URL("usr/lib/grub-xen/grub-i386-xen_pvh.bin", root);
-  try {
-    if (!await exists(file)) {
-      const packages = new DebianPackages(PACKAGE_CACHE);
-      await packages.require("grub-xen-host");
-      await packages.unpack("grub-xen-host", root);
-    }
-    return file.pathname;
-  } catch {
-    return undefined;
-  }
-}
 
 /** Somebody at the console of a machine with that Debian. */
 class Session {
@@ -98,13 +83,14 @@ class Session {
   }
 }
 
-const grub = skipped === "" ? await firmware() : undefined;
-const noGrub = skipped || (grub === undefined ? " (skipped: no package grub-xen-host)" : "");
+/** Debian's GRUB for Xen's PVH platform. */
+const grub = packageFile("grub", "pvh.bin");
+const noGrub = skipped || missingFiles([grub], packageFile("grub", "missing"));
 Deno.test({
   name: `GRUB boots Debian from its disk as PVH, and disk and network work after it${noGrub}`,
   ignore: noGrub !== "",
   async fn() {
-    const session = new Session(["--firmware", grub ?? ""]);
+    const session = new Session(["--firmware", grub.pathname]);
     try {
       await session.until(/GNU GRUB/);
       await session.until(/Booting paravirtualized kernel on Xen PVH/);
