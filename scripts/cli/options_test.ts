@@ -207,6 +207,8 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
   ["run -k x --net hub=", /tap,ifname=NAME or hub=NAME or none/],
   ["run -k x --net hub=a,responder=maybe", /responder is on or off/],
   ["run -k x --net hub=a,responder=", /responder is on or off/],
+  ["run -k x --share /tmp,tag=", /A tag is 1 to 31 letters/],
+  ["run -k x --share /tmp,tag=a/b", /A tag is 1 to 31 letters/],
   ["run -k x --net user,restrict=", /restrict is on or off/],
   ["run -k x --icount=yes", /option '--icount' takes no value/],
   ["run -k x --no-reboot=1", /option '--no-reboot' takes no value/],

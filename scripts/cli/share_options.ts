@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** What follows --share. @module */
 import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
+import { isTag, TAG_RULE } from "../../devices/machine/shares.ts";
 import { splitOnce } from "./net_options.ts";
 
 /** One --share. */
@@ -28,5 +29,6 @@ export function share(text: string, before: readonly ShareChoice[] = []): ShareC
     else throw new InvalidArgumentError(`a share has no option "${key}".`);
   }
   if (tag === undefined) throw new InvalidArgumentError("The guest needs a name for it: add ,tag=NAME.");
+  if (!isTag(tag)) throw new InvalidArgumentError(`A tag is ${TAG_RULE}.`);
   return [...before, { path, tag, readonly }];
 }
