@@ -301,6 +301,19 @@ Deno.test("the timer: the first segment after a second, then doubling; slow star
   assertEquals(tcp.received(), []);
 });
 
+Deno.test("a guest on a short way that is silent for most of a second has lost nothing: its host is busy", () => {
+  const { guest, tcp, host, start } = flight(10);
+  guest.host.ms += 1; // the round trip
+  tcp.send("A", NOTHING, { ack: start + 14_600 });
+  host.feed(pattern(1460));
+  guest.turn();
+  assertEquals(spans(tcp.received(), start), [[14_600, 1460]]);
+  for (let i = 0; i < 99; i++) guest.wait(10);
+  assertEquals(tcp.received(), []);
+  for (let i = 0; i < 2; i++) guest.wait(10);
+  assertEquals(spans(tcp.received(), start), [[14_600, 1460]]);
+});
+
 Deno.test("a guest that never answers is given up, and the host's connection with it", () => {
   const { guest, tcp, host } = flight(3);
   for (let i = 0; i < 700; i++) guest.wait(1000);

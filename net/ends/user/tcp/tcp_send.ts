@@ -12,7 +12,10 @@ import { ByteRing } from "./byte_ring.ts";
 import { Ranges } from "./ranges.ts";
 
 const FIRST_RTO_MS = 1000;
-const LEAST_RTO_MS = 300; // RFC 6298 §2.4 wants a second; with that a lossy path crawls
+/** RFC 6298 §2.4: the guest of a busy host may be silent for so long, and nothing is lost. */
+const LEAST_RTO_MS = 1000;
+/** Where something was lost before: with a second that would crawl. */
+const LEAST_LOSSY_RTO_MS = 300;
 /** When nobody looked for so long, guests had no time either: they get a little more before they are taken for silent. */
 const STALL_MS = 30;
 const SECOND_CHANCE_MS = 50;
@@ -68,7 +71,6 @@ export class TcpSend {
   // RFC 6298
   #srtt = -1;
   #rttvar = 0;
-  #rto = FIRST_RTO_MS;
   #tries = 0;
   #timedTo = -1; // acknowledging this offset ends a measurement
   #timedAtMs = 0;
@@ -214,7 +216,12 @@ export class TcpSend {
       this.#rttvar = 0.75 * this.#rttvar + 0.25 * Math.abs(this.#srtt - ms);
       this.#srtt = 0.875 * this.#srtt + 0.125 * ms;
     }
-    this.#rto = Math.min(LONGEST_RTO_MS, Math.max(LEAST_RTO_MS, this.#srtt + 4 * this.#rttvar));
+  }
+
+  get #rto(): number {
+    if (this.#srtt < 0) return FIRST_RTO_MS;
+    const least = this.#lossy ? LEAST_LOSSY_RTO_MS : LEAST_RTO_MS;
+    return Math.min(LONGEST_RTO_MS, Math.max(least, this.#srtt + 4 * this.#rttvar));
   }
 
   /** Bytes that are on their way as far as we know. */
