@@ -41,7 +41,25 @@ export abstract class X87Arithmetic extends X87Numbers {
     ext: Variable<"i64">,
   ): void {
     const { b } = this;
-    this.need(b.eqz(32, b.and(32, this.isZero(a), this.isZero(c))));
+    b.if(b.and(32, this.isZero(a), this.isZero(c)), () => {
+      const unlike = this.sign(b.xor(32, a.se, c.se));
+      b.set(result.se, b.select(unlike, this.signOfNothing(), this.sign(a.se)));
+    }, () => this.addNumbers(a, c, result, exp, ext));
+  }
+  /** The sign of a sum of opposite numbers. */
+  protected signOfNothing(): Int {
+    const { b } = this;
+    return b.select(this.is(this.rounding(), RC_DOWN), b.i32(SIGN), b.i32(0));
+  }
+  /** One of the terms may be zero. */
+  protected addNumbers(
+    a: Real,
+    c: Real,
+    result: RealVariable,
+    exp: Variable<"i32">,
+    ext: Variable<"i64">,
+  ): void {
+    const { b } = this;
     const ea = this.exponent(a.se), ec = this.exponent(c.se);
     const swap = b.select(
       b.eq(32, ea, ec),
@@ -77,7 +95,7 @@ export abstract class X87Arithmetic extends X87Numbers {
       });
       b.if(b.eqz(64, b.get(result.significand)), () => {
         b.set(exp, b.i32(0));
-        b.set(result.se, b.select(this.is(this.rounding(), RC_DOWN), b.i32(SIGN), b.i32(0)));
+        b.set(result.se, this.signOfNothing());
       }, () => {
         const zeros = b.op("i64.clz", b.get(result.significand));
         const below = b.op("i64.shr_u", b.op("i64.shr_u", b.get(ext), one), b.sub(64, b.i64(63), zeros));

@@ -266,6 +266,8 @@ Deno.test("x87 arithmetic of numbers as programs have them needs no microcode", 
   t.cpu.core.mmu.translate(DATA_BASE, 0, ACCESS_WRITE, TLB_MODE_SUPERVISOR);
   t.cpu.core.s.setGpr(3, BigInt(DATA_BASE));
   const before = counts();
+  // fldz; fadd st0; fstp st0
+  t.run([0xd9, 0xee, 0xd8, 0xc0, 0xdd, 0xd8]);
   // fld qword [rbx]; fld1; fadd st1; fmul qword [rbx]; fdivp; fcomi st0; frndint; fistp dword [rbx+8]
   t.run([0xdd, 0x03, 0xd9, 0xe8, 0xd8, 0xc1, 0xdc, 0x0b, 0xde, 0xf9, 0xdb, 0xf0, 0xd9, 0xfc, 0xdb, 0x5b, 8]);
   assertEquals(counts(), before);
