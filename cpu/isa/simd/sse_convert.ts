@@ -27,7 +27,7 @@ import {
 import { guarded, KINDS } from "./sse_float.ts";
 import { scalar, source, source64, sse } from "./sse_patterns.ts";
 import { S } from "../../state/state.ts";
-import { MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
+import { IE, MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
 
 /** `v` rounded to an integral value as `mode` (0 nearest, 1 down, 2 up, 3 towards zero) says. */
 function roundTo(e: Emit, shape: FloatType | Shape, v: Value, mode: Value): Value {
@@ -67,6 +67,9 @@ for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
   );
 }
 
+/** The lower halves of the lanes of a vector of 64-bit ones, then those of another. */
+const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+
 // Floats to integers. Out of range and NaN give the "integer indefinite" value, and are not ordinary.
 
 /** What of an integral `v` fits into a signed integer of `w` bits. */
@@ -83,6 +86,17 @@ function fits(e: Emit, type: FloatType, w: 32 | 64, v: Value): Value {
   const limit = 2 ** (w - 1);
   return e.and(32, e.op(`${type}.ge`, v, constant(-limit)), e.op(`${type}.lt`, v, constant(limit)));
 }
+/** What has no integer gives the indefinite one, if nobody wants to know, and rounding does not decide about it. */
+function mayBeInvalid(e: Emit): Value<"i32"> {
+  return e.and(32, e.bit(e.state32(S.mxcsr), 7), roundsToNearest(e));
+}
+function roundsToNearest(e: Emit): Value<"i32"> {
+  return e.eqz(32, e.and(32, e.state32(S.mxcsr), e.i32(3 << MXCSR_RC_SHIFT)));
+}
+/** MXCSR.IE, on which no knowledge of numbers depends. */
+function noteInvalid(e: Emit): void {
+  e.hostStore(32, e.i32(S.mxcsr), e.or(32, e.state32(S.mxcsr), e.i32(IE)));
+}
 for (const k of KINDS.filter((x) => !x.packed)) {
   const { type, suffix } = k;
   for (const [name, opcode, rounding] of [["CVTT", "2c", "trunc"], ["CVT", "2d", "nearest"]] as const) {
@@ -94,14 +108,16 @@ for (const k of KINDS.filter((x) => !x.packed)) {
         const b = scalar(e, type);
         const integral = e.op(`${type}.${rounding}`, b);
         const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
-        e.expect(
-          [() => fits(e, type, w, integral), () => e.or(32, quiet, e.op(`${type}.eq`, integral, b))],
-          () => {
-            const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
-            elsewhere(e, { operation, type, lanes: "scalar", value: b });
-          },
-        );
-        e.setReg(w, e.op(`i${w}.trunc_sat_${type}_s`, integral));
+        const result = e.variable(e.op(`i${w}.trunc_sat_${type}_s`, integral)),
+          fit = fits(e, type, w, integral);
+        e.expect([() => fit, () => e.or(32, quiet, e.op(`${type}.eq`, integral, b))], () => {
+          const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
+          e.if(e.and(32, e.eqz(32, fit), mayBeInvalid(e)), () => {
+            noteInvalid(e);
+            e.set(result, w === 32 ? e.i32(0x8000_0000) : e.i64(1n << 63n));
+          }, () => elsewhere(e, { operation, type, lanes: "scalar", value: b }));
+        });
+        e.setReg(w, e.get(result));
       },
       { reg: "gpr", rm: "xmm" },
       "y",
@@ -131,12 +147,25 @@ for (
       e.op(`${shape}.lt`, integral, e.op(`${shape}.neg`, least)),
     );
     const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
-    const exact = all(e, shape, e.op(`${shape}.eq`, integral, b));
+    const same = e.op(`${shape}.eq`, integral, b), exact = all(e, shape, same);
+    const result = e.variable(
+      e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral),
+    );
     e.expect([() => e.and(32, all(e, shape, fit), e.or(32, quiet, exact))], () => {
       const operation = rounding === "trunc" ? "truncate_i32" : "to_i32";
-      elsewhere(e, { operation, type, lanes: "packed", value: b });
+      const none = e.op("v128.not", fit), others = all(e, shape, e.op("v128.or", none, same));
+      e.if(
+        e.and(32, e.op("v128.any_true", none), e.and(32, mayBeInvalid(e), e.or(32, quiet, others))),
+        () => {
+          noteInvalid(e);
+          const lanes = type === "f32" ? none : e.shuffle(LOW_WORDS, none, e.v128(0n, 0n));
+          const indefinite = e.op("i32x4.splat", e.i32(0x8000_0000));
+          e.set(result, e.op("v128.bitselect", indefinite, e.get(result), lanes));
+        },
+        () => elsewhere(e, { operation, type, lanes: "packed", value: b }),
+      );
     });
-    e.setXmmReg(e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral));
+    e.setXmmReg(e.get(result));
   });
 }
 

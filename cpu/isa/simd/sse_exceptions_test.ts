@@ -7,7 +7,7 @@ import { CR4_OSXMMEXCPT, CR4_OSXSAVE, EXC_UD, EXC_XM, S, XMM_BASE, YMM_HIGH } fr
 const HANDLER = CODE_BASE + 0x1000;
 /** divsd xmm0, xmm1 behind a NOP. */
 const DIVIDE = [0x90, 0xf2, 0x0f, 0x5e, 0xc1];
-const ZM_CLEAR = 0x1f80 & ~(1 << 9), ZE = 1 << 2, PE = 1 << 5;
+const ZM_CLEAR = 0x1f80 & ~(1 << 9), IE = 1 << 0, ZE = 1 << 2, PE = 1 << 5;
 
 function prepare(t: TestCpu, a: number, b: number, mxcsr: number): void {
   t.reset();
@@ -84,6 +84,28 @@ for (const how of ENGINES) {
     t.run([0xb9, 10, 0, 0, 0, ...body, 0xff, 0xc9, 0x75, 0x100 - body.length - 4]);
     assertEquals([xmm0(t), t.memory.view.getFloat64(XMM_BASE + 32, true)], [12, 2]);
     assertEquals(t.cpu.core.s.get32(S.mxcsr), 0x1f80);
+  });
+
+  Deno.test(`infinities, NaNs and what has no integer never leave emitted code (${how.name})`, () => {
+    const t = new TestCpu(64, how);
+    prepare(t, 1, 0, 0x1f80);
+    const { sse, s } = t.cpu.core;
+    sse.execute = () => {
+      throw new Error("left emitted code");
+    };
+    t.run([
+      ...[0xf2, 0x0f, 0x5e, 0xc1], // divsd xmm0, xmm1: infinity
+      ...[0x66, 0x0f, 0x28, 0xd0], // movapd xmm2, xmm0
+      ...[0xf2, 0x0f, 0x5c, 0xd0], // subsd xmm2, xmm0: NaN
+      ...[0xf2, 0x0f, 0x59, 0xd1], // mulsd xmm2, xmm1
+      ...[0xf2, 0x0f, 0x2c, 0xc0], // cvttsd2si eax, xmm0
+      ...[0xf2, 0x0f, 0x2c, 0xca], // cvttsd2si ecx, xmm2
+      ...[0x66, 0x0f, 0x2f, 0xd0], // comisd xmm2, xmm0
+      ...[0x9c, 0x5a], // pushfq; pop rdx
+    ]);
+    assertEquals(t.memory.view.getBigUint64(XMM_BASE + 32, true), 0xfff8_0000_0000_0000n);
+    assertEquals([s.gpr(0), s.gpr(1), s.gpr(2) & 0x8d5n], [0x8000_0000n, 0x8000_0000n, 0x45n]);
+    assertEquals(s.get32(S.mxcsr), 0x1f80 | IE | ZE);
   });
 
   Deno.test(`LDMXCSR counts for the instruction behind it, VLDMXCSR too (${how.name})`, () => {
