@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: MIT
 /**
  * Rights of pages under CR0.WP, SMEP, SMAP and EFLAGS.AC with every kind of page table, and what may be done at which
- * privilege in 64-bit mode: guests of our own (tests/guests/privileges.asm, page_rights_32.asm) try everything, and find
- * what they find on Bochs 2.7.
+ * privilege in 64-bit mode, far transfers among it: guests of our own (tests/guests/privileges.asm, page_rights_32.asm,
+ * far_transfers.asm) try everything, and find what they find on Bochs 2.7.
  * @module
  */
 import { assertEquals } from "@std/assert";
 import { ENGINES, TestCpu } from "../cpu/_bare_cpu.ts";
 import { CS, DS, ES, FS, GS, S, SS } from "../cpu/state/state.ts";
+import { FAR_TRANSFERS_EXPECTED, FAR_TRANSFERS_IMAGE } from "./guests/_far_transfers.ts";
 import { inflated } from "./guests/_inflated.ts";
 import { PAGE_RIGHTS_32_EXPECTED, PAGE_RIGHTS_32_IMAGE } from "./guests/_page_rights_32.ts";
 import { PRIVILEGES_EXPECTED, PRIVILEGES_IMAGE } from "./guests/_privileges.ts";
 
 const START = 0x7e00, DEBUG_CONSOLE = 0xe9;
+const textOf = async (deflated: string) => new TextDecoder().decode(await inflated(deflated));
 const GUESTS = [
   { name: "privileges", image: PRIVILEGES_IMAGE, expected: () => PRIVILEGES_EXPECTED },
-  {
-    name: "page_rights_32",
-    image: PAGE_RIGHTS_32_IMAGE,
-    expected: async () => new TextDecoder().decode(await inflated(PAGE_RIGHTS_32_EXPECTED)),
-  },
+  { name: "page_rights_32", image: PAGE_RIGHTS_32_IMAGE, expected: () => textOf(PAGE_RIGHTS_32_EXPECTED) },
+  { name: "far_transfers", image: FAR_TRANSFERS_IMAGE, expected: () => textOf(FAR_TRANSFERS_EXPECTED) },
 ];
 
 /** What a guest prints that starts in real mode. */
