@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
  * Encodings that have been decoded: prefixes, opcode, ModRM and SIB decide all of an instruction but its displacement and
- * its immediate, and code repeats them: nine of ten instructions of a kernel have an
- * encoding that has been seen. What is
+ * its immediate, and code repeats them: nine of ten instructions of a kernel have an encoding that has been seen. What is
  * unusual (two prefixes, VEX, 16-bit addresses, two immediates) is never remembered.
  *
  * A guest chooses which there are; the table is of fixed size and the newest entry of a place stays.
