@@ -12,7 +12,10 @@ import { missingFiles } from "../_boot.ts";
 
 /** A pass is over, and how many errors there were. Its screen is drawn on the serial port field by field. */
 const PASSED = /Pass:\s+1\s+Errors:\s+(\d+)/;
-/** What a pass does by default, besides #1 and #2, which may be over before the screen says so. #10 waits minutes for bits to fade: guest time goes faster than the host's. */
+/**
+ * What a pass does by default, besides #1 and #2, which may be over before the screen says so. #10 waits minutes for bits
+ * to fade: guest time goes faster than the host's.
+ */
 const TESTS = [0, 3, 4, 5, 6, 7, 8, 9, 10];
 const SPEED = 16;
 
