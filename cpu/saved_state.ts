@@ -4,6 +4,7 @@
  * made again.
  * @module
  */
+import { ConfigError } from "./base/assert.ts";
 import type { EngineState } from "./base/engine.ts";
 import type { CpuCore } from "./core/core.ts";
 import { type RunState, type SavedState, STATE_FORMAT } from "./state/saved_state.ts";
@@ -29,11 +30,12 @@ export function saveState(core: CpuCore, run: RunState): EngineState {
   return { format: STATE_FORMAT, data };
 }
 
-/** Puts a saved state into the core; answers the rest. Throws RangeError for another format. */
+/** Puts a saved state into the core; answers the rest. Throws ConfigError for another format. */
 export function loadState(core: CpuCore, state: EngineState): RunState {
   if (state.format !== STATE_FORMAT) {
-    throw new RangeError(
+    throw new ConfigError(
       `Cannot load CPU state of format "${state.format}": this engine reads "${STATE_FORMAT}"`,
+      "input",
     );
   }
   const data = state.data as SavedState;

@@ -104,7 +104,7 @@ Deno.test("snapshot: what does not fit is refused in one line", async () => {
   const engine = { ...board.engine, format: "other/7" };
   assertThrows(
     () => machine.restore({ ...snapshot, board: { ...board, engine } }),
-    RangeError,
+    ConfigError,
     "other/7",
   );
   machine.restore(snapshot);

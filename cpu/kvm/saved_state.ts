@@ -110,11 +110,12 @@ export function saveState(
   return { format: STATE_FORMAT, data, ownTsc: true };
 }
 
-/** Puts a state of any engine into KVM. Throws RangeError for another format. */
+/** Puts a state of any engine into KVM. Throws ConfigError for another format. */
 export function loadState({ vm, registers, clockTsc, placeOf }: Processor, state: EngineState): RunState {
   if (state.format !== STATE_FORMAT) {
-    throw new RangeError(
+    throw new ConfigError(
       `Cannot load CPU state of format "${state.format}": this engine reads "${STATE_FORMAT}"`,
+      "input",
     );
   }
   const data = state.data as SavedState;

@@ -4,6 +4,7 @@
  * in 32-bit code whose addresses are physical ones. Interrupts are taken between steps and only noted.
  * @module
  */
+import { ConfigError } from "../../cpu/base/assert.ts";
 import type {
   CodePlace,
   ControlName,
@@ -179,7 +180,9 @@ export class ScriptEngine implements Engine, Vcpu {
     return { format: FORMAT, data: structuredClone(this.state) };
   }
   load(state: EngineState): void {
-    if (state.format !== FORMAT) throw new RangeError(`Cannot load ${state.format}: this is ${FORMAT}`);
+    if (state.format !== FORMAT) {
+      throw new ConfigError(`Cannot load ${state.format}: this is ${FORMAT}`, "input");
+    }
     this.state = structuredClone(state.data) as ScriptState;
     this.#stop = this.#again = false;
   }
