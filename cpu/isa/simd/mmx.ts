@@ -175,17 +175,18 @@ mmx("PEXTRW r32, mm, imm8", "np 0fc5 /r :reg ub", (e) => {
   enter(e);
   e.setReg(32, extractLane(e, 16, fromI64(e, e.xmmPart("rm", "i64")), laneOf(e, 16, 64)));
 }, { reg: "gpr", rm: "mmx" });
-// As MASKMOVDQU: a fault in the middle leaves the earlier bytes written.
+// As MASKMOVDQU: a fault in the middle leaves the earlier bytes written. The x87 has become MMX even if the first byte
+// faults, as a Zen 4 shows; the manuals say nothing of it.
 mmx("MASKMOVQ mm, mm", "np 0ff7 /r :reg", (e) => {
   const mask = e.xmmPart("rm", "i64");
   const value = e.xmmPart("reg", "i64");
   const base = e.sourceAddress(e.gpr(7, 64));
+  enter(e);
   checkAlignment(e, base, 8);
   const byte = (v: Value, i: number) => e.truncate(64, 8, i === 0 ? v : e.shrU(64, v, e.i32(8 * i)));
   for (let i = 0; i < 8; i++) {
     e.if(e.bit(byte(mask, i), 7), () => e.store(8, e.offsetBy(base, i), byte(value, i)));
   }
-  enter(e);
 }, { ...MM, implicitSource: true });
 row("EMMS", "np 0f77", "v", (e) => {
   check(e);
