@@ -25,6 +25,7 @@ interface Contents {
 /** What is known of vector registers at some place. */
 export interface VectorKnowledge {
   readonly contents: ReadonlyMap<number, Readonly<Contents>>;
+  readonly lowOf: ReadonlyMap<Value, Value>;
   readonly floats: FloatKnowledge;
 }
 
@@ -40,7 +41,7 @@ function width(value: Value): number {
 export abstract class VectorEmit extends FloatEmit {
   #contents = new Map<number, Contents>();
   /** Scalars that vectors begin with. */
-  readonly #lowOf = new Map<Value, Value>();
+  #lowOf = new Map<Value, Value>();
 
   /** A field of the current record: i32. */
   protected abstract slot(name: Slot): Val;
@@ -52,11 +53,13 @@ export abstract class VectorEmit extends FloatEmit {
   /** What is known here, for code that is reached from here alone. */
   get vectorKnowledge(): VectorKnowledge {
     const contents = new Map([...this.#contents].map(([at, known]) => [at, { ...known }]));
-    return { contents, floats: this.floatKnowledge };
+    return { contents, lowOf: new Map(this.#lowOf), floats: this.floatKnowledge };
   }
   /** Code begins that is reached from one place alone, where that was known; without it, from others, too. */
   protected recallVectors(known: VectorKnowledge | undefined): void {
     this.forgetVectors();
+    // What another block took out of a vector that both have inherited is in a local that was not set on the way here.
+    this.#lowOf = new Map(known?.lowOf);
     if (known === undefined) return;
     this.#contents = new Map([...known.contents].map(([at, contents]) => [at, { ...contents }]));
     this.recallFloats(known.floats);
