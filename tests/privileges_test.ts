@@ -64,7 +64,8 @@ for (const { name, image } of GUESTS) {
       const source = new URL(`guests/${name}.asm`, import.meta.url).pathname;
       const made = await Deno.makeTempFile();
       try {
-        const args = ["-f", "bin", "-o", made, source];
+        const folder = new URL("guests/", import.meta.url).pathname; // of what is included
+        const args = ["-f", "bin", "-i", folder, "-o", made, source];
         const { success } = await new Deno.Command("nasm", { args }).output();
         const bytes = await inflated(image), behind = (await Deno.readFile(made)).subarray(512);
         assertEquals([success, behind.subarray(0, bytes.length)], [true, bytes]);

@@ -31,83 +31,8 @@ org 0x7c00
   mov cx, 0x0101
   mov dx, 0x0100
   int 0x13
-  jmp 0:start
-times 510-($-$$) db 0
-dw 0xaa55
-start:
-  cli
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  in al, 0x92
-  or al, 2
-  out 0x92, al
-  lgdt [gdtr]
-  mov eax, cr0
-  or al, 1
-  mov cr0, eax
-  jmp 8:pm
-bits 32
-pm:
-  mov ax, 0x10
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov esp, 0x7c00
-  mov edi, 0x20000
-  mov ecx, 0x8000/4
-  xor eax, eax
-  cld
-  rep stosd
-  mov dword [0x20000], 0x21007
-  mov dword [0x21000], 0x22007
-  mov dword [0x22000], 0x000083
-  mov dword [0x22008], 0x200083
-  mov dword [0x22020], 0x23007
-  mov eax, cr4
-  or eax, 0x620
-  mov cr4, eax
-  mov eax, 0x20000
-  mov cr3, eax
-  mov ecx, 0xc0000080
-  rdmsr
-  or eax, 0x900
-  wrmsr
-  mov eax, cr0
-  or eax, 0x80000000
-  mov cr0, eax
-  jmp 0x18:lm
-bits 64
-%define BASE 0x800000
-lm:
-  mov ax, 0x10
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov rsp, 0x7c00
-  ; idt
-  mov edi, idt
-  mov esi, stubs
-  mov ecx, 0x81
-.g: mov [rdi], si
-  mov word [rdi+2], 0x18
-  mov word [rdi+4], 0xee00
-  mov dword [rdi+6], 0
-  mov dword [rdi+10], 0
-  mov word [rdi+14], 0
-  add rsi, 16
-  add rdi, 16
-  loop .g
-  lidt [idtr]
-  mov edi, tss
-  mov ecx, 0x68/4
-  xor eax, eax
-  rep stosd
-  mov qword [tss+4], 0x7800
-  mov word [tss+0x66], 0x68
-  mov ax, 0x30
-  ltr ax
+%include "flat_start.inc"
+%include "long_mode_start.inc"
   xor eax, eax
   lldt ax
   ; pages: phys 0x30000 + i*0x1000, first byte C3
@@ -205,21 +130,7 @@ done:
   cli
   hlt
 
-newline: mov al, 10
-putc: out 0xe9, al
-  ret
-hex2:
-  push rax
-  shr al, 4
-  call .d
-  pop rax
-  and al, 15
-.d: and al, 15
-  add al, '0'
-  cmp al, '9'
-  jbe putc
-  add al, 39
-  jmp putc
+%include "printing.inc"
 
 handler: ; vector, error, rip ...
   mov ax, 0x10
@@ -249,20 +160,7 @@ handler: ; vector, error, rip ...
 gatecode: int 0x80
 
 align 16
-stubs:
-%assign v 0
-%rep 0x81
-%if v = 8 || (v >= 10 && v <= 14) || v = 17
-  nop
-  nop
-%else
-  push qword -1
-%endif
-  push qword v
-  jmp handler
-  times 16*(v+1)-($-stubs) db 0x90
-%assign v v+1
-%endrep
+%include "exception_stubs.inc"
 
 bye: db "Shutdown", 0
 align 8

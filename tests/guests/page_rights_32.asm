@@ -21,30 +21,7 @@ org 0x7c00
   mov cx, 1
   mov dx, 0x0100
   int 0x13
-  jmp 0:start
-times 510-($-$$) db 0
-dw 0xaa55
-start:
-  cli
-  xor ax, ax
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  in al, 0x92
-  or al, 2
-  out 0x92, al
-  lgdt [gdtr]
-  mov eax, cr0
-  or al, 1
-  mov cr0, eax
-  jmp 8:pm
-bits 32
-pm:
-  mov ax, 0x10
-  mov ds, ax
-  mov es, ax
-  mov ss, ax
-  mov esp, 0x7c00
+%include "flat_start.inc"
   cld
   mov edi, 0x20000
   mov ecx, 0x8000/4
