@@ -8,17 +8,24 @@ import { EXC_GP, EXC_SS, S } from "./state/state.ts";
 const BAD = 0x8000_0000_0000_0000n;
 const HANDLER = 0x11_0000;
 
-/** Runs code; vector and error code of what it faulted with, and where, or "none". */
-function faultOf(t: TestCpu, code: readonly number[]): string {
+/** CODE_BASE once more, see atTheHole: the last megabyte below the hole between the canonical halves, and the first above. */
+const LOWER_END = 0x7fff_fff0_0000n, UPPER_START = 0xffff_8000_0010_0000n;
+
+/** Runs code, from the address `start`; vector and error code of what it faulted with, and where, or "none". */
+function faultOf(t: TestCpu, code: readonly number[], start = BigInt(CODE_BASE)): string {
   t.cpu.exceptions.fill(0);
-  t.run(code);
+  if (code.length > 0) t.write(CODE_BASE, [...code, 0xf4]);
+  t.cpu.halted = false;
+  t.cpu.core.s.set64(S.rip, start);
+  let end = t.cpu.run(1_000_000);
+  while (end === "budget") end = t.cpu.run(1_000_000);
   const vector = t.cpu.exceptions.findIndex((n) => n > 0);
   if (vector < 0) return "none";
   const view = t.memory.view, at = t.memory.offsetOf(Number(t.cpu.vcpu.readGpr("rsp")));
   const wide = t.bits === 64;
   const error = view.getUint32(at, true);
   const rip = wide ? view.getBigUint64(at + 8, true) : BigInt(view.getUint32(at + 4, true));
-  return `${vector}(${error})+${rip - BigInt(CODE_BASE)}`;
+  return `${vector}(${error})+${rip - start}`;
 }
 
 /** A CPU whose exceptions lead to HLT on a stack of their own. */
@@ -34,6 +41,18 @@ function withHandlers(how: typeof ENGINES[number], bits: 32 | 64 = 64): TestCpu 
     core.setSegment(7, 0x28, 0x7000, 0, 0x67, 0x8b);
     view.setBigUint64(at(0x7000 + 0x24), BigInt(STACK_TOP - 0x1000), true);
   }
+  return t;
+}
+
+/** The same with the first two megabytes of memory also at either end of the hole. */
+function atTheHole(how: typeof ENGINES[number]): TestCpu {
+  const t = withHandlers(how);
+  const put = (gpa: number, index: number, entry: number) =>
+    t.memory.view.setBigUint64(t.memory.offsetOf(gpa) + 8 * index, BigInt(entry), true);
+  put(0x1000, 255, 0xa003); // PML4
+  put(0x1000, 256, 0x2003);
+  put(0xa000, 511, 0xb003);
+  put(0xb000, 511, 0x83);
   return t;
 }
 
@@ -118,6 +137,52 @@ for (const how of ENGINES) {
     const t = withHandlers(how);
     t.cpu.writeRegisters({ gprs: { rax: BAD, rsp: BAD } });
     assertEquals(faultOf(t, [0xff, 0xd0]), "12(0)+0");
+  });
+
+  Deno.test(`canonical: a relative branch out of either half faults itself (${how.name})`, () => {
+    const up = [0, 0, 0x10, 0], down = [0, 0, 0xe0, 0xff]; // over 1 MiB and back over 2
+    const out: readonly (readonly [string, (d: number[]) => number[], at: number, before?: number[]])[] = [
+      ["jmp rel", (d) => [0xe9, ...d], 0],
+      ["call rel", (d) => [0xe8, ...d], 0],
+      ["jz rel", (d) => [0x0f, 0x84, ...d], 2, [0x39, 0xc0]],
+      ["jnz rel, not taken", (d) => [0x0f, 0x85, ...d], -1, [0x39, 0xc0]],
+      ["call rel without a stack", (d) => [0xe8, ...d], 3, [0x48, 0x89, 0xdc]], // mov rsp,rbx
+    ];
+    for (const [half, distance] of [[LOWER_END, up], [UPPER_START, down]] as const) {
+      for (const [name, code, at, before = []] of out) {
+        const t = atTheHole(how);
+        t.cpu.writeRegisters({ gprs: { rax: 0n, rbx: BAD, rcx: 9n, rsp: BigInt(STACK_TOP) } });
+        const vector = name.endsWith("stack") ? EXC_SS : EXC_GP;
+        const wanted = at < 0 ? "none" : `${vector}(0)+${at}`;
+        assertEquals(faultOf(t, [...before, ...code(distance)], half), wanted, name);
+        if (at < 0) continue;
+        const frame = t.memory.offsetOf(Number(t.cpu.vcpu.readGpr("rsp")));
+        const rsp = name.endsWith("stack") ? BAD : BigInt(STACK_TOP);
+        assertEquals(t.memory.view.getBigUint64(frame + 32, true), rsp, name);
+      }
+    }
+  });
+
+  Deno.test(`canonical: LOOP and JRCXZ at the last page, hot, leave RCX alone where they fault (${how.name})`, () => {
+    // 1: dec eax; jnz 1; then a branch over the border from the last bytes of the page.
+    const turns = [0xff, 0xc8, 0x75, 0xfc];
+    const branches: readonly (readonly [string, readonly number[], rcx: bigint])[] = [
+      ["loop", [0xe2, 0x7e], 9n],
+      ["loope", [0xe1, 0x7e], 9n],
+      ["jrcxz", [0xe3, 0x7e], 0n],
+    ];
+    for (const [name, code, rcx] of branches) {
+      const t = atTheHole(how);
+      t.write(0x1f_ffe0, [...turns, ...code, 0xf4]);
+      t.cpu.writeRegisters({ gprs: { rax: 100_000n, rcx, rsp: BigInt(STACK_TOP) } });
+      const start = LOWER_END + BigInt(0x1f_ffe0 - CODE_BASE);
+      for (let round = 0; round < 2; round++) {
+        t.cpu.writeRegisters({ gprs: { rax: 100_000n } });
+        assertEquals(faultOf(t, [], start), "13(0)+4", name);
+        assertEquals(t.cpu.vcpu.readGpr("rcx"), rcx, name);
+        t.cpu.writeRegisters({ gprs: { rsp: BigInt(STACK_TOP) } });
+      }
+    }
   });
 
   Deno.test(`canonical: near branches beyond the limit of CS fault themselves (${how.name})`, () => {

@@ -74,6 +74,8 @@ export interface Form {
   readonly stackBits: 16 | 32 | 64;
   /** CS, DS, ES and SS are plain 4 GiB segments: how DS:rSI, ES:rDI and the stack are addressed. */
   readonly flat: boolean;
+  /** A relative branch of 64-bit code whose target may be no canonical address. */
+  readonly leavesCanonical?: boolean;
   /** ModRM names memory. */
   readonly isMemory: boolean;
   /** REP/REPE (0xf3), REPNE (0xf2) or none, for instructions where they are not part of the opcode. */

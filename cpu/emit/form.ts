@@ -3,11 +3,11 @@
 import type { Form } from "./emit.ts";
 
 /**
- * Outside 64-bit code a relative branch of `osize` may have to cut its target to 16 bits, or to look at the limit of CS:
- * then its target is computed when it is executed.
+ * A relative branch of `osize` may have to cut its target to 16 bits, to look at the limit of CS, or at whether the
+ * target is canonical: then its target is computed when it is executed.
  */
 export function isComputedBranch(form: Form, osize: number): boolean {
-  return osize === 16 || (form.codeBits !== 64 && !form.flat);
+  return osize === 16 || form.leavesCanonical === true || (form.codeBits !== 64 && !form.flat);
 }
 
 /** How a memory operand is addressed; part of a handler's identity. */

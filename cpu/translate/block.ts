@@ -9,6 +9,8 @@ export interface Block {
   readonly length: number;
   /** Where the second page was, for a block that crosses into one; else 0. */
   readonly secondHost: number;
+  /** Its last instruction is a branch that left the canonical addresses where it was decoded: Form.leavesCanonical. */
+  readonly leavesCanonical: boolean;
   /** MODE_* bits it was decoded for, without MODE_USER, and what they mean to the decoder. */
   readonly modeBits: number;
   readonly mode: DecodeMode;

@@ -22,6 +22,7 @@ import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
 import { CodeMap } from "../mmu/code_map.ts";
+import { isCanonical } from "../mmu/mmu.ts";
 import { Decoder, UNDEFINED_OPCODE } from "../decode/decoder.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH } from "../decode/instruction.ts";
 import { usualInstructions } from "../decode/usual_forms.ts";
@@ -48,13 +49,17 @@ import {
 import { ARRIVALS, EXC_GP, S, segmentLayout } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
-import { type BlockCode, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
+import { type BlockCode, immediate, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
-import type { Shape } from "./shapes.ts";
+import { isDirectBranch, leavingCanonical, type Shape } from "./shapes.ts";
 
 /** Most instructions in a block; a record counts them in a byte. */
 const MAX_INSTRUCTIONS = 96;
+
+/** Whether a canonical address is so near the end of its half that a relative branch may leave it. */
+const isNearHole = (lo: number, hi: number) =>
+  (hi === 0x7fff && lo >= 0x7fff_0000) || (hi === 0xffff_8000 && lo <= 0x8000_ffff);
 
 /** Instructions behind a block whose handlers are made along with its own. */
 const LOOK_AHEAD = 48;
@@ -239,7 +244,7 @@ export class BlockCache {
     const most = (modeBits & MODE_TF) !== 0 ? 1 : MAX_INSTRUCTIONS;
     const end = host + (segmented ? Math.min(room, MAX_SEGMENTED_BYTES) : room);
     let at = host;
-    let secondHost = 0;
+    let secondHost = 0, leavesCanonical = false;
     let remaining = most;
     while (at < limit && remaining > 0) {
       let insn = this.#decoder.decode(memory.bytes, at, limit, at & PAGE_MASK, mode);
@@ -259,10 +264,14 @@ export class BlockCache {
         if (insns.length > 0) break;
         return this.#tooLong(); // for the segment
       }
+      at += insn.length;
+      if (isNearHole(lo, hi) && this.#leavesCanonical(insn, lo, hi, at - page)) {
+        leavesCanonical = true;
+        insn = leavingCanonical(insn);
+      }
       const shape = this.#modules.shapeOf(insn);
       insns.push(insn);
       shapes.push(shape);
-      at += insn.length;
       remaining--;
       if (shape.facts.ends || secondHost !== 0) break;
       // In the shadow of STI or MOV SS one more instruction follows.
@@ -270,7 +279,7 @@ export class BlockCache {
         remaining = shadowed(shapes) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
-    const code = { insns, shapes, page, secondHost, links: !segmented && secondHost === 0 };
+    const code = { insns, shapes, page, secondHost, leavesCanonical, links: !segmented && secondHost === 0 };
     if (old !== undefined) {
       this.#unlist(old);
       this.#forget(old);
@@ -278,6 +287,13 @@ export class BlockCache {
     const block = this.#add(code, host, modeBits, mode);
     this.decoded++;
     return block;
+  }
+
+  /** Whether `insn`, which ends `end` bytes behind the start of the page of `lo`,`hi`, is a direct branch out of there. */
+  #leavesCanonical(insn: Instruction, lo: number, hi: number, end: number): boolean {
+    if (insn.form.codeBits !== 64 || !isDirectBranch(insn)) return false;
+    const page = BigInt(hi) << 32n | BigInt(lo - (lo & PAGE_MASK));
+    return !isCanonical(Number(BigInt.asUintN(64, page + BigInt(end) + immediate(insn)) >> 32n));
   }
 
   /** An instruction of more than 15 bytes, or one that ends beyond the limit of CS. */
@@ -294,7 +310,7 @@ export class BlockCache {
   }
 
   #add(code: BlockCode, host: number, modeBits: number, mode: DecodeMode): Block {
-    const { insns, page, secondHost } = code;
+    const { insns, page, secondHost, leavesCanonical } = code;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
     }
@@ -313,6 +329,7 @@ export class BlockCache {
       host,
       length: last.poff + last.length - first.poff,
       secondHost,
+      leavesCanonical,
       modeBits,
       mode,
       start,
@@ -431,7 +448,7 @@ export class BlockCache {
     const insns: Instruction[] = [];
     if (block.secondHost !== 0) {
       const insn = this.#decodeCrossing(block.host, block.secondHost, block.mode);
-      return insn === undefined ? [] : [insn];
+      return insn === undefined ? [] : [block.leavesCanonical ? leavingCanonical(insn) : insn];
     }
     const limit = block.host + block.length;
     for (let at = block.host; at < limit;) {
@@ -440,6 +457,8 @@ export class BlockCache {
       insns.push(insn);
       at += insn.length;
     }
+    const last = insns.at(-1);
+    if (block.leavesCanonical && last !== undefined) insns[insns.length - 1] = leavingCanonical(last);
     return insns;
   }
 

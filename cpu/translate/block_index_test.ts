@@ -13,8 +13,16 @@ function put(index: BlockIndex, host: number, modeBits: number, records: number)
   const place = index.take(host, modeBits, records);
   if (place === 0) return undefined;
   const start = index.startOf(place), end = start + records * RECORD_BYTES;
-  const profile = { slot: 0, samples: 0, window: 0, looks: 0, arrivals: 0, arrivedAt: 0 };
-  const block = { host, length: 4, secondHost: 0, modeBits, mode: MODE, start, end, place, ...profile };
+  const rest = {
+    leavesCanonical: false,
+    slot: 0,
+    samples: 0,
+    window: 0,
+    looks: 0,
+    arrivals: 0,
+    arrivedAt: 0,
+  };
+  const block = { host, length: 4, secondHost: 0, modeBits, mode: MODE, start, end, place, ...rest };
   index.add(block);
   return block;
 }

@@ -28,6 +28,8 @@ export interface BlockCode extends Run {
   readonly page: number;
   /** That of its second page, when its one instruction crosses; else 0. */
   readonly secondHost: number;
+  /** See Block. */
+  readonly leavesCanonical: boolean;
   /** Direct branches within the page may be linked record to record: nothing needs a look on the way. */
   readonly links: boolean;
 }

@@ -31,6 +31,11 @@ export function isDirectBranch(insn: Instruction): boolean {
   return (kind === "cb" || kind === "cz") && !isComputedBranch(insn.form, insn.form.osize);
 }
 
+/** A direct branch of 64-bit code as one that looks at where it goes when it is executed. */
+export function leavingCanonical(insn: Instruction): Instruction {
+  return { ...insn, form: { ...insn.form, leavesCanonical: true }, formKey: insn.formKey | 1 << 27 };
+}
+
 /** The shape of an instruction, without a handler. */
 export function newShape(insn: Instruction): Shape {
   return {

@@ -34,7 +34,7 @@ function checkTarget(e: Emit, to: Value): Value {
 /** The target of a relative branch where it must be computed: see isComputedBranch. */
 const computedTarget = (e: Emit, w: Width) => {
   const to = e.add(64, e.nextRip(), e.imm(64));
-  return e.and(64, to, e.i64(w === 16 ? 0xffff : 0xffff_ffff));
+  return w === 64 ? to : e.and(64, to, e.i64(w === 16 ? 0xffff : 0xffff_ffff));
 };
 
 /** `commit` is what the branch does besides; it comes behind the last fault. */
