@@ -108,16 +108,19 @@ export class Regions {
     return [...this.#regions.get(one) ?? []].some((region) => region.blocks.includes(other));
   }
 
-  /** Compiles regions around blocks into one module; how many. */
+  /** Compiles regions around blocks into one module; how many. A hot block that an earlier one's region has is an entry there. */
   compile(hot: readonly HotBlock[]): number {
     const open = this.#modules.open();
+    const wanted = new Set(hot.map(({ block }) => block));
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
-    for (const { block: root, linear, narrow = false } of hot) {
+    // Those that samples found first: their regions are larger, and may have the others.
+    const ordered = [...hot.filter(({ narrow }) => !narrow), ...hot.filter(({ narrow }) => narrow)];
+    for (const { block: root, linear, narrow = false } of ordered) {
       if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
       root.samples = -1;
       if (!root.mode.flat || root.mode.codeBits === 16) continue;
       const members = this.#select(root, linear, narrow);
-      const { nodes, entries } = this.#nodesOf(members, linear);
+      const { nodes, entries } = this.#nodesOf(members, linear, wanted);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
       if (slot === undefined) {
@@ -133,7 +136,6 @@ export class Regions {
       };
       made.push({ region, nodes });
       for (const { insns } of nodes) this.codeInstructions += insns.length;
-      // Two regions of a batch may share entries: the first has them, so that what it leaves to is known.
       this.#claim(region);
     }
     if (made.length === 0) return 0;
@@ -146,6 +148,7 @@ export class Regions {
   #claim(region: Region): void {
     this.#all.add(region);
     for (const block of region.blocks) {
+      if (region.entries.includes(block.start)) block.samples = -1;
       const list = this.#regions.get(block);
       if (list === undefined) this.#regions.set(block, new Set([region]));
       else list.add(region);
@@ -160,7 +163,6 @@ export class Regions {
       view.setUint8(REGION_STATES + (at >>> 5), state);
       view.setUint8(ARRIVALS + (at >>> 5), ARRIVALS_UNCOUNTED);
     });
-    for (const block of region.blocks) if (region.entries.includes(block.start)) block.samples = -1;
   }
 
   /** The handler of a record without regions. */
@@ -265,8 +267,12 @@ export class Regions {
     return { block, linear, insns, facts, summaries, taken, fall, after, computed };
   }
 
-  /** Blocks cut behind instructions that always leave. */
-  #nodesOf(members: readonly Member[], linear: bigint): { nodes: RegionNode[]; entries: number[] } {
+  /** Blocks cut behind instructions that always leave; those in `wanted` are entries. */
+  #nodesOf(
+    members: readonly Member[],
+    linear: bigint,
+    wanted: ReadonlySet<Block>,
+  ): { nodes: RegionNode[]; entries: number[] } {
     const nodes: RegionNode[] = [];
     const first = new Map<Block, number>();
     const entries = new Set<number>();
@@ -311,7 +317,7 @@ export class Regions {
           returns: isLast && /^RET( imm16)?$/.test(insns[to - 1]?.row.text ?? ""),
           address: Number(BigInt.asIntN(64, member.linear - linear)) + (insns[from] as Instruction).poff,
         };
-        if (m === 0 && part === 0 || part > 0) entries.add(base + part);
+        if (part > 0 || m === 0 || wanted.has(block)) entries.add(base + part);
       });
       if (member.computed !== undefined) called.push(member.computed.block);
       if (member.after !== undefined) {
