@@ -7,7 +7,7 @@
 import { Child, type CommandLine, script, xenner } from "../host/child.ts";
 import { guestCommandLine, guestFiles, guestReports, type GuestRun } from "../guests/manifest.ts";
 import { GUEST_ADDRESS, HOST_ADDRESS, type TapNamespace } from "../host/tap_namespace.ts";
-import { QEMU } from "./qemu.ts";
+import { QEMU, QEMU_FIRMWARE } from "./qemu.ts";
 import type { StreamDone, StreamsReady } from "./stream_server.ts";
 
 /** Which emulator, and how it is used. */
@@ -37,6 +37,7 @@ function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): Co
     return {
       command: QEMU,
       args: [
+        ...(emulator.kind === "qemu kvm" ? QEMU_FIRMWARE : []),
         ...["-M", "pc", "-accel", ...accelerator, "-m", MEMORY, "-nodefaults", "-display", "none"],
         ...["-no-reboot", "-serial", "stdio", "-kernel", kernel.pathname],
         ...["-initrd", (net === undefined ? initramfs : VIRTIO_INITRAMFS).pathname],
@@ -49,9 +50,11 @@ function commandOf(emulator: Emulator, run: GuestRun, net?: Net, tree?: URL): Co
       ],
     };
   }
+  // KVM's boots are compared, and may be in an outer guest, where taking the kernel out of its bzImage takes long
+  const kernel = emulator.kind === "xenner kvm" && emulator.type === "pvh" ? files.vmlinux : files.vmlinuz;
   return xenner([
     ...["run", "--type", emulator.type, "--engine", emulator.kind.slice("xenner ".length)],
-    ...["--memory", MEMORY, "--kernel", files.vmlinuz.pathname, "--initrd", initramfs.pathname],
+    ...["--memory", MEMORY, "--kernel", kernel.pathname, "--initrd", initramfs.pathname],
     ...["--append", guestCommandLine(run)],
     ...(net === undefined ? [] : ["--net", net === "user" ? net : `tap,ifname=${net.tap}`]),
   ], tree);

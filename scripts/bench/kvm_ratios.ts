@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 /**
  * `deno task test:kvm --ratios [--repeat=N]`: Debian's boot to /init and the bench's programs under `--engine kvm` beside
- * `qemu-system-x86_64 -accel kvm`, on the same host in turn, as a table with ratios. In the outer guest amounts are small.
+ * `qemu-system-x86_64 -accel kvm`, on the same host in turn, as a table with ratios.
  * @module
  */
 import { type ProgramRun, runInGuest } from "./cpu.ts";
 import { type Emulator, measureBoot } from "./guests.ts";
-import { PROGRAMS } from "./programs.ts";
-import { QEMU } from "./qemu.ts";
+import { type Program, PROGRAMS } from "./programs.ts";
+import { QEMU, QEMU_FIRMWARE } from "./qemu.ts";
 import { median } from "./report.ts";
 import { type CommandLine, xenner } from "../host/child.ts";
 
 const OURS = "Xenner, kvm", QEMUS = "QEMU, kvm";
 const DEFAULT_REPEAT = 3;
-/** Programs do this part of what the bench has them do; but fib(n), which takes 1.6 times as long for each more. */
-const SMALLER = 16, FIB_LESS = 6;
 
 /** Two lists of times, run by run in turn. */
 interface Compared {
@@ -77,30 +75,26 @@ function qemuCommand(image: string): CommandLine {
     "-display",
     "none",
   ];
-  return { command: QEMU, args: [...machine, "-no-reboot", "-debugcon", "stdio", "-kernel", image] };
+  return {
+    command: QEMU,
+    args: [...QEMU_FIRMWARE, ...machine, "-no-reboot", "-debugcon", "stdio", "-kernel", image],
+  };
 }
 
-async function programs(repeat: number): Promise<Compared[]> {
-  const small = PROGRAMS.map((program) => ({
-    ...program,
-    amount: program.name === "fib" ? program.amount - FIB_LESS : Math.ceil(program.amount / SMALLER),
-  }));
-  const ours = await runInGuest(small, repeat, ourCommand);
-  const qemus = await runInGuest(small, repeat, qemuCommand);
-  return small.map(({ name }, p) => {
-    const [a, b] = [ours[p] ?? [], qemus[p] ?? []];
-    const results = new Set([...a, ...b].map(({ result }) => result));
-    if (results.size !== 1) throw new Error(`${name}: results differ: ${[...results].join(", ")}`);
-    const seconds = (runs: readonly ProgramRun[]) => runs.map((run) => run.seconds);
-    return { what: name, ours: seconds(a), qemus: seconds(b) };
-  });
+async function compared(program: Program, repeat: number): Promise<Compared> {
+  const [ours = []] = await runInGuest([program], repeat, ourCommand);
+  const [qemus = []] = await runInGuest([program], repeat, qemuCommand);
+  const results = new Set([...ours, ...qemus].map(({ result }) => result));
+  if (results.size !== 1) throw new Error(`${program.name}: results differ: ${[...results].join(", ")}`);
+  const seconds = (runs: readonly ProgramRun[]) => runs.map((run) => run.seconds);
+  return { what: program.name, ours: seconds(ours), qemus: seconds(qemus) };
 }
 
 if (import.meta.main) {
   const repeat = Number(/^--repeat=(\d+)$/.exec(Deno.args[0] ?? "")?.[1] ?? DEFAULT_REPEAT);
   console.log(`| seconds, median of ${repeat} | ${OURS} | ${QEMUS} | ratio |\n| --- | --- | --- | --- |`);
-  for (const compared of await programs(repeat)) console.log(line(compared));
+  for (const program of PROGRAMS) console.log(line(await compared(program, repeat)));
   for (const type of ["pvh", "hvm"] as const) {
-    for (const compared of await boots(type, repeat)) console.log(line(compared));
+    for (const boot of await boots(type, repeat)) console.log(line(boot));
   }
 }

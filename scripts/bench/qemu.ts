@@ -11,3 +11,5 @@ export async function qemuVersion(): Promise<string | undefined> {
   const version = /version (\S+)/.exec(await runText(QEMU, ["--version"]))?.[1] ?? "of unknown version";
   return `QEMU ${version}`;
 }
+/** Where its firmware is, for one that is not where it was built for. */
+export const QEMU_FIRMWARE = ["/usr/share/qemu", "/usr/share/seabios"].flatMap((folder) => ["-L", folder]);
