@@ -9,12 +9,14 @@
  * @module
  */
 import { assert } from "./assert.ts";
-import { type Gfn, GiB, type Gpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "./bits.ts";
+import { type Gfn, GiB, type Gpa, MiB, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "./bits.ts";
 
 /** Entries in the frame table: 4 GiB worth of frames. */
 export const FRAME_TABLE_ENTRIES = (4 * GiB) / PAGE_SIZE;
 /** Pages for {@linkcode GuestMemory.allocatePage}: shared_info, grant table, hypercall-independent Xen pages. */
 export const EXTRA_PAGES = 1024;
+/** RAM begins at a multiple of this, the size of a host's large pages: some engines can be given those. */
+const RAM_ALIGNMENT = 2 * MiB;
 /** Attribute of a host page: holds translated code, so writes to it must be announced; see also MemoryMap.codeMap. */
 export const PAGE_HAS_CODE = 1;
 
@@ -65,7 +67,7 @@ export class GuestMemory {
     const pageAttributes = frameTable + FRAME_TABLE_ENTRIES * 4;
     const codeMap = pageAttributes + FRAME_TABLE_ENTRIES;
     const extra = codeMap + FRAME_TABLE_ENTRIES * 8;
-    const ram = extra + EXTRA_PAGES * PAGE_SIZE;
+    const ram = Math.ceil((extra + EXTRA_PAGES * PAGE_SIZE) / RAM_ALIGNMENT) * RAM_ALIGNMENT;
     const totalBytes = Math.ceil((ram + ramBytes) / 65536) * 65536;
     if (totalBytes > 65536 * 65536) {
       throw new RangeError(`Cannot fit ${ramBytes} bytes of guest RAM in 4 GiB`);

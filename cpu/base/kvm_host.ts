@@ -25,6 +25,8 @@ export interface KvmHost {
   map(fd: number, bytes: number): { readonly buffer: ArrayBuffer; unmap(): void };
   /** Address of a buffer's first byte in this process; the buffer never moves. */
   addressOf(buffer: ArrayBufferLike): number;
+  /** Has the kernel back memory by large pages where it can (madvise): each is one fault, and one entry of a TLB. */
+  preferLargePages(address: number, bytes: number): void;
   /**
    * Makes KVM_RUN of this thread end with EINTR after `ns`, once, be it running by then or not. An alarm before that is
    * forgotten.

@@ -8,6 +8,8 @@ import * as api from "./api.ts";
 export class FakeHost implements KvmHost {
   readonly open_ = new Set<number>();
   readonly alarms: number[] = [];
+  /** For what large pages are preferred: address and bytes. */
+  readonly large: (readonly [number, number])[] = [];
   /** struct kvm_run of the last processor. */
   run: ArrayBuffer = new ArrayBuffer(0);
   constructor(readonly answers: ReadonlyMap<number, number | ((argument: unknown) => number)>) {}
@@ -37,6 +39,9 @@ export class FakeHost implements KvmHost {
   }
   addressOf(): number {
     return 0x1000;
+  }
+  preferLargePages(address: number, bytes: number): void {
+    this.large.push([address, bytes]);
   }
   setAlarm(ns: number): void {
     this.alarms.push(ns);

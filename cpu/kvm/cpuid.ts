@@ -4,6 +4,7 @@
  * OSXSAVE itself.
  * @module
  */
+import { type CpuFeature, type CpuFeatures, FEATURE_WORDS, FIXED } from "../base/cpu_features.ts";
 import { type CpuidLeaf, cpuidLeaf, type CpuidSource } from "../system/cpuid.ts";
 import { XSAVE_BYTES } from "../system/state_components.ts";
 import { kvm_cpuid2, kvm_cpuid_entry2, KVM_CPUID_FLAG_SIGNIFCANT_INDEX } from "./api.ts";
@@ -75,6 +76,16 @@ function cut(values: number[], leaf: number, subleaf: number, host: readonly Cpu
     const entry = host.find((entry) => entry.leaf === leaf && (entry.subleaf ?? 0) === subleaf);
     values[register] = ((values[register] as number) & ((entry?.values[register] ?? 0) | ours)) >>> 0;
   }
+}
+
+/** Those of `features` that `host` lacks, so that a guest here is not shown them; but for what every processor here has. */
+export function lackedFeatures(features: CpuFeatures, host: readonly CpuidEntry[]): CpuFeature[] {
+  return FEATURE_WORDS.flatMap(({ leaf, subleaf, register, bits }) => {
+    const entry = host.find((entry) => entry.leaf === leaf && (entry.subleaf ?? 0) === subleaf);
+    const word = entry?.values[register] ?? 0;
+    const all = Object.entries(bits) as [CpuFeature, number][];
+    return all.filter(([name, at]) => features.has(name) && !FIXED.has(name) && (word >>> at & 1) === 0);
+  }).map(([name]) => name);
 }
 
 function componentOf(host: readonly CpuidEntry[], component: number): CpuidLeaf | undefined {

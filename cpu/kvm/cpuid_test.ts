@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { levelFeatures } from "../base/cpu_model.ts";
 import { noHooks } from "../_bare_cpu.ts";
-import { type CpuidEntry, guestCpuid, packCpuid, unpackCpuid } from "./cpuid.ts";
+import { type CpuidEntry, guestCpuid, lackedFeatures, packCpuid, unpackCpuid } from "./cpuid.ts";
 
 const ALL = 0xffff_ffff;
 const FEATURE_LEAVES = [[1, 0], [7, 0], [0xd, 0], [0xd, 1], [0x8000_0001, 0], [0x8000_0007, 0]] as const;
@@ -47,6 +47,23 @@ Deno.test("guestCpuid has Xen's leaves, each subleaf by itself", () => {
   const entries = guest([]);
   assertEquals(values(entries, 0x4000_0001), [0x4000_0003, 0x4000_0001, 0, 7]);
   assertEquals(values(entries, 0x4000_0003, 2), [0x4000_0003, 0x4000_0003, 2, 7]);
+});
+
+Deno.test("lackedFeatures: those that can be taken from a model, by name", () => {
+  const all = FEATURE_LEAVES.map(([leaf, subleaf]) => ({
+    leaf,
+    subleaf,
+    values: [ALL, ALL, ALL, ALL] as const,
+  }));
+  const features = levelFeatures("x86-64-v2");
+  assertEquals(lackedFeatures(features, all), []);
+  const less = all.map((entry) =>
+    entry.leaf !== 1
+      ? entry
+      : { ...entry, values: [ALL, ALL, ~(1 << 13 | 1 << 26 | 1 << 28 | 1 << 31) >>> 0, 0] as const }
+  );
+  assertEquals(lackedFeatures(features, less), ["cx16", "xsave"]); // AVX is not of the model, the others of every one
+  assertEquals(lackedFeatures(features, []).includes("umip"), true);
 });
 
 Deno.test("packCpuid and unpackCpuid", () => {

@@ -30,7 +30,7 @@ import { PAGE_SIZE } from "../base/bits.ts";
 import type { KvmHost } from "../base/kvm_host.ts";
 import { PHYSICAL_BITS } from "../mmu/mmu.ts";
 import * as api from "./api.ts";
-import { type CpuidEntry, guestCpuid, packCpuid, placeOf, unpackCpuid } from "./cpuid.ts";
+import { type CpuidEntry, guestCpuid, lackedFeatures, packCpuid, placeOf, unpackCpuid } from "./cpuid.ts";
 import { KvmVcpu } from "./kvm_vcpu.ts";
 import { KvmVm } from "./kvm_vm.ts";
 import { MemorySlots } from "./memory_slots.ts";
@@ -115,6 +115,7 @@ export class KvmEngine implements Engine {
     this.#slots = new MemorySlots(memory, (slot, { gfn, offset, pages }) => {
       vm.setSlot(slot, gfn * PAGE_SIZE, pages * PAGE_SIZE, base + offset);
     });
+    host.preferLargePages(base + memory.map.ram, memory.map.ramBytes);
     memory.onRemap = () => this.#slots.changed();
     this.vcpu = new KvmVcpu({
       id: options.id ?? 0,
@@ -426,6 +427,7 @@ export class KvmEngine implements Engine {
       registers: this.#registers,
       memory: this.#memory,
       clockTsc: this.#hooks.readTsc(),
+      lacks: lackedFeatures(this.#features, this.#hostCpuid),
       placeOf: (component) => placeOf(this.#hostCpuid, component),
     };
   }

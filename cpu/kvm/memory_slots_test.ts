@@ -2,6 +2,9 @@
 import { assertEquals } from "@std/assert";
 import { MiB, PAGE_SIZE } from "../base/bits.ts";
 import { GuestMemory } from "../base/guest_memory.ts";
+import { noHooks } from "../_bare_cpu.ts";
+import { FakeHost } from "./_fake_host.ts";
+import { KvmEngine } from "./kvm_engine.ts";
 import { MemorySlots, type Run } from "./memory_slots.ts";
 
 /** What KVM would have: it refuses slots that overlap. */
@@ -54,4 +57,13 @@ Deno.test("MemorySlots follow the frame table, and touch only what differs", () 
   memory.mapFrame(100, ram + 100 * PAGE_SIZE); // and back
   slots.update();
   assertEquals(kvm.runs, [{ gfn: 0, offset: ram, pages: 256 }]);
+});
+
+Deno.test("RAM is asked to be in large pages, and lies so that KVM can use them", () => {
+  const host = new FakeHost(new Map()),
+    memory = new GuestMemory(4 * MiB, 5 * MiB + 4096),
+    { ram } = memory.map;
+  new KvmEngine(memory, noHooks(), host, {}).close();
+  assertEquals(host.large, [[host.addressOf() + ram, 4 * MiB]]);
+  assertEquals(ram % (2 * MiB), 0);
 });

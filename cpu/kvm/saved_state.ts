@@ -77,6 +77,8 @@ export interface Processor {
   readonly memory: GuestMemory;
   /** The TSC of the machine's clock. */
   readonly clockTsc: bigint;
+  /** Features of the guest's processor that the host's has not. */
+  readonly lacks: readonly string[];
   readonly placeOf: ComponentPlace;
 }
 
@@ -111,7 +113,10 @@ export function saveState(
 }
 
 /** Puts a state of any engine into KVM. Throws ConfigError for another format. */
-export function loadState({ vm, registers, clockTsc, placeOf }: Processor, state: EngineState): RunState {
+export function loadState(
+  { vm, registers, clockTsc, lacks, placeOf }: Processor,
+  state: EngineState,
+): RunState {
   if (state.format !== STATE_FORMAT) {
     throw new ConfigError(
       `Cannot load CPU state of format "${state.format}": this engine reads "${STATE_FORMAT}"`,
@@ -123,6 +128,16 @@ export function loadState({ vm, registers, clockTsc, placeOf }: Processor, state
   if (data.kvm !== undefined) {
     loadNative(vm, data.kvm as NativeState);
     return { ...run, nmi: false }; // KVM knows of it
+  }
+  if (lacks.length > 0) {
+    // another engine has shown them to the guest, which uses them at any time
+    throw new ConfigError(
+      `Cannot restore the snapshot under KVM: this host's processor lacks ${
+        lacks.join(", ")
+      }; a machine made with ` +
+        `--cpu ${lacks.map((name) => `-${name}`).join(",")} could go on here`,
+      "host",
+    );
   }
   const { registers: values, xcr0, xsave, msrs, tscOffset } = fromFields(data.fields, placeOf);
   registers.write({

@@ -15,6 +15,7 @@ import { cstring, EACCES, ENOENT, ENXIO, EPERM, type Libc, libc, mayUseLibc, str
 const DEVICE = "/dev/kvm";
 const O_RDWR = 2, O_CLOEXEC = 0o2000000;
 const PROT_READ_WRITE = 3, MAP_SHARED = 1;
+const MADV_HUGEPAGE = 14;
 const SIG_BLOCK = 0, SIGEV_THREAD_ID = 4, CLOCK_MONOTONIC = 1;
 /** A real-time signal that nobody else uses: SIGRTMAX is 64. */
 const ALARM_SIGNAL = 63;
@@ -25,6 +26,7 @@ const SYS = {
   mmap: 9,
   munmap: 11,
   rt_sigprocmask: 14,
+  madvise: 28,
   rt_sigtimedwait: 128,
   gettid: 186,
   timer_create: 222,
@@ -125,6 +127,10 @@ class LinuxKvm implements KvmHost {
   addressOf(buffer: ArrayBufferLike): number {
     const bytes = new Uint8Array(buffer as ArrayBuffer);
     return Number(this.#c.call.address_of(bytes, bytes, 0n));
+  }
+
+  preferLargePages(address: number, bytes: number): void {
+    this.#raw(SYS.madvise, address, bytes, MADV_HUGEPAGE, 0, 0, 0); // a kernel without them says EINVAL
   }
 
   setAlarm(ns: number): void {

@@ -6,6 +6,9 @@ import {
   KVM_CHECK_EXTENSION,
   KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
 } from "../../cpu/kvm/api.ts";
+import { DEFAULT_CPU, levelFeatures } from "../../cpu/base/cpu_model.ts";
+import { lackedFeatures, unpackCpuid } from "../../cpu/kvm/cpuid.ts";
+import { KvmVm } from "../../cpu/kvm/kvm_vm.ts";
 import type { CreateOptions } from "../../devices/machine/create_options.ts";
 import { createMachine } from "../../devices/machine/create_machine.ts";
 import type { Machine } from "../../devices/machine/machine.ts";
@@ -72,7 +75,7 @@ export function withKvm<T>(
   return withMachine(image, use, { engine: "kvm", ...options });
 }
 
-type Options = Pick<CreateOptions, "engine" | "hypercallPages" | "cpuVendor" | "type" | "noReboot">;
+type Options = Pick<CreateOptions, "engine" | "hypercallPages" | "cpu" | "cpuVendor" | "type" | "noReboot">;
 
 /** As {@linkcode withKvm}, under any engine. */
 export async function withMachine<T>(
@@ -98,6 +101,17 @@ export async function withMachine<T>(
   } finally {
     clearTimeout(timer);
     await machine.close();
+  }
+}
+
+/** The default processor without what this host lacks: machines that have it can go on under KVM here. */
+export function cpuForKvm(): string {
+  const vm = new KvmVm(kvmHost());
+  try {
+    const lacks = lackedFeatures(levelFeatures(DEFAULT_CPU), unpackCpuid(vm.supportedCpuid));
+    return [DEFAULT_CPU, ...lacks.map((name) => `-${name}`)].join(",");
+  } finally {
+    vm.close();
   }
 }
 

@@ -8,7 +8,7 @@ import type { EngineName } from "../../cpu/base/engine.ts";
 import type { MachineSnapshot } from "../../devices/machine/machine.ts";
 import { EAX, EBX, ECX, EDX } from "../guests/_assembler.ts";
 import { GuestProgram } from "../guests/_guest_program.ts";
-import { noKvm, notHardware, withMachine } from "./_kvm.ts";
+import { cpuForKvm, noKvm, notHardware, withMachine } from "./_kvm.ts";
 
 const IA32_SYSENTER_EIP = 0x176;
 const GO = Uint8Array.of(1, 0, 0, 0);
@@ -79,6 +79,7 @@ for (const mode of [32, 64] as const) {
 
 async function goOn(g: GuestProgram, way: readonly EngineName[], cpuVendor: "intel" | "amd") {
   let snapshot: MachineSnapshot | undefined;
+  const cpu = cpuForKvm();
   for (const [i, engine] of way.entries()) {
     await withMachine(g.image(), async (machine, run) => {
       if (snapshot !== undefined) machine.restore(snapshot);
@@ -98,7 +99,7 @@ async function goOn(g: GuestProgram, way: readonly EngineName[], cpuVendor: "int
       };
       assertEquals([words("ebx", 1), words("msr", 1)], [[0x5eed_5eed], [0x1234_5678]]);
       if (fpu) assertEquals([words("xmm", 4), words("pi", 2)], [XMM3, PI]);
-    }, { engine, cpuVendor });
+    }, { engine, cpu, cpuVendor });
   }
   assert(snapshot !== undefined);
 }
