@@ -12,8 +12,19 @@ import type { Value, Variable, Width } from "./emit.ts";
 
 /** A value: a local that is assigned once, or a constant. */
 export class Val implements Value {
-  constructor(readonly type: ValueType, readonly local: number, readonly constant: bigint | undefined) {}
+  /** Number of the local; CONSTANT: there is none, but the low and high 32 bits of a constant, signed. */
+  constructor(
+    readonly type: ValueType,
+    readonly local: number,
+    readonly low: number = 0,
+    readonly high: number = 0,
+  ) {}
+  /** The constant without a sign, rounded beyond 2^53; undefined: it is none. */
+  get constant(): number | undefined {
+    return this.local === CONSTANT ? (this.high >>> 0) * 2 ** 32 + (this.low >>> 0) : undefined;
+  }
 }
+const CONSTANT = -1;
 
 /** The text of an assertion costs more than what is asserted here. */
 function refuse(name: string): never {
@@ -24,12 +35,8 @@ class Var implements Variable {
   constructor(readonly type: ValueType, readonly local: number) {}
 }
 
-const MASK: { readonly [W in Width]: bigint } = {
-  8: 0xffn,
-  16: 0xffffn,
-  32: 0xffff_ffffn,
-  64: 0xffff_ffff_ffff_ffffn,
-};
+/** The bits of an i32 that a width has. */
+const MASK: { readonly [W in Width]: number } = { 8: 0xff, 16: 0xffff, 32: -1, 64: -1 };
 
 /** WebAssembly memory instructions: opcode byte and type. */
 const LOADS = {
@@ -58,20 +65,11 @@ export type LoadName = keyof typeof LOADS | "v128.load";
 /** Name of a store instruction. */
 export type StoreName = keyof typeof STORES | "v128.store";
 
-/** Operations of two operands that i32 and i64 have alike. */
-type BinaryName =
-  | "add"
-  | "sub"
-  | "mul"
-  | "and"
-  | "or"
-  | "xor"
-  | "shl"
-  | "shr_u"
-  | "shr_s"
-  | "eq"
-  | "lt_u"
-  | "lt_s";
+/** Operations that i32 and i64 have alike: their opcodes. */
+const ADD = [0x6a, 0x7c], SUB = [0x6b, 0x7d], MUL = [0x6c, 0x7e], AND = [0x71, 0x83], OR = [0x72, 0x84];
+const XOR = [0x73, 0x85], SHL = [0x74, 0x86], SHR_S = [0x75, 0x87], SHR_U = [0x76, 0x88];
+const EQ = [0x46, 0x51], LT_S = [0x48, 0x53], LT_U = [0x49, 0x54];
+type Alike = readonly number[];
 
 /** See the module's description. */
 export class WasmBuilder {
@@ -82,17 +80,26 @@ export class WasmBuilder {
 
   /** The value of parameter `index`. */
   parameter(index: number, type: ValueType): Val {
-    return new Val(type, index, undefined);
+    return new Val(type, index);
   }
 
   i32(value: number): Val {
-    return new Val("i32", -1, BigInt(value >>> 0));
+    return new Val("i32", CONSTANT, value | 0);
   }
   i64(value: number | bigint): Val {
-    return new Val("i64", -1, BigInt.asUintN(64, BigInt(value)));
+    if (typeof value === "number") {
+      return new Val("i64", CONSTANT, value | 0, Math.floor(value / 2 ** 32) | 0);
+    }
+    return this.i64Halves(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
+  }
+  /** A constant from its signed halves. */
+  protected i64Halves(low: number, high: number): Val {
+    return new Val("i64", CONSTANT, low, high);
   }
   k(w: Width, value: number | bigint): Val {
-    return new Val(w === 64 ? "i64" : "i32", -1, BigInt(value) & MASK[w]);
+    if (w === 64) return this.i64(value);
+    const low = typeof value === "number" ? value : Number(BigInt.asIntN(32, value));
+    return new Val("i32", CONSTANT, low & MASK[w]);
   }
   v128(low: bigint, high: bigint): Val {
     const b = this.body.code;
@@ -102,29 +109,27 @@ export class WasmBuilder {
   }
 
   known(value: Value): number | undefined {
-    const { constant } = value as Val;
-    return constant === undefined ? undefined : Number(constant);
+    return (value as Val).constant;
   }
 
   /** Pushes a value on the WebAssembly stack. */
   pushValue(value: Value): void {
     const v = value as Val;
+    if (v.local !== CONSTANT) return this.body.get(v.local);
     const b = this.body.code;
-    if (v.constant === undefined) {
-      this.body.get(v.local);
-    } else if (v.type === "i32") {
+    if (v.type === "i32") {
       b.u8(0x41);
-      b.s32(Number(BigInt.asIntN(32, v.constant)));
+      b.s32(v.low);
     } else {
       b.u8(0x42);
-      b.s64(v.constant);
+      b.s64(v.low, v.high);
     }
   }
   /** Takes the top of the WebAssembly stack into a fresh local. */
   popValue(type: ValueType): Val {
     const local = this.body.local(type);
     this.body.set(local);
-    return new Val(type, local, undefined);
+    return new Val(type, local);
   }
 
   op(name: OpName, ...args: Value[]): Val {
@@ -135,7 +140,9 @@ export class WasmBuilder {
       if (arg.type !== op.params[i]) return refuse(name);
       this.pushValue(arg);
     }
-    this.body.code.raw(op.bytes);
+    const { bytes } = op;
+    if (bytes.length === 1) this.body.code.u8(bytes[0] as number);
+    else this.body.code.raw(bytes);
     return this.popValue(op.result);
   }
   lane(name: LaneName, lane: number, ...args: Value[]): Val {
@@ -167,87 +174,110 @@ export class WasmBuilder {
 
   // Integer arithmetic at a width
 
-  #binary(name: BinaryName, w: Width, a: Value, b: Value): Val {
-    return this.op(w === 64 ? `i64.${name}` : `i32.${name}`, a, b);
+  #push(type: ValueType, value: Value): void {
+    if (value.type !== type) refuse("an integer operation");
+    this.pushValue(value);
+  }
+  #binary(ops: Alike, w: Width, a: Value, b: Value): Val {
+    return this.#result(ops, w, a, b, w === 64 ? "i64" : "i32");
+  }
+  #compare(ops: Alike, w: Width, a: Value, b: Value): Val {
+    return this.#result(ops, w, a, b, "i32");
+  }
+  #result(ops: Alike, w: Width, a: Value, b: Value, result: ValueType): Val {
+    const type = w === 64 ? "i64" : "i32";
+    this.#push(type, a);
+    this.#push(type, b);
+    this.body.code.u8(ops[w === 64 ? 1 : 0] as number);
+    return this.popValue(result);
+  }
+  #unary(opcode: number, from: ValueType, a: Value, to: ValueType): Val {
+    this.#push(from, a);
+    this.body.code.u8(opcode);
+    return this.popValue(to);
   }
   #masked(w: Width, v: Val): Val {
-    return w >= 32 ? v : this.op("i32.and", v, this.i32(Number(MASK[w])));
+    return w >= 32 ? v : this.#binary(AND, 32, v, this.i32(MASK[w]));
   }
   add(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary("add", w, a, b));
+    return this.#masked(w, this.#binary(ADD, w, a, b));
   }
   sub(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary("sub", w, a, b));
+    return this.#masked(w, this.#binary(SUB, w, a, b));
   }
   mul(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary("mul", w, a, b));
+    return this.#masked(w, this.#binary(MUL, w, a, b));
   }
   and(w: Width, a: Value, b: Value): Val {
-    return this.#binary("and", w, a, b);
+    return this.#binary(AND, w, a, b);
   }
   or(w: Width, a: Value, b: Value): Val {
-    return this.#binary("or", w, a, b);
+    return this.#binary(OR, w, a, b);
   }
   xor(w: Width, a: Value, b: Value): Val {
-    return this.#binary("xor", w, a, b);
+    return this.#binary(XOR, w, a, b);
   }
   not(w: Width, a: Value): Val {
-    return this.#binary("xor", w, a, this.k(w, -1));
+    return this.#binary(XOR, w, a, this.k(w, -1));
   }
   #count(w: Width, count: Value): Val {
-    return w === 64 ? this.zeroExtend(32, 64, count) as Val : count as Val;
+    return w === 64 ? this.zeroExtend(32, 64, count) : count as Val;
   }
   shl(w: Width, a: Value, count: Value): Val {
-    return this.#masked(w, this.#binary("shl", w, a, this.#count(w, count)));
+    return this.#masked(w, this.#binary(SHL, w, a, this.#count(w, count)));
   }
   shrU(w: Width, a: Value, count: Value): Val {
-    return this.#binary("shr_u", w, a, this.#count(w, count));
+    return this.#binary(SHR_U, w, a, this.#count(w, count));
   }
   shrS(w: Width, a: Value, count: Value): Val {
-    return this.#masked(w, this.#binary("shr_s", w, this.#signed(w, a), this.#count(w, count)));
+    return this.#masked(w, this.#binary(SHR_S, w, this.#signed(w, a), this.#count(w, count)));
   }
   /** The i32 holding `a` sign-extended from 8 or 16 bits; other widths unchanged. */
   #signed(w: Width, a: Value): Val {
-    return w === 8 ? this.op("i32.extend8_s", a) : w === 16 ? this.op("i32.extend16_s", a) : a as Val;
+    return w >= 32 ? a as Val : this.#unary(w === 8 ? 0xc0 : 0xc1, "i32", a, "i32");
   }
   eqz(w: Width, a: Value): Val {
-    return this.op(w === 64 ? "i64.eqz" : "i32.eqz", a);
+    return w === 64 ? this.#unary(0x50, "i64", a, "i32") : this.#unary(0x45, "i32", a, "i32");
   }
   eq(w: Width, a: Value, b: Value): Val {
-    return this.#binary("eq", w, a, b);
+    return this.#compare(EQ, w, a, b);
   }
   ltU(w: Width, a: Value, b: Value): Val {
-    return this.#binary("lt_u", w, a, b);
+    return this.#compare(LT_U, w, a, b);
   }
   ltS(w: Width, a: Value, b: Value): Val {
-    return this.#binary("lt_s", w, this.#signed(w, a), this.#signed(w, b));
+    return this.#compare(LT_S, w, this.#signed(w, a), this.#signed(w, b));
   }
   sign(w: Width, a: Value): Val {
-    if (w === 64) return this.op("i32.wrap_i64", this.op("i64.shr_u", a, this.i64(63)));
-    return this.op("i32.shr_u", a, this.i32(w - 1));
+    if (w !== 64) return this.#binary(SHR_U, 32, a, this.i32(w - 1));
+    return this.wrap64(this.#binary(SHR_U, 64, a, this.i64(63)));
+  }
+  /** i32.wrap_i64 */
+  protected wrap64(a: Value): Val {
+    return this.#unary(0xa7, "i64", a, "i32");
   }
   zeroExtend(from: Width, to: Width, a: Value): Val {
-    assert(from <= to, "zero extension widens");
+    if (from > to) refuse("zero extension, which widens");
     const v = a as Val;
     if (to !== 64 || from === 64) return v;
-    return v.constant !== undefined ? this.i64(v.constant) : this.op("i64.extend_i32_u", a);
+    return v.local === CONSTANT ? this.i64Halves(v.low, 0) : this.#unary(0xad, "i32", a, "i64");
   }
   signExtend(from: Width, to: Width, a: Value): Val {
-    assert(from <= to, "sign extension widens");
+    if (from > to) refuse("sign extension, which widens");
     if (from === to) return a as Val;
     const wide = this.#signed(from, a);
-    return to === 64 ? this.op("i64.extend_i32_s", wide) : this.#masked(to, wide);
+    return to === 64 ? this.#unary(0xac, "i32", wide, "i64") : this.#masked(to, wide);
   }
   truncate(from: Width, to: Width, a: Value): Val {
-    assert(from >= to, "truncation narrows");
+    if (from < to) refuse("truncation, which narrows");
     const v = a as Val;
     if (from === to) return v;
-    if (v.constant !== undefined) return this.k(to, v.constant);
-    return this.#masked(to, from === 64 ? this.op("i32.wrap_i64", v) : v);
+    if (v.local === CONSTANT) return new Val("i32", CONSTANT, v.low & MASK[to]);
+    return this.#masked(to, from === 64 ? this.wrap64(v) : v);
   }
   bit(a: Value, bit: number): Val {
-    const shifted = bit === 0 ? a : this.op("i32.shr_u", a, this.i32(bit));
-    return this.op("i32.and", shifted, this.i32(1));
+    const shifted = bit === 0 ? a : this.#binary(SHR_U, 32, a, this.i32(bit));
+    return this.#binary(AND, 32, shifted, this.i32(1));
   }
 
   // Control flow
@@ -337,7 +367,7 @@ export class WasmBuilder {
       return offset;
     }
     this.pushValue(this.i32(0));
-    return offset + Number(constant);
+    return offset + constant;
   }
   // The state block
 

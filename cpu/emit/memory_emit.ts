@@ -88,7 +88,7 @@ export abstract class MemoryEmit extends RegisterEmit {
   }
   /** Size flags of an access. */
   #access(address: Address, alignment: AlignmentCheck = "checked"): number {
-    const isStack = (address as Place).segment.constant === BigInt(S.ss);
+    const isStack = (address as Place).segment.constant === S.ss;
     return (isStack ? STACK_ACCESS : 0) | UNCHECKED[alignment];
   }
   #loadMemory(address: Address, bytes: number, name: LoadName, alignment?: AlignmentCheck): Val {
@@ -107,7 +107,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.#slow(this.links.slowLoad, linear, bytes, this.#access(address, alignment));
       put(this.loadRaw(name, this.i32(S.memData)));
     });
-    return new Val(type, result, undefined);
+    return new Val(type, result);
   }
   #storeMemory(
     address: Address,

@@ -9,34 +9,34 @@ import { VALUE_TYPE, type ValueType } from "./opcodes.ts";
 
 /** A growing byte buffer with the LEB128 encodings. */
 export class ByteBuffer {
-  #bytes = new Uint8Array(256);
+  #bytes: Uint8Array<ArrayBuffer>;
   length = 0;
 
-  #room(n: number): void {
-    if (this.length + n <= this.#bytes.length) return;
+  /** Bytes there is room for at first. */
+  constructor(room = 256) {
+    this.#bytes = new Uint8Array(room);
+  }
+  #grow(n: number): void {
     const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + n));
     grown.set(this.#bytes.subarray(0, this.length));
     this.#bytes = grown;
   }
   /** One byte. */
   u8(value: number): void {
-    if (this.length === this.#bytes.length) this.#room(1);
+    if (this.length === this.#bytes.length) this.#grow(1);
     this.#bytes[this.length++] = value;
   }
   /** Several bytes. */
   raw(bytes: ArrayLike<number>): void {
-    this.range(bytes, 0, bytes.length);
-  }
-  /** Bytes [from, to) of these. */
-  range(bytes: ArrayLike<number>, from: number, to: number): void {
-    this.#room(to - from);
+    const { length } = bytes;
+    if (this.length + length > this.#bytes.length) this.#grow(length);
     const into = this.#bytes;
     let at = this.length;
     // A call of set() costs as much as some hundred bytes.
-    if (to - from > 256 && bytes instanceof Uint8Array) {
-      into.set(bytes.subarray(from, to), at);
-      at += to - from;
-    } else for (let i = from; i < to; i++) into[at++] = bytes[i] as number;
+    if (length > 256 && bytes instanceof Uint8Array) {
+      into.set(bytes, at);
+      at += length;
+    } else for (let i = 0; i < length; i++) into[at++] = bytes[i] as number;
     this.length = at;
   }
   /** Unsigned LEB128 of a u32. */
@@ -57,15 +57,14 @@ export class ByteBuffer {
     }
     this.u8(value & 0x7f);
   }
-  /** Signed LEB128 of an i64. */
-  s64(value: bigint): void {
-    value = BigInt.asIntN(64, value);
-    if (value >= -0x8000_0000n && value <= 0x7fff_ffffn) return this.s32(Number(value));
-    while (value < -64n || value > 63n) {
-      this.u8(Number(value & 0x7fn) | 0x80);
-      value >>= 7n;
+  /** Signed LEB128 of an i64, from its halves. */
+  s64(low: number, high: number): void {
+    while (high !== low >> 31) {
+      this.u8((low & 0x7f) | 0x80);
+      low = (low >>> 7) | (high << 25);
+      high >>= 7;
     }
-    this.u8(Number(value & 0x7fn));
+    this.s32(low);
   }
   /** A name: length and UTF-8 (ASCII here). */
   name(text: string): void {
@@ -91,15 +90,27 @@ interface Func {
   readonly body: FunctionBody;
 }
 
-/** Whether a branch of a function body is likely to be taken. */
-export interface BranchHint {
-  /** Of the if or br_if, from the first byte of the function's body (its locals). */
-  readonly offset: number;
-  readonly likely: 0 | 1;
-}
-
 const GET = 0, SET = 1;
+/** More uses than a local has: it is pinned. */
+const PINNED = 1 << 29;
 const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
+
+/** Where bodies are put together. */
+let common = new Uint8Array(1 << 16);
+function roomFor(bytes: number): Uint8Array {
+  if (bytes > common.length) common = new Uint8Array(bytes * 2);
+  return common;
+}
+/** Bytes that a number below `end` takes at most. */
+function lebLength(end: number): number {
+  return end <= 0x80 ? 1 : end <= 0x4000 ? 2 : end <= 0x20_0000 ? 3 : 5;
+}
+/** Puts a number there; where it ends. */
+function leb(bytes: Uint8Array, at: number, value: number): number {
+  for (; value >= 0x80; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
+  bytes[at++] = value;
+  return at;
+}
 
 /**
  * A function's code. Whoever writes it takes a fresh local for every value; encoding gives them few real ones, because
@@ -108,37 +119,47 @@ const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
  */
 export class FunctionBody {
   /** The instructions, without local.get and local.set: those go through get() and set(). */
-  readonly code = new ByteBuffer();
+  readonly code: ByteBuffer;
   readonly #params: number;
-  /** Type of each local, parameters not included. */
-  readonly #types: ValueType[] = [];
+  /** Of each local, parameters not included: its type as a number in TYPES, the last event that it lives at, and how many it has. */
+  readonly #types: number[] = [];
+  readonly #last: number[] = [];
+  readonly #uses: number[] = [];
   /** local.get and local.set in order: where in `code` they stand, and local * 2 + GET or SET. */
   readonly #at: number[] = [];
   readonly #events: number[] = [];
   /** Locals that keep what they hold wherever control goes, by number without parameters. */
-  readonly #pinned = new Set<number>();
-  /** Where in `code` branches stand that are taken hardly ever (0) or nearly always (1). */
-  readonly #hints: { readonly at: number; readonly likely: 0 | 1 }[] = [];
-  /** Loops as ranges of events, inner before outer. */
-  readonly #loops: { readonly from: number; readonly to: number }[] = [];
-  readonly #open: number[] = [];
+  readonly #pinned: number[] = [];
+  /** Where in `code` branches stand that are taken hardly ever (0) or nearly always (1), times two. */
+  readonly #hints: number[] = [];
+  /** Loops that are open: how many locals there were before, and which of those it uses. */
+  readonly #loops: { readonly before: number; readonly used: number[] }[] = [];
+  /** Of the innermost. */
+  #before = 0;
+  /** Locals that live up to an event of another local, in pairs of event and local; in order. */
+  readonly #prolonged: number[] = [];
 
-  constructor(params: number) {
+  /** `room`: bytes of code to expect. */
+  constructor(params: number, room?: number) {
     this.#params = params;
+    this.code = new ByteBuffer(room);
   }
   /** A fresh local. It is set before it is read, on every path. */
   local(type: ValueType): number {
-    return this.#params + this.#types.push(type) - 1;
+    this.#last.push(-1);
+    this.#uses.push(0);
+    return this.#params + this.#types.push(TYPES.indexOf(type)) - 1;
   }
   /** A local that may be read where it was not set on every path: it is 0 before, and keeps its value across jumps. */
   pinned(type: ValueType): number {
     const local = this.local(type);
-    this.#pinned.add(local - this.#params);
+    this.#pinned.push(local - this.#params);
+    this.#uses[local - this.#params] = PINNED;
     return local;
   }
   /** Whether the if or br_if that is written next is likely to be taken; see ModuleBuilder.encode. */
   hint(likely: 0 | 1): void {
-    this.#hints.push({ at: this.code.length, likely });
+    this.#hints.push(this.code.length * 2 + likely);
   }
   /** br_table */
   brTable(depths: readonly number[], otherwise: number): void {
@@ -149,119 +170,121 @@ export class FunctionBody {
   }
   /** local.get */
   get(local: number): void {
-    this.#at.push(this.code.length);
-    this.#events.push(local * 2 + GET);
+    this.#event(local, GET);
   }
   /** local.set */
   set(local: number): void {
+    this.#event(local, SET);
+  }
+  #event(local: number, what: number): void {
+    const own = local - this.#params, number = this.#events.push(local * 2 + what) - 1;
     this.#at.push(this.code.length);
-    this.#events.push(local * 2 + SET);
+    if (own < 0) return;
+    this.#last[own] = number;
+    const uses = (this.#uses[own] as number) + 1;
+    this.#uses[own] = uses;
+    if (own < this.#before && uses < PINNED) this.#loops[this.#loops.length - 1]!.used.push(own);
   }
   /** Opens a loop block without results. */
   loop(): void {
-    this.code.raw([0x03, 0x40]);
-    this.#open.push(this.#events.length);
+    this.code.u8(0x03);
+    this.code.u8(0x40);
+    this.#before = this.#types.length;
+    this.#loops.push({ before: this.#before, used: [] });
   }
-  /** Closes the innermost loop block. */
+  /** Closes the innermost loop block. What was there before the loop and is used in it survives to the loop's end. */
   endLoop(): void {
-    const from = this.#open.pop();
-    assert(from !== undefined, "a loop is open");
-    this.#loops.push({ from, to: this.#events.length });
+    const loop = this.#loops.pop();
+    assert(loop !== undefined, "a loop is open");
+    const outer = this.#loops[this.#loops.length - 1], end = this.#events.length - 1;
+    this.#before = outer?.before ?? 0;
+    for (const local of loop.used) {
+      if ((this.#last[local] as number) < end) {
+        this.#last[local] = end;
+        this.#prolonged.push(end, local);
+      }
+      if (local < this.#before) outer!.used.push(local);
+    }
     this.code.u8(0x0b);
   }
 
-  /** Appends the size-prefixed body; where its hints are, counted from the body's first byte behind the size. */
-  encode(out: ByteBuffer): readonly BranchHint[] {
+  /**
+   * Appends the size-prefixed body; where its hints are, counted from the body's first byte behind the size: offset times
+   * two, and whether it is likely.
+   */
+  encode(out: ByteBuffer): readonly number[] {
     const events = this.#events, at = this.#at, params = this.#params, types = this.#types;
-    const first = new Int32Array(types.length).fill(-1), last = new Int32Array(types.length).fill(-1);
-    const uses = new Int32Array(types.length);
-    for (let i = 0; i < events.length; i++) {
-      const local = ((events[i] as number) >> 1) - params;
-      if (local < 0) continue;
-      if (first[local] === -1) first[local] = i;
-      last[local] = i;
-      uses[local]!++;
-    }
-    // What is set before a loop and used in it must survive to the loop's end.
-    for (const { from, to } of this.#loops) {
-      for (let local = 0; local < types.length; local++) {
-        const end = last[local] as number;
-        if ((first[local] as number) < from && end >= from && end < to) last[local] = to - 1;
-      }
-    }
-    for (const local of this.#pinned) last[local] = -1;
-    // Lists of the locals that die at an event: the first, and behind each the next.
-    const dying = new Int32Array(events.length).fill(-1), another = new Int32Array(types.length);
-    for (let local = types.length - 1; local >= 0; local--) {
-      const end = last[local] as number;
-      if (end < 0) continue;
-      another[local] = dying[end] as number;
-      dying[end] = local;
-    }
-    // Linear scan: `slot` is a number among the locals of its type.
-    const slot = new Int32Array(types.length).fill(-1);
-    const free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
-    const count: Record<ValueType, number> = { i32: 0, i64: 0, f32: 0, f64: 0, v128: 0 };
-    for (const local of this.#pinned) slot[local] = count[types[local] as ValueType]++;
-    const onStack = (i: number): boolean =>
-      at[i] === at[i + 1] && (events[i] as number) % 2 === SET &&
-      (events[i + 1] as number) === (events[i] as number) - 1;
-    for (let i = 0; i < events.length; i++) {
-      const local = ((events[i] as number) >> 1) - params;
-      if (local >= 0 && slot[local] === -1 && !(onStack(i) && uses[local] === 2)) {
-        const type = types[local] as ValueType;
-        if (!(i > 0 && onStack(i - 1) && uses[local] === 2)) slot[local] = free[type].pop() ?? count[type]++;
-      }
-      for (let dead = dying[i] as number; dead >= 0; dead = another[dead] as number) {
-        if (slot[dead] !== -1) free[types[dead] as ValueType].push(slot[dead] as number);
-      }
-    }
-    const base = {} as Record<ValueType, number>;
-    let next = params;
-    for (const type of TYPES) {
-      base[type] = next;
-      next += count[type];
-    }
-    const body = new ByteBuffer();
-    const used = TYPES.filter((type) => count[type] > 0);
-    body.u32(used.length);
-    for (const type of used) {
-      body.u32(count[type]);
-      body.u8(VALUE_TYPE[type]);
-    }
+    const last = this.#last, uses = this.#uses, prolonged = this.#prolonged, hints = this.#hints;
     const code = this.code.view();
-    const hints: BranchHint[] = [];
-    let done = 0, nextHint = 0;
-    /** Copies the code up to `position`; hints for what is copied, or stands there, know their place then. */
-    const copyTo = (position: number, end: boolean): void => {
-      for (; nextHint < this.#hints.length; nextHint++) {
-        const hint = this.#hints[nextHint] as { at: number; likely: 0 | 1 };
-        if (hint.at > position || (hint.at === position && !end)) break;
-        hints.push({ offset: body.length + hint.at - done, likely: hint.likely });
-      }
-      if (position > done) {
-        body.range(code, done, position);
-        done = position;
-      }
+    const body = roomFor(code.length + events.length * (1 + lebLength(params + types.length)));
+    let length = 0, done = 0, nextProlonged = 0;
+    const moved: number[] = [];
+    let hintAt = hints.length > 0 ? (hints[0] as number) >> 1 : Infinity;
+    /** The local's number in the function; -1: none yet. */
+    const real = new Array<number>(types.length).fill(-1);
+    const free: number[][] = [[], [], [], [], []];
+    /** Groups of locals of one type, as they are declared: type and count. */
+    const groups: number[] = [];
+    let next = params;
+    const declare = (type: number): number => {
+      const { length } = groups;
+      if (length > 0 && groups[length - 2] === type) groups[length - 1]!++;
+      else groups.push(type, 1);
+      return next++;
     };
-    for (let i = 0; i < events.length; i++) {
+    for (const local of this.#pinned) real[local] = declare(types[local] as number);
+    const count = events.length;
+    for (let i = 0; i < count; i++) {
       const position = at[i] as number, event = events[i] as number;
-      copyTo(position, false);
-      const local = (event >> 1) - params;
-      const tee = local >= 0 && onStack(i);
-      if (tee && uses[local] === 2) {
-        i++; // made and taken on the spot
-        continue;
+      while (hintAt < position) {
+        moved.push((length + hintAt - done) * 2 + ((hints[moved.length] as number) & 1));
+        hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : Infinity;
       }
-      body.u8(tee ? 0x22 : event % 2 === SET ? 0x21 : 0x20);
-      body.u32(local < 0 ? event >> 1 : base[types[local] as ValueType] + (slot[local] as number));
-      if (tee) i++;
+      while (done < position) body[length++] = code[done++] as number;
+      const local = (event >> 1) - params;
+      // A value that is made and taken on the spot.
+      const taken = (event & 1) === SET && events[i + 1] === event - 1 && at[i + 1] === position &&
+        local >= 0;
+      let number = event >> 1;
+      if (local >= 0) {
+        if (taken && uses[local] === 2) {
+          i++;
+          continue;
+        }
+        const type = types[local] as number;
+        number = real[local] as number;
+        if (number < 0) real[local] = number = (free[type] as number[]).pop() ?? declare(type);
+        if (last[local] === (taken ? i + 1 : i) && (uses[local] as number) < PINNED) {
+          (free[type] as number[]).push(number);
+        }
+      }
+      body[length++] = taken ? 0x22 : (event & 1) === SET ? 0x21 : 0x20;
+      if (number < 0x80) body[length++] = number;
+      else length = leb(body, length, number);
+      if (taken) i++;
+      for (; (prolonged[nextProlonged] ?? Infinity) <= i; nextProlonged += 2) {
+        const dead = prolonged[nextProlonged + 1] as number;
+        if (last[dead] === prolonged[nextProlonged]) {
+          (free[types[dead] as number] as number[]).push(real[dead] as number);
+        }
+      }
     }
-    copyTo(code.length, true);
-    body.u8(0x0b);
-    out.u32(body.length);
-    out.raw(body.view());
-    return hints;
+    while (hintAt < Infinity) {
+      moved.push((length + hintAt - done) * 2 + ((hints[moved.length] as number) & 1));
+      hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : Infinity;
+    }
+    while (done < code.length) body[length++] = code[done++] as number;
+    body[length++] = 0x0b;
+    const head = new ByteBuffer(64);
+    head.u32(groups.length / 2);
+    for (let i = 0; i < groups.length; i += 2) {
+      head.u32(groups[i + 1] as number);
+      head.u8(VALUE_TYPE[TYPES[groups[i] as number] as ValueType]);
+    }
+    out.u32(head.length + length);
+    out.raw(head.view());
+    out.raw(body.subarray(0, length));
+    return moved.map((hint) => hint + head.length * 2);
   }
 }
 
@@ -324,7 +347,7 @@ export class ModuleBuilder {
    * stands before the code.
    */
   encode(): Uint8Array<ArrayBuffer> {
-    const out = new ByteBuffer();
+    const out = new ByteBuffer(1 << 12);
     out.raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     const section = (id: number, fill: (b: ByteBuffer) => void) => {
       const body = new ByteBuffer();
@@ -378,7 +401,7 @@ export class ModuleBuilder {
         }
       });
     }
-    const code = new ByteBuffer();
+    const code = new ByteBuffer(1 << 14);
     code.u32(this.#functions.length);
     const hinted = this.#functions.flatMap((f, i) => {
       const hints = f.body.encode(code);
@@ -391,14 +414,17 @@ export class ModuleBuilder {
         for (const { index, hints } of hinted) {
           b.u32(index);
           b.u32(hints.length);
-          for (const { offset, likely } of hints) {
-            b.u32(offset);
-            b.raw([1, likely]);
+          for (const hint of hints) {
+            b.u32(hint >> 1);
+            b.u8(1);
+            b.u8(hint & 1);
           }
         }
       });
     }
-    section(10, (b) => b.raw(code.view()));
+    out.u8(10);
+    out.u32(code.length);
+    out.raw(code.view());
     return out.view().slice();
   }
 }

@@ -112,10 +112,10 @@ export class RegionEmit extends RegionFlags {
     return true;
   }
   protected override immediate(): Val {
-    return this.i64((BigInt(this.#insn.immHigh) << 32n) | BigInt(this.#insn.immLow >>> 0));
+    return this.i64Halves(this.#insn.immLow | 0, this.#insn.immHigh | 0);
   }
   protected override loadRegister(w: Width, address: Val): Val {
-    const at = Number(address.constant);
+    const at = address.constant as number;
     if (at === S.zero) return this.k(w, 0);
     if (at === S.constant8192) return this.k(w, 8192);
     if (at === S.codeBias) return this.read(this.biasCell);
@@ -129,7 +129,7 @@ export class RegionEmit extends RegionFlags {
     return this.and(32, shifted, this.i32(w === 8 ? 0xff : 0xffff));
   }
   protected override storeRegister(w: Width, address: Val, value: Value): void {
-    const at = Number(address.constant);
+    const at = address.constant as number;
     const cell = this.registers[registerAt(at)];
     if (cell === undefined) return super.storeRegister(w, address, value);
     if (w === 64) return this.write(cell, value);

@@ -91,11 +91,11 @@ class Probe extends InterpreterEmit {
   };
 
   protected override loadRegister(w: Width, address: Val): Val {
-    if (address.constant !== undefined) this.summary.reads |= maskAt(Number(address.constant));
+    if (address.constant !== undefined) this.summary.reads |= maskAt(address.constant);
     return super.loadRegister(w, address);
   }
   protected override storeRegister(w: Width, address: Val, value: Value): void {
-    if (address.constant !== undefined) this.summary.writes |= maskAt(Number(address.constant));
+    if (address.constant !== undefined) this.summary.writes |= maskAt(address.constant);
     super.storeRegister(w, address, value);
   }
   override setReg(w: Width, value: Value): void {

@@ -65,8 +65,10 @@ export abstract class VectorEmit extends FloatEmit {
     this.recallFloats(known.floats);
   }
   #at(address: Val, offset: number): Contents | undefined {
-    if (!this.remembersVectors || address.constant === undefined) return undefined;
-    const at = (Number(address.constant) + offset) & ~15;
+    if (!this.remembersVectors) return undefined;
+    const { constant } = address;
+    if (constant === undefined) return undefined;
+    const at = (constant + offset) & ~15;
     if (!isVectorRegister(at)) return undefined;
     let contents = this.#contents.get(at);
     if (contents === undefined) this.#contents.set(at, contents = { whole: undefined, low: undefined });
