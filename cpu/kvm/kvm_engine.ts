@@ -50,8 +50,16 @@ const FLAG_IF = 1n << 9n;
 const IA32_TIME_STAMP_COUNTER = 0x10, IA32_APIC_BASE = 0x1b, IA32_TSC_DEADLINE = 0x6e0;
 /** A slice lasts 5 ns for each instruction of its budget, within these bounds. */
 const NS_PER_INSTRUCTION = 5, LONGEST_SLICE_NS = 1_000_000, SHORTEST_SLICE_NS = 50_000;
-/** And not less than the machine took since the last one, up to this: on a slow host the guest would hardly run. */
-const LONGEST_MATCH_NS = 20_000_000;
+/**
+ * And not less than the machine's turn since the last one; where that took longer than a slice, on a slow host, so many times
+ * what it took beyond, up to a limit: the guest would hardly run.
+ */
+const SLOW_HOST_SHARE = 8, LONGEST_MATCH_NS = 40_000_000;
+/**
+ * Stands where KVM says why it has come back. It says so of a signal too, and that is what counts: errno is read when the call
+ * is over, and the runtime may have had a call of its own fail by then.
+ */
+const NO_EXIT = 0xffff_ffff;
 const OUT_IMM8 = 0xe7, OUT_IMM8_BYTE = 0xe6;
 
 const EXIT_NAMES: Readonly<Record<number, string>> = {
@@ -182,11 +190,13 @@ export class KvmEngine implements Engine {
       this.#slots.update();
       run.setBigUint64(api.kvm_run.at.cr8, BigInt(this.#hooks.readTpr()), true);
       this.#unfinished = undefined;
+      run.setUint32(api.kvm_run.at.exit_reason, NO_EXIT, true);
       const result = this.#vm.enter();
       this.#registers.ran();
       const tpr = Number(run.getBigUint64(api.kvm_run.at.cr8, true)) & 15;
       if (tpr !== this.#hooks.readTpr()) this.#hooks.writeTpr(tpr);
-      if (result === -EINTR || result === -EAGAIN) {
+      const interrupted = run.getUint32(api.kvm_run.at.exit_reason, true) === api.KVM_EXIT_INTR;
+      if (result === -EINTR || result === -EAGAIN || (result < 0 && interrupted)) {
         this.#count(api.KVM_EXIT_INTR);
         host.takeAlarm();
         this.#endedAt = this.#hooks.readTsc();
@@ -204,7 +214,8 @@ export class KvmEngine implements Engine {
     const wanted = Math.min(LONGEST_SLICE_NS, Math.max(SHORTEST_SLICE_NS, budget * NS_PER_INSTRUCTION));
     if (this.#endedAt === undefined) return wanted;
     const between = Number(this.#hooks.readTsc() - this.#endedAt) * 1e9 / this.#hooks.tscHz;
-    return Math.max(wanted, Math.min(between, LONGEST_MATCH_NS));
+    const beyond = Math.max(0, between - LONGEST_SLICE_NS);
+    return Math.max(wanted, Math.min(between + SLOW_HOST_SHARE * beyond, LONGEST_MATCH_NS));
   }
 
   #count(reason: number): void {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** How long the guest runs before the machine has its turn. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { noHooks } from "../_bare_cpu.ts";
+import { ConfigError } from "../base/assert.ts";
 import { GuestMemory } from "../base/guest_memory.ts";
 import * as api from "./api.ts";
 import { FakeHost } from "./_fake_host.ts";
@@ -31,11 +32,31 @@ Deno.test("KvmEngine: a slice follows the budget, and is not shorter than the ma
     assertEquals(slice(1, 0), 50_000);
     assertEquals(slice(10_000_000, 0), 1_000_000);
     assertEquals(slice(100_000, 20_000), 500_000); // a quick machine
-    assertEquals(slice(100_000, 3_000_000), 3_000_000); // a slow one
-    assertEquals(slice(100_000, 900_000_000), 20_000_000);
+    assertEquals(slice(100_000, 900_000), 900_000); // one that had something to do
+    assertEquals(slice(100_000, 3_000_000), 3_000_000 + 8 * 2_000_000); // a slow one
+    assertEquals(slice(100_000, 900_000_000), 40_000_000);
     halts = true;
     assertEquals(slice(100_000, 0), 500_000);
     assertEquals(slice(100_000, 3_000_000), 500_000); // it slept meanwhile
+  } finally {
+    engine.close();
+  }
+});
+
+Deno.test("KvmEngine: a signal ends the slice whatever has become of errno; another error is one", () => {
+  const ENOENT = 2;
+  let reason: number = api.KVM_EXIT_INTR;
+  const host: FakeHost = new FakeHost(
+    new Map([[api.KVM_RUN, () => {
+      if (reason !== 0) new DataView(host.run).setUint32(api.kvm_run.at.exit_reason, reason, true);
+      return -ENOENT;
+    }]]),
+  );
+  const engine = new KvmEngine(new GuestMemory(0x1_0000), noHooks(), host, {});
+  try {
+    assertEquals(engine.run(100_000), "budget");
+    reason = 0; // KVM says nothing
+    assertThrows(() => engine.run(100_000), ConfigError, "Cannot go on with KVM: KVM_RUN: errno 2");
   } finally {
     engine.close();
   }
