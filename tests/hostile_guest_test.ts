@@ -245,7 +245,7 @@ const HYPERCALL = 0, WRMSR = 1, RDMSR = 2, OUT = 3, IN = 4, STORE = 5;
 const SCRATCH_AT = 0x60_0000, SCRATCH_BYTES = 0x1_0000;
 
 /** Performs the entries of the script, one after the other, whatever they do. */
-function scripted(mode: 32 | 64): GuestProgram {
+function scripted(mode: 32 | 64, way: "port" | "vmcall"): GuestProgram {
   const g = new GuestProgram(mode);
   const rexW = (base: number) => mode === 64 ? g.db(0x48 | base) : undefined;
   /** Native-size load from the entry, whose address is in EBP. */
@@ -271,7 +271,7 @@ function scripted(mode: 32 | 64): GuestProgram {
     if (mode === 64) { for (const [i, r] of [[2, 7], [3, 6], [4, 2], [5, 10], [6, 8]] as const) field(r, i); }
     else for (const [i, r] of [[2, 3], [3, 1], [4, 2], [5, 6], [6, 7]] as const) field(r, i);
     field(EAX, 1);
-    g.vmcall();
+    g.callXen(way);
   };
   const port = (access: () => void) => () => {
     field(EDX, 1);
@@ -386,11 +386,11 @@ function script(random: Random): Uint8Array {
 }
 
 for (const mode of [32, 64] as const) {
-  for (const { engine, skipped } of ENGINES) {
+  for (const { engine, skipped, way } of ENGINES) {
     const name =
       `hostile guest: nonsense to hypercalls, MSRs, ports and rings, ${mode} bit, ${engine}${skipped}`;
     Deno.test({ name, ignore: skipped !== "" }, async () => {
-      const g = scripted(mode);
+      const g = scripted(mode, way);
       const image = g.image();
       let through = 0;
       for (let seed = 1; seed <= 6; seed++) {

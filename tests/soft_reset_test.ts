@@ -36,7 +36,7 @@ for (const { engine, skipped } of ENGINES) {
       let sent = 0;
       const size = (n: number) => 60 + 100 * n;
       const g = netfrontSoftReset(64, FRAMES, ROUNDS);
-      const { exit, console, machine, u32 } = await runGuest({
+      const { exit, console, machine, saves, u32 } = await runGuest({
         image: g.image(),
         engine,
         nets: [{ end: hub.port("guest"), mac: Uint8Array.of(0, 0x16, 0x3e, 0, 0, 1) }],
@@ -55,6 +55,7 @@ for (const { engine, skipped } of ENGINES) {
         [{ reason: "poweroff" }, 0],
         machine.crashReport(),
       );
+      assertEquals(saves > 0, saveEvery !== undefined);
       assertEquals(console, "ready\n".repeat(ROUNDS));
       assertEquals(received, Array.from({ length: FRAMES * ROUNDS }, (_, i) => size(i)));
       assert(machine.board.memory.hasFrame(0x10), "its RAM is where it was");

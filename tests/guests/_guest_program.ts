@@ -30,6 +30,7 @@ import {
   type Register,
   type Value,
 } from "./_assembler.ts";
+import { HYPERCALL_PORT } from "../../xen/platform/hypercall_page.ts";
 import { enterLongMode } from "./_long_mode.ts";
 import { pvhImage } from "./_pvh_image.ts";
 
@@ -54,7 +55,7 @@ const DOMID_SELF = 0x7ff0;
 const XEN_SIGNATURE = [0x566e_6558, 0x6558_4d4d, 0x4d4d_566e] as const; // "XenVMMXenVMM"
 
 /** How a hypercall leaves the guest. */
-export type Way = "page" | "vmcall" | "vmmcall";
+export type Way = "page" | "port" | "vmcall" | "vmmcall";
 /** An argument: a number or label, or what memory holds. */
 export type Argument = Value | { readonly at: Memory };
 
@@ -296,6 +297,11 @@ export class GuestProgram extends Assembler {
     this.arguments(...args);
     this.mov(EAX, way === "page" ? HYPERCALL_PAGES_AT + nr * 32 : nr);
     if (way === "page") this.callRegister(EAX);
+    else this.callXen(way);
+  }
+  /** The instruction that calls, with all its registers filled. */
+  callXen(way: Exclude<Way, "page">): void {
+    if (way === "port") this.db(0xe7, HYPERCALL_PORT); // out port, eax: what a page has in it
     else if (way === "vmcall") this.vmcall();
     else this.vmmcall();
   }
@@ -315,10 +321,10 @@ export class GuestProgram extends Assembler {
     this.#shutdown(SHUTDOWN_crash);
   }
   /** SHUTDOWN_poweroff. */
-  powerOff(way: Way = "vmcall"): void {
+  powerOff(way: Way = "port"): void {
     this.#shutdown(SHUTDOWN_poweroff, way);
   }
-  #shutdown(reason: number, way: Way = "vmcall"): void {
+  #shutdown(reason: number, way: Way = "port"): void {
     this.storeValue("shutdown_reason", reason);
     this.hypercall(__HYPERVISOR_sched_op, [SCHEDOP_shutdown, "shutdown_reason"], way);
     this.hlt();

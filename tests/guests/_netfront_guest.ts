@@ -112,7 +112,7 @@ export function netfrontNoise(mode: 32 | 64): GuestProgram {
   g.aluValue("add", EAX, 1);
   g.aluValue("and", EAX, 15);
   g.store("noise_port", EAX);
-  g.hypercall(__HYPERVISOR_event_channel_op, [EVTCHNOP_send, "noise_port"], "vmcall");
+  g.hypercall(__HYPERVISOR_event_channel_op, [EVTCHNOP_send, "noise_port"], "port");
   g.jmp("noise");
   data(g, xs);
   g.variable("noise_port");
