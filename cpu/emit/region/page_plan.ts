@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Which memory operands of a region are worth a page cache: the page that was accessed last through a base register,
- * in locals (cpu/emit/region/region_emit.ts). That pays where a base stays near: within a loop that changes it by small
+ * Which memory operands of a region are worth a page cache: the page that was accessed last through a base register
+ * (cpu/emit/region/region_emit.ts). That pays where a base stays near: within a loop that changes it by small
  * steps only, and between accesses of a block with the same base. Random access through an index loses some.
  *
  * All of this is guessing: what is guessed wrong costs time, never correctness.
@@ -36,7 +36,7 @@ export interface PagePlan {
   readonly uses: readonly (readonly (PageUse | undefined)[])[];
 }
 
-/** Most caches of a region: their cells compete with the guest's registers. */
+/** Most caches of a region: each is emptied when the region is entered. */
 const MOST_CACHES = 6;
 /** What a loop multiplies the weight of its operands by, and the deepest nesting that counts. */
 const LOOP_WEIGHT = 8, DEEPEST = 3;

@@ -11,7 +11,7 @@
  * @module
  */
 import { PAGE_SIZE } from "../../base/bits.ts";
-import { S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
+import { regionPage, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import type { LoadName, StoreName, Val } from "../builder.ts";
 import { type Address, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
@@ -178,20 +178,23 @@ export class RegionEmit extends RegionFlags {
     const { cache, fills } = address as Cached;
     if (cache === undefined) return this.#lookUp(linear, bytes, write).host;
     if (fills) return this.#fill(cache, linear, bytes, write);
-    const distance = this.op("i64.sub", linear, this.read(cache.page));
-    this.unlikely(this.op("i64.ge_u", distance, this.read(cache.limit)), () => {
+    const { at } = regionPage;
+    const distance = this.op("i64.sub", linear, this.state64(cache.at + at.page));
+    this.unlikely(this.op("i64.ge_u", distance, this.state64(cache.at + at.limit)), () => {
       this.#fill(cache, linear, bytes, write);
     });
-    return this.add(32, this.op("i32.wrap_i64", linear), this.read(cache.host));
+    return this.add(32, this.op("i32.wrap_i64", linear), this.state32(cache.at + at.host));
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
   #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): Val {
     const { page, entry, host, addend } = this.#lookUp(linear, bytes, write);
-    this.write(cache.page, page);
-    this.write(cache.host, addend);
+    const { at } = regionPage;
+    this.setState64(cache.at + at.page, page);
+    this.setState32(cache.at + at.host, addend);
     const limit = this.i64(PAGE_LIMIT);
     const writable = () => this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag));
-    this.write(cache.limit, write || !cache.stores ? limit : this.select(writable(), limit, this.i64(0)));
+    const counts = write || !cache.stores ? limit : this.select(writable(), limit, this.i64(0));
+    this.setState64(cache.at + at.limit, counts);
     return host;
   }
   #lookUp(

@@ -20,7 +20,7 @@ import { AUX_OF_PRODUCT, CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_
 
 /**
  * What is known of the flags. With neither source nor image they are in the locals, of a known kind. What is costly in
- * them (CF and OF of shifts and products, flags that an instruction passes on) is emitted where it is read, which
+ * them (CF and OF of shifts and products, carries, flags that an instruction passes on) is emitted where it is read, which
  * mostly is where the region is left: computed at once it would have to be kept for every way out. It may be read from
  * the locals, so it is computed at the latest when these are about to change.
  */
@@ -62,7 +62,7 @@ export abstract class RegionFlags extends RegionFrame {
     const { number, source, image, product } = known;
     if (product !== undefined) return known;
     if (source !== undefined) {
-      const { kind, w, result, first, second, aux } = source; // aux once: reading it emits code
+      const { kind, w, result, first, second, aux } = source; // once: reading them may emit code
       return { number, source: { kind, w, result, first, second, aux } };
     }
     if (image === undefined) return { number };
@@ -73,7 +73,8 @@ export abstract class RegionFlags extends RegionFrame {
     const wide = (w: Width, v: Value) => this.zeroExtend(w === 64 ? 64 : 32, 64, v);
     if (source !== undefined) {
       this.write(this.flagResultCell, wide(source.w, source.result));
-      if (source.first !== undefined) this.write(this.flagFirstCell, wide(source.w, source.first));
+      const { first } = source; // once: reading it may emit code
+      if (first !== undefined) this.write(this.flagFirstCell, wide(source.w, first));
       if (product !== undefined) {
         product.forEach((factor, i) => this.write(this.productCells[i] as Cell, factor));
         this.write(this.flagAuxCell, this.i32(AUX_OF_PRODUCT));
@@ -122,6 +123,17 @@ export abstract class RegionFlags extends RegionFrame {
     if (kind === "inc" || kind === "dec") {
       const source = computed(() => this.#carryOf(before));
       return this.#define({ number, source, ...before?.product && { product: before.product } });
+    }
+    if (typeof first === "function" && (kind === "carry" || kind === "borrow")) {
+      const source: FlagSource = {
+        kind,
+        w,
+        result,
+        get first() {
+          return first();
+        },
+      };
+      return this.#define({ number, source });
     }
     if (typeof first === "function") {
       return this.#define({

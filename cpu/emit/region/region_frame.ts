@@ -13,7 +13,9 @@ import {
   JUMP_CACHE_HASH,
   jumpCacheEntry,
   REGION_INSTRUCTIONS,
+  REGION_PAGES,
   REGION_STATES,
+  regionPage,
   S,
 } from "../../state/state.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
@@ -45,13 +47,14 @@ export interface Cell {
 
 /**
  * A page that data was accessed in: `page` is its linear address, `host` what to add to one for its place in the
- * WebAssembly memory. `limit` is PAGE_LIMIT; 0: no page is known. With `stores` it may be written, too.
+ * WebAssembly memory. `limit` is PAGE_LIMIT; 0: no page is known. With `stores` it may be written, too. They are in
+ * memory, at constant addresses, which V8 does not check: in locals they would have to be kept apart and put together
+ * again at every access that may change them.
  */
 export interface PageCache {
   readonly stores: boolean;
-  readonly page: Cell;
-  readonly limit: Cell;
-  readonly host: Cell;
+  /** Where it is: see REGION_PAGES. */
+  readonly at: number;
 }
 
 /** Where an instruction's record is, and the handler it has without the region. */
@@ -95,7 +98,7 @@ export abstract class RegionFrame extends WasmEmit {
   /** Byte offset of that page in the WebAssembly memory. */
   protected readonly pageCell: Cell = this.#cell("i32");
   protected readonly tlbCell: Cell = this.#cell("i32");
-  protected readonly stackCache: PageCache = this.#pageCache(true);
+  protected readonly stackCache: PageCache = { stores: true, at: REGION_PAGES };
   protected readonly caches: readonly PageCache[];
   protected readonly flagResultCell: Cell = this.#cell("i64");
   protected readonly flagFirstCell: Cell = this.#cell("i64");
@@ -119,7 +122,10 @@ export abstract class RegionFrame extends WasmEmit {
   constructor(body: FunctionBody, links: Links, readonly layout: RegionLayout) {
     super(body, links);
     const { touched } = layout;
-    this.caches = layout.caches.map((stores) => this.#pageCache(stores));
+    this.caches = layout.caches.map((stores, i) => ({
+      stores,
+      at: REGION_PAGES + (i + 1) * regionPage.size,
+    }));
     this.productCells = layout.products ? [this.#cell("i64"), this.#cell("i64")] : [];
     this.registers = Array.from(
       { length: GPRS },
@@ -133,12 +139,11 @@ export abstract class RegionFrame extends WasmEmit {
   #cell(type: ValueType): Cell {
     return { type, local: this.body.pinned(type) };
   }
-  #pageCache(stores: boolean): PageCache {
-    return { stores, page: this.#cell("i64"), limit: this.#cell("i64"), host: this.#cell("i32") };
-  }
   /** No page is known any more. */
   protected forgetPages(): void {
-    for (const { limit } of [this.stackCache, ...this.caches]) this.write(limit, this.i64(0));
+    for (const { at } of [this.stackCache, ...this.caches]) {
+      this.setState64(at + regionPage.at.limit, this.i64(0));
+    }
   }
   protected read(cell: Cell): Val {
     this.body.get(cell.local);
@@ -160,6 +165,7 @@ export abstract class RegionFrame extends WasmEmit {
     });
     this.#flags((cell, at, name) => this.write(cell, this.loadRaw(`${name}.load`, this.i32(at))));
     if (this.layout.readsFlags) this.write(this.carryCell, this.i32(CARRY_UNKNOWN));
+    this.forgetPages();
     this.write(this.budgetCell, this.state32(S.budget));
     this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.write(this.tlbCell, this.state32(S.tlbBase));

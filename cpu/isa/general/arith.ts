@@ -39,12 +39,12 @@ function carries(e: Emit, w: Width, a: Value, b: Value, r: Value): Value {
 }
 const adc: Binary = (e, w, a, b) => {
   const r = e.add(w, e.add(w, a, b), e.zeroExtend(8, w, e.carry()));
-  e.setFlags("carry", w, r, carries(e, w, a, b, r));
+  e.setFlags("carry", w, r, () => carries(e, w, a, b, r));
   return r;
 };
 const sbb: Binary = (e, w, a, b) => {
   const r = e.sub(w, e.sub(w, a, b), e.zeroExtend(8, w, e.carry()));
-  e.setFlags("borrow", w, r, carries(e, w, e.not(w, a), b, e.not(w, r)));
+  e.setFlags("borrow", w, r, () => carries(e, w, e.not(w, a), b, e.not(w, r)));
   return r;
 };
 const logic = (name: "and" | "or" | "xor"): Binary => (e, w, a, b) => {
