@@ -408,13 +408,13 @@ export class WasmBuilder {
     this.body.code.u32(index);
     return result === undefined ? undefined : this.popValue(result);
   }
-  /** Call through table 0. */
-  callIndirect(type: number, args: readonly Value[], slot: Value, result: ValueType): Val {
+  /** Call through a table. */
+  callIndirect(type: number, args: readonly Value[], slot: Value, result: ValueType, table = 0): Val {
     args.forEach((a) => this.pushValue(a));
     this.pushValue(slot);
     this.body.code.u8(0x11);
     this.body.code.u32(type);
-    this.body.code.u8(0);
+    this.body.code.u32(table);
     return this.popValue(result);
   }
   returnCall(index: number, args: readonly Value[]): void {

@@ -20,6 +20,8 @@ export interface Facts {
   calls: boolean;
   /** Can start again. */
   repeats: boolean;
+  /** Which of the record's operand fields it reads, a bit for each. */
+  operandFields: number;
 }
 
 /** Fresh facts: an instruction that does nothing. */
@@ -33,6 +35,7 @@ export function noFacts(): Facts {
     stores: false,
     calls: false,
     repeats: false,
+    operandFields: 0,
   };
 }
 

@@ -4,6 +4,7 @@
  * are i32, but for the operands of SSE.
  * @module
  */
+import { H_X87 } from "../state/record.ts";
 import { S } from "../state/state.ts";
 import type { ModuleBuilder } from "../wasm/encoder.ts";
 import type { ValueType } from "../wasm/opcodes.ts";
@@ -35,8 +36,8 @@ const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
 } as const;
 /**
- * Functions of three vectors that give one, in the table from H_VECTOR_FUNCTION on in this order: imports cost every
- * module something.
+ * Functions of three vectors that give one, in the other table from H_VECTOR_FUNCTION on in this order: imports cost
+ * every module something.
  */
 export const VECTOR_FUNCTIONS = [
   "aesenc",
@@ -80,21 +81,30 @@ export type Links = {
   readonly [N in keyof typeof IMPORTS | "handlerType" | "lookType" | "vectorType"]: number;
 };
 
-/** Name of the module everything is imported from, of the memory and of the table. */
-export const ENVIRONMENT = "e", MEMORY_NAME = "m", TABLE_NAME = "t";
+/** Name of the module everything is imported from, of the memory and of the tables. */
+export const ENVIRONMENT = "e", MEMORY_NAME = "m", TABLE_NAME = "t", OTHER_TABLE_NAME = "o";
+/** Number of the table of functions that are no handlers, and its size. That of handlers is table 0. */
+export const OTHER_TABLE = 1, OTHER_TABLE_SIZE = H_X87;
+/** Parameters and results of a handler. */
+export const HANDLER_PARAMETERS: readonly ValueType[] = ["i32"],
+  HANDLER_RESULTS: readonly ValueType[] = ["i32"];
 
 /** Memory and table as modules declare them. */
 export interface Sizes {
   /** Pages of 64 KiB. */
   readonly memoryPages: number;
   readonly tableSize: number;
+  /** The table of handlers is said to be one of any functions, for tools that know no others. */
+  readonly plainTable?: boolean;
 }
 
-/** Imports memory and table; the index of a handler's type. */
+/** Imports memory and tables; the index of a handler's type. */
 export function importSpace(module: ModuleBuilder, sizes: Sizes): number {
+  const handlerType = module.type(HANDLER_PARAMETERS, HANDLER_RESULTS);
   module.importMemory(ENVIRONMENT, MEMORY_NAME, sizes.memoryPages);
-  module.importTable(ENVIRONMENT, TABLE_NAME, sizes.tableSize);
-  return module.type(["i32"], ["i32"]);
+  module.importTable(ENVIRONMENT, TABLE_NAME, sizes.tableSize, sizes.plainTable ? undefined : handlerType);
+  module.importTable(ENVIRONMENT, OTHER_TABLE_NAME, OTHER_TABLE_SIZE);
+  return handlerType;
 }
 
 /** Index of the type of a function with these parameters. */

@@ -21,6 +21,8 @@ const UNCHECKED = { checked: 0, unchecked: 0x200, "unchecked by Intel": 0x400 } 
 export abstract class MemoryEmit extends RegisterEmit {
   /** Address of the current record. */
   protected abstract record(): Val;
+  /** TypeScript was called: what is known of this block's records may be so no more. */
+  protected recordsChanged(): void {}
 
   rm(w: Width): Value {
     return this.form.isMemory ? this.load(w, this.address()) : this.loadRegister(w, this.slot("rm"));
@@ -46,6 +48,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     this.setState64(S.memAddr, place.offset);
     const mode = this.i32(bytes | (write ? 0x100 : 0));
     this.orFault(this.call(this.links.segmented, [this.record(), place.segment, mode], "i32") as Val);
+    this.recordsChanged();
     return this.state64(S.memAddr) as Val;
   }
 
@@ -53,6 +56,7 @@ export abstract class MemoryEmit extends RegisterEmit {
 
   /** Leaves with FAULT when `status` is not NEXT. */
   protected orFault(status: Val): void {
+    this.body.hint(0);
     this.if(status, () => {
       this.storePending();
       this.return(status);
@@ -65,6 +69,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     this.return(this.call(this.links.raise, args, "i32") as Val);
   }
   faultIf(condition: Value, vector: number, errorCode = -1): void {
+    this.body.hint(0);
     this.if(condition, () => this.raise(vector, errorCode));
   }
   /** Address of the TLB entry for `linear`. */
@@ -79,12 +84,17 @@ export abstract class MemoryEmit extends RegisterEmit {
     const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
     return this.op("i64.eq", this.and(64, last, this.i64(-4096n)), this.loadRaw("i64.load", entry, tag));
   }
+  #ifHit(hit: Val, then: () => void, otherwise: () => void): void {
+    this.body.hint(1);
+    this.if(hit, then, otherwise);
+  }
   #host(linear: Val, entry: Val): Val {
     return this.add(32, this.op("i32.wrap_i64", linear), this.loadRaw("i32.load", entry, tlbEntry.at.addend));
   }
   #slow(index: number, linear: Val, bytes: number, access: number): void {
     this.setState64(S.memAddr, linear);
     this.orFault(this.call(index, [this.record(), this.i32(bytes | access)], "i32") as Val);
+    this.recordsChanged();
   }
   /** Size flags of an access. */
   #access(address: Address, alignment: AlignmentCheck = "checked"): number {
@@ -101,7 +111,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.body.set(result);
     };
     const type = name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32";
-    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
+    this.#ifHit(this.#hit(linear, entry, bytes, tlbEntry.at.readTag), () => {
       put(this.loadRaw(name, this.#host(linear, entry)));
     }, () => {
       this.#slow(this.links.slowLoad, linear, bytes, this.#access(address, alignment));
@@ -120,7 +130,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     this.facts.stores = true;
     const linear = this.#checkedLinear(address, bytes, true);
     const entry = this.#tlbEntry(linear);
-    this.if(this.#hit(linear, entry, bytes, tlbEntry.at.writeTag), () => {
+    this.#ifHit(this.#hit(linear, entry, bytes, tlbEntry.at.writeTag), () => {
       this.storeRaw(name, this.#host(linear, entry), value);
     }, () => {
       this.storeRaw(name, this.i32(S.memData), value);
@@ -158,13 +168,14 @@ export abstract class MemoryEmit extends RegisterEmit {
     const hit = this.#hit(linear, entry, bytes, tlbEntry.at.writeTag);
     // `at` is where the bytes are: guest memory, or the state block's buffer on the slow path.
     const at = this.variable(this.i32(S.memData));
-    this.if(hit, () => this.set(at, this.#host(linear, entry)), () => {
+    this.#ifHit(hit, () => this.set(at, this.#host(linear, entry)), () => {
       this.#slow(this.links.slowUpdate, linear, bytes, this.#access(address, alignment));
     });
     const place = this.get(at);
     const value = this.loadRaw(MemoryEmit.#LOAD[w], place);
     const store = (v: Value) => {
       this.storeRaw(MemoryEmit.#STORE[w], place, v);
+      this.body.hint(0);
       this.if(
         this.eqz(32, hit),
         () => this.#slow(this.links.slowStore, linear, bytes, this.#access(address, alignment)),
@@ -190,7 +201,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     const linear = this.#checkedLinear(address, 32, false);
     const entry = this.#tlbEntry(linear);
     const at = this.variable(this.i32(S.memData));
-    this.if(
+    this.#ifHit(
       this.#hit(linear, entry, 32, tlbEntry.at.readTag),
       () => this.set(at, this.#host(linear, entry)),
       () => this.#slow(this.links.slowLoad, linear, 32, this.#access(address)),
@@ -208,10 +219,14 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.storeRaw("v128.store", at, low);
       this.storeRaw("v128.store", at, high, 16);
     };
-    this.if(this.#hit(linear, entry, 32, tlbEntry.at.writeTag), () => put(this.#host(linear, entry)), () => {
-      put(this.i32(S.memData));
-      this.#slow(this.links.slowStore, linear, 32, this.#access(address));
-    });
+    this.#ifHit(
+      this.#hit(linear, entry, 32, tlbEntry.at.writeTag),
+      () => put(this.#host(linear, entry)),
+      () => {
+        put(this.i32(S.memData));
+        this.#slow(this.links.slowStore, linear, 32, this.#access(address));
+      },
+    );
   }
   hostSpan(address: Address, write: boolean): Value | undefined {
     if ((address as Place).how === "checked") return undefined;

@@ -44,7 +44,13 @@ import type {
 } from "./emit.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import type { Operands, Slot } from "./form.ts";
-import { type CoreFunction, LOOK_RESULT, VECTOR_FUNCTIONS, type VectorFunction } from "./links.ts";
+import {
+  type CoreFunction,
+  LOOK_RESULT,
+  OTHER_TABLE,
+  VECTOR_FUNCTIONS,
+  type VectorFunction,
+} from "./links.ts";
 import {
   MICROCODE,
   type MicrocodeCall,
@@ -111,22 +117,27 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
   }
   /** After a store: leaves before the next instruction when the store hit its code. */
   checkNext(): void {
-    const offset = (this.position + 1) * RECORD_BYTES + record.at.handler;
-    const handler = this.loadRaw("i32.load", this.firstRecord(), offset);
-    this.if(this.eq(32, handler, this.i32(H_STALE)), () => {
+    this.if(this.eq(32, this.nextHandler(), this.i32(H_STALE)), () => {
       this.storePending();
       this.setState64(S.rip, this.nextRip());
       this.return(this.i32(DISPATCH));
     });
+  }
+  /** The handler of the record behind the current one. */
+  protected nextHandler(): Val {
+    return this.loadRaw(
+      "i32.load",
+      this.firstRecord(),
+      (this.position + 1) * RECORD_BYTES + record.at.handler,
+    );
   }
   /** Ends the function: goes to the record behind the last one, unless the instruction never does. */
   finish(): void {
     if (this.facts.ends) this.unreachable();
     else {
       this.flushFlags();
-      const next = this.position + 1;
-      const slot = this.loadRaw("i32.load", this.firstRecord(), next * RECORD_BYTES + record.at.handler);
-      this.returnCallIndirect(this.links.handlerType, [this.recordAt(next)], slot);
+      const slot = this.nextHandler();
+      this.returnCallIndirect(this.links.handlerType, [this.recordAt(this.position + 1)], slot);
     }
     if (this.#loopStart === undefined) return;
     this.body.endLoop();
@@ -270,6 +281,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
   /** Goes to the record whose address is at `field` of this one; `left` is the budget. */
   #follow(field: number, left: Val): void {
     const target = this.loadRaw("i32.load", this.record(), field);
+    this.body.hint(0);
     this.if(this.op("i32.lt_s", left, this.i32(0)), () => this.returnCall(this.links.sliceEnd, [target]));
     const start = this.#loopStart;
     if (start !== undefined) this.if(this.eq(32, target, start), () => this.#continue());
@@ -340,6 +352,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
     });
     const id = this.i32(microcodeNumber(name));
     const status = this.call(this.links.microcode, [id, this.record()], "i32") as Val;
+    this.recordsChanged();
     if (writes.includes("flags")) this.flags = undefined;
     this.registersChanged(writes);
     const { commit, ends } = options;
@@ -366,7 +379,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
   callVector(name: VectorFunction, ...args: Value[]): Val {
     const [first, second = first, third = first] = args as [Value, Value?, Value?];
     const slot = this.i32(H_VECTOR_FUNCTION + VECTOR_FUNCTIONS.indexOf(name));
-    return this.callIndirect(this.links.vectorType, [first, second, third], slot, "v128");
+    return this.callIndirect(this.links.vectorType, [first, second, third], slot, "v128", OTHER_TABLE);
   }
   callCore(name: CoreFunction, ...args: Value[]): Val {
     return this.call(this.links[name], args, "i32") as Val;
@@ -408,7 +421,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
       this.set(this.#halves.mxcsr, this.state32(S.mxcsr));
     }
     const slot = this.i32(H_SSE_LOOK + sseLookNumber(how));
-    const found = this.callIndirect(this.links.lookType, [a, b, result], slot, "i32");
+    const found = this.callIndirect(this.links.lookType, [a, b, result], slot, "i32", OTHER_TABLE);
     if (right === undefined) return this.eq(32, found, this.i32(LOOK_RIGHT));
     this.if(this.eq(32, found, this.i32(LOOK_REPLACED)), () => {
       this.set(right, this.loadRaw(`${right.type}.load` as LoadName, this.i32(LOOK_RESULT)));

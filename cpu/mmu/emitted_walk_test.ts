@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import { WasmBuilder } from "../emit/builder.ts";
-import { ENVIRONMENT, importSpace, MEMORY_NAME, TABLE_NAME } from "../emit/links.ts";
+import { ENVIRONMENT, MEMORY_NAME } from "../emit/links.ts";
 import {
   CR0_PG,
   CR0_WP,
@@ -38,14 +38,13 @@ type Walk = (linear: bigint, access: number) => number;
 
 function walkOf({ memory }: TestCore): Walk {
   const module = new ModuleBuilder();
-  importSpace(module, { memoryPages: memory.map.totalBytes / 65536, tableSize: 16 });
+  module.importMemory(ENVIRONMENT, MEMORY_NAME, memory.map.totalBytes / 65536);
   const body = new FunctionBody(2);
   const b = new WasmBuilder(body);
   pageWalk(b, memory.map);
   b.unreachable();
   module.addFunction(module.type(["i64", "i32"], ["i32"]), body, { exportName: "walk" });
-  const table = new WebAssembly.Table({ element: "anyfunc", initial: 16, maximum: 16 });
-  const environment = { [MEMORY_NAME]: memory.memory, [TABLE_NAME]: table };
+  const environment = { [MEMORY_NAME]: memory.memory };
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
     [ENVIRONMENT]: environment,
   });

@@ -12,6 +12,9 @@ import { layout } from "../base/layout.ts";
  * poff. `count`: instructions of the block up to and including this one. Direct branches use `taken`/`fall`
  * (record addresses) in place of the immediate. `bytes`, in the first record of a block: bytes of code in the block,
  * exact where the limit of CS is checked against it (blocks of segmented code are no longer than 255).
+ *
+ * Each load costs a check of bounds, so handlers take several fields by one: the operand fields, and `disp` with the
+ * handler of the record behind (cpu/emit/interpreter.ts).
  */
 export const record = layout({
   handler: "u32",
@@ -20,13 +23,13 @@ export const record = layout({
   count: "u8",
   reg: "u16",
   rm: "u16",
-  base: "u16",
   index: "u16",
-  disp: "i32",
+  base: "u16",
+  imm: "u64",
   scale: "u8",
   bytes: "u8",
   segment: "u16",
-  imm: "u64",
+  disp: "i32",
 });
 /** Offset of the address (u16) of the register that VEX.vvvv names: above an immediate, which has 8 bits then. */
 export const RECORD_VVVV = record.at.imm + 4;

@@ -12,7 +12,7 @@ import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 import { fusesWithNext } from "./block_layout.ts";
 import { isDirectBranch, newShape } from "./shapes.ts";
-import { compileFunction, factsOf } from "./compile.ts";
+import { compileBlock, compileHandler, factsOf } from "./compile.ts";
 
 const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true, avxTrap: true };
@@ -57,7 +57,7 @@ function nameOf(at: number): string | undefined {
 /** The functions of one module as text; imports are named, everything else is numbered from 0. */
 async function textOf(make: (links: Links) => readonly FunctionBody[]): Promise<string> {
   const module = new ModuleBuilder();
-  const links = importLinks(module, { memoryPages: 1, tableSize: 1 });
+  const links = importLinks(module, { memoryPages: 1, tableSize: 1, plainTable: true });
   for (const body of make(links)) module.addFunction(links.handlerType, body);
   const tool = await wabt();
   const parsed = tool.readWasm(module.encode(), { tail_call: true, simd: true, bulk_memory: true });
@@ -117,8 +117,8 @@ export async function goldenText(how: "handlers" | "interp" | "jit"): Promise<st
     const facts = insns.map(factsOf);
     const functions = await textOf((links) =>
       how === "handlers"
-        ? handlersOf(insns).map((group) => compileFunction(links, group))
-        : [how === "jit" ? regionOf(links, insns) : compileFunction(links, insns, facts)]
+        ? handlersOf(insns).map((group) => compileHandler(links, group, group.map(factsOf)))
+        : [how === "jit" ? regionOf(links, insns) : compileBlock(links, insns, facts)]
     );
     text += `;; ${mode.codeBits} bit: ${name}\n${functions.trimEnd()}\n\n`;
   }

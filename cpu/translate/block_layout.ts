@@ -59,12 +59,13 @@ export function recordsOf({ insns, shapes, secondHost }: BlockCode): number {
 
 const { at: AT } = record;
 assert(
-  AT.poff === 4 && AT.length === 6 && AT.count === 7 && AT.reg === 8 && AT.rm === 10 && AT.base === 12 &&
-    AT.index === 14 && AT.disp === 16 && AT.scale === 20 && AT.bytes === 21 && AT.segment === 22 &&
-    AT.imm === 24,
+  AT.poff === 4 && AT.length === 6 && AT.count === 7 && AT.reg === 8 && AT.rm === 10 && AT.index === 12 &&
+    AT.base === 14 && AT.imm === 16 && AT.scale === 24 && AT.bytes === 25 && AT.segment === 26 &&
+    AT.disp === 28,
   "records are written a word at a time",
 );
-const DISP = AT.disp >> 2, IMM_LOW = AT.imm >> 2, IMM_HIGH = IMM_LOW + 1, RECORD_WORDS = RECORD_BYTES >> 2;
+const SCALE = AT.scale >> 2, DISP = AT.disp >> 2, IMM_LOW = AT.imm >> 2, IMM_HIGH = IMM_LOW + 1;
+const RECORD_WORDS = RECORD_BYTES >> 2;
 
 /** Writes the records at `start`, with the handlers `slots`; the address behind the last one. */
 export function layOut(
@@ -82,7 +83,7 @@ export function layOut(
   if (code.secondHost !== 0) {
     words[at] = H_CROSSING;
     words[at + 1] = first.poff | (first.length << 16);
-    words[at + 5] = bytes << 8;
+    words[at + SCALE] = bytes << 8;
     words[at + IMM_LOW] = code.secondHost;
     at += RECORD_WORDS;
   }
@@ -91,11 +92,11 @@ export function layOut(
     words[at] = slots[i] as number;
     words[at + 1] = insn.poff | (insn.length << 16) | ((i + 1) << 24);
     words[at + 2] = insn.reg | (insn.rm << 16);
-    words[at + 3] = insn.base | (insn.index << 16);
-    words[at + 4] = insn.disp;
-    words[at + 5] = insn.scale | (i === 0 ? bytes << 8 : 0) | (insn.segment << 16);
-    words[at + 6] = insn.immLow;
-    words[at + 7] = insn.immHigh;
+    words[at + 3] = insn.index | (insn.base << 16);
+    words[at + IMM_LOW] = insn.immLow;
+    words[at + IMM_HIGH] = insn.immHigh;
+    words[at + SCALE] = insn.scale | (i === 0 ? bytes << 8 : 0) | (insn.segment << 16);
+    words[at + DISP] = insn.disp;
   }
   const goTo = last.form.codeBits === 64 || last.form.flat ? H_GOTO : H_GOTO_SEGMENTED;
   /** `high`: the upper half of `target`. */

@@ -16,23 +16,38 @@ import { FunctionBody } from "../wasm/encoder.ts";
 /** See WasmBuilder.weight: about 3,000 runs make V8 optimize a function. Measured: /init in 0.85 of the time. */
 const WEIGHT = 150;
 
-/** The function for instructions whose records follow each other; `facts` of each, when they are a whole block. */
-export function compileFunction(
+/** The handler for an instruction, or for two that are fused; `facts` of each. */
+export function compileHandler(
   links: Links,
   insns: readonly Instruction[],
-  facts?: readonly Facts[],
+  facts: readonly Facts[],
 ): FunctionBody {
   const body = new FunctionBody(1);
   const emit = new InterpreterEmit(body, links);
-  if (facts !== undefined) {
-    emit.weight(WEIGHT);
-    emit.wholeBlock(branchesToItself(insns));
-  }
-  const live = facts && liveFlags(facts);
   insns.forEach((insn, i) => {
-    emit.begin(insn, i, facts?.[i], live?.[i]);
+    emit.begin(insn, i);
+    emit.loadAhead(facts[i] as Facts, i === insns.length - 1);
     insn.row.semantics(emit, insn.width);
-    if (facts !== undefined && emit.facts.stores && !emit.facts.ends) emit.checkNext();
+  });
+  emit.finish();
+  return body;
+}
+
+/** The function for the instructions of a whole block; `facts` of each. */
+export function compileBlock(
+  links: Links,
+  insns: readonly Instruction[],
+  facts: readonly Facts[],
+): FunctionBody {
+  const body = new FunctionBody(1);
+  const emit = new InterpreterEmit(body, links);
+  emit.weight(WEIGHT);
+  emit.wholeBlock(branchesToItself(insns));
+  const live = liveFlags(facts);
+  insns.forEach((insn, i) => {
+    emit.begin(insn, i, facts[i], live[i]);
+    insn.row.semantics(emit, insn.width);
+    if (emit.facts.stores && !emit.facts.ends) emit.checkNext();
   });
   emit.finish();
   return body;

@@ -15,6 +15,7 @@ import {
   importSpace,
   linkType,
   LOOK_RESULT,
+  OTHER_TABLE,
   type Sizes,
   SSE_SLOW_PARAMETERS,
   VECTOR_FUNCTIONS,
@@ -52,7 +53,7 @@ import {
   segmentLayout,
 } from "../state/state.ts";
 import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
-import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { FunctionBody, ModuleBuilder, type TablePlace } from "../wasm/encoder.ts";
 import { defineLooks, storeResult } from "./sse_look.ts";
 import { SLOW_ACCESSES, slowAccess, spanOf } from "../mmu/emitted_access.ts";
 import { pageWalk, type WalkMap } from "../mmu/emitted_walk.ts";
@@ -78,7 +79,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     type: number,
     params: number,
     fill: (b: WasmBuilder) => void,
-    where: { exportName?: CoreExport | typeof SLOW_ACCESSES[number] | typeof RUN_NAME; tableIndex?: number },
+    where: { exportName?: CoreExport | typeof SLOW_ACCESSES[number] | typeof RUN_NAME; place?: TablePlace },
   ) => {
     const body = new FunctionBody(params);
     const b = new WasmBuilder(body);
@@ -201,12 +202,12 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     for (const isMemory of [true, false]) {
       for (let reg = 0; reg < 8; reg++) {
         const group = { opcode, isMemory, reg };
-        const tableIndex = H_X87 + x87Number(group);
+        const slot = H_X87 + x87Number(group);
         define(
           handlerType,
           1,
           (b) => new X87Function(b, b.parameter(0, "i32"), group, sineAndCosine).emit(),
-          { tableIndex },
+          { place: { slot } },
         );
       }
     }
@@ -232,7 +233,9 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     const [first, second, third] = [0, 1, 2].map((p) => b.parameter(p, "v128")) as [Val, Val, Val];
     b.return(VECTOR_FUNCTION_BODIES[name](b, first, second, third));
     b.unreachable();
-    module.addFunction(vectorType(module), body, { tableIndex: H_VECTOR_FUNCTION + i });
+    module.addFunction(vectorType(module), body, {
+      place: { table: OTHER_TABLE, slot: H_VECTOR_FUNCTION + i },
+    });
   });
 
   // SSE: emitted code did not like what came out.
@@ -244,7 +247,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.if(b.eqz(32, b.and(32, how, b.i32(SSE_VALUE))), () => {
       const shifted = b.and(32, b.op("i32.shr_u", how, b.i32(3)), b.i32(0x18)); // sseLookNumber
       const slot = b.add(32, b.or(32, b.and(32, how, b.i32(7)), shifted), b.i32(H_SSE_LOOK));
-      const found = b.callIndirect(lookType, [first, second, result], slot, "i32");
+      const found = b.callIndirect(lookType, [first, second, result], slot, "i32", OTHER_TABLE);
       b.if(found, () => {
         const right = b.variable(result);
         const replaced = b.eq(32, found, b.i32(LOOK_REPLACED));
@@ -270,16 +273,16 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.return(b.i32(SLICE_END));
   }, { exportName: "sliceEnd" });
 
-  for (const tableIndex of [H_LINK, H_RELINK]) {
+  for (const slot of [H_LINK, H_RELINK]) {
     define(handlerType, 1, (b) => {
       const rec = b.call(link, [b.parameter(0, "i32")], "i32") as Val;
       b.if(rec, () => enter(b, rec));
       b.return(b.i32(DISPATCH));
-    }, { tableIndex });
+    }, { place: { slot } });
   }
   define(handlerType, 1, (b) => {
     enter(b, b.loadRaw("i32.load", b.parameter(0, "i32"), record.at.imm));
-  }, { tableIndex: H_FORWARD });
+  }, { place: { slot: H_FORWARD } });
 
   const goTo = (end: (b: WasmBuilder) => void) => (b: WasmBuilder) => {
     const rec = b.parameter(0, "i32");
@@ -292,19 +295,19 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.storeRaw("i32.store", b.i32(S.budget), left);
     end(b);
   };
-  define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { tableIndex: H_GOTO });
-  define(handlerType, 1, goTo((b) => b.returnCall(jumpSegmented, [])), { tableIndex: H_GOTO_SEGMENTED });
+  define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { place: { slot: H_GOTO } });
+  define(handlerType, 1, goTo((b) => b.returnCall(jumpSegmented, [])), { place: { slot: H_GOTO_SEGMENTED } });
   const inShadow = (b: WasmBuilder) => {
     b.if(spent(b), () => b.return(b.i32(SHADOW)));
     b.returnCall(probeSegmented, []);
   };
-  define(handlerType, 1, goTo(inShadow), { tableIndex: H_SHADOW });
+  define(handlerType, 1, goTo(inShadow), { place: { slot: H_SHADOW } });
 
   const leaveFor = (b: WasmBuilder, rec: Val) => {
     setRip(b, b.add(64, state64(b, S.codeBias), poffOf(b, rec)));
     b.return(b.i32(DISPATCH));
   };
-  define(handlerType, 1, (b) => leaveFor(b, b.parameter(0, "i32")), { tableIndex: H_STALE });
+  define(handlerType, 1, (b) => leaveFor(b, b.parameter(0, "i32")), { place: { slot: H_STALE } });
   define(handlerType, 1, (b) => {
     const rec = b.parameter(0, "i32");
     const sum = b.add(64, state64(b, S.codeBias), b.i64(PAGE_SIZE));
@@ -316,7 +319,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.body.hint(0);
     b.if(b.or(32, elsewhere, b.op("i32.ne", host, expected)), () => leaveFor(b, rec));
     enter(b, b.add(32, rec, b.i32(RECORD_BYTES)));
-  }, { tableIndex: H_CROSSING });
+  }, { place: { slot: H_CROSSING } });
 
   define(handlerType, 1, (b) => enter(b, b.parameter(0, "i32")), { exportName: RUN_NAME });
   return module.encode();

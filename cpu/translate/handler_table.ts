@@ -15,13 +15,15 @@ import {
   importLinks,
   type Links,
   MEMORY_NAME,
+  OTHER_TABLE_NAME,
+  OTHER_TABLE_SIZE,
   type Sizes,
   TABLE_NAME,
 } from "../emit/links.ts";
 import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
 import { fusesWithNext, type Run } from "./block_layout.ts";
-import { compileFunction } from "./compile.ts";
+import { compileHandler } from "./compile.ts";
 import { coreModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
 import { type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
@@ -71,6 +73,11 @@ export class Modules {
     const environment: Record<string, WebAssembly.ImportValue> = {
       [MEMORY_NAME]: memory.memory,
       [TABLE_NAME]: this.slots.table,
+      [OTHER_TABLE_NAME]: new WebAssembly.Table({
+        element: "anyfunc",
+        initial: OTHER_TABLE_SIZE,
+        maximum: OTHER_TABLE_SIZE,
+      }),
       ...callbacks,
       [LINK_NAME]: callbacks.link,
     };
@@ -125,8 +132,10 @@ export class Modules {
         if (free === undefined) return open;
         slot = free;
         open ??= this.open();
-        const body = compileFunction(open.links, insns.slice(i, second === undefined ? i + 1 : i + 2));
-        open.module.addFunction(open.links.handlerType, body, { tableIndex: slot });
+        const end = second === undefined ? i + 1 : i + 2;
+        const facts = shapes.slice(i, end).map((each) => each.facts);
+        const body = compileHandler(open.links, insns.slice(i, end), facts);
+        open.module.addFunction(open.links.handlerType, body, { place: { slot } });
         if (second === undefined) shape.slot = slot;
         else (shape.fused ??= new Map()).set(second, slot);
         this.#shaped.push(shape);

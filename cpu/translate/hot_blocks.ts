@@ -2,7 +2,7 @@
 /** Gives hot blocks functions of their own, several to a module. @module */
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
-import { compileFunction } from "./compile.ts";
+import { compileBlock } from "./compile.ts";
 import type { Modules } from "./handler_table.ts";
 
 /** Compiles blocks into one module and installs them in their first records; returns how many. */
@@ -28,8 +28,8 @@ export function compileBlocks(
     }
     block.samples = -1;
     const facts = insns.map((insn) => modules.factsOf(insn));
-    const body = compileFunction(open.links, insns, facts);
-    open.module.addFunction(open.links.handlerType, body, { tableIndex: slot });
+    const body = compileBlock(open.links, insns, facts);
+    open.module.addFunction(open.links.handlerType, body, { place: { slot } });
     done.push({ block, slot });
   }
   if (done.length === 0) return 0;

@@ -128,7 +128,7 @@ export class Regions {
         break;
       }
       const compiled = compileRegion(nodes, entries, slot, open.links);
-      open.module.addFunction(open.links.handlerType, compiled.body, { tableIndex: slot });
+      open.module.addFunction(open.links.handlerType, compiled.body, { place: { slot } });
       const region = {
         slot,
         blocks: members.map((m) => m.block),

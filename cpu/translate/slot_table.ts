@@ -5,7 +5,9 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
+import { HANDLER_PARAMETERS, HANDLER_RESULTS, TABLE_NAME } from "../emit/links.ts";
 import { H_FIRST, H_STALE } from "../state/record.ts";
+import { tableModule } from "../wasm/encoder.ts";
 
 /**
  * Slots of a table. A boot of a Debian guest uses some 3,000; a guest that tries gets all of them, and each costs some
@@ -22,7 +24,10 @@ export class SlotTable {
 
   constructor(readonly size: number) {
     assert(size > H_FIRST, "a table has slots");
-    this.table = new WebAssembly.Table({ element: "anyfunc", initial: size, maximum: size });
+    // JavaScript makes no tables of one type of functions, which calls need not check.
+    const bytes = tableModule(TABLE_NAME, size, HANDLER_PARAMETERS, HANDLER_RESULTS);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    this.table = exports[TABLE_NAME] as WebAssembly.Table;
   }
 
   /** Slots that can be taken. */

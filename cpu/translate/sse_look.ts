@@ -11,7 +11,7 @@
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import { vectorConstant } from "../emit/vector/float_emit.ts";
 import type { Variable } from "../emit/emit.ts";
-import { linkType, LOOK_PARAMETERS, LOOK_RESULT } from "../emit/links.ts";
+import { linkType, LOOK_PARAMETERS, LOOK_RESULT, OTHER_TABLE } from "../emit/links.ts";
 import {
   DE,
   IE,
@@ -349,7 +349,7 @@ class Look {
 }
 const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/** Defines the looks, in the table from H_SSE_LOOK on; the index of their type. */
+/** Defines the looks, in the other table from H_SSE_LOOK on; the index of their type. */
 export function defineLooks(module: ModuleBuilder): number {
   const lookType = linkType(module, LOOK_PARAMETERS);
   for (const type of ["f32", "f64"] as const) {
@@ -357,8 +357,8 @@ export function defineLooks(module: ModuleBuilder): number {
       for (const lanes of ["scalar", "packed"] as const) {
         const body = new FunctionBody(3);
         new Look(body, operation, type).emit();
-        const tableIndex = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
-        module.addFunction(lookType, body, { tableIndex });
+        const slot = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
+        module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot } });
       }
     }
   }

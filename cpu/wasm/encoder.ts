@@ -86,8 +86,14 @@ export interface FunctionType {
 interface Func {
   readonly type: number;
   readonly exportName: string | undefined;
-  readonly tableIndex: number | undefined;
+  readonly place: TablePlace | undefined;
   readonly body: FunctionBody;
+}
+
+/** An entry of a table; of table 0 when none is said. */
+export interface TablePlace {
+  readonly table?: number;
+  readonly slot: number;
 }
 
 const GET = 0, SET = 1;
@@ -296,6 +302,8 @@ export class ModuleBuilder {
   #importCount = 0;
   #functionImports = 0;
   #functions: Func[] = [];
+  /** Of each imported table: the type of the functions in it; undefined: any. */
+  readonly #tables: (number | undefined)[] = [];
 
   /** Index of a function type. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
@@ -325,20 +333,26 @@ export class ModuleBuilder {
     this.#imports.u32(pages);
     this.#imports.u32(pages);
   }
-  /** Imports a funcref table of exactly `size` entries. */
-  importTable(module: string, field: string, size: number): void {
+  /**
+   * Imports a table of exactly `size` entries: of any functions, or of functions of type `of`, none of them null. Calls
+   * through the latter check no type.
+   */
+  importTable(module: string, field: string, size: number, of?: number): void {
     this.#import(module, field);
-    this.#imports.raw([1, 0x70, 1]);
+    this.#imports.u8(1);
+    putElementType(this.#imports, of);
+    this.#imports.u8(1);
     this.#imports.u32(size);
     this.#imports.u32(size);
+    this.#tables.push(of);
   }
-  /** Defines a function; its index. `tableIndex`: where instantiation puts it in table 0. */
+  /** Defines a function; its index. `place`: where instantiation puts it. */
   addFunction(
     type: number,
     body: FunctionBody,
-    options: { exportName?: string; tableIndex?: number } = {},
+    options: { readonly exportName?: string; readonly place?: TablePlace } = {},
   ): number {
-    this.#functions.push({ type, body, exportName: options.exportName, tableIndex: options.tableIndex });
+    this.#functions.push({ type, body, exportName: options.exportName, place: options.place });
     return this.#functionImports + this.#functions.length - 1;
   }
 
@@ -358,13 +372,7 @@ export class ModuleBuilder {
     };
     section(1, (b) => {
       b.u32(this.#types.length);
-      for (const t of this.#types) {
-        b.u8(0x60);
-        for (const list of [t.params, t.results]) {
-          b.u32(list.length);
-          for (const v of list) b.u8(VALUE_TYPE[v]);
-        }
-      }
+      for (const type of this.#types) putFunctionType(b, type);
     });
     section(2, (b) => {
       b.u32(this.#importCount);
@@ -387,20 +395,7 @@ export class ModuleBuilder {
         }
       });
     }
-    const placed = this.#functions.flatMap((f, i) =>
-      f.tableIndex === undefined ? [] : [[f.tableIndex, i] as const]
-    );
-    if (placed.length > 0) {
-      section(9, (b) => {
-        b.u32(placed.length);
-        for (const [slot, i] of placed) {
-          b.raw([0, 0x41]);
-          b.s32(slot);
-          b.raw([0x0b, 1]);
-          b.u32(this.#functionImports + i);
-        }
-      });
-    }
+    this.#placeFunctions(section);
     const code = new ByteBuffer(1 << 14);
     code.u32(this.#functions.length);
     const hinted = this.#functions.flatMap((f, i) => {
@@ -426,5 +421,88 @@ export class ModuleBuilder {
     out.u32(code.length);
     out.raw(code.view());
     return out.view().slice();
+  }
+
+  /** The element section: a segment for each run of slots. */
+  #placeFunctions(section: (id: number, fill: (b: ByteBuffer) => void) => void): void {
+    const runs: { readonly table: number; readonly slot: number; readonly functions: number[] }[] = [];
+    this.#functions.forEach(({ place }, i) => {
+      if (place === undefined) return;
+      const { table = 0, slot } = place;
+      const last = runs.at(-1), index = this.#functionImports + i;
+      if (last !== undefined && last.table === table && last.slot + last.functions.length === slot) {
+        last.functions.push(index);
+      } else runs.push({ table, slot, functions: [index] });
+    });
+    if (runs.length === 0) return;
+    section(9, (b) => {
+      b.u32(runs.length);
+      for (const { table, slot, functions } of runs) {
+        const of = this.#tables[table];
+        b.u8(of === undefined ? 2 : 6);
+        b.u32(table);
+        b.u8(0x41);
+        b.s32(slot);
+        b.u8(0x0b);
+        // Functions by index are of any type; what goes into a table of one type is written as expressions.
+        if (of === undefined) b.u8(0);
+        else putElementType(b, of);
+        b.u32(functions.length);
+        for (const index of functions) {
+          if (of !== undefined) b.u8(0xd2);
+          b.u32(index);
+          if (of !== undefined) b.u8(0x0b);
+        }
+      }
+    });
+  }
+}
+
+/** funcref, or a reference to a function of type `of` that is never null. */
+function putElementType(b: ByteBuffer, of: number | undefined): void {
+  b.u8(of === undefined ? 0x70 : 0x64);
+  if (of !== undefined) b.s32(of);
+}
+
+/** A module that exports a table as `name`: `size` functions of one type, all of them one that traps. */
+export function tableModule(
+  name: string,
+  size: number,
+  params: readonly ValueType[],
+  results: readonly ValueType[],
+): Uint8Array<ArrayBuffer> {
+  const out = new ByteBuffer();
+  out.raw([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const section = (id: number, fill: (b: ByteBuffer) => void) => {
+    const body = new ByteBuffer();
+    body.u8(1);
+    fill(body);
+    out.u8(id);
+    out.u32(body.length);
+    out.raw(body.view());
+  };
+  section(1, (b) => putFunctionType(b, { params, results }));
+  section(3, (b) => b.u8(0));
+  section(4, (b) => {
+    b.raw([0x40, 0]);
+    putElementType(b, 0);
+    b.u8(1);
+    b.u32(size);
+    b.u32(size);
+    b.raw([0xd2, 0, 0x0b]);
+  });
+  section(7, (b) => {
+    b.name(name);
+    b.raw([1, 0]);
+  });
+  section(10, (b) => b.raw([3, 0, 0, 0x0b]));
+  return out.view().slice();
+}
+
+function putFunctionType(b: ByteBuffer, { params, results }: FunctionType): void {
+  b.u8(0x60);
+  for (const list of [params, results]) {
+    b.u32(list.length);
+    for (const v of list) b.u8(VALUE_TYPE[v]);
   }
 }

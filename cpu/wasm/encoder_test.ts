@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/** Locals that keep their values, br_table, and branch hints. Rules: WebAssembly Core §5, branch hinting proposal. @module */
-import { assertEquals } from "@std/assert";
-import { FunctionBody, ModuleBuilder } from "./encoder.ts";
+/** Locals that keep their values, br_table, tables, and branch hints. Rules: WebAssembly Core §5, branch hinting proposal. @module */
+import { assertEquals, assertThrows } from "@std/assert";
+import { FunctionBody, ModuleBuilder, tableModule } from "./encoder.ts";
 
 const LOCAL_GET_0 = [0x20, 0],
   I32_CONST = 0x41,
@@ -111,4 +111,38 @@ Deno.test("branch hints name the offsets of their ifs, whatever locals come betw
   let [, body0] = leb(bytes, at);
   [, body0] = leb(bytes, body0);
   for (const { offset } of found) assertEquals([...bytes.subarray(body0 + offset, body0 + offset + 2)], IF);
+});
+
+Deno.test("functions go into their slots of a table of one type and of a table of any", () => {
+  const bytes = tableModule("t", 8, ["i32"], ["i32"]);
+  const one = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports.t as WebAssembly.Table;
+  const any = new WebAssembly.Table({ element: "anyfunc", initial: 4, maximum: 4 });
+  const module = new ModuleBuilder();
+  const other = module.type([], ["i64"]), type = module.type(["i32"], ["i32"]);
+  module.importTable("e", "one", 8, type);
+  module.importTable("e", "any", 4);
+  const constant = (value: number, opcode: number, params: number) => {
+    const body = new FunctionBody(params);
+    body.code.raw([opcode, value]);
+    return body;
+  };
+  // Slots 2, 3 and 6; the run ends where another table comes between.
+  for (const slot of [2, 3]) module.addFunction(type, constant(10 + slot, I32_CONST, 1), { place: { slot } });
+  module.addFunction(other, constant(5, 0x42, 0), { place: { table: 1, slot: 3 } });
+  module.addFunction(type, constant(16, I32_CONST, 1), { place: { slot: 6 } });
+  const caller = new FunctionBody(1);
+  caller.code.raw([I32_CONST, 0]);
+  caller.get(0);
+  caller.code.raw([0x11, type, 0]); // call_indirect
+  module.addFunction(type, caller, { exportName: "f" });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { e: { one, any } });
+  const f = exports.f as (slot: number) => number;
+  assertEquals([2, 3, 6].map(f), [12, 13, 16]);
+  for (const slot of [0, 4, 8]) assertThrows(() => f(slot), WebAssembly.RuntimeError);
+  const entries = [0, 1, 2, 3].map((slot) => any.get(slot) as (() => bigint) | null);
+  assertEquals(entries.map((entry) => entry?.()), [undefined, undefined, undefined, 5n]);
+  one.set(4, one.get(2));
+  assertEquals(f(4), 12);
+  assertThrows(() => one.set(4, any.get(3)), TypeError);
+  assertThrows(() => one.set(4, null), TypeError);
 });

@@ -26,7 +26,7 @@
     i32.load align=1
     local.set $l1
     local.get $p0
-    i64.load offset=56 align=1
+    i64.load offset=48 align=1
     i32.wrap_i64
     local.set $l4
     local.get $l1
@@ -211,7 +211,7 @@
         local.get $p0
         i32.const 64
         i32.add
-        i32.load offset=24 align=1
+        i32.load offset=16 align=1
         local.set $l3
         local.get $l4
         i32.const 0
@@ -236,7 +236,7 @@
         local.get $p0
         i32.const 64
         i32.add
-        i32.load offset=28 align=1
+        i32.load offset=20 align=1
         local.set $l1
         local.get $l4
         i32.const 0
@@ -272,15 +272,15 @@
       ;; weight
     end
     local.get $p0
-    i32.load16_u offset=12 align=1
+    i32.load16_u offset=14 align=1
     i64.load align=1
     local.set $l1
     local.get $p0
-    i32.load16_u offset=14 align=1
+    i32.load16_u offset=12 align=1
     i64.load align=1
     local.set $l2
     local.get $p0
-    i32.load8_u offset=20
+    i32.load8_u offset=24
     i64.extend_i32_u
     local.set $l3
     local.get $l2
@@ -292,7 +292,7 @@
     i64.add
     local.set $l3
     local.get $p0
-    i32.load offset=16 align=1
+    i32.load offset=28 align=1
     i64.extend_i32_s
     local.set $l1
     local.get $l3
@@ -369,7 +369,7 @@
     i64.load align=1
     local.set $l3
     local.get $p0
-    i64.load offset=56 align=1
+    i64.load offset=48 align=1
     local.set $l6
     local.get $l3
     local.get $l6
@@ -439,11 +439,11 @@
     i32.load8_u
     local.set $l1
     local.get $p0
-    i32.load16_u offset=12 align=1
+    i32.load16_u offset=14 align=1
     i64.load align=1
     local.set $l2
     local.get $p0
-    i32.load offset=16 align=1
+    i32.load offset=28 align=1
     i64.extend_i32_s
     local.set $l3
     local.get $l2
@@ -910,7 +910,7 @@
       local.get $p0
       i32.const 32
       i32.add
-      i32.load offset=24 align=1
+      i32.load offset=16 align=1
       local.set $l2
       local.get $l1
       i32.const 0
@@ -929,7 +929,7 @@
       local.get $p0
       i32.const 32
       i32.add
-      i32.load offset=28 align=1
+      i32.load offset=20 align=1
       local.set $l4
       local.get $l1
       i32.const 0
@@ -1630,11 +1630,11 @@
       ;; weight
     end
     local.get $p0
-    i32.load16_u offset=12 align=1
+    i32.load16_u offset=14 align=1
     i64.load align=1
     local.set $l1
     local.get $p0
-    i32.load offset=16 align=1
+    i32.load offset=28 align=1
     i64.extend_i32_s
     local.set $l2
     local.get $l1
@@ -1642,7 +1642,7 @@
     i64.add
     local.set $l2
     local.get $p0
-    i32.load16_u offset=22 align=1
+    i32.load16_u offset=26 align=1
     i64.load align=1
     local.set $l1
     local.get $l2
@@ -1734,7 +1734,7 @@
     i32.const 32
     i32.add
     local.get $l1
-    i64.store offset=24 align=1
+    i64.store offset=16 align=1
     i32.const 0
     local.get $l1
     i64.store offset=rip align=1
@@ -1768,15 +1768,15 @@
     i32.load16_u align=1
     local.set $l1
     local.get $p0
-    i32.load16_u offset=12 align=1
+    i32.load16_u offset=14 align=1
     i64.load align=1
     local.set $l2
     local.get $p0
-    i32.load16_u offset=14 align=1
+    i32.load16_u offset=12 align=1
     i64.load align=1
     local.set $l3
     local.get $p0
-    i32.load8_u offset=20
+    i32.load8_u offset=24
     i64.extend_i32_u
     local.set $l4
     local.get $l3
@@ -1788,7 +1788,7 @@
     i64.add
     local.set $l4
     local.get $p0
-    i32.load offset=16 align=1
+    i32.load offset=28 align=1
     i64.extend_i32_s
     local.set $l2
     local.get $l4
@@ -1796,7 +1796,7 @@
     i64.add
     local.set $l2
     local.get $p0
-    i32.load16_u offset=22 align=1
+    i32.load16_u offset=26 align=1
     local.set $l5
     local.get $l2
     i64.const 65535
@@ -1926,7 +1926,7 @@
     i64.and
     local.set $l2
     local.get $p0
-    i64.load offset=56 align=1
+    i64.load offset=48 align=1
     local.set $l3
     local.get $l2
     local.get $l3
