@@ -19,7 +19,8 @@ export const CODE_BASE = 0x10_0000;
 export const STACK_TOP = 0x20_0000;
 /** Scratch memory for operands. */
 export const DATA_BASE = 0x30_0000;
-const PAGE_TABLES = 0x1000;
+/** The level 4 table, and what hangs on it. */
+export const PAGE_TABLES = 0x1000;
 /** Tables of {@linkcode TestCpu.handlers}. */
 export const GDT = 0x5000, IDT = 0x6000;
 

@@ -126,10 +126,13 @@ export const X87_SERIES = 0x8100;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */
 export const REGION_INSTRUCTIONS = 0x8000;
-/** Pages that the running region has in its page caches, see cpu/emit/region/region_frame.ts: no part of the state. */
+/**
+ * Pages that regions have in their page caches, see cpu/emit/region/region_frame.ts: no part of the state. The first is
+ * the stack's, which stays from region to region.
+ */
 export const REGION_PAGES = 0x8010;
-/** One of them. */
-export const regionPage = layout({ page: "u64", limit: "u64", host: "u32", pad: "u32" });
+/** One of them. `tlb`: S.tlbBase when it was found; of the stack's only. */
+export const regionPage = layout({ page: "u64", limit: "u64", host: "u32", tlb: "u32" });
 
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
-import { CODE_BASE, DATA_BASE, TestCpu } from "../_bare_cpu.ts";
+import { CODE_BASE, DATA_BASE, PAGE_TABLES, TestCpu } from "../_bare_cpu.ts";
 import { S } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
@@ -163,5 +163,42 @@ Deno.test("CF of a product of 64 bits goes around a loop, into another turn and 
       while (end === "budget") end = t.cpu.run(1_000_000);
       assertEquals([end, signed(s.gpr(RAX)), s.gpr(2)], ["halted", rax, carry], engine);
     }
+  }
+});
+
+Deno.test("a stack that a region knows the page of is elsewhere after INVLPG and a load of CR3", () => {
+  const LARGE = 1 << 21, entry = 100;
+  for (
+    const [how, bytes] of [["invlpg [rsp]", [0x0f, 0x01, 0x3c, 0x24]], ["mov cr3, r10", [
+      0x41,
+      0x0f,
+      0x22,
+      0xda,
+    ]]]
+  ) {
+    const t = new TestCpu(64, { engine: "jit" });
+    const { s } = t.cpu.core, { view } = t.memory;
+    const directory = PAGE_TABLES + 0x2000 + entry * 8;
+    const pageOf = (turn: number) => BigInt(turn * LARGE | 0x83);
+    const put = (gpa: number, value: bigint) => view.setBigUint64(t.memory.offsetOf(gpa), value, true);
+    put(directory, pageOf(3));
+    // Where the stack is in the turn after.
+    for (const turn of [3, 2, 1]) put(DATA_BASE + turn * 8, pageOf(Math.max(1, turn - 1)));
+    // outer: mov ecx, 300,000; inner: push rcx; add rsp, 8; dec ecx; jnz inner; push rbx; add rsp, 8
+    // mov rax, [r8 + rbx * 8]; mov [r9], rax; how; dec ebx; jnz outer; hlt
+    t.write(CODE_BASE, [
+      ...[0xb9, ...le32(300_000), 0x51, 0x48, 0x83, 0xc4, 8, 0xff, 0xc9, 0x75, 0xf7],
+      ...[0x53, 0x48, 0x83, 0xc4, 8, 0x49, 0x8b, 0x04, 0xd8, 0x49, 0x89, 0x01],
+      ...[...bytes as number[], 0xff, 0xcb, 0x75, 0xde, 0xf4],
+    ]);
+    s.setGpr(3, 3n);
+    s.setGpr(4, BigInt(entry * LARGE + 0x800));
+    s.setGpr(8, BigInt(DATA_BASE));
+    s.setGpr(9, BigInt(directory));
+    s.setGpr(10, BigInt(PAGE_TABLES));
+    finish(t);
+    assert(t.cpu.regions.compiled > 0);
+    const found = [3, 2, 1].map((turn) => view.getBigUint64(t.memory.offsetOf(turn * LARGE + 0x7f8), true));
+    assertEquals(found, [3n, 2n, 1n], how as string);
   }
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * Back end three: a function per region, many blocks with the control flow between them. General registers, lazy
- * flags and the budget live in locals from the region's entry to where it is left. Everything that is not plain
+ * Back end three: a function per region, many blocks with the control flow between them. General registers and the
+ * budget live in locals from the region's entry to where it is left. Everything that is not plain
  * computation leaves by a side exit before it has changed anything: a TLB miss, a fault, microcode. Then the record's
  * own handler does the instruction (cpu/emit/interpreter.ts), and the records behind it go on until one is an entry
  * of a region again. So a region never calls TypeScript, and nobody changes mappings, modes or code while one runs.
@@ -58,7 +58,7 @@ export class RegionEmit extends RegionFlags {
   // Blocks
 
   /**
-   * A block begins; `kind`: of the flags in the locals, when all ways here agree; `vectors`: what the block knew of them that
+   * A block begins; `kind`: of the flags in the state block, when all ways here agree; `vectors`: what the block knew of them that
    * alone leads here.
    */
   beginBlock(kind: number | undefined, count: number, vectors?: VectorKnowledge): void {
@@ -195,6 +195,7 @@ export class RegionEmit extends RegionFlags {
     const writable = () => this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag));
     const counts = write || !cache.stores ? limit : this.select(writable(), limit, this.i64(0));
     this.setState64(cache.at + at.limit, counts);
+    if (cache === this.stackCache) this.setState32(cache.at + at.tlb, this.read(this.tlbCell));
     return host;
   }
   #lookUp(

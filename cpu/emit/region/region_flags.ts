@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * Lazy flags in a region. Within a block they are values, of a kind known when the code is emitted; between blocks, and
- * where the region is left, they are in locals, with a kind that is known where all ways agree.
+ * where the region is left, they are in the state block, with a kind that is known where all ways agree. In locals they
+ * would have to be loaded and stored wherever the region is entered and left.
  * @module
  */
 import { ARITHMETIC_FLAGS, FLAG_CF, FLAG_KIND_RAW } from "../../state/state.ts";
@@ -19,10 +20,10 @@ import {
 import { AUX_OF_PRODUCT, CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_frame.ts";
 
 /**
- * What is known of the flags. With neither source nor image they are in the locals, of a known kind. What is costly in
+ * What is known of the flags. With neither source nor image they are in the state block, of a known kind. What is costly in
  * them (CF and OF of shifts and products, carries, flags that an instruction passes on) is emitted where it is read, which
  * mostly is where the region is left: computed at once it would have to be kept for every way out. It may be read from
- * the locals, so it is computed at the latest when these are about to change.
+ * the state block, so it is computed at the latest when these are about to change.
  */
 interface KnownFlags {
   readonly number: number;
@@ -39,12 +40,12 @@ interface Image {
 
 /** See the module's description. */
 export abstract class RegionFlags extends RegionFrame {
-  /** Undefined: the locals hold them, of some kind. */
+  /** Undefined: the state block holds them, of some kind. */
   #known: KnownFlags | undefined;
-  /** The locals hold the flags. */
+  /** The state block holds the flags. */
   #synced = true;
 
-  /** The locals hold the flags, of `kind` if that is known. */
+  /** The state block holds the flags, of `kind` if that is known. */
   protected flagsInLocals(kind: number | undefined): void {
     this.#known = kind === undefined ? undefined : { number: kind };
     this.#synced = true;
@@ -53,7 +54,7 @@ export abstract class RegionFlags extends RegionFrame {
   get kind(): number | undefined {
     return this.#known?.number;
   }
-  /** Puts the flags into the locals here; what is known of them stays true on other paths. */
+  /** Puts the flags into the state block here; what is known of them stays true on other paths. */
   protected override syncHere(): void {
     if (!this.#synced && this.#known !== undefined) this.#write(this.#computed(this.#known));
   }
@@ -82,7 +83,7 @@ export abstract class RegionFlags extends RegionFrame {
     } else if (image !== undefined) this.write(this.flagAuxCell, image.bits());
     this.write(this.flagKindCell, this.i32(number));
   }
-  /** Puts the flags into the locals. */
+  /** Puts the flags into the state block. */
   sync(): void {
     if (this.#synced) return;
     const known = this.#known;
@@ -98,7 +99,7 @@ export abstract class RegionFlags extends RegionFrame {
     this.#known = known;
     this.#synced = false;
     if (this.depth === 0) return;
-    // On other paths they are what the locals hold: sync() went before.
+    // On other paths they are what the state block holds: sync() went before.
     this.sync();
     this.#known = undefined;
   }

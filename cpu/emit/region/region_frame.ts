@@ -39,10 +39,11 @@ export const CARRY_UNKNOWN = 2;
 /** See RegionFrame.productCells: no flags, nor anything else that stands there. */
 export const AUX_OF_PRODUCT = 1 << 30;
 
-/** A local that keeps its value across blocks. */
+/** A local that keeps its value across blocks; or, with `at`, a field of the state block. */
 export interface Cell {
   readonly type: ValueType;
   readonly local: number;
+  readonly at?: number;
 }
 
 /**
@@ -100,13 +101,13 @@ export abstract class RegionFrame extends WasmEmit {
   protected readonly tlbCell: Cell = this.#cell("i32");
   protected readonly stackCache: PageCache = { stores: true, at: REGION_PAGES };
   protected readonly caches: readonly PageCache[];
-  protected readonly flagResultCell: Cell = this.#cell("i64");
-  protected readonly flagFirstCell: Cell = this.#cell("i64");
-  protected readonly flagAuxCell: Cell = this.#cell("i32");
-  protected readonly flagKindCell: Cell = this.#cell("i32");
+  protected readonly flagResultCell: Cell = { type: "i64", local: -1, at: S.flagResult };
+  protected readonly flagFirstCell: Cell = { type: "i64", local: -1, at: S.flagFirst };
+  protected readonly flagAuxCell: Cell = { type: "i32", local: -1, at: S.flagAux };
+  protected readonly flagKindCell: Cell = { type: "i32", local: -1, at: S.flagKind };
   /** The factors of the product that flagAuxCell is about while it is AUX_OF_PRODUCT; none without RegionLayout.products. */
   protected readonly productCells: readonly Cell[];
-  /** CF of the flags in the locals, for code that does not know their kind; CARRY_UNKNOWN: not computed yet. */
+  /** CF of the flags in the state block, for code that does not know their kind; CARRY_UNKNOWN: not computed yet. */
   protected readonly carryCell: Cell = this.#cell("i32");
   protected readonly exitRecordCell: Cell = this.#cell("i32");
   protected readonly exitHandlerCell: Cell = this.#cell("i32");
@@ -133,7 +134,7 @@ export abstract class RegionFrame extends WasmEmit {
     );
   }
 
-  /** Puts the flags into their locals, on this path only. */
+  /** Puts the flags into the state block, on this path only. */
   protected abstract syncHere(): void;
 
   #cell(type: ValueType): Cell {
@@ -141,15 +142,20 @@ export abstract class RegionFrame extends WasmEmit {
   }
   /** No page is known any more. */
   protected forgetPages(): void {
-    for (const { at } of [this.stackCache, ...this.caches]) {
-      this.setState64(at + regionPage.at.limit, this.i64(0));
-    }
+    for (const cache of [this.stackCache, ...this.caches]) this.#forget(cache);
+  }
+  #forget({ at }: PageCache): void {
+    this.setState64(at + regionPage.at.limit, this.i64(0));
   }
   protected read(cell: Cell): Val {
+    if (cell.at !== undefined) return this.loadRaw(`${cell.type as "i32" | "i64"}.load`, this.i32(cell.at));
     this.body.get(cell.local);
     return this.popValue(cell.type);
   }
   protected write(cell: Cell, value: Value): void {
+    if (cell.at !== undefined) {
+      return this.storeRaw(`${cell.type as "i32" | "i64"}.store`, this.i32(cell.at), value);
+    }
     this.pushValue(value);
     this.body.set(cell.local);
   }
@@ -163,12 +169,15 @@ export abstract class RegionFrame extends WasmEmit {
     this.registers.forEach((cell, r) => {
       if (cell !== undefined) this.write(cell, this.loadRaw("i64.load", this.i32(S.gpr + r * 8)));
     });
-    this.#flags((cell, at, name) => this.write(cell, this.loadRaw(`${name}.load`, this.i32(at))));
     if (this.layout.readsFlags) this.write(this.carryCell, this.i32(CARRY_UNKNOWN));
-    this.forgetPages();
     this.write(this.budgetCell, this.state32(S.budget));
     this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.write(this.tlbCell, this.state32(S.tlbBase));
+    // What the stack's page is, is forgotten with what the TLB knows (cpu/mmu/mmu.ts); here, when another table counts.
+    const { at } = regionPage;
+    const elsewhere = this.op("i32.ne", this.state32(this.stackCache.at + at.tlb), this.read(this.tlbCell));
+    this.unlikely(elsewhere, () => this.#forget(this.stackCache));
+    for (const cache of this.caches) this.#forget(cache);
     this.#leave = this.block();
     inner();
     this.end();
@@ -256,12 +265,6 @@ export abstract class RegionFrame extends WasmEmit {
     const index = this.op("i32.shr_u", rec, this.i32(5));
     this.write(this.stateCell, this.loadRaw("i32.load8_u", index, REGION_STATES));
   }
-  #flags(each: (cell: Cell, at: number, name: "i32" | "i64") => void): void {
-    each(this.flagResultCell, S.flagResult, "i64");
-    each(this.flagFirstCell, S.flagFirst, "i64");
-    each(this.flagAuxCell, S.flagAux, "i32");
-    each(this.flagKindCell, S.flagKind, "i32");
-  }
   /** Computes the flags of a product, which was put off. */
   protected computeAux(): void {
     if (!this.layout.products) return;
@@ -272,7 +275,6 @@ export abstract class RegionFrame extends WasmEmit {
   }
   protected storeFlags(): void {
     this.computeAux();
-    this.#flags((cell, at, name) => this.storeRaw(`${name}.store`, this.i32(at), this.read(cell)));
   }
   #spill(): void {
     this.registers.forEach((cell, r) => {
@@ -337,7 +339,7 @@ export abstract class RegionFrame extends WasmEmit {
     this.place = place;
     this.exit();
   }
-  /** Goes to `offset` from the start of the page of code that runs, by the jump cache. The flags are in the locals. */
+  /** Goes to `offset` from the start of the page of code that runs, by the jump cache. The flags are in the state block. */
   leaveTo(offset: number): void {
     const sum = this.add(64, this.read(this.biasCell), this.i64(offset));
     this.write(this.targetCell, this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn)));
