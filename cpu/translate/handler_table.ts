@@ -119,28 +119,40 @@ export class Modules {
     }
     return slots;
   }
-  /** Makes the handlers that are not there, as long as there are free slots: in `open`, or the module it answers. */
-  #addHandlers(run: Run, open: OpenModule | undefined, slots?: number[]): OpenModule | undefined {
+  /**
+   * Makes the handlers that are not there, as long as there are free slots: in `open`, or the module it answers. With
+   * `again` those that are there are made anew, once for each slot.
+   */
+  #addHandlers(
+    run: Run,
+    open: OpenModule | undefined,
+    slots?: number[],
+    again?: Set<number>,
+  ): OpenModule | undefined {
     const { insns, shapes } = run;
     for (let i = 0; i < insns.length; i++) {
       const shape = shapes[i] as Shape;
       const second = fusesWithNext(shapes, i) ? shapes[i + 1] as Shape : undefined;
       let slot = second === undefined ? shape.slot : shape.fused?.get(second) ?? 0;
-      if (slot === 0) {
+      const isNew = slot === 0;
+      if (isNew) {
         const free = this.slots.take();
         assert(free !== undefined || slots === undefined, "the caller has seen to free slots");
         if (free === undefined) return open;
         slot = free;
-        open ??= this.open();
-        const end = second === undefined ? i + 1 : i + 2;
-        const facts = shapes.slice(i, end).map((each) => each.facts);
-        const body = compileHandler(open.links, insns.slice(i, end), facts);
-        open.module.addFunction(open.links.handlerType, body, { place: { slot } });
         if (second === undefined) shape.slot = slot;
         else (shape.fused ??= new Map()).set(second, slot);
         this.#shaped.push(shape);
         this.#handlers.push(slot);
         this.handlerCount++;
+      }
+      if (isNew || again?.has(slot) === false) {
+        again?.add(slot);
+        open ??= this.open();
+        const end = second === undefined ? i + 1 : i + 2;
+        const facts = shapes.slice(i, end).map((each) => each.facts);
+        const body = compileHandler(open.links, insns.slice(i, end), facts);
+        open.module.addFunction(open.links.handlerType, body, { place: { slot } });
       }
       slots?.push(slot);
       if (second === undefined) continue;
@@ -154,12 +166,15 @@ export class Modules {
   get wantsUsual(): boolean {
     return !this.#hasUsual && this.#handlers.length >= USUAL_AFTER && this.slots.free > this.slots.size / 2;
   }
-  /** Makes the handlers for each of `usual`: an instruction, or two that are fused. */
+  /**
+   * Makes the handlers for each of `usual`: an instruction, or two that are fused. Those that are there already move into
+   * the same module: they came first because they are the most usual ones.
+   */
   addUsual(usual: Iterable<readonly Instruction[]>): void {
     this.#hasUsual = true;
-    const open = this.open();
+    const open = this.open(), made = new Set<number>();
     for (const insns of usual) {
-      this.#addHandlers({ insns, shapes: insns.map((insn) => this.shapeOf(insn)) }, open);
+      this.#addHandlers({ insns, shapes: insns.map((insn) => this.shapeOf(insn)) }, open, undefined, made);
     }
     this.instantiate(open);
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /** A guest with many handlers gets the usual ones at once, in one module, and only once. @module */
 import { assertEquals } from "@std/assert";
+import { H_FIRST } from "../state/record.ts";
 import { DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
 
-const RAX = 0, RBX = 3;
+const RAX = 0, RCX = 1, RBX = 3;
 /** ADD, OR, ADC, SBB, AND, SUB, XOR, CMP of every width, with registers, memory and immediates: shifts: some 200 forms. */
 function arithmetic(): number[] {
   const code: number[] = [];
@@ -44,6 +45,25 @@ for (const how of ENGINES) {
     assertEquals([modules.handlerCount, core.s.gpr(RAX)], [many, BigInt(DATA_BASE + 1)]);
   });
 }
+
+Deno.test("handlers that are usual and came before the others move into their module, in their slots", () => {
+  const t = new TestCpu(64, { engine: "interp" });
+  const { modules: { slots }, core } = t.cpu;
+  const ADD = [0x48, 0x01, 0xc8],
+    filled = () => Array.from({ length: slots.used }, (_, i) => slots.table.get(H_FIRST + i));
+  const set = () => [RAX, RCX].forEach((register, i) => core.s.setGpr(register, BigInt(5 + i)));
+  assertEquals(t.run(ADD), "halted");
+  const before = filled();
+  core.s.setGpr(RBX, BigInt(DATA_BASE));
+  assertEquals(t.run(arithmetic()), "halted");
+  assertEquals(t.run([0x0f, 0xa3, 0xc8]), "halted");
+  const after = filled();
+  assertEquals(before.some((handler, i) => handler !== after[i]), true);
+  set();
+  assertEquals([t.run(ADD), core.s.gpr(RAX)], ["halted", 11n]);
+  // Nothing moves twice.
+  assertEquals(filled().slice(0, after.length), after);
+});
 
 Deno.test("a small table keeps its slots for what runs", () => {
   const t = new TestCpu(64, { tableSize: 1024 });
