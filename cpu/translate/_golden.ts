@@ -92,6 +92,8 @@ function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
     after: undefined,
     computed: undefined,
     returns: false,
+    takenNeighbour: undefined,
+    fallNeighbour: undefined,
   };
   return compileRegion([{ ...node, taken, fall: undefined }], [0], 30, links).body;
 }

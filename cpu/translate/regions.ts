@@ -12,7 +12,7 @@
 import type { Instruction } from "../decode/instruction.ts";
 import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import { compileRegion, type Edge, type RegionNode } from "../emit/region/compile_region.ts";
-import type { Crossing } from "../emit/region/region_frame.ts";
+import type { Crossing, Neighbour } from "../emit/region/region_frame.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
 import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
@@ -292,6 +292,8 @@ export class Regions {
       const to = nodeOf(target);
       return to === undefined ? undefined : { to, crossing: target?.crossing };
     };
+    const neighbour = (target: Target | undefined): Neighbour | undefined =>
+      target === undefined || first.has(target.block) ? undefined : neighbourAt(target.block);
     const called: Block[] = [], returned: Block[] = [];
     members.forEach((member, m) => {
       const { block, insns, facts, summaries } = member;
@@ -311,6 +313,8 @@ export class Regions {
           count: insns.length,
           taken: isLast ? edge(member.taken) : undefined,
           fall: isLast ? edge(member.fall) : undefined,
+          takenNeighbour: isLast ? neighbour(member.taken) : undefined,
+          fallNeighbour: isLast ? neighbour(member.fall) : undefined,
           page: block.host - (block.host & PAGE_MASK),
           after: isLast ? nodeOf(member.after) : undefined,
           computed: isLast ? nodeOf(member.computed) : undefined,
@@ -333,4 +337,8 @@ export class Regions {
     const useful = [...entries].filter((n) => (nodes[n] as RegionNode).summaries[0]?.leaves !== true);
     return { nodes, entries: useful };
   }
+}
+
+function neighbourAt({ start, host }: Block): Neighbour {
+  return { record: start, page: host - (host & PAGE_MASK) };
 }

@@ -202,3 +202,59 @@ Deno.test("a stack that a region knows the page of is elsewhere after INVLPG and
     assertEquals(found, [3n, 2n, 1n], how as string);
   }
 });
+
+Deno.test("from region to region: into another page, to code that has changed, and to a page that has moved", () => {
+  const functions = 64, turns = 7000, pages = 0x20_0000, pageTable = 0x9000;
+  const [first, second, other] = [0x40_0000, 0x50_0000, 0x60_0000] as const;
+  const all = (["interp", "jit"] as const).map((engine) => {
+    const t = new TestCpu(64, { engine });
+    const map = (page: number, place: number) => {
+      t.memory.view.setBigUint64(t.memory.offsetOf(pageTable) + 8 * page, BigInt(place) | 3n, true);
+      t.cpu.core.mmu.flush();
+    };
+    t.memory.view.setBigUint64(t.memory.offsetOf(0x3000) + 8, BigInt(pageTable) | 3n, true);
+    map(0, first);
+    map(1, second);
+    // loop: mov edx, ecx; and edx, 63; shl edx, 4; add edx, pages; call rdx; dec ecx; jnz loop; hlt
+    t.write(CODE_BASE, [
+      ...[0x89, 0xca, 0x83, 0xe2, functions - 1, 0xc1, 0xe2, 4, 0x81, 0xc2, ...le32(pages)],
+      ...[0xff, 0xd2, 0xff, 0xc9, 0x75, 0xec, 0xf4],
+    ]);
+    // each: add eax, its number; jmp g, in the next page. g: add eax, imm32; ret
+    for (let i = 0; i < functions; i++) {
+      t.write(first + 16 * i, [0x05, ...le32(i), 0xe9, ...le32(0x1000 - (16 * i + 10))]);
+    }
+    t.write(second, [0x05, ...le32(1000), 0xc3]);
+    t.write(other, [0x05, ...le32(3000), 0xc3]);
+    const { core } = t.cpu;
+    const sum = (count: number): number => {
+      core.s.setGpr(RAX, 0n);
+      core.s.setGpr(1, BigInt(count));
+      finish(t);
+      return core.s.gpr32(RAX);
+    };
+    const sums = [sum(functions * turns)];
+    if (engine === "jit") {
+      const blockAt = (linear: number) => {
+        core.s.set64(S.rip, BigInt(linear));
+        const block = t.cpu.blocks.blockAt(t.cpu.blocks.lookup());
+        assert(block !== undefined && t.cpu.regions.has(block));
+        return block;
+      };
+      const g = blockAt(pages + 0x1000);
+      const apart = Array.from({ length: functions }, (_, i) => blockAt(pages + 16 * i))
+        .filter((block) => !t.cpu.regions.together(block, g)).length;
+      assert(apart >= functions / 2, `${apart} functions have regions without what they go to`);
+    }
+    const turn = () => sum(functions) - functions * (functions - 1) / 2;
+    map(1, other);
+    sums.push(turn());
+    map(1, second);
+    sums.push(turn());
+    t.write(second + 1, le32(2000));
+    sums.push(turn());
+    return { sums, instructions: t.cpu.instructions };
+  });
+  assertEquals(all[1], all[0]);
+  assertEquals(all[1]!.sums.slice(1), [3000, 1000, 2000].map((n) => n * functions));
+});

@@ -15,7 +15,7 @@ import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
 import { type PageUse, planPages } from "./page_plan.ts";
 import { RegionEmit } from "./region_emit.ts";
-import type { Crossing } from "./region_frame.ts";
+import type { Crossing, Neighbour } from "./region_frame.ts";
 import { structure } from "./structure.ts";
 import { type Described, registersOf, type Summary } from "./summary.ts";
 
@@ -38,6 +38,9 @@ export interface RegionNode extends BranchingNode {
   /** Nodes the last instruction goes to, taken and not; undefined: it leaves the region, or never goes there. */
   readonly taken: Edge | undefined;
   readonly fall: Edge | undefined;
+  /** What is there where no edge goes, if that is known. */
+  readonly takenNeighbour: Neighbour | undefined;
+  readonly fallNeighbour: Neighbour | undefined;
 }
 
 /** Where a node goes on in the region. */
@@ -85,6 +88,7 @@ export function compileRegion(
     written,
     caches,
     readsFlags: nodes.some(readsFlags),
+    neighbours: nodes.some((node) => node.takenNeighbour !== undefined || node.fallNeighbour !== undefined),
     products: nodes.some(({ insns }) =>
       insns.some(({ row, width }) => width === 64 && row.text.startsWith("IMUL r, "))
     ),
@@ -153,16 +157,16 @@ function emitNode(
       if (liveAfter !== 0) emit.sync();
       done();
       const end = insn.poff + insn.length;
-      const way = (edge: Edge | undefined, number: number, offset: number) => () => {
-        const leave = () => emit.leaveTo(offset);
+      const way = (edge: Edge | undefined, number: number, offset: number, neighbour?: Neighbour) => () => {
+        const leave = () => emit.leaveTo(offset, neighbour);
         if (edge === undefined) return leave();
         if (edge.crossing !== undefined) emit.cross(edge.crossing, leave);
         follow(number);
       };
       const firstComputed = (node.taken === undefined ? 0 : 1) + (node.fall === undefined ? 0 : 1);
       emit.ways = {
-        taken: way(node.taken, 0, end + insn.immLow),
-        fall: way(node.fall, fallEdge, end),
+        taken: way(node.taken, 0, end + insn.immLow, node.takenNeighbour),
+        fall: way(node.fall, fallEdge, end, node.fallNeighbour),
         computed: computed.map(({ offset, crossing }, i) => ({
           offset,
           go: (otherwise) => {

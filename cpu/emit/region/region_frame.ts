@@ -8,6 +8,8 @@
 import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
 import { record } from "../../state/record.ts";
 import {
+  ARRIVALS,
+  ARRIVALS_UNCOUNTED,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,
@@ -73,6 +75,14 @@ export interface Crossing {
   readonly page: number;
 }
 
+/** A block of another region that a direct branch goes to. */
+export interface Neighbour {
+  /** Its first record. */
+  readonly record: number;
+  /** Byte offset of its page in the WebAssembly memory. */
+  readonly page: number;
+}
+
 /** What holds for the whole region. */
 export interface RegionLayout {
   /** Its function's number in the table. */
@@ -86,6 +96,8 @@ export interface RegionLayout {
   readonly readsFlags: boolean;
   /** Some instruction sets flags by a product of 64 bits. */
   readonly products: boolean;
+  /** Some direct branch leads to a neighbour. */
+  readonly neighbours: boolean;
 }
 
 /** See the module's description. */
@@ -119,6 +131,7 @@ export abstract class RegionFrame extends WasmEmit {
   readonly #constructs: ("block" | "loop")[] = [];
   #leave!: Label;
   #indirect!: Label;
+  #direct!: Label;
 
   constructor(body: FunctionBody, links: Links, readonly layout: RegionLayout) {
     super(body, links);
@@ -186,15 +199,37 @@ export abstract class RegionFrame extends WasmEmit {
     this.returnCallIndirect(this.links.handlerType, [to], this.read(this.exitHandlerCell));
     this.unreachable();
   }
-  /** Opens the block whose end near branches to computed targets go to. */
+  /** Opens the blocks whose ends near branches to computed targets and to neighbours go to. */
   openIndirect(): void {
     this.#indirect = this.block();
+    if (this.layout.neighbours) this.#direct = this.block();
+  }
+  /**
+   * Goes to the neighbour that exitRecordCell, targetCell and pageCell name: by its record as long as that is an entry of a
+   * region and its page where it was, else as if its target were computed, which counts arrivals.
+   */
+  #closeDirect(): void {
+    this.end();
+    const rec = this.read(this.exitRecordCell);
+    const arrivals = this.loadRaw("i32.load8_u", this.op("i32.shr_u", rec, this.i32(5)), ARRIVALS);
+    const giveUpIf = (condition: Value) => {
+      this.unlikely(condition, () => this.nested(() => this.goTo(this.#indirect)));
+    };
+    giveUpIf(this.op("i32.ne", arrivals, this.i32(ARRIVALS_UNCOUNTED)));
+    const linear = this.and(64, this.read(this.targetCell), this.i64(-4096n));
+    this.if(this.op("i64.ne", linear, this.read(this.biasCell)), () => {
+      const { elsewhere, host } = mappedCode(this, linear, this.op("i32.wrap_i64", linear));
+      giveUpIf(this.or(32, elsewhere, this.op("i32.ne", host, this.read(this.pageCell))));
+      this.write(this.biasCell, linear);
+    });
+    this.#exitTo();
   }
   /**
    * Goes where targetCell says: by the jump cache (cpu/translate/block_cache.ts), and back to `top` when the block found is
    * an entry of this region.
    */
   closeIndirect(top: Label): void {
+    if (this.layout.neighbours) this.#closeDirect();
     this.end();
     const { slot } = this.layout;
     const miss = this.block();
@@ -339,11 +374,17 @@ export abstract class RegionFrame extends WasmEmit {
     this.place = place;
     this.exit();
   }
-  /** Goes to `offset` from the start of the page of code that runs, by the jump cache. The flags are in the state block. */
-  leaveTo(offset: number): void {
+  /**
+   * Goes to `offset` from the start of the page of code that runs, where `neighbour` is, or by the jump cache. The flags are
+   * in the state block.
+   */
+  leaveTo(offset: number, neighbour?: Neighbour): void {
     const sum = this.add(64, this.read(this.biasCell), this.i64(offset));
     this.write(this.targetCell, this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn)));
-    this.goToTarget();
+    if (neighbour === undefined) return this.goToTarget();
+    this.write(this.exitRecordCell, this.i32(neighbour.record));
+    this.write(this.pageCell, this.i32(neighbour.page));
+    this.goTo(this.#direct);
   }
   /** Goes where targetCell says, by the jump cache. */
   protected goToTarget(): void {
