@@ -14,6 +14,8 @@ import { qemuImage, RUN_BYTES } from "./qemu_image.ts";
 export interface ProgramRun {
   readonly seconds: number;
   readonly result: bigint;
+  /** How far the guest's TSC went, where it is read. */
+  readonly ticks?: number;
   /** Guest instructions, where they are counted. */
   readonly instructions?: number;
 }
@@ -121,6 +123,7 @@ export async function runInGuest(
         return {
           seconds: ((at[first + 1] as number) - (at[first] as number)) / 1000,
           result: view.getBigUint64(first + 2, true),
+          ticks: Number(view.getBigUint64(first + 10, true)),
         };
       })
     );
