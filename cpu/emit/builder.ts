@@ -6,7 +6,7 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import type { FunctionBody } from "../wasm/encoder.ts";
+import { ByteBuffer, type FunctionBody } from "../wasm/encoder.ts";
 import { type LaneName, type OpName, OPS, type ValueType } from "../wasm/opcodes.ts";
 import type { Value, Variable, Width } from "./emit.ts";
 
@@ -71,6 +71,21 @@ const XOR = [0x73, 0x85], SHL = [0x74, 0x86], SHR_S = [0x75, 0x87], SHR_U = [0x7
 const EQ = [0x46, 0x51], LT_S = [0x48, 0x53], LT_U = [0x49, 0x54];
 type Alike = readonly number[];
 
+/** Code for {@linkcode WasmBuilder.sequence}: opcodes, and constants as [opcode, value]. */
+export function ready(
+  ...parts: readonly (number | readonly [opcode: 0x41 | 0x42, value: number])[]
+): Uint8Array {
+  const code = new ByteBuffer();
+  for (const part of parts) {
+    if (typeof part === "number") code.u8(part);
+    else {
+      code.u8(part[0]);
+      code.s32(part[1]);
+    }
+  }
+  return code.view();
+}
+
 /** See the module's description. */
 export class WasmBuilder {
   /** How many conditional blocks enclose the code being emitted. */
@@ -127,11 +142,20 @@ export class WasmBuilder {
   }
   /** Takes the top of the WebAssembly stack into a fresh local. */
   popValue(type: ValueType): Val {
-    const local = this.body.local(type);
-    this.body.set(local);
-    return new Val(type, local);
+    return new Val(type, this.body.take(type));
   }
 
+  /**
+   * What values and code that is ready make one after the other. For what is emitted over and over: values in between take
+   * time. Nothing looks whether it is right.
+   */
+  protected sequence(type: ValueType, ...parts: readonly (Value | Uint8Array)[]): Val {
+    for (const part of parts) {
+      if (part instanceof Val) this.pushValue(part);
+      else this.body.code.raw(part as Uint8Array);
+    }
+    return this.popValue(type);
+  }
   op(name: OpName, ...args: Value[]): Val {
     const op = OPS.get(name);
     if (op === undefined || op.params.length !== args.length || op.lane) return refuse(name);

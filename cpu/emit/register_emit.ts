@@ -70,14 +70,32 @@ export abstract class RegisterEmit extends FlagEmit {
   protected wrap(bits: 16 | 32 | 64, offset: Val): Val {
     return bits === 64 ? offset : this.and(64, offset, this.i64(bits === 32 ? 0xffff_ffffn : 0xffffn));
   }
+  /** A general register, to be used before it changes. */
+  protected registerNow(address: Val): Val {
+    return this.loadRegister(64, address);
+  }
+  /** The displacement, where code is emitted for one instruction alone. */
+  protected get knownDisplacement(): number | undefined {
+    return undefined;
+  }
   address(): Address {
     const { asize, addressForm } = this.form;
-    let offset = this.loadRegister(64, this.slot("base"));
+    const disp = this.knownDisplacement, moves = disp !== 0;
+    // What is added to may be the register itself, else it is what the register holds now.
+    let offset = addressForm.hasIndex || moves
+      ? this.registerNow(this.slot("base"))
+      : this.loadRegister(64, this.slot("base"));
     if (addressForm.hasIndex) {
-      const index = this.loadRegister(64, this.slot("index"));
-      offset = this.add(64, offset, this.shl(64, index, this.slot("scale")));
+      const index = this.registerNow(this.slot("index")), scale = this.slot("scale");
+      offset = this.add(64, offset, scale.constant === 0 ? index : this.shl(64, index, scale));
     }
-    offset = this.add(64, offset, this.op("i64.extend_i32_s", this.slot("disp")));
+    if (moves) {
+      offset = this.add(
+        64,
+        offset,
+        disp === undefined ? this.signExtend(32, 64, this.slot("disp")) : this.i64(disp),
+      );
+    }
     const how = addressForm.segment;
     const segment = how === "none" ? this.i32(0) : this.slot("segment");
     return { offset: this.wrap(asize, offset), segment, how } as Place;

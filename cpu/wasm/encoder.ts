@@ -156,6 +156,14 @@ export class FunctionBody {
     this.#uses.push(0);
     return this.#params + this.#types.push(TYPES.indexOf(type)) - 1;
   }
+  /** A fresh local, set to what is on the stack. */
+  take(type: ValueType): number {
+    const own = this.#types.push(TYPES.indexOf(type)) - 1, local = this.#params + own;
+    this.#last.push(this.#events.push(local * 2 + SET) - 1);
+    this.#uses.push(1);
+    this.#at.push(this.code.length);
+    return local;
+  }
   /** A local that may be read where it was not set on every path: it is 0 before, and keeps its value across jumps. */
   pinned(type: ValueType): number {
     const local = this.local(type);

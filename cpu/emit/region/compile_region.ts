@@ -17,7 +17,7 @@ import { type PageUse, planPages } from "./page_plan.ts";
 import { RegionEmit } from "./region_emit.ts";
 import type { Crossing, Neighbour } from "./region_frame.ts";
 import { structure } from "./structure.ts";
-import { type Described, registersOf, type Summary } from "./summary.ts";
+import { type Described, type Summary, touchedBy, writtenBy } from "./summary.ts";
 
 /** A straight run of instructions. */
 export interface RegionNode extends BranchingNode {
@@ -71,15 +71,17 @@ export function compileRegion(
   const flow = analyse({ successors, entries }, true);
   const live = liveOut(flow, nodes.map(flagUse));
   const needed = longestPaths(flow, nodes.map((node) => leavesAtEnd(node) ? 0 : node.count));
-  let touched = 0, written = 0;
-  for (const node of nodes) {
-    node.insns.forEach((insn, i) => {
-      const registers = registersOf(insn, node.summaries[i] as Summary);
-      touched |= registers.touched;
-      written |= registers.written;
-    });
+  let touched = 0, written = 0, instructions = 0, products = false;
+  for (const { insns, summaries } of nodes) {
+    instructions += insns.length;
+    for (let i = 0; i < insns.length; i++) {
+      const insn = insns[i] as Described, summary = summaries[i] as Summary;
+      touched |= touchedBy(insn, summary);
+      written |= writtenBy(insn, summary);
+      products ||= summary.multiplies;
+    }
   }
-  const body = new FunctionBody(1);
+  const body = new FunctionBody(1, (instructions + 10) * 60);
   const plan = planPages(nodes);
   const caches = plan.stores;
   const emit = new RegionEmit(body, links, {
@@ -89,11 +91,9 @@ export function compileRegion(
     caches,
     readsFlags: nodes.some(readsFlags),
     neighbours: nodes.some((node) => node.takenNeighbour !== undefined || node.fallNeighbour !== undefined),
-    products: nodes.some(({ insns }) =>
-      insns.some(({ row, width }) => width === 64 && row.text.startsWith("IMUL r, "))
-    ),
+    products,
   });
-  const kinds = new Kinds(flow), known = new Map<number, VectorKnowledge>();
+  const kinds = new Kinds(flow), known = new Map<number, VectorKnowledge | undefined>();
   emit.frame(() =>
     structure(flow, {
       block: () => emit.block(),
@@ -235,10 +235,12 @@ function liveFlags(facts: readonly Facts[], needed: number): boolean[] {
 class Kinds {
   readonly #after = new Map<number, number | undefined>();
   readonly #before: readonly (readonly number[])[];
+  readonly #entered: ReadonlySet<number>;
   readonly #flow: Flow;
 
   constructor(flow: Flow) {
     this.#flow = flow;
+    this.#entered = new Set(flow.entries);
     const before: number[][] = Array.from({ length: flow.root }, () => []);
     for (const from of flow.order) {
       if (from === flow.root) continue;
@@ -252,11 +254,11 @@ class Kinds {
   /** The node that alone leads to this one, which is emitted behind it. */
   only(node: number): number | undefined {
     const [from, another] = this.#before[node] as readonly number[];
-    if (from === undefined || another !== undefined || this.#flow.entries.includes(node)) return undefined;
+    if (from === undefined || another !== undefined || this.#entered.has(node)) return undefined;
     return edgeKind(this.#flow, from, node) === "forward" ? from : undefined;
   }
   before(node: number): number | undefined {
-    if (this.#flow.entries.includes(node)) return undefined;
+    if (this.#entered.has(node)) return undefined;
     const froms = this.#before[node] as readonly number[];
     const kind = this.#after.get(froms[0] as number);
     for (const from of froms) {

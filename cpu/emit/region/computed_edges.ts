@@ -36,19 +36,26 @@ export interface ComputedEdge {
 /** Most edges of a return: each costs a comparison. */
 const MOST_RETURNS = 4;
 
+const NONE: readonly ComputedEdge[] = [];
+
 /** The edges of each node, most likely first. */
 export function computedEdges(nodes: readonly BranchingNode[]): (readonly ComputedEdge[])[] {
   const targets = nodes.map((node) => node.computed === undefined ? [] : [node.computed]);
+  const returns = new Map<number, readonly number[]>();
   for (const node of nodes) {
     const { after } = node, callee = node.taken?.to ?? node.computed;
     if (after === undefined || callee === undefined) continue;
-    for (const end of returnsOf(nodes, callee)) {
+    let ends = returns.get(callee);
+    if (ends === undefined) returns.set(callee, ends = returnsOf(nodes, callee));
+    for (const end of ends) {
       const list = targets[end] as number[];
       if (list.length < MOST_RETURNS && !list.includes(after)) list.push(after);
     }
   }
   return targets.map((list, from) =>
-    list.flatMap((to) => edgeBetween(nodes[from] as BranchingNode, nodes[to] as BranchingNode, to) ?? [])
+    list.length === 0
+      ? NONE
+      : list.flatMap((to) => edgeBetween(nodes[from] as BranchingNode, nodes[to] as BranchingNode, to) ?? [])
   );
 }
 

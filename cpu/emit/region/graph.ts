@@ -99,7 +99,7 @@ function order(graph: Graph, entries: readonly number[]): Flow {
   for (let changed = true; changed;) {
     changed = false;
     for (const node of nodes) {
-      if (node === root) continue;
+      if (node === root || dominator[node] === root) continue; // as high as it gets
       let found = -1;
       for (const from of predecessors[node] as number[]) {
         if (dominator[from] === -1) continue;
@@ -131,18 +131,20 @@ function order(graph: Graph, entries: readonly number[]): Flow {
 /** Nodes by the time a depth-first search is done with them; what it sees first ends up last. */
 function postorder(root: number, successors: (node: number) => readonly number[]): number[] {
   const done: number[] = [];
-  const seen = new Set([root]);
-  const path = [{ node: root, next: 0 }];
+  /** For each node the number of its successor to look at next; -1: it has not been seen. */
+  const next = new Int32Array(root + 1).fill(-1);
+  next[root] = 0;
+  const path = [root];
   for (;;) {
-    const top = path[path.length - 1];
-    if (top === undefined) return done;
-    const to = successors(top.node)[top.next++];
+    const node = path[path.length - 1];
+    if (node === undefined) return done;
+    const to = successors(node)[next[node]!++];
     if (to === undefined) {
-      done.push(top.node);
+      done.push(node);
       path.pop();
-    } else if (!seen.has(to)) {
-      seen.add(to);
-      path.push({ node: to, next: 0 });
+    } else if (next[to] === -1) {
+      next[to] = 0;
+      path.push(to);
     }
   }
 }

@@ -13,9 +13,9 @@ export function mappedCode(
   page: Val,
   low: Val,
 ): { readonly elsewhere: Val; readonly host: Val } {
-  const number = b.op("i32.shr_u", low, b.i32(PAGE_SHIFT));
-  const masked = b.and(32, number, b.i32((1 << CODE_TLB_BITS) - 1)) as Val;
-  const entry = b.op("i32.mul", masked, b.i32(codeTlbEntry.size));
+  const number = b.shrU(32, low, b.k(8, PAGE_SHIFT));
+  const masked = b.and(32, number, b.i32((1 << CODE_TLB_BITS) - 1));
+  const entry = b.mul(32, masked, b.i32(codeTlbEntry.size));
   const tag = b.loadRaw("i64.load", entry, CODE_TLB_BASE + codeTlbEntry.at.tag);
   const expected = b.xor(64, page, b.loadRaw("i64.load", b.i32(S.modeKey))) as Val;
   const addend = b.loadRaw("i32.load", entry, CODE_TLB_BASE + codeTlbEntry.at.addend);

@@ -8,9 +8,9 @@
  * @module
  */
 import { PAGE_SIZE } from "../../base/bits.ts";
-import { S } from "../../state/state.ts";
+import { S, segmentLayout } from "../../state/state.ts";
 import { RSP } from "../emit.ts";
-import { type Described, registersOf, staysNear, type Summary } from "./summary.ts";
+import { type Described, type Summary, writtenBy, writtenNearby } from "./summary.ts";
 
 /** What the plan wants to know of a node. */
 export interface PlannedNode {
@@ -51,12 +51,13 @@ interface Loop {
 
 /** Plans. */
 export function planPages(nodes: readonly PlannedNode[]): PagePlan {
-  const loops = loopsOf(nodes);
-  const weights = new Map<string, number>();
-  const found = nodes.map((node) => operandsOf(node, loops));
+  const moved = nodes.map(movedIn);
+  const loops = loopsOf(nodes, moved);
+  const weights = new Map<number, number>();
+  const found = nodes.map((node, at) => operandsOf(node, moved[at] as readonly number[], loops));
   for (const operands of found) {
     for (const operand of operands) {
-      if (operand?.how !== "check") continue;
+      if (operand === undefined || !operand.useful || operand.how !== "check") continue;
       weights.set(operand.key, (weights.get(operand.key) ?? 0) + operand.weight);
     }
   }
@@ -64,8 +65,9 @@ export function planPages(nodes: readonly PlannedNode[]): PagePlan {
   const stores = best.map(() => false);
   const uses = found.map((operands) =>
     operands.map((operand) => {
-      const cache = operand === undefined ? -1 : best.indexOf(operand.key);
-      if (operand === undefined || cache === -1) return undefined;
+      if (operand === undefined || !operand.useful) return undefined;
+      const cache = best.indexOf(operand.key);
+      if (cache === -1) return undefined;
       if (operand.stores) stores[cache] = true;
       return { cache, how: operand.how };
     })
@@ -75,7 +77,9 @@ export function planPages(nodes: readonly PlannedNode[]): PagePlan {
 
 interface Operand {
   /** Operands with the same key share a cache. */
-  readonly key: string;
+  readonly key: number;
+  /** Mask of the register that its address begins with. */
+  readonly mask: number;
   readonly how: "check" | "fill";
   readonly weight: number;
   readonly stores: boolean;
@@ -83,61 +87,69 @@ interface Operand {
   useful: boolean;
 }
 
-function operandsOf(node: PlannedNode, loops: readonly Loop[]): (Operand | undefined)[] {
-  const around = loops.filter(({ from, to }) => from <= node.address && node.address <= to);
-  const inner = around.reduce<Loop | undefined>(
-    (a, b) => a === undefined || b.to - b.from < a.to - a.from ? b : a,
-    undefined,
-  );
-  const weight = LOOP_WEIGHT ** Math.min(around.length, DEEPEST);
-  /** Operands whose bases are still as they were then, by key. */
-  const known = new Map<string, { readonly register: number; readonly operand: Operand }>();
-  const operands = node.insns.map((insn, i) => {
+function operandsOf(
+  node: PlannedNode,
+  moved: readonly number[],
+  loops: readonly Loop[],
+): (Operand | undefined)[] {
+  let inner: Loop | undefined, depth = 0;
+  for (const loop of loops) {
+    if (node.address < loop.from || node.address > loop.to) continue;
+    depth++;
+    if (inner === undefined || loop.to - loop.from < inner.to - inner.from) inner = loop;
+  }
+  const weight = LOOP_WEIGHT ** Math.min(depth, DEEPEST);
+  /** The last operands whose bases are still as they were then, each of another key. */
+  let known: Operand[] = [];
+  return node.insns.map((insn, i) => {
     const summary = node.summaries[i] as Summary;
-    const base = summary.leaves ? undefined : baseOf(insn);
+    const key = summary.leaves || !insn.form.isMemory ? NO_KEY : keyOf(insn);
     let operand: Operand | undefined;
-    if (base !== undefined) {
-      const before = known.get(base.key)?.operand;
-      const stays = inner !== undefined && (inner.moved & base.mask) === 0;
-      const near = stays || before !== undefined;
+    if (key !== NO_KEY) {
+      const mask = key < REGISTER_KEYS ? 1 << (key >> 3) : 0;
+      const at = known.findIndex((other) => other.key === key), before = known[at];
       if (before !== undefined) before.useful = true;
-      const { stores } = summary;
-      operand = { key: base.key, how: near ? "check" : "fill", weight, stores, useful: near };
-      known.set(base.key, { register: base.mask, operand });
+      const near = before !== undefined || (inner !== undefined && (inner.moved & mask) === 0);
+      operand = { key, mask, how: near ? "check" : "fill", weight, stores: summary.stores, useful: near };
+      if (at === -1) known.push(operand);
+      else known[at] = operand;
     }
-    const moved = movedBy(insn, summary);
-    for (const [key, { register }] of known) if ((register & moved) !== 0) known.delete(key);
+    const changed = moved[i] as number;
+    if (changed !== 0 && known.length > 0) known = known.filter(({ mask }) => (mask & changed) === 0);
     return operand;
   });
-  return operands.map((operand) => operand?.useful === true ? operand : undefined);
 }
 
-/** What an operand's address begins with; undefined: no memory operand, or the stack's, which has a cache anyway. */
-function baseOf(insn: Described): { key: string; mask: number } | undefined {
-  const { isMemory, addressForm: { hasIndex, segment } } = insn.form;
-  if (!isMemory) return undefined;
-  const { base, disp } = insn;
-  const prefix = segment === "base" ? `${insn.segment} ` : "";
+const NO_KEY = -1, REGISTER_KEYS = 16 << 3;
+
+/**
+ * What an operand's address begins with, as a number: a segment with a base or none, and a register, or without one the
+ * page that the displacement names. NO_KEY: the stack's, which has a cache anyway.
+ */
+function keyOf({ form: { addressForm: { hasIndex, segment } }, base, disp, segment: at }: Described): number {
+  const prefix = segment === "base" ? 1 + (at - S.es) / segmentLayout.size : 0;
   if (base >= S.gpr && base < S.gpr + 16 * 8) {
     const register = (base - S.gpr) >> 3;
-    if (register === RSP && !hasIndex && segment === "none") return undefined;
-    return { key: `${prefix}r${register}`, mask: 1 << register };
+    if (register === RSP && !hasIndex && segment === "none") return NO_KEY;
+    return register * 8 + prefix;
   }
-  // No register: the displacement says where.
-  return { key: `${prefix}${base} ${Math.floor(disp / PAGE_SIZE)}`, mask: 0 };
+  return REGISTER_KEYS + ((Math.floor(disp / PAGE_SIZE) + 2 ** 20) * 2 ** 20 + base) * 8 + prefix;
 }
 
-/** Mask of the registers an instruction changes, but for small steps. */
-function movedBy(insn: Described, summary: Summary): number {
-  const { written } = registersOf(insn, summary);
-  return written === 0 ? 0 : written & ~staysNear(insn);
+/** For each instruction the mask of the registers it changes, but for small steps. */
+function movedIn({ insns, summaries }: PlannedNode): number[] {
+  return insns.map((insn, i) => {
+    const summary = summaries[i] as Summary, written = writtenBy(insn, summary);
+    return written === 0 ? 0 : written & ~writtenNearby(insn, summary);
+  });
 }
 
-function loopsOf(nodes: readonly PlannedNode[]): Loop[] {
+function loopsOf(nodes: readonly PlannedNode[], moved: readonly (readonly number[])[]): Loop[] {
   const loops = new Map<number, Loop>();
   for (const node of nodes) {
     for (const edge of [node.taken, node.fall]) {
-      const header = edge && nodes[edge.to];
+      if (edge === undefined) continue;
+      const header = nodes[edge.to];
       if (header === undefined || header.address > node.address) continue;
       const known = loops.get(header.address);
       if (known !== undefined && known.to >= node.address) continue;
@@ -145,11 +157,13 @@ function loopsOf(nodes: readonly PlannedNode[]): Loop[] {
     }
   }
   const all = [...loops.values()];
-  for (const node of nodes) {
-    const moved = node.insns.reduce((mask, insn, i) => mask | movedBy(insn, node.summaries[i] as Summary), 0);
+  if (all.length === 0) return all;
+  nodes.forEach((node, at) => {
+    let mask = 0;
+    for (const registers of moved[at] as readonly number[]) mask |= registers;
     for (const loop of all) {
-      if (loop.from <= node.address && node.address <= loop.to) loop.moved |= moved;
+      if (loop.from <= node.address && node.address <= loop.to) loop.moved |= mask;
     }
-  }
+  });
   return all;
 }

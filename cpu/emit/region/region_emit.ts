@@ -12,7 +12,8 @@
  */
 import { PAGE_SIZE } from "../../base/bits.ts";
 import { regionPage, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
-import type { LoadName, StoreName, Val } from "../builder.ts";
+import { leb } from "../../wasm/opcodes.ts";
+import { type LoadName, ready, type StoreName, type Val } from "../builder.ts";
 import { type Address, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
@@ -33,6 +34,42 @@ const STORE: { readonly [W in Width]: StoreName } = {
   32: "i32.store",
   64: "i64.store",
 };
+
+// Code for sequence()
+const WRAP = ready(0xa7), ADD_32 = ready(0x6a);
+/** Of a linear address: the offset of its entry in the TLB, and its page. */
+const TLB_INDEX = ready(
+  0xa7,
+  [0x41, 12 - Math.log2(tlbEntry.size)],
+  0x76,
+  [0x41, ((1 << TLB_BITS) - 1) * tlbEntry.size],
+  0x71,
+);
+const PAGE_OF = ready([0x42, -PAGE_SIZE], 0x83);
+/** Of a page and a TLB entry. */
+const IS_NOT_READABLE = ready(0x29, 0, tlbEntry.at.readTag, 0x52);
+const LIMIT_OR_0 = ready([0x42, PAGE_LIMIT], [0x42, 0]),
+  IF_WRITABLE = ready(0x29, 0, tlbEntry.at.writeTag, 0x51, 0x1b);
+const IS_NOT_WRITABLE = ready(0x29, 0, tlbEntry.at.writeTag, 0x52);
+
+/** Of a linear address: whether it is far from the page that a cache knows, and else where it is. */
+interface CacheCode {
+  readonly isFar: Uint8Array;
+  readonly host: Uint8Array;
+}
+const codeByCache = new Map<number, CacheCode>();
+function codeOfCache(at: number): CacheCode {
+  const known = codeByCache.get(at);
+  if (known !== undefined) return known;
+  const load = (opcode: number, field: number) => [0x41, 0, opcode, 0, ...leb(at + field)];
+  const { page, limit, host } = regionPage.at;
+  const code = {
+    isFar: ready(...load(0x29, page), 0x7d, ...load(0x29, limit), 0x5a),
+    host: ready(0xa7, ...load(0x28, host), 0x6a),
+  };
+  codeByCache.set(at, code);
+  return code;
+}
 
 /** Where a node's last instruction goes. */
 export interface Ways {
@@ -70,7 +107,7 @@ export class RegionEmit extends RegionFlags {
   checkBudget(place: Place, needed: number, page: number): void {
     this.place = place;
     this.write(this.pageCell, this.i32(page));
-    this.leaveIf(this.op("i32.lt_s", this.read(this.budgetCell), this.i32(needed)));
+    this.leaveIf(this.ltS(32, this.cellNow(this.budgetCell), this.i32(needed)));
   }
   /** Goes to the instruction at `place`. `mayWrite`: it writes flags on some paths only. */
   instruction(
@@ -92,7 +129,7 @@ export class RegionEmit extends RegionFlags {
   }
   /** Takes the current block's instructions from the budget. */
   charge(): void {
-    this.write(this.budgetCell, this.op("i32.sub", this.read(this.budgetCell), this.i32(this.#count)));
+    this.write(this.budgetCell, this.sub(32, this.cellNow(this.budgetCell), this.i32(this.#count)));
   }
   /** How the current block's last instruction goes on: set before it is emitted. */
   ways: Ways | undefined;
@@ -121,12 +158,19 @@ export class RegionEmit extends RegionFlags {
     if (at === S.codeBias) return this.read(this.biasCell);
     const cell = this.registers[registerAt(at)];
     if (cell === undefined) return super.loadRegister(w, address);
-    const full = this.read(cell);
-    if (w === 64) return full;
-    const low = this.op("i32.wrap_i64", full);
+    if (w === 64) return this.read(cell);
+    const low = this.wrap64(this.cellNow(cell));
     if (w === 32) return low;
-    const shifted = (at & 7) === 1 ? this.op("i32.shr_u", low, this.i32(8)) : low;
+    const shifted = (at & 7) === 1 ? this.shrU(32, low, this.k(8, 8)) : low;
     return this.and(32, shifted, this.i32(w === 8 ? 0xff : 0xffff));
+  }
+  protected override registerNow(address: Val): Val {
+    const at = address.constant as number, cell = this.registers[registerAt(at)];
+    if (cell !== undefined) return this.cellNow(cell);
+    return at === S.codeBias ? this.cellNow(this.biasCell) : this.loadRegister(64, address);
+  }
+  protected override get knownDisplacement(): number {
+    return this.#insn.disp | 0;
   }
   protected override storeRegister(w: Width, address: Val, value: Value): void {
     const at = address.constant as number;
@@ -135,8 +179,8 @@ export class RegionEmit extends RegionFlags {
     if (w === 64) return this.write(cell, value);
     if (w === 32) return this.write(cell, this.zeroExtend(32, 64, value));
     const shift = (at & 7) * 8;
-    const mask = (w === 8 ? 0xffn : 0xffffn) << BigInt(shift);
-    const kept = this.and(64, this.read(cell), this.i64(~mask));
+    const mask = (w === 8 ? 0xff : 0xffff) << shift;
+    const kept = this.and(64, this.cellNow(cell), this.i64(~mask));
     const field = this.shl(64, this.zeroExtend(32, 64, value), this.k(8, shift));
     this.write(cell, this.or(64, kept, field));
   }
@@ -153,7 +197,7 @@ export class RegionEmit extends RegionFlags {
     return this.#ripAt(this.#insn.poff + this.#insn.length);
   }
   #ripAt(poff: number): Val {
-    const rip = this.add(64, this.read(this.biasCell), this.i64(poff));
+    const rip = this.add(64, this.cellNow(this.biasCell), this.i64(poff));
     return this.form.codeBits === 64 ? rip : this.and(64, rip, this.i64(0xffff_ffffn));
   }
 
@@ -176,24 +220,24 @@ export class RegionEmit extends RegionFlags {
   #host(address: Address, bytes: number, write: boolean): Val {
     const linear = this.linear(address) as Val;
     const { cache, fills } = address as Cached;
-    if (cache === undefined) return this.#lookUp(linear, bytes, write).host;
-    if (fills) return this.#fill(cache, linear, bytes, write);
-    const { at } = regionPage;
-    const distance = this.op("i64.sub", linear, this.state64(cache.at + at.page));
-    this.unlikely(this.op("i64.ge_u", distance, this.state64(cache.at + at.limit)), () => {
+    if (cache === undefined) return this.#lookUp(linear, bytes, write).host();
+    if (fills) return this.#fill(cache, linear, bytes, write)();
+    const { isFar, host } = codeOfCache(cache.at);
+    this.unlikely(this.sequence("i32", linear, isFar), () => {
       this.#fill(cache, linear, bytes, write);
     });
-    return this.add(32, this.op("i32.wrap_i64", linear), this.state32(cache.at + at.host));
+    return this.sequence("i32", linear, host);
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
-  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): Val {
+  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): () => Val {
     const { page, entry, host, addend } = this.#lookUp(linear, bytes, write);
     const { at } = regionPage;
     this.setState64(cache.at + at.page, page);
     this.setState32(cache.at + at.host, addend);
     const limit = this.i64(PAGE_LIMIT);
-    const writable = () => this.eq(64, page, this.loadRaw("i64.load", entry, tlbEntry.at.writeTag));
-    const counts = write || !cache.stores ? limit : this.select(writable(), limit, this.i64(0));
+    const counts = write || !cache.stores
+      ? limit
+      : this.sequence("i64", LIMIT_OR_0, page, entry, IF_WRITABLE);
     this.setState64(cache.at + at.limit, counts);
     if (cache === this.stackCache) this.setState32(cache.at + at.tlb, this.read(this.tlbCell));
     return host;
@@ -202,17 +246,16 @@ export class RegionEmit extends RegionFlags {
     linear: Val,
     bytes: number,
     write: boolean,
-  ): { readonly entry: Val; readonly page: Val; readonly host: Val; readonly addend: Val } {
-    const shift = 12 - Math.log2(tlbEntry.size);
-    const index = this.op("i32.shr_u", this.op("i32.wrap_i64", linear), this.i32(shift));
-    const masked = this.and(32, index, this.i32(((1 << TLB_BITS) - 1) * tlbEntry.size));
-    const entry = this.add(32, masked, this.read(this.tlbCell));
-    const tag = this.loadRaw("i64.load", entry, write ? tlbEntry.at.writeTag : tlbEntry.at.readTag);
-    const last = bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1));
-    const page = this.and(64, last, this.i64(-PAGE_SIZE));
-    this.leaveIf(this.op("i64.ne", page, tag));
+  ): { readonly entry: Val; readonly page: Val; readonly host: () => Val; readonly addend: Val } {
+    const entry = this.sequence("i32", linear, TLB_INDEX, this.cellNow(this.tlbCell), ADD_32);
+    const page = this.sequence(
+      "i64",
+      bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1)),
+      PAGE_OF,
+    );
+    this.leaveIf(this.sequence("i32", page, entry, write ? IS_NOT_WRITABLE : IS_NOT_READABLE));
     const addend = this.loadRaw("i32.load", entry, tlbEntry.at.addend);
-    return { entry, page, addend, host: this.add(32, this.op("i32.wrap_i64", linear), addend) };
+    return { entry, page, addend, host: () => this.sequence("i32", linear, WRAP, addend, ADD_32) };
   }
   override load(w: Width, address: Address): Value {
     return this.loadRaw(LOAD[w], this.#host(address, w / 8, false));
@@ -266,7 +309,7 @@ export class RegionEmit extends RegionFlags {
     this.write(this.targetCell, target);
     const computed = this.ways?.computed ?? [];
     if (computed.length > 0) {
-      const distance = this.sub(64, target, this.read(this.biasCell));
+      const distance = this.sub(64, target, this.cellNow(this.biasCell));
       for (const { offset, go } of computed) {
         this.if(
           this.eq(64, distance, this.i64(offset)),

@@ -167,7 +167,7 @@ export abstract class RegionFlags extends RegionFrame {
     if (known === undefined || known.source !== undefined) return known?.source;
     const kind = flagKindOf(known.number);
     if (kind === undefined) return undefined;
-    const value = (cell: Cell) => kind.w === 64 ? this.read(cell) : this.op("i32.wrap_i64", this.read(cell));
+    const value = (cell: Cell) => kind.w === 64 ? this.read(cell) : this.wrap64(this.cellNow(cell));
     const aux = () => {
       this.computeAux();
       return this.read(this.flagAuxCell);
@@ -196,7 +196,7 @@ export abstract class RegionFlags extends RegionFrame {
   }
   /** Most regions are left before anybody wants to know, so it is not computed where they are entered. */
   #carryInLocals(): Val {
-    this.unlikely(this.eq(32, this.read(this.carryCell), this.i32(CARRY_UNKNOWN)), () => {
+    this.unlikely(this.eq(32, this.cellNow(this.carryCell), this.i32(CARRY_UNKNOWN)), () => {
       this.storeFlags();
       this.write(this.carryCell, this.call(this.links.carry, [], "i32") as Val);
     });

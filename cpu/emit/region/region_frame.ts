@@ -129,7 +129,9 @@ export abstract class RegionFrame extends WasmEmit {
 
   #open = 0;
   readonly #constructs: ("block" | "loop")[] = [];
+  /** Behind what its block encloses the region is left, by the handler in exitHandlerCell or the one in the record. */
   #leave!: Label;
+  #leaveByRecord!: Label;
   #indirect!: Label;
   #direct!: Label;
 
@@ -159,6 +161,10 @@ export abstract class RegionFrame extends WasmEmit {
   }
   #forget({ at }: PageCache): void {
     this.setState64(at + regionPage.at.limit, this.i64(0));
+  }
+  /** What the cell holds, to be used before it changes. */
+  protected cellNow(cell: Cell): Val {
+    return cell.at === undefined ? this.parameter(cell.local, cell.type) : this.read(cell);
   }
   protected read(cell: Cell): Val {
     if (cell.at !== undefined) return this.loadRaw(`${cell.type as "i32" | "i64"}.load`, this.i32(cell.at));
@@ -192,7 +198,10 @@ export abstract class RegionFrame extends WasmEmit {
     this.unlikely(elsewhere, () => this.#forget(this.stackCache));
     for (const cache of this.caches) this.#forget(cache);
     this.#leave = this.block();
+    this.#leaveByRecord = this.block();
     inner();
+    this.end();
+    this.write(this.exitHandlerCell, this.loadRaw("i32.load", this.cellNow(this.exitRecordCell)));
     this.end();
     this.#spill();
     const to = this.read(this.exitRecordCell);
@@ -222,7 +231,7 @@ export abstract class RegionFrame extends WasmEmit {
       giveUpIf(this.or(32, elsewhere, this.op("i32.ne", host, this.read(this.pageCell))));
       this.write(this.biasCell, linear);
     });
-    this.#exitTo();
+    this.goTo(this.#leaveByRecord);
   }
   /**
    * Goes where targetCell says: by the jump cache (cpu/translate/block_cache.ts), and back to `top` when the block found is
@@ -291,7 +300,7 @@ export abstract class RegionFrame extends WasmEmit {
   }
   /** The linear address of another page, and whether its code may be elsewhere now. */
   #lookAt({ distance, page }: Crossing): { readonly linear: Val; readonly elsewhere: Val } {
-    const sum = this.add(64, this.read(this.biasCell), this.i64(distance));
+    const sum = this.add(64, this.cellNow(this.biasCell), this.i64(distance));
     const linear = this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn));
     const { elsewhere, host } = mappedCode(this, linear, this.op("i32.wrap_i64", linear));
     return { linear, elsewhere: this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))) };
@@ -379,7 +388,7 @@ export abstract class RegionFrame extends WasmEmit {
    * in the state block.
    */
   leaveTo(offset: number, neighbour?: Neighbour): void {
-    const sum = this.add(64, this.read(this.biasCell), this.i64(offset));
+    const sum = this.add(64, this.cellNow(this.biasCell), this.i64(offset));
     this.write(this.targetCell, this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn)));
     if (neighbour === undefined) return this.goToTarget();
     this.write(this.exitRecordCell, this.i32(neighbour.record));
@@ -390,15 +399,11 @@ export abstract class RegionFrame extends WasmEmit {
   protected goToTarget(): void {
     this.goTo(this.#indirect);
   }
-  #exitTo(): void {
-    this.write(this.exitHandlerCell, this.loadRaw("i32.load", this.read(this.exitRecordCell)));
-    this.goTo(this.#leave);
-  }
   protected exit(): void {
     this.syncHere();
     const { record: at, handler } = this.place;
     this.write(this.exitRecordCell, this.i32(at));
-    if (handler === undefined) return this.#exitTo();
+    if (handler === undefined) return this.goTo(this.#leaveByRecord);
     this.write(this.exitHandlerCell, this.i32(handler));
     this.goTo(this.#leave);
   }

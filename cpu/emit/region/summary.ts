@@ -42,33 +42,51 @@ export interface Summary {
   readonly writesVvvv: boolean;
   /** It stores through its memory operand, or elsewhere. */
   readonly stores: boolean;
+  /** What of it may change by small steps: see writtenNearby. */
+  readonly steps: "reg" | "rm" | "rm by immediate" | "rAX by immediate" | "address" | "strings" | undefined;
+  /** It sets flags by a product of 64 bits. */
+  readonly multiplies: boolean;
 }
 
-/** Masks of the general registers an instruction touches and writes. */
-export function registersOf(insn: Described, summary: Summary): { touched: number; written: number } {
-  const reg = maskAt(insn.reg), rm = maskAt(insn.rm), vvvv = maskAt(insn.vvvv);
-  const written = summary.writes | (summary.writesReg ? reg : 0) | (summary.writesRm ? rm : 0) |
-    (summary.writesVvvv ? vvvv : 0);
-  const addresses = maskAt(insn.base) | maskAt(insn.index);
-  return { touched: summary.reads | written | reg | rm | vvvv | addresses, written };
+/** Mask of the general registers an instruction touches. */
+export function touchedBy(insn: Described, summary: Summary): number {
+  return summary.reads | summary.writes | maskAt(insn.reg) | maskAt(insn.rm) | maskAt(insn.vvvv) |
+    maskAt(insn.base) | maskAt(insn.index);
+}
+/** Mask of the general registers it writes. */
+export function writtenBy(insn: Described, summary: Summary): number {
+  return summary.writes | (summary.writesReg ? maskAt(insn.reg) : 0) |
+    (summary.writesRm ? maskAt(insn.rm) : 0) | (summary.writesVvvv ? maskAt(insn.vvvv) : 0);
 }
 
 /** What counts as a small step: an eighth of a page, so that most accesses stay in the page of the one before. */
 const SMALL_STEP = 512;
 
 /** Mask of the registers that an instruction changes by a small step only, if it changes them at all. */
-export function staysNear(insn: Described): number {
-  const { form, row: { text }, reg, rm, base, disp, immLow, width } = insn;
-  if (/^(INC|DEC) r/.test(text)) return form.isMemory ? 0 : maskAt(text.includes("r/m") ? rm : reg);
-  if (/^(ADD|SUB) r.*imm/.test(text)) {
-    if (form.isMemory || Math.abs(immLow) > SMALL_STEP) return 0;
-    return text.includes("rAX") ? 1 << RAX : maskAt(rm);
+export function writtenNearby(insn: Described, { steps }: Summary): number {
+  const { form, reg, rm, base, disp, immLow } = insn;
+  switch (steps) {
+    case undefined:
+      return 0;
+    case "reg":
+      return maskAt(reg);
+    case "rm":
+      return form.isMemory ? 0 : maskAt(rm);
+    case "rm by immediate":
+      return form.isMemory || Math.abs(immLow) > SMALL_STEP ? 0 : maskAt(rm);
+    case "rAX by immediate":
+      return Math.abs(immLow) > SMALL_STEP ? 0 : 1 << RAX;
+    case "address":
+      return base === reg && !form.addressForm.hasIndex && Math.abs(disp) <= SMALL_STEP ? maskAt(reg) : 0;
+    case "strings":
+      return 1 << RSI | 1 << RDI;
   }
-  if (text.startsWith("LEA ")) {
-    return base === reg && !form.addressForm.hasIndex && Math.abs(disp) <= SMALL_STEP ? maskAt(reg) : 0;
-  }
-  if (/^(MOVS|CMPS|STOS|LODS|SCAS)$/.test(text) && width <= 64) return 1 << RSI | 1 << RDI;
-  return 0;
+}
+function stepsOf({ row: { text }, width }: Described): Summary["steps"] {
+  if (/^(INC|DEC) r/.test(text)) return text.includes("r/m") ? "rm" : "reg";
+  if (/^(ADD|SUB) r.*imm/.test(text)) return text.includes("rAX") ? "rAX by immediate" : "rm by immediate";
+  if (text.startsWith("LEA ")) return "address";
+  return /^(MOVS|CMPS|STOS|LODS|SCAS)$/.test(text) && width <= 64 ? "strings" : undefined;
 }
 
 /** Runs the description. */
@@ -76,7 +94,8 @@ export function summarize(insn: Described): Summary {
   const probe = new Probe(new FunctionBody(1), NO_LINKS);
   probe.begin(insn, 0);
   insn.row.semantics(probe, insn.width);
-  return probe.summary;
+  const multiplies = insn.width === 64 && insn.row.text.startsWith("IMUL r, ");
+  return { ...probe.summary, steps: stepsOf(insn), multiplies };
 }
 
 class Probe extends InterpreterEmit {

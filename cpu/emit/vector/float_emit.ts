@@ -38,7 +38,10 @@ export abstract class FloatEmit extends WasmBuilder {
   protected forgetFloats(): void {
     this.#quiet = undefined;
     this.#wild = undefined;
-    this.#bounds.clear();
+    if (this.#bounds.size > 0) this.#bounds.clear();
+  }
+  protected get knowsNoFloats(): boolean {
+    return this.#quiet === undefined && this.#wild === undefined && this.#bounds.size === 0;
   }
   /** For code that is reached from here alone. */
   protected get floatKnowledge(): FloatKnowledge {

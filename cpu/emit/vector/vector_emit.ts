@@ -50,14 +50,16 @@ export abstract class VectorEmit extends FloatEmit {
     this.#contents.clear();
     this.forgetFloats();
   }
-  /** What is known here, for code that is reached from here alone. */
-  get vectorKnowledge(): VectorKnowledge {
+  /** What is known here, for code that is reached from here alone; undefined: nothing. */
+  get vectorKnowledge(): VectorKnowledge | undefined {
+    if (this.#contents.size === 0 && this.#lowOf.size === 0 && this.knowsNoFloats) return undefined;
     const contents = new Map([...this.#contents].map(([at, known]) => [at, { ...known }]));
     return { contents, lowOf: new Map(this.#lowOf), floats: this.floatKnowledge };
   }
   /** Code begins that is reached from one place alone, where that was known; without it, from others, too. */
   protected recallVectors(known: VectorKnowledge | undefined): void {
     this.forgetVectors();
+    if (known === undefined && this.#lowOf.size === 0) return;
     // What another block took out of a vector that both have inherited is in a local that was not set on the way here.
     this.#lowOf = new Map(known?.lowOf);
     if (known === undefined) return;
