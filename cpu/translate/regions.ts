@@ -59,6 +59,14 @@ interface Target {
   readonly crossing: Crossing | undefined;
 }
 
+/** A hot block, the blocks around it, and their instructions. */
+interface Selection {
+  readonly root: Block;
+  readonly linear: bigint;
+  readonly members: readonly Member[];
+  readonly size: number;
+}
+
 /** A hot block, and the linear address of its page. */
 export interface HotBlock {
   readonly block: Block;
@@ -80,7 +88,6 @@ export class Regions {
   readonly #all = new Set<Region>();
   /** Handlers that region functions stand in for, by record. */
   readonly #originals = new Map<number, number>();
-  readonly #summaries = new Map<number, Map<number, Summary>>();
 
   constructor(modules: Modules, blocks: BlockCache) {
     this.#modules = modules;
@@ -108,18 +115,17 @@ export class Regions {
     return [...this.#regions.get(one) ?? []].some((region) => region.blocks.includes(other));
   }
 
-  /** Compiles regions around blocks into one module; how many. A hot block that an earlier one's region has is an entry there. */
+  /**
+   * Compiles regions around blocks into one module; how many. A hot block that a larger region of another one has is an
+   * entry there, and gets none of its own.
+   */
   compile(hot: readonly HotBlock[]): number {
     const open = this.#modules.open();
     const wanted = new Set(hot.map(({ block }) => block));
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
-    // Those that samples found first: their regions are larger, and may have the others.
-    const ordered = [...hot.filter(({ narrow }) => !narrow), ...hot.filter(({ narrow }) => narrow)];
-    for (const { block: root, linear, narrow = false } of ordered) {
-      if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
+    for (const { root, linear, members } of this.#selectAll(hot)) {
+      if (root.samples < 0) continue;
       root.samples = -1;
-      if (!root.mode.flat || root.mode.codeBits === 16) continue;
-      const members = this.#select(root, linear, narrow);
       const { nodes, entries } = this.#nodesOf(members, linear, wanted);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
@@ -191,12 +197,21 @@ export class Regions {
     }
   }
 
-  #summaryOf(insn: Instruction): Summary {
-    let byForm = this.#summaries.get(insn.row.id);
-    if (byForm === undefined) this.#summaries.set(insn.row.id, byForm = new Map());
-    let summary = byForm.get(insn.formKey);
-    if (summary === undefined) byForm.set(insn.formKey, summary = summarize(insn));
-    return summary;
+  /** The blocks around each hot block that can have a region; most instructions first. */
+  #selectAll(hot: readonly HotBlock[]): Selection[] {
+    const found: Selection[] = [];
+    for (const { block: root, linear, narrow = false } of hot) {
+      if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
+      if (!root.mode.flat || root.mode.codeBits === 16) {
+        root.samples = -1;
+        continue;
+      }
+      const members = this.#select(root, linear, narrow);
+      let size = 0;
+      for (const { insns } of members) size += insns.length;
+      found.push({ root, linear, members, size });
+    }
+    return found.sort((a, b) => b.size - a.size);
   }
 
   /** The blocks around `root`, nearest first. */
@@ -205,7 +220,7 @@ export class Regions {
     const seen = new Set([root]);
     const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
     let instructions = 0;
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    for (const next of queue) {
       const member = this.#memberOf(next.block, next.linear);
       if (member === undefined) continue;
       instructions += member.insns.length;
@@ -226,11 +241,15 @@ export class Regions {
   #target(member: Block, linear: bigint, offset: number): Target | undefined {
     const distance = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE;
     const own = member.host - (member.host & PAGE_MASK);
+    if (distance === 0) {
+      const block = this.#blocks.find(own + offset, member);
+      return block && { block, linear, crossing: undefined };
+    }
     const wide = linear + BigInt(distance);
     const to = member.mode.codeBits === 64 ? BigInt.asUintN(64, wide) : BigInt.asUintN(32, wide);
-    const page = distance === 0 ? own : this.#blocks.codePageAt(to);
+    const page = this.#blocks.codePageAt(to);
     const block = page === 0 ? undefined : this.#blocks.find(page + offset - distance, member);
-    return block && { block, linear: to, crossing: distance === 0 ? undefined : { distance, page } };
+    return block && { block, linear: to, crossing: { distance, page } };
   }
 
   /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
@@ -248,7 +267,12 @@ export class Regions {
     const insns = this.#blocks.instructionsOf(block);
     const last = insns[insns.length - 1];
     if (last === undefined) return undefined;
-    const facts = insns.map((insn) => this.#modules.factsOf(insn));
+    const facts: Facts[] = [], summaries: Summary[] = [];
+    for (const insn of insns) {
+      const shape = this.#modules.shapeOf(insn);
+      facts.push(shape.facts);
+      summaries.push(shape.summary ??= summarize(insn));
+    }
     const at = (offset: number) => this.#target(block, linear, offset);
     const end = last.poff + last.length;
     let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
@@ -263,7 +287,6 @@ export class Regions {
       if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, insns.length - 1);
       if (!last.row.text.startsWith("JMP")) after = at(end);
     }
-    const summaries = insns.map((insn) => this.#summaryOf(insn));
     return { block, linear, insns, facts, summaries, taken, fall, after, computed };
   }
 

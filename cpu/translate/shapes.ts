@@ -6,6 +6,7 @@
  */
 import type { Instruction } from "../decode/instruction.ts";
 import type { Facts } from "../emit/facts.ts";
+import type { Summary } from "../emit/region/summary.ts";
 import type { RowOptions } from "../isa/row/row.ts";
 import { isComputedBranch } from "../emit/form.ts";
 import { factsOf } from "./compile.ts";
@@ -19,6 +20,8 @@ export interface Shape {
   /** See isDirectBranch, and RowOptions.shadow. */
   readonly isDirectBranch: boolean;
   readonly shadow: RowOptions["shadow"];
+  /** What regions want to know, when one has asked. */
+  summary: Summary | undefined;
   /** Table slot of the handler for one such instruction; 0: there is none. */
   slot: number;
   /** The same for two instructions, this one and one of another shape. */
@@ -42,6 +45,7 @@ export function newShape(insn: Instruction): Shape {
     facts: factsOf(insn),
     isDirectBranch: isDirectBranch(insn),
     shadow: insn.row.options.shadow,
+    summary: undefined,
     slot: 0,
     fused: undefined,
   };
