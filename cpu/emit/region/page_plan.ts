@@ -7,8 +7,9 @@
  * All of this is guessing: what is guessed wrong costs time, never correctness.
  * @module
  */
+import { assert } from "../../base/assert.ts";
 import { PAGE_SIZE } from "../../base/bits.ts";
-import { S, segmentLayout } from "../../state/state.ts";
+import { REGION_PAGES, regionPage, S, segmentLayout, X87_SERIES } from "../../state/state.ts";
 import { RSP } from "../emit.ts";
 import { type Described, type Summary, writtenBy, writtenNearby } from "./summary.ts";
 
@@ -37,7 +38,8 @@ export interface PagePlan {
 }
 
 /** Most caches of a region: each is emptied when the region is entered. */
-const MOST_CACHES = 6;
+const MOST_CACHES = 9;
+assert(REGION_PAGES + (MOST_CACHES + 1) * regionPage.size <= X87_SERIES, "page caches fit");
 /** What a loop multiplies the weight of its operands by, and the deepest nesting that counts. */
 const LOOP_WEIGHT = 8, DEEPEST = 3;
 
