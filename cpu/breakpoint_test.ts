@@ -235,6 +235,38 @@ for (const how of ENGINES) {
     assertEquals(t.cpu.slowAccesses <= slow + 1, true, "stores are fast again");
   });
 
+  Deno.test(`breakpoints: RF that IRET has popped is for one instruction, and saved if none has come (${how.name})`, () => {
+    for (const atOnce of [false, true]) {
+      const interrupts = { pending: false, acknowledge: () => (interrupts.pending = false, 0x40) };
+      const writePort = () => {
+        interrupts.pending = true;
+        t.cpu.interruptsChanged();
+      };
+      const bus = { readPort: () => 0, writePort, readMmio: () => 0, writeMmio: () => {} };
+      const t: TestCpu = new TestCpu(64, { ...how, hooks: { interrupts, bus } });
+      t.handlers({ 0x40: INT_HANDLER });
+      t.write(INT_HANDLER, [0x4c, 0x0b, 0x44, 0x24, 0x10, 0x48, 0xcf]); // or r8,[rsp+16]: the image; iretq
+      const { core } = t.cpu;
+      core.s.set64(S.dr, BigInt(DATA_BASE));
+      core.s.set32(S.dr + 56, dr7Of([w(0)]));
+      core.mmu.flush();
+      core.setRflags(2);
+      core.updateMode();
+      t.cpu.writeRegisters({ gprs: { rcx: 50n, r8: 0n, rsp: BigInt(STACK_TOP) } });
+      const toIret = [
+        ...[0x48, 0x89, 0xe0, 0x6a, 0x10, 0x50], // mov rax,rsp; push 16; push rax
+        ...[0x68, 0x02, atOnce ? 2 : 0, 0x01, 0x00, 0x6a, 0x08], // push RF|2, with IF or not; push 8
+        ...[0x48, 0x8d, 0x05, 3, 0, 0, 0, 0x50, 0x48, 0xcf], // lea rax,[behind]; push rax; iretq
+      ];
+      const turn = [0xfa, 0xe6, 0x80, ...toIret]; // cli; out
+      const rest = [0xeb, 0, 0xeb, 0, 0xfb, NOP, NOP, 0xff, 0xc9]; // two jumps; sti; dec ecx
+      const back = 0x100 - (turn.length + rest.length + 2);
+      t.run([...turn, ...rest, 0x75, back]); // jnz
+      assertEquals([t.cpu.interrupts, t.cpu.vcpu.readGpr("rcx")], [50, 0n]);
+      assertEquals((t.cpu.vcpu.readGpr("r8") & BigInt(RF)) !== 0n, atOnce);
+    }
+  });
+
   Deno.test(`breakpoints: DR7.GD is a fault with BD, and goes off (${how.name})`, () => {
     const t = new TestCpu(64, how);
     t.handlers({ 1: DEBUG_HANDLER });

@@ -227,10 +227,12 @@ export class Cpu implements Engine {
           return DISPATCH;
         }
         if (status === SHADOW) this.#stackSwitched = true;
-        // IRET, POPF: run() must see each step, so emitted code may not go on by itself to a block it knows.
+        // IRET, POPF: run() must see each step, so emitted code may not go on by itself to a block it knows. Nor may it
+        // with an RF that has been popped: that is for one instruction.
         if (
           status === DISPATCH &&
-          (((this.#u32[S.eflags >> 2] as number) & FLAG_TF) !== 0 || core.debugTraps !== 0)
+          (((this.#u32[S.eflags >> 2] as number) & FLAG_TF) !== 0 || core.debugTraps !== 0 ||
+            (core.armed && core.resumeFlag))
         ) {
           this.#requestExit();
         }
