@@ -28,6 +28,8 @@ import {
   MARK_GLOBAL,
   MARK_LISTED,
   MARK_LISTED_GLOBAL,
+  REGION_PAGES,
+  regionPage,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -237,6 +239,8 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   put(tlbEntry.at.writeTag, b.and(32, b.and(32, canWrite, dirty), not(hasCode(host))));
   put(tlbEntry.at.execTag, canExecute);
   b.storeRaw("i32.store", entry, b.op("i32.sub", host, b.op("i32.wrap_i64", tag)), tlbEntry.at.addend);
+  // as Mmu's: what the entry said before may be another truth
+  b.storeRaw("i64.store", b.i32(REGION_PAGES + regionPage.at.limit), b.i64(0));
   b.return(b.add(32, host, b.and(32, low, b.i32(PAGE_SIZE - 1))));
 }
 

@@ -306,6 +306,7 @@ export class Mmu {
       return gpa;
     }
     this.host = page + (gpa & 0xfff);
+    this.#forgetStack();
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
@@ -390,7 +391,10 @@ export class Mmu {
     words[e + MARKS] = marks;
   }
 
-  /** The entry that regions have of their own goes whenever one of the tables may lose something. */
+  /**
+   * The entry that regions have of their own goes whenever one of the tables may lose something, be it for another
+   * translation of the same page: it knows nothing that they do not.
+   */
   #forgetStack(): void {
     this.#words[STACK_LIMIT] = this.#words[STACK_LIMIT + 1] = 0;
   }
