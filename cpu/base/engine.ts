@@ -101,6 +101,8 @@ export interface EngineHooks {
   random?(): bigint;
   /** The clock's TSC, before the guest's own offset. */
   readTsc(): bigint;
+  /** What the machine has to do and when, by its clock; an engine that ends in time ends its runs for it. */
+  readonly timers?: { nowNs(): number; nextDeadlineNs(): number };
 }
 
 /** Choices made when an engine is built. */
@@ -168,7 +170,7 @@ export interface Engine {
   writeRegisters(changes: CpuRegisterChanges): void;
   /** Writes one of the CPU's own MSRs as WRMSR does; false: it would fault. */
   writeMsr(index: number, value: bigint): boolean;
-  /** True: a slice is over in time by itself, however slow the guest's instructions are. */
+  /** True: a slice is over in time by itself, however slow the guest's instructions are, and heeds the hooks' timers. */
   readonly endsInTime?: boolean;
   /** True: the guest's TSC is not the hooks' but a processor's, with a frequency of its own. */
   readonly ownTsc?: boolean;

@@ -48,13 +48,13 @@ import {
 const EINTR = 4, EAGAIN = 11;
 const FLAG_IF = 1n << 9n;
 const IA32_TIME_STAMP_COUNTER = 0x10, IA32_APIC_BASE = 0x1b, IA32_TSC_DEADLINE = 0x6e0;
-/** A slice lasts 5 ns for each instruction of its budget, within these bounds. */
-const NS_PER_INSTRUCTION = 5, LONGEST_SLICE_NS = 1_000_000, SHORTEST_SLICE_NS = 50_000;
+/** A slice lasts 5 ns for each instruction of its budget, within these bounds, or until the machine has something due. */
+const NS_PER_INSTRUCTION = 5, LONGEST_SLICE_NS = 4_000_000, SHORTEST_SLICE_NS = 50_000;
 /**
- * And not less than the machine's turn since the last one; where that took longer than a slice, on a slow host, so many times
- * what it took beyond, up to a limit: the guest would hardly run.
+ * And not less than the machine's turn since the last one. Where turns are slow, the host is, and all it does between slices:
+ * what a turn takes beyond a millisecond counts so many times, up to a limit, or the guest would hardly run.
  */
-const SLOW_HOST_SHARE = 8, LONGEST_MATCH_NS = 40_000_000;
+const SLOW_TURN_NS = 1_000_000, SLOW_HOST_SHARE = 32, LONGEST_MATCH_NS = 40_000_000;
 /**
  * Stands where KVM says why it has come back. It says so of a signal too, and that is what counts: errno is read when the call
  * is over, and the runtime may have had a call of its own fail by then.
@@ -105,8 +105,11 @@ export class KvmEngine implements Engine {
   /** RIP when it left. */
   #leftAt = 0n;
   #retry = false;
-  /** By the machine's clock, when the last slice was over, if the guest would have gone on. */
+  /** By the machine's TSC, when the last slice was over, if the guest would have gone on. */
   #endedAt: bigint | undefined;
+  /** By the machine's clock, when the slice ends, and before when it does not. */
+  #alarmNs = 0;
+  #earliestNs = 0;
   #closed: CpuRegisters | undefined;
 
   constructor(memory: GuestMemory, hooks: EngineHooks, host: KvmHost, options: EngineOptions) {
@@ -171,8 +174,7 @@ export class KvmEngine implements Engine {
     const { run, host } = this.#vm;
     const { interrupts } = this.#hooks;
     this.#prepare();
-    host.setAlarm(this.#sliceNs(budget));
-    this.#endedAt = undefined;
+    this.#startSlice(budget);
     for (;;) {
       if (this.#stop) {
         this.#settle();
@@ -207,15 +209,34 @@ export class KvmEngine implements Engine {
       }
       const end = this.#exit(run.getUint32(api.kvm_run.at.exit_reason, true));
       if (end !== undefined) return end;
+      this.#heedTimers();
     }
   }
 
-  #sliceNs(budget: number): number {
-    const wanted = Math.min(LONGEST_SLICE_NS, Math.max(SHORTEST_SLICE_NS, budget * NS_PER_INSTRUCTION));
-    if (this.#endedAt === undefined) return wanted;
+  #startSlice(budget: number): void {
+    const { timers } = this.#hooks;
+    const now = timers?.nowNs() ?? 0, due = timers?.nextDeadlineNs() ?? Infinity;
+    const wanted = Math.min(LONGEST_SLICE_NS, budget * NS_PER_INSTRUCTION);
+    const share = this.#shareNs();
+    this.#earliestNs = now + Math.max(SHORTEST_SLICE_NS, share);
+    this.#alarmNs = Math.max(this.#earliestNs, Math.min(now + wanted, due));
+    this.#vm.host.setAlarm(this.#alarmNs - now);
+    this.#endedAt = undefined;
+  }
+  /** What the guest gets at least, ns: see SLOW_HOST_SHARE. */
+  #shareNs(): number {
+    if (this.#endedAt === undefined) return 0;
     const between = Number(this.#hooks.readTsc() - this.#endedAt) * 1e9 / this.#hooks.tscHz;
-    const beyond = Math.max(0, between - LONGEST_SLICE_NS);
-    return Math.max(wanted, Math.min(between + SLOW_HOST_SHARE * beyond, LONGEST_MATCH_NS));
+    return Math.min(between + SLOW_HOST_SHARE * Math.max(0, between - SLOW_TURN_NS), LONGEST_MATCH_NS);
+  }
+  /** Ends the slice earlier if the guest has just set a timer that is due within it. */
+  #heedTimers(): void {
+    const { timers } = this.#hooks;
+    if (timers === undefined) return;
+    const due = Math.max(timers.nextDeadlineNs(), this.#earliestNs);
+    if (due >= this.#alarmNs) return;
+    this.#alarmNs = due;
+    this.#vm.host.setAlarm(Math.max(1, due - timers.nowNs()));
   }
 
   #count(reason: number): void {

@@ -30,14 +30,49 @@ Deno.test("KvmEngine: a slice follows the budget, and is not shorter than the ma
   try {
     assertEquals(slice(100_000, 0), 500_000); // 5 ns each
     assertEquals(slice(1, 0), 50_000);
-    assertEquals(slice(10_000_000, 0), 1_000_000);
+    assertEquals(slice(10_000_000, 0), 4_000_000);
     assertEquals(slice(100_000, 20_000), 500_000); // a quick machine
     assertEquals(slice(100_000, 900_000), 900_000); // one that had something to do
-    assertEquals(slice(100_000, 3_000_000), 3_000_000 + 8 * 2_000_000); // a slow one
+    assertEquals(slice(100_000, 1_500_000), 1_500_000 + 32 * 500_000); // a slow one
     assertEquals(slice(100_000, 900_000_000), 40_000_000);
     halts = true;
     assertEquals(slice(100_000, 0), 500_000);
     assertEquals(slice(100_000, 3_000_000), 500_000); // it slept meanwhile
+  } finally {
+    engine.close();
+  }
+});
+
+Deno.test("KvmEngine: a slice ends when the machine has something due, also if the guest has just seen to that", () => {
+  let now = 0, due = Infinity, exits = 0;
+  const host: FakeHost = new FakeHost(
+    new Map([[api.KVM_RUN, () => {
+      if (exits-- <= 0) return -EINTR;
+      now += 100_000;
+      due = now + 300_000; // as a hypercall does
+      new DataView(host.run).setUint32(api.kvm_run.at.exit_reason, api.KVM_EXIT_IRQ_WINDOW_OPEN, true);
+      return 0;
+    }]]),
+  );
+  const timers = { nowNs: () => now, nextDeadlineNs: () => due };
+  const hooks = noHooks({ tscHz: TSC_HZ, readTsc: () => BigInt(now), timers });
+  const engine = new KvmEngine(new GuestMemory(0x1_0000), hooks, host, {});
+  const alarms = (later: number, set: number, left: number) => {
+    now += later;
+    due = set;
+    exits = left;
+    host.alarms.length = 0;
+    assertEquals(engine.run(800_000), "budget");
+    return host.alarms;
+  };
+  try {
+    assertEquals(alarms(0, Infinity, 0), [4_000_000]);
+    assertEquals(alarms(0, now + 700_000, 0), [700_000]);
+    assertEquals(alarms(0, now - 1, 0), [50_000]); // the guest gets something all the same
+    assertEquals(alarms(200_000, now, 0), [200_000]); // as much as the machine
+    assertEquals(alarms(0, Infinity, 1), [4_000_000, 300_000]);
+    assertEquals(alarms(0, now + 350_000, 1), [350_000]); // it would have ended by then
+    assertEquals(alarms(1_100_000, Infinity, 1), [4_300_000]); // not before its share is over
   } finally {
     engine.close();
   }

@@ -244,7 +244,7 @@ for (const endsInTime of [false, true]) {
     : "get shorter while they take long";
   Deno.test(`Machine: slices ${what}`, async () => {
     const budgets: number[] = [];
-    const { create, reservedBytes } = scriptEngine([...new Array<Step>(500_000).fill("cli"), POWER_OFF]);
+    const { create, reservedBytes } = scriptEngine([...new Array<Step>(2_500_000).fill("cli"), POWER_OFF]);
     let now = 0;
     const clock = Object.assign(new Clock(), { monotonicNs: () => now += 10_000_000 }); // a slow host
     const { machine } = await scripted([], {
@@ -267,6 +267,6 @@ for (const endsInTime of [false, true]) {
     });
     assertEquals(await machine.run(), { reason: "poweroff" });
     machine.close();
-    assertEquals(budgets.slice(0, 3), endsInTime ? [200_000, 200_000, 200_000] : [200_000, 100_000, 50_000]);
+    assertEquals(budgets.slice(0, 3), endsInTime ? [800_000, 800_000, 800_000] : [200_000, 100_000, 50_000]);
   });
 }

@@ -18,6 +18,8 @@ import type { ExitInfo, HostClock } from "./machine_options.ts";
 
 /** Guest instructions in one slice at most; about a millisecond. */
 const SLICE_INSTRUCTIONS = 200_000;
+/** The same where nothing comes from outside but by the event loop, and the engine ends slices for timers. */
+const UNDISTURBED_INSTRUCTIONS = 800_000;
 /** And at least, however slow the instructions are that the guest runs. */
 const SHORTEST_SLICE_INSTRUCTIONS = 2_000;
 /**
@@ -373,6 +375,11 @@ export class RunLoop {
     return false;
   }
 
+  /** Nothing is polled for that the guest may wait for: what comes, the event loop brings. */
+  #isUndisturbed(): boolean {
+    return this.#board.xen.netbacks.length === 0 && !this.#board.disksWork;
+  }
+
   /** Moves what arrived at the network ends; returns how many frames. `idle`: the guest has nothing else to do. */
   #pollEnds(idle: boolean): number {
     let frames = 0;
@@ -385,6 +392,7 @@ export class RunLoop {
     const { clock, icount } = this.#options;
     const { engine } = this.#board;
     if (icount) return this.#runCounted();
+    const inTime = engine.endsInTime === true;
     const before = clock.monotonicNs();
     const answers = before < this.#answerUntilNs;
     const collects = this.#board.xen.disksAsked;
@@ -394,9 +402,11 @@ export class RunLoop {
       ? COLLECT_INSTRUCTIONS
       : this.#awaiting()
       ? STREAM_INSTRUCTIONS
+      : inTime && this.#isUndisturbed()
+      ? UNDISTURBED_INSTRUCTIONS
       : SLICE_INSTRUCTIONS;
-    const result = engine.run(Math.min(longest, this.#sliceInstructions));
-    if (answers || collects || engine.endsInTime === true) return result;
+    const result = engine.run(inTime ? longest : Math.min(longest, this.#sliceInstructions));
+    if (answers || collects || inTime) return result;
     const tookNs = clock.monotonicNs() - before;
     if (tookNs > 2 * BREATHE_EVERY_NS) {
       this.#sliceInstructions = Math.max(SHORTEST_SLICE_INSTRUCTIONS, this.#sliceInstructions >> 1);

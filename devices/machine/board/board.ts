@@ -214,6 +214,7 @@ export class Board {
       writeTpr: (priority) => lapic.cr8 = priority,
       ...(host.random64 !== undefined && !icount && { random: () => host.random64?.() ?? 0n }),
       readTsc: () => time.tscAt(clock.nowNs()),
+      timers: clock,
     };
   }
 
