@@ -31,6 +31,23 @@ function withFunction(how: (typeof ENGINES)[number]): TestCpu {
 for (const how of ENGINES) {
   const test = (name: string, f: () => void) => Deno.test(`${name} (${how.name})`, f);
 
+  test("a block that calls itself until its return address lands on it goes on with that", () => {
+    const depth = 60_000, handler = CODE_BASE - 0x1000;
+    const t = new TestCpu(64, how);
+    t.handlers({ 6: handler });
+    t.write(handler, [HLT]);
+    // 0: inc eax; call 0. The address of what is behind it is 07 00 10 00: 07 is no instruction of 64-bit code.
+    const code = [0xff, 0xc0, 0xe8, 0xf9, 0xff, 0xff, 0xff];
+    const { s } = t.cpu.core;
+    for (const turns of [3, depth]) {
+      t.write(CODE_BASE, code);
+      s.setGpr(0, 0n);
+      s.setGpr(4, BigInt(CODE_BASE + 8 * turns));
+      go(t, CODE_BASE);
+      assertEquals(s.gpr(0), BigInt(turns));
+    }
+  });
+
   test("stores of every size around a block hit it when they overlap, and only then", () => {
     const t = withFunction(how);
     const { s } = t.cpu.core;

@@ -42,7 +42,8 @@ export function compileBlock(
   const body = new FunctionBody(1);
   const emit = new InterpreterEmit(body, links);
   emit.weight(WEIGHT);
-  emit.wholeBlock(branchesToItself(insns));
+  // A CALL of the block itself may have written to it.
+  emit.wholeBlock(branchesToItself(insns) && facts.at(-1)?.stores !== true);
   const live = liveFlags(facts);
   insns.forEach((insn, i) => {
     emit.begin(insn, i, facts[i], live[i]);
