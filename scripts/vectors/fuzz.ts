@@ -61,7 +61,9 @@ async function main(): Promise<number> {
   let seed = number("seed", values.seed), programs = 0;
   for (; performance.now() < end; seed++) {
     const { name, round } = rounds[seed % rounds.length] as typeof rounds[number];
-    const { instructions, different, runs } = await round(seed);
+    const { instructions, different, runs } = await round(seed).catch((cause: Error) => {
+      throw new Error(`--groups=${name} --seed=${seed}: ${cause.message}`, { cause });
+    });
     programs += runs;
     for (const [engine, n] of instructions) counts.set(engine, (counts.get(engine) ?? 0) + n);
     for (const { what, text } of different) {
