@@ -6,7 +6,7 @@ import { GPR_NAMES } from "../base/vcpu.ts";
 import { Decoder } from "../decode/decoder.ts";
 import { type DecodeMode, type Instruction } from "../decode/instruction.ts";
 import { importLinks, type Links } from "../emit/links.ts";
-import { compileRegion } from "../emit/region/compile_region.ts";
+import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts";
 import { summarize } from "../emit/region/summary.ts";
 import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
@@ -14,7 +14,8 @@ import { fusesWithNext } from "./block_layout.ts";
 import { isDirectBranch, newShape } from "./shapes.ts";
 import { compileBlock, compileHandler, factsOf } from "./compile.ts";
 
-const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
+/** Flat 64-bit code. */
+export const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 const REAL: DecodeMode = { codeBits: 16, stackBits: 16, flat: false, fpuTrap: true, avxTrap: true };
 
 /** Name, code in hex, mode. */
@@ -73,29 +74,39 @@ async function textOf(make: (links: Links) => readonly FunctionBody[]): Promise<
     .replace(/( +i32\.const 0\n +i32\.load align=1\n +drop\n)+/g, "      ;; weight\n");
 }
 
-/** A region of one block, which may branch to itself. */
-function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
-  const facts = insns.map(factsOf), summaries = insns.map(summarize);
-  const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
-  const loops = isDirectBranch(last) && last.poff + last.length + last.immLow === first.poff;
-  const taken = loops ? { to: 0, crossing: undefined } : undefined;
-  const node = {
-    start: 0x100_0000,
+/** A node of a region that begins at offset `address` of the region's code and goes nowhere, but for what `ways` says. */
+export function regionNode(
+  insns: readonly Instruction[],
+  address: number,
+  ways: Partial<Pick<RegionNode, "taken" | "fall">>,
+): RegionNode {
+  return {
+    start: 0x100_0000 + address * 32,
     handler: 20,
     insns,
-    facts,
-    summaries,
+    facts: insns.map(factsOf),
+    summaries: insns.map(summarize),
     secondHost: 0,
     count: insns.length,
     page: 0x800_0000,
-    address: 0,
+    address,
     after: undefined,
     computed: undefined,
     returns: false,
+    taken: undefined,
+    fall: undefined,
     takenNeighbour: undefined,
     fallNeighbour: undefined,
+    ...ways,
   };
-  return compileRegion([{ ...node, taken, fall: undefined }], [0], 30, links).body;
+}
+
+/** A region of one block, which may branch to itself. */
+function regionOf(links: Links, insns: readonly Instruction[]): FunctionBody {
+  const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
+  const loops = isDirectBranch(last) && last.poff + last.length + last.immLow === first.poff;
+  const taken = loops ? { to: 0, crossing: undefined } : undefined;
+  return compileRegion([regionNode(insns, 0, { taken })], [0], 30, links).body;
 }
 
 /** Instructions that have one handler each. */

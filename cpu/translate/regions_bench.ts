@@ -2,14 +2,12 @@
 /** What making a region costs, step by step: its nodes are there, its code is usual. @module */
 import { ALL_FEATURES } from "../base/cpu_features.ts";
 import { Decoder } from "../decode/decoder.ts";
-import type { DecodeMode, Instruction } from "../decode/instruction.ts";
+import type { Instruction } from "../decode/instruction.ts";
 import { importLinks } from "../emit/links.ts";
-import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts";
-import { summarize } from "../emit/region/summary.ts";
+import { compileRegion } from "../emit/region/compile_region.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
-import { factsOf } from "./compile.ts";
+import { LONG, regionNode } from "./_golden.ts";
 
-const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 /** push rbp; mov rbp, rsp; mov rax, [rdi+16]; test rax, rax; lea rdx, [rax+rcx*8]; mov [rbp-8], edx; add ecx, 1; pop rbx; cmp ecx, esi; jne. */
 const BLOCK = "55 4889e5 488b4710 4885c0 488d14c8 8955f8 83c101 5b 39f1 75d8";
 const BLOCKS = 60;
@@ -20,26 +18,12 @@ const insns: Instruction[] = [];
 for (let at = 0; at < bytes.length; at += insns.at(-1)!.length) {
   insns.push(decoder.decode(bytes, at, bytes.length, at, LONG) as Instruction);
 }
-const facts = insns.map(factsOf), summaries = insns.map(summarize);
 /** Each block goes on with the next one, and now and then back to the one three before it. */
-const nodes = Array.from({ length: BLOCKS }, (_, i): RegionNode => ({
-  start: 0x100_0000 + i * 0x200,
-  handler: 20,
-  insns,
-  facts,
-  summaries,
-  secondHost: 0,
-  count: insns.length,
-  page: 0x800_0000,
-  address: i * bytes.length,
-  after: undefined,
-  computed: undefined,
-  returns: false,
-  taken: { to: i % 4 === 3 ? i - 3 : (i + 2) % BLOCKS, crossing: undefined },
-  takenNeighbour: undefined,
-  fallNeighbour: undefined,
-  fall: i + 1 < BLOCKS ? { to: i + 1, crossing: undefined } : undefined,
-}));
+const nodes = Array.from({ length: BLOCKS }, (_, i) =>
+  regionNode(insns, i * bytes.length, {
+    taken: { to: i % 4 === 3 ? i - 3 : (i + 2) % BLOCKS, crossing: undefined },
+    fall: i + 1 < BLOCKS ? { to: i + 1, crossing: undefined } : undefined,
+  }));
 
 function moduleOf(): ModuleBuilder {
   const module = new ModuleBuilder();

@@ -185,7 +185,7 @@ export abstract class RegionFlags extends RegionFrame {
     const source = this.#sourceOf(known);
     if (source !== undefined) return imageOf(this, source) as Val;
     if (known !== undefined) return known.image?.bits() ?? this.read(this.flagAuxCell);
-    this.storeFlags();
+    this.computeAux();
     return this.call(this.links.flags, [], "i32") as Val;
   }
   #carryOf(known: KnownFlags | undefined): Val {
@@ -197,7 +197,7 @@ export abstract class RegionFlags extends RegionFrame {
   /** Most regions are left before anybody wants to know, so it is not computed where they are entered. */
   #carryInLocals(): Val {
     this.unlikely(this.eq(32, this.cellNow(this.carryCell), this.i32(CARRY_UNKNOWN)), () => {
-      this.storeFlags();
+      this.computeAux();
       this.write(this.carryCell, this.call(this.links.carry, [], "i32") as Val);
     });
     return this.read(this.carryCell);

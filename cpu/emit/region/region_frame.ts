@@ -225,7 +225,7 @@ export abstract class RegionFrame extends WasmEmit {
       this.unlikely(condition, () => this.nested(() => this.goTo(this.#indirect)));
     };
     giveUpIf(this.op("i32.ne", arrivals, this.i32(ARRIVALS_UNCOUNTED)));
-    const linear = this.and(64, this.read(this.targetCell), this.i64(-4096n));
+    const linear = this.and(64, this.read(this.targetCell), this.i64(-PAGE_SIZE));
     this.if(this.op("i64.ne", linear, this.read(this.biasCell)), () => {
       const { elsewhere, host } = mappedCode(this, linear, this.op("i32.wrap_i64", linear));
       giveUpIf(this.or(32, elsewhere, this.op("i32.ne", host, this.read(this.pageCell))));
@@ -258,7 +258,7 @@ export abstract class RegionFrame extends WasmEmit {
     const host = this.variable(
       this.add(32, this.and(32, low, this.i32(PAGE_MASK)), this.read(this.pageCell)),
     );
-    const ripPage = this.and(64, rip, this.i64(-4096n));
+    const ripPage = this.and(64, rip, this.i64(-PAGE_SIZE));
     // The running code's page is where it was; of others the code TLB knows.
     this.if(this.op("i64.ne", ripPage, this.read(this.biasCell)), () => {
       const mapped = mappedCode(this, ripPage, low);
@@ -317,15 +317,12 @@ export abstract class RegionFrame extends WasmEmit {
       this.write(this.flagAuxCell, productFlags(this, a, b));
     });
   }
-  protected storeFlags(): void {
-    this.computeAux();
-  }
   #spill(): void {
     this.registers.forEach((cell, r) => {
       if (cell === undefined || ((this.layout.written >> r) & 1) === 0) return;
       this.storeRaw("i64.store", this.i32(S.gpr + r * 8), this.read(cell));
     });
-    this.storeFlags();
+    this.computeAux();
     // What the region did: nobody changes the budget while it runs.
     const spent = this.op("i32.sub", this.state32(S.budget), this.read(this.budgetCell));
     const before = this.loadRaw("i64.load", this.i32(REGION_INSTRUCTIONS));
