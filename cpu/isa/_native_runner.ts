@@ -49,6 +49,11 @@ export const MAX_CODE = 200, MAX_STREAM = 1600;
 /** Where the program is. */
 export const IMAGE_BASE = 0x40_0000;
 const SLOTS = IMAGE_BASE + 0x1000;
+/**
+ * Where it has outputs and the signal stack: far from the rest, so that no case gets there that adds to RSP (RET imm16
+ * adds up to 64 KiB). Linux takes who has RSP in the signal stack for a handler, and goes on there.
+ */
+const APART = 0x5a00_0000;
 const slotBits = (scratchBytes: number) => scratchBytes === STREAM_SCRATCH_BYTES ? 11 : 9;
 const BLOCK_BYTES = 256; // registers in encoding order, then flags and trap number
 const BLOCK_FLAGS = 128, BLOCK_TRAP = 144;
@@ -60,9 +65,9 @@ const PROLOGUE_BYTES = { 32: 6 + 8 * 6, 64: 6 + 16 * 8 } as const;
 export function codeAddress(bits: 32 | 64, i: number, bytes: number = SCRATCH_BYTES): number {
   return SLOTS + (i << slotBits(bytes)) + PROLOGUE_BYTES[bits];
 }
-/** The end of a program. */
+/** The end of what a program's cases may address: of its scratch memory. */
 export function programEnd(count: number, bytes: number): number {
-  return regions(count, bytes).end;
+  return scratchAddress(count, count, bytes);
 }
 /** Where case `i` of `count` has its scratch memory. */
 export function scratchAddress(count: number, i: number, bytes: number = SCRATCH_BYTES): number {
@@ -71,7 +76,7 @@ export function scratchAddress(count: number, i: number, bytes: number = SCRATCH
 function regions(count: number, scratchBytes: number) {
   const inputs = SLOTS + ((count + 1) << slotBits(scratchBytes));
   const scratch = inputs + count * BLOCK_BYTES;
-  const outputs = scratch + count * scratchBytes;
+  const outputs = APART;
   const altStack = outputs + count * BLOCK_BYTES;
   return { inputs, scratch, outputs, altStack, end: altStack + ALT_STACK_BYTES };
 }
@@ -116,8 +121,9 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   const stream = scratchBytes === STREAM_SCRATCH_BYTES, shift = slotBits(scratchBytes);
   const shiftByte = shift.toString(16).padStart(2, "0");
   const { inputs, scratch, outputs, altStack, end } = regions(count, scratchBytes);
+  const scratchEnd = programEnd(count, scratchBytes);
   const long = bits === 64;
-  const w = new Writer(outputs - IMAGE_BASE);
+  const w = new Writer(scratchEnd - IMAGE_BASE);
   const seek = (address: number) => w.at = address - IMAGE_BASE;
   const here = () => IMAGE_BASE + w.at;
   const call = long ? "0f 05" : "cd 80";
@@ -175,16 +181,26 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
   w.put("c3");
 
   seek(entry);
+  // mmap(outputs, bytes, all rights, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, no file)
+  if (long) {
+    w.put("bf", outputs, "be", end - outputs, "ba", 7, "41 ba", 0x32, "41 b8", 0xffff_ffff, "45 31 c9");
+    w.put("b8", 9, call);
+  } else {
+    w.put("bb", outputs, "b9", end - outputs, "ba", 7, "be", 0x32, "bf", 0xffff_ffff, "31 ed");
+    w.put("b8", 192, call);
+  }
   if (long) w.put("bf", altInfo, "31 f6", "b8", 131, call);
   else w.put("bb", altInfo, "31 c9", "b8", 186, call);
   for (const signal of SIGNALS) {
     if (long) w.put("bf", signal, "be", action, "31 d2", "41 ba", 8, "b8", 13, call);
     else w.put("bb", signal, "b9", action, "31 d2", "be", 8, "b8", 174, call);
   }
-  // Nothing but the program is mapped then: a case may lead anywhere. munmap(rest, bytes up to the end of user space)
-  const rest = Math.ceil(end / PAGE) * PAGE;
-  if (long) w.put("bf", rest, "48 be", ...words(USER_END[64] - rest), "b8", 11, call);
-  else w.put("bb", rest, "b9", USER_END[32] - rest, "b8", 91, call);
+  // Nothing but the program is mapped then: a case may lead anywhere. munmap(from, bytes)
+  for (const [from, to] of [[scratchEnd, outputs], [end, USER_END[bits]]] as const) {
+    const rest = Math.ceil(from / PAGE) * PAGE;
+    if (long) w.put("bf", rest, "48 be", ...words(to - rest), "b8", 11, call);
+    else w.put("bb", rest, "b9", to - rest, "b8", 91, call);
+  }
   w.put("e9", SLOTS - (here() + 5));
 
   const registers = long ? 16 : 8;
@@ -212,25 +228,27 @@ export function buildProgram(bits: 32 | 64, cases: readonly NativeCase[]): Uint8
 
   // Writes scratch and outputs to the standard output
   seek(SLOTS + (count << shift));
-  w.put("bb", scratch, "bd", altStack - scratch);
-  const again = here();
-  if (long) w.put("bf", 1, "89 de", "89 ea", "b8", 1, call, "85 c0", "7e 06", "01 c3", "29 c5");
-  else {
-    w.put("53", "89 d9", "bb", 1, "89 ea", "b8", 4, call, "5b", "85 c0", "7e 06", "01 c3", "29 c5");
+  for (const [from, to] of [[scratch, scratchEnd], [outputs, altStack]] as const) {
+    w.put("bb", from, "bd", to - from);
+    const again = here();
+    if (long) w.put("bf", 1, "89 de", "89 ea", "b8", 1, call, "85 c0", "7e 06", "01 c3", "29 c5");
+    else {
+      w.put("53", "89 d9", "bb", 1, "89 ea", "b8", 4, call, "5b", "85 c0", "7e 06", "01 c3", "29 c5");
+    }
+    w.put("75", (again - (here() + 2) & 0xff).toString(16));
   }
-  w.put("75", (again - (here() + 2) & 0xff).toString(16));
   w.put(long ? "31 ff" : "31 db", "b8", long ? 60 : 1, call);
 
   // ELF header and one program header
   seek(IMAGE_BASE);
   w.put(0x464c_457f, long ? "02 01 01 00" : "01 01 01 00", 0, 0, "02 00", long ? "3e 00" : "03 00", 1);
-  const fileSize = w.bytes.length, size = end - IMAGE_BASE;
+  const size = w.bytes.length;
   if (long) {
     w.put(entry, 0, 64, 0, 0, 0, 0, "40 00 38 00 01 00 00 00 00 00 00 00");
-    w.put(1, 7, 0, 0, IMAGE_BASE, 0, IMAGE_BASE, 0, fileSize, 0, size, 0, 0x1000, 0);
+    w.put(1, 7, 0, 0, IMAGE_BASE, 0, IMAGE_BASE, 0, size, 0, size, 0, 0x1000, 0);
   } else {
     w.put(entry, 52, 0, 0, "34 00 20 00 01 00 00 00 00 00 00 00");
-    w.put(1, 0, IMAGE_BASE, IMAGE_BASE, fileSize, size, 7, 0x1000);
+    w.put(1, 0, IMAGE_BASE, IMAGE_BASE, size, size, 7, 0x1000);
   }
   return w.bytes as Uint8Array<ArrayBuffer>;
 }
@@ -259,10 +277,8 @@ async function runProgram(bits: 32 | 64, cases: readonly NativeCase[]): Promise<
     await Deno.writeFile(path, buildProgram(bits, cases));
     await Deno.chmod(path, 0o755);
     const { stdout, signal, code } = await outputOf(path);
-    const { scratch, altStack } = regions(cases.length, scratchBytesOf(cases));
-    return code === 0 && stdout.length === altStack - scratch
-      ? stdout
-      : `it ended with ${signal ?? `status ${code}`}`;
+    const wanted = cases.length * (scratchBytesOf(cases) + BLOCK_BYTES);
+    return code === 0 && stdout.length === wanted ? stdout : `it ended with ${signal ?? `status ${code}`}`;
   } catch (error) {
     return (error as Error).message;
   } finally {
@@ -293,10 +309,9 @@ export async function runNative(
   const output = await runProgram(bits, cases);
   if (typeof output === "string") throw new Error(`the native program failed: ${output}`);
   const scratchBytes = scratchBytesOf(cases);
-  const { scratch, outputs } = regions(cases.length, scratchBytes);
   const view = new DataView(output.buffer, output.byteOffset);
   return cases.map((one, i) => {
-    const at = outputs - scratch + i * BLOCK_BYTES;
+    const at = cases.length * scratchBytes + i * BLOCK_BYTES;
     const vector = view.getUint32(at + BLOCK_TRAP, true) - 1;
     const memory = output.slice(i * scratchBytes, (i + 1) * scratchBytes);
     if (scratchBytes === STREAM_SCRATCH_BYTES && vector >= 0) {
