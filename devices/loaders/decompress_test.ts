@@ -108,6 +108,20 @@ Deno.test("LZ4 blocks decode in WebAssembly as in TypeScript, or are refused by 
   assertEquals(good > 300 && bad > 100, true, `${good} good, ${bad} bad`);
 });
 
+Deno.test("LZ4 runs of one byte decode in WebAssembly, zeros also where something else was", () => {
+  for (const byte of [0, 7]) {
+    for (const match of [200, 300, 1000]) {
+      const more = match - 4 - 15; // behind the nibble
+      const block = [0x1f, byte, 1, 0, ...Array(Math.floor(more / 255)).fill(255), more % 255, 0x10, 9];
+      const module = new Lz4Module(2000, block.length);
+      module.output.fill(0xa5);
+      assertEquals(module.decode(Uint8Array.from(block), 3, 3), 3 + 1 + match + 1);
+      const expected = [0xa5, 0xa5, 0xa5, ...Array(1 + match).fill(byte), 9];
+      assertEquals([...module.output.subarray(0, expected.length)], expected);
+    }
+  }
+});
+
 // A payload without the size that Linux's build appends is what the tool itself has made.
 for (const [format, base64] of Object.entries(packed)) {
   const bytes = format === "gzip" ? bytesOf(base64) : bytesOf(base64).subarray(0, -4);
