@@ -370,6 +370,8 @@ function randomProgram(random: Random, system: boolean): ControlFlowProgram {
 /** A CPU that runs one program. */
 export class ControlFlowCpu {
   readonly t: TestCpu;
+  /** What the counters said when the program was loaded. */
+  #before = { instructions: 0, interrupts: 0 };
   readonly #interrupts = { pending: false, acknowledge: () => (this.#interrupts.pending = false, VECTOR) };
 
   constructor(how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean }) {
@@ -458,6 +460,8 @@ export class ControlFlowCpu {
     s.set64(S.rip, BigInt(AREA));
     t.cpu.exceptions.fill(0);
     this.#interrupts.pending = false;
+    const { instructions, interrupts } = t.cpu;
+    this.#before = { instructions, interrupts };
   }
 
   /** Breakpoints for data in DR0 to DR3: where, and R/W and LEN as in DR7. */
@@ -494,9 +498,9 @@ export class ControlFlowCpu {
     const gpr = Array.from({ length: 16 }, (_, r) => core.s.gpr(r).toString(16));
     const xmm = [XMM1, XMM1 + 8, XMM2, XMM2 + 8].map((field) => core.s.get64(field).toString(16));
     return `${end} rip ${core.s.get64(S.rip).toString(16)} flags ${core.rflags.toString(16)} ` +
-      `instructions ${cpu.instructions} exceptions ${
+      `instructions ${cpu.instructions - this.#before.instructions} exceptions ${
         [...cpu.exceptions].join("")
-      } interrupts ${cpu.interrupts} ` +
+      } interrupts ${cpu.interrupts - this.#before.interrupts} ` +
       `gpr ${gpr.join(" ")} xmm ${xmm.join(" ")} system ${systemState(core.s).join(" ")}`;
   }
 

@@ -103,7 +103,6 @@ export class BlockCache {
     core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);
     core.mmu.onInvalidate = (lo, _, mayBeLarge) =>
       mayBeLarge ? this.#jumps.mappingsChanged(false) : this.#jumps.pageChanged(lo);
-    this.#jumps.clear();
   }
 
   /** The WebAssembly memory. */
@@ -154,7 +153,7 @@ export class BlockCache {
       if (room <= 0) return this.#fail(EXC_GP);
     }
     if (core.armed && !core.resumeFlag && this.#breaks(lo, hi)) return 0;
-    const host = core.mmu.translateCode(lo, hi);
+    const host = this.#codeAt(lo, hi);
     if (host === -1) return 0;
     if (host < 0) return this.#outsideMemory(lo, hi);
     let block = this.#index.find(host, modeBits);
@@ -166,12 +165,18 @@ export class BlockCache {
     const poff = host & PAGE_MASK;
     s.set32(S.codeBias, core.ripLo - poff);
     s.set32(S.codeBias + 4, core.ripHi - (core.ripLo < poff ? 1 : 0));
-    this.#jumps.remember(lo, hi, block.start, host, core.mmu.isGlobal(lo));
-    if (block.secondHost !== 0) {
-      const next = this.#nextPage(lo, hi);
-      this.#jumps.rememberPage(next.lo, next.hi, block.secondHost, core.mmu.isGlobal(next.lo));
-    }
+    this.#jumps.remember(lo, hi, block.start, host);
     return block.start;
+  }
+
+  /** Byte offset of the code at a linear address, whose page is in the code TLB then; negative as translateCode says. */
+  #codeAt(lo: number, hi: number): number {
+    const known = this.#jumps.hostOf(lo, hi);
+    if (known !== 0) return known;
+    const { mmu } = this.#core;
+    const host = mmu.translateCode(lo, hi);
+    if (host > 0) this.#jumps.rememberPage(lo, hi, host, mmu.isGlobal(lo));
+    return host;
   }
 
   /** Is there an instruction breakpoint? Then the fault is recorded; it is the one whose image of RF is clear. */
@@ -222,7 +227,7 @@ export class BlockCache {
   /** Byte offset of that page; negative as translateCode says. */
   #secondPage(lo: number, hi: number): number {
     const next = this.#nextPage(lo, hi);
-    return this.#core.mmu.translateCode(next.lo, next.hi);
+    return this.#codeAt(next.lo, next.hi);
   }
 
   /** Decodes the block at `host`, of at most `room` bytes, in place of `old`. Undefined: a fault was recorded. */

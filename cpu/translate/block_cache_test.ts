@@ -171,22 +171,54 @@ for (const how of ENGINES) {
     assertEquals(seen, Array(3).fill([1, 1, 0, 0, 3, 3, 9, 9]).flat());
   });
 
+  for (const says of [false, true]) {
+    const name = says
+      ? "code goes on elsewhere when the guest says INVLPG"
+      : "code stays where it is until then";
+    test(`the page tables say otherwise, and a data access asks them: ${name}`, () => {
+      const t = new TestCpu(64, { ...how, ramBytes: 32 * MiB });
+      const code = [
+        ...[0x89, 0x0c, 0x25, ...le32(PAGE_TABLE)], // mov [PTE of this page], ecx
+        ...[0x8b, 0x04, 0x25, ...le32(LINEAR + TLB_ENTRIES * 4096)], // its TLB entry is the other page's now
+        ...[0x8b, 0x14, 0x25, ...le32(LINEAR + 0x80)], // mov edx, [page]
+        ...says ? [0x0f, 0x01, 0x3c, 0x25, ...le32(LINEAR)] : [], // invlpg [page]
+        ...[0xe8, ...le32(says ? 0x60 - 34 : 0x60 - 26)], // call offset 0x60
+      ];
+      for (const [frame, value] of [[0x40_0000, 4], [0x50_0000, 5]] as const) {
+        t.write(frame, code);
+        t.write(frame + 0x60, [0x58, 0xff, 0x25, ...le32(0x80 - 0x67)]); // pop rax; jmp [0x80]
+        t.write(frame + 0x80, [...le32(LINEAR + 0xa0), 0, 0, 0, 0]);
+        t.write(frame + 0xa0, [0xb8, ...le32(value), HLT]); // mov eax, value
+      }
+      withPages(t, [0x40_0000]);
+      t.cpu.core.mmu.flush();
+      t.cpu.core.s.setGpr(1, 0x50_0003n);
+      t.cpu.core.s.setGpr(4, 0x8000n);
+      assertEquals(go(t, LINEAR), "halted");
+      assertEquals(t.cpu.core.s.gpr32(2), LINEAR + 0xa0);
+      assertEquals(t.cpu.core.s.gpr32(0), says ? 5 : 4);
+    });
+  }
+
   test("a link leads into the page of its branch only, whatever is mapped there when it is made", () => {
-    const t = new TestCpu(64, { ...how, ramBytes: 32 * MiB });
-    const code = [
-      ...[0x89, 0x0c, 0x25, ...le32(PAGE_TABLE)], // mov [PTE of this page], ecx
-      ...[0x8b, 0x04, 0x25, ...le32(LINEAR + TLB_ENTRIES * 4096)], // its TLB entry is the other page's now
-      ...[0xe9, ...le32(0x80 - 19)], // jmp to offset 0x80
-    ];
+    const hooks = {
+      cpuid: () => { // as if the machine had changed what is where
+        withPages(t, [frame]);
+        t.cpu.core.mmu.flush();
+        return undefined;
+      },
+    };
+    const t: TestCpu = new TestCpu(64, { ...how, hooks });
+    const code = [0xb8, ...le32(0x4000_0000), 0x0f, 0xa2, 0xe9, ...le32(0x80 - 12)]; // cpuid; jmp to offset 0x80
     for (const [frame, value] of [[0x40_0000, 4], [0x50_0000, 5]] as const) {
       t.write(frame, code);
       t.write(frame + 0x80, [0xb8, ...le32(value), HLT]);
     }
+    let frame = 0;
     const results: number[] = [];
-    for (const frame of [0x50_0000, 0x40_0000]) {
+    for (frame of [0x50_0000, 0x40_0000]) {
       withPages(t, [0x40_0000]);
       t.cpu.core.mmu.flush();
-      t.cpu.core.s.setGpr(1, BigInt(frame) | 3n);
       assertEquals(go(t, LINEAR), "halted");
       results.push(t.cpu.core.s.gpr32(0));
     }

@@ -29,6 +29,7 @@ import {
   TLB_ENTRIES,
   tlbEntry,
 } from "../state/state.ts";
+import { MODES_OF_PAGES } from "./jump_cache.ts";
 
 /** modeKey has the mode bits from here on. */
 const MODES_SHIFT = 48n;
@@ -93,7 +94,15 @@ function hostOf(
     b.i32(codeTlbEntry.size),
   );
   const { tag, addend, marks } = codeTlbEntry.at;
-  b.if(b.op("i64.ne", b.loadRaw("i64.load", code, CODE_TLB_BASE + tag), pageTag), () => {
+  const known = b.loadRaw("i64.load", code, CODE_TLB_BASE + tag);
+  const otherPage = b.and(64, b.xor(64, known, pageTag), b.i64(~(BigInt(MODES_OF_PAGES) << 32n)));
+  const extended = b.op("i64.shr_s", b.op("i64.shl", linear, b.i64(16)), b.i64(16));
+  const isOther = b.or(
+    32,
+    b.op("i64.ne", otherPage, b.i64(0)),
+    b.op("i64.ne", extended, linear),
+  );
+  b.if(isOther, () => {
     const inTlb = b.op("i32.mul", b.and(32, number, b.i32(TLB_ENTRIES - 1)), b.i32(tlbEntry.size));
     const entry = b.add(32, inTlb, b.loadRaw("i32.load", b.i32(S.tlbBase)));
     fill(entry, page);
@@ -121,7 +130,6 @@ function hostOf(
       () => enlist(CODE_LISTED, codeLists.count, codeLists.first),
     );
     b.storeRaw("i32.store", code, b.or(32, isGlobal, b.get(listed)), CODE_TLB_BASE + marks);
-    b.storeRaw("i64.store", code, pageTag, CODE_TLB_BASE + tag);
     b.storeRaw(
       "i32.store",
       code,
@@ -129,5 +137,6 @@ function hostOf(
       CODE_TLB_BASE + addend,
     );
   });
+  b.storeRaw("i64.store", code, pageTag, CODE_TLB_BASE + tag);
   return b.add(32, low, b.loadRaw("i32.load", code, CODE_TLB_BASE + addend));
 }

@@ -6,13 +6,16 @@
  * Jump cache and code TLB are keyed by linear address and mode. An entry says where the block at that address begins; it
  * holds only while the code TLB says that the block's page is still mapped where it was, and in segmented code only when
  * the block ends within the limit of CS. Changes of mappings empty the code TLB and leave the jump cache alone, and the
- * block table, which knows blocks by their place in memory. All this is about a block's first page: one that crosses into
+ * block table, which knows blocks by their place in memory. Nothing else does: code is fetched from where the code TLB has
+ * it, though page tables say otherwise by now, and with them the TLB. So it does not matter who asks when, and engines
+ * stay together while a guest has changed tables and not yet said so. All this is about a block's first page: one that crosses into
  * another begins with a record that asks the code TLB about that (H_CROSSING).
  * @module
  */
 import { PAGE_MASK, PAGE_SHIFT } from "../base/bits.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
-import { MODE_USER } from "../state/registers.ts";
+import { isCanonical } from "../mmu/mmu.ts";
+import { MODE_USER, modeKeyOf } from "../state/registers.ts";
 import {
   BLOCK_TABLE_BASE,
   BLOCK_TABLE_BITS,
@@ -45,6 +48,8 @@ const RECORD = jumpCacheEntry.at.record >> 2, HOST = jumpCacheEntry.at.host >> 2
 const INVALID = 0xffff_ffff;
 /** modeKey's upper half without MODE_USER: blocks are the same for users. */
 const MODES_OF_BLOCKS = ~(MODE_USER << 16);
+/** Modes, in the upper half of modeKey, in which a linear page of code is the same page: all but MODE_USER. */
+export const MODES_OF_PAGES: number = modeKeyOf(0xffff & ~MODE_USER);
 
 /** See the module's description. */
 export class JumpCache {
@@ -52,6 +57,8 @@ export class JumpCache {
 
   constructor(readonly memory: GuestMemory) {
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
+    this.clear();
+    this.#clearPages();
   }
 
   /** Entries of the code TLB, which must be looked after when mappings change. */
@@ -63,9 +70,11 @@ export class JumpCache {
   clear(): void {
     const { bytes } = this.memory;
     bytes.fill(0xff, JUMP_CACHE_BASE, JUMP_CACHE_BASE + (jumpCacheEntry.size << JUMP_CACHE_BITS));
-    bytes.fill(0xff, CODE_TLB_BASE, CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS));
     bytes.fill(0, BLOCK_TABLE_BASE, BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES);
+  }
+  #clearPages(): void {
     const words = this.#words;
+    words.fill(INVALID, CODE_TLB_BASE >> 2, (CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS)) >> 2);
     for (let i = 0; i < 1 << CODE_TLB_BITS; i++) {
       words[((CODE_TLB_BASE + i * codeTlbEntry.size) >> 2) + MARKS] = 0;
     }
@@ -98,11 +107,22 @@ export class JumpCache {
     this.#words[codeTlbAt(lo)] = INVALID;
   }
 
+  /** Byte offset of the code at a linear address, when the code TLB has its page; else 0. */
+  hostOf(lo: number, hi: number): number {
+    const words = this.#words;
+    if (!isCanonical(hi)) return 0;
+    const entry = codeTlbAt(lo), tagHi = (hi ^ (words[KEY_HI_AT] as number)) >>> 0;
+    if (words[entry] !== ((lo & ~PAGE_MASK) ^ (words[KEY_LO_AT] as number)) >>> 0) return 0;
+    if ((((words[entry + 1] as number) ^ tagHi) & ~MODES_OF_PAGES) !== 0) return 0;
+    words[entry + 1] = tagHi;
+    return (lo + (words[entry + ADDEND] as number)) >>> 0;
+  }
+
   /**
    * Puts a block in, under the current mode: its linear address, its first record, where its code lies in the WebAssembly
-   * memory; `isGlobal`: its page is, a CR3 load does not change it.
+   * memory.
    */
-  remember(lo: number, hi: number, start: number, host: number, isGlobal: boolean): void {
+  remember(lo: number, hi: number, start: number, host: number): void {
     const words = this.#words;
     const keyLo = words[KEY_LO_AT] as number, keyHi = words[KEY_HI_AT] as number;
     const index = Math.imul(lo, JUMP_CACHE_HASH) >>> (32 - JUMP_CACHE_BITS);
@@ -112,9 +132,8 @@ export class JumpCache {
     words[entry + RECORD] = start;
     words[entry + HOST] = host;
     this.#enter(host, keyHi & MODES_OF_BLOCKS, start);
-    this.rememberPage(lo, hi, host, isGlobal);
   }
-  /** Puts the page of linear address `lo`,`hi`, at `host`, into the code TLB. */
+  /** Puts the page of linear address `lo`,`hi`, at `host`, into the code TLB; `isGlobal`: a CR3 load does not change it. */
   rememberPage(lo: number, hi: number, host: number, isGlobal: boolean): void {
     const words = this.#words;
     const code = codeTlbAt(lo);
