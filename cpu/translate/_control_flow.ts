@@ -2,7 +2,7 @@
 /**
  * Random programs of many small blocks for comparing engines: branches, calls, computed jumps, loops, code that
  * changes itself, faults in the middle of blocks, accesses and instructions that cross pages, the same code at two
- * addresses, mappings that change, interrupts, and slices that end anywhere. 64-bit code at privilege 0.
+ * addresses, mappings that change, interrupts, and slices that end anywhere. 64-bit code at privilege 0 or 3.
  *
  * What a program does is no use to anybody; that two engines do the same, instruction for instruction, is. Faults and
  * interrupts have handlers: a fault goes on at the first block with a fresh stack.
@@ -11,16 +11,19 @@
 import type { WasmEngineName } from "../base/engine.ts";
 import { Random } from "../isa/_cases.ts";
 import { BREAK_ACCESS, BREAK_WRITE } from "../state/breakpoints.ts";
-import { CS, DS, ES, EXC_DB, FS, GS, S, SS, XMM_BASE } from "../state/state.ts";
+import { CS, DS, ES, EXC_DB, FS, GS, S, SS, TR, XMM_BASE } from "../state/state.ts";
 import { privileged } from "./_privileged.ts";
 import { TestCpu } from "../_bare_cpu.ts";
 
 /** Linear addresses; frames are the same unless said otherwise. All are mapped by PAGE_TABLE, 4 KiB each. */
 const AREA = 0x40_0000,
   PAGE_TABLE = 0x8000,
+  PML4 = 0x1000,
+  PDPT = 0x2000,
   DIRECTORY = 0x3000,
   IDT = 0xa000,
   GDT = 0xb000,
+  TSS = 0xc000,
   IDT_LIMIT = 0xfff;
 const CODE_PAGES = 4,
   CODE_ALIAS = 16,
@@ -32,18 +35,21 @@ const CODE_PAGES = 4,
   DEVICE = 37;
 const TABLES_VIEW = 40, JUMP_TABLE = 41, STACK = 48, PAGES = 64;
 const at = (page: number) => AREA + page * 4096;
+const STACK_START = at(STACK) + 64;
 /** What breakpoints and INVLPG of privileged programs are about. */
 const ADDRESSES = [DATA, DATA + 1, DATA_ALIAS, STACK, READ_ONLY, CODE_ALIAS, 0].map((page) =>
   at(page) + 0x40
 );
 /** A frame outside of memory: accesses go to the bus. */
 const NO_MEMORY = 0x4000_0000;
-const PTE_P = 1, PTE_RW = 2, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
+const PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
 const VECTOR = 0x40, XMM1 = XMM_BASE + 16, XMM2 = XMM_BASE + 32;
 
 const RSP = 4, R12 = 12, R13 = 13, R15 = 15;
 /** Registers that programs change at will; R12 holds DATA, R13 JUMP_TABLE, R14 pseudo-random bits, R15 an offset. */
 const FREE = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11];
+/** Selectors at privilege 3, and that of the TSS. */
+const USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28;
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 
 /** A program's bytes by page, and where to start. */
@@ -66,7 +72,12 @@ class Writer {
   readonly #immediates: number[] = [];
   readonly #patches: number[] = [];
 
-  constructor(readonly random: Random, readonly blocks: number, readonly system: boolean) {}
+  constructor(
+    readonly random: Random,
+    readonly blocks: number,
+    readonly system: boolean,
+    readonly ring: 0 | 3,
+  ) {}
 
   put(...bytes: number[]): void {
     this.bytes.push(...bytes);
@@ -95,6 +106,10 @@ class Writer {
     const { random } = this;
     if (random.chance(30)) return random.below(this.blocks);
     return Math.min(this.blocks - 1, Math.max(0, here + random.below(6) - 2));
+  }
+  /** For whom a page is mapped anew: at privilege 3 mostly for whoever runs. */
+  #user(): number {
+    return this.ring === 3 && this.random.chance(85) ? PTE_US : 0;
   }
   #offset(mask: number): void {
     this.rr([0x89], false, this.reg(), R15); // mov r15d, reg
@@ -170,7 +185,10 @@ class Writer {
       // A mapping changes: of the absent page, of an alias of data, or of an alias of code.
       const page = [ABSENT, DATA_ALIAS, CODE_ALIAS + random.below(CODE_PAGES)][random.below(3)] as number;
       const frame = page >= DATA ? DATA + random.below(2) : random.below(CODE_PAGES);
-      const entry = random.chance(25) ? 0 : at(frame) | PTE_USED | PTE_P | (random.chance(70) ? PTE_RW : 0);
+      const writable = random.chance(25) ? undefined : random.chance(70);
+      const entry = writable === undefined
+        ? 0
+        : at(frame) | PTE_USED | PTE_P | (writable ? PTE_RW : 0) | this.#user();
       this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry)); // mov qword [pte], entry
       if (random.chance(70)) return this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
       return this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
@@ -261,7 +279,8 @@ class Writer {
     } else if (kind === 5 && random.chance(15)) {
       // A page of data is another one, or may not be written any more; the device's may become data.
       const page = [DATA, DATA + 1, DATA_ALIAS, DEVICE][random.below(4)] as number;
-      const entry = at(DATA + random.below(3)) | PTE_USED | PTE_P | (random.chance(75) ? PTE_RW : 0);
+      const entry = at(DATA + random.below(3)) | PTE_USED | PTE_P | (random.chance(75) ? PTE_RW : 0) |
+        this.#user();
       this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry));
       if (random.chance(70)) this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
       else this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
@@ -355,10 +374,10 @@ class Writer {
   }
 }
 
-/** The program of a seed; `system`: with privileged instructions. */
-function randomProgram(random: Random, system: boolean): ControlFlowProgram {
+/** The program of a seed; `system`: with privileged instructions; for privilege `ring`. */
+function randomProgram(random: Random, system: boolean, ring: 0 | 3): ControlFlowProgram {
   const blocks = 3 + random.below(random.chance(50) ? 40 : 140);
-  const writer = new Writer(random, blocks, system);
+  const writer = new Writer(random, blocks, system, ring);
   if (random.chance(40)) { for (let n = random.below(4096); n > 0; n--) writer.put(0x90); // anywhere in a page
    }
   for (let block = 0; block < blocks; block++) writer.block(block);
@@ -374,7 +393,10 @@ export class ControlFlowCpu {
   #before = { instructions: 0, interrupts: 0 };
   readonly #interrupts = { pending: false, acknowledge: () => (this.#interrupts.pending = false, VECTOR) };
 
-  constructor(how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean }) {
+  constructor(
+    how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean },
+    readonly ring: 0 | 3 = 0,
+  ) {
     this.t = new TestCpu(64, { ...how, hooks: { interrupts: this.#interrupts } });
   }
 
@@ -387,7 +409,11 @@ export class ControlFlowCpu {
       memory.view.setBigUint64(memory.offsetOf(gpa), BigInt(value), true);
     t.write(AREA, new Uint8Array(PAGES * 4096));
     t.write(AREA, program.code);
-    set64(DIRECTORY + (AREA >> 21) * 8, PAGE_TABLE | PTE_P | PTE_RW | PTE_USED);
+    const user = this.ring === 3 ? PTE_US : 0;
+    for (const [table, next] of [[PML4, PDPT], [PDPT, DIRECTORY]] as const) {
+      set64(table, next | PTE_P | PTE_RW | PTE_USED | user);
+    }
+    set64(DIRECTORY + (AREA >> 21) * 8, PAGE_TABLE | PTE_P | PTE_RW | PTE_USED | user);
     for (let page = 0; page < 512; page++) {
       let frame = at(page), rights = PTE_P | PTE_RW;
       // The second address of the code has its pages in another order, the stack's pages are backwards.
@@ -400,10 +426,9 @@ export class ControlFlowCpu {
       if (page === DEVICE) frame = NO_MEMORY;
       if (page === READ_ONLY) rights = PTE_P;
       if (page === ABSENT || page >= PAGES) rights = 0;
-      set64(PAGE_TABLE + page * 8, rights === 0 ? 0 : frame | rights | PTE_USED);
+      set64(PAGE_TABLE + page * 8, rights === 0 ? 0 : frame | rights | PTE_USED | user);
     }
     program.jumpTable.forEach((address, i) => set64(at(JUMP_TABLE) + i * 8, address));
-    const stack = at(STACK) + 64;
     // Handlers: an error code is dropped, a fault goes on at the first block.
     const recovery = at(HANDLERS) + 0x100,
       irq = at(HANDLERS) + 0x80,
@@ -417,7 +442,7 @@ export class ControlFlowCpu {
         0x48,
         0xc7,
         0xc4,
-        ...le32(stack),
+        ...le32(STACK_START),
         0x49,
         0xc7,
         0xc4,
@@ -449,19 +474,42 @@ export class ControlFlowCpu {
     s.set32(S.idtrLimit, IDT_LIMIT);
     s.set64(S.gdtrBase, BigInt(GDT));
     s.set32(S.gdtrLimit, 0x17);
+    if (this.ring === 3) {
+      set64(GDT + (USER_CODE & ~7), 0x00af_fb00_0000_ffffn);
+      set64(GDT + (USER_DATA & ~7), 0x00cf_f300_0000_ffffn);
+      set64(GDT + TASK, 0x0000_8b00_0000_0067n | BigInt(TSS) << 16n);
+      set64(GDT + TASK + 8, 0);
+      s.set32(S.gdtrLimit, TASK + 15);
+      // Handlers have a stack of their own.
+      t.write(TSS, new Uint8Array(0x68));
+      set64(TSS + 4, at(HANDLERS + 2));
+      s.setSegment(TR, { selector: TASK, base: BigInt(TSS), limit: 0x67, attributes: 0x8b });
+      this.#unprivileged();
+    }
     s.set64(S.cr0, 0x8001_0011n);
     program.registers.forEach((value, r) => s.setGpr(r, value));
-    s.setGpr(RSP, BigInt(stack));
+    s.setGpr(RSP, BigInt(STACK_START));
     s.setGpr(R12, BigInt(at(DATA)));
     s.setGpr(R13, BigInt(at(JUMP_TABLE)));
     core.mmu.flush();
-    core.setRflags(0x202);
+    core.setRflags(this.ring === 3 ? 0x3202 : 0x202); // CLI and STI work at privilege 3, too
     core.updateMode();
     s.set64(S.rip, BigInt(AREA));
     t.cpu.exceptions.fill(0);
     this.#interrupts.pending = false;
     const { instructions, interrupts } = t.cpu;
     this.#before = { instructions, interrupts };
+  }
+
+  /** To privilege 3. */
+  #unprivileged(): void {
+    const { core } = this.t.cpu, { s } = core;
+    s.setSegment(CS, { selector: USER_CODE, base: 0n, limit: 0xffff_ffff, attributes: 0xa0fb });
+    for (const i of [ES, SS, DS, FS, GS]) {
+      s.setSegment(i, { selector: USER_DATA, base: 0n, limit: 0xffff_ffff, attributes: 0xc0f3 });
+    }
+    core.setCpl(3);
+    core.updateMode();
   }
 
   /** Breakpoints for data in DR0 to DR3: where, and R/W and LEN as in DR7. */
@@ -482,9 +530,13 @@ export class ControlFlowCpu {
     this.t.cpu.interruptsChanged();
   }
 
-  /** Goes on elsewhere. */
+  /** Goes on elsewhere; out of a handler of another privilege as it would return to the program's start. */
   goTo(address: number, bits: bigint): void {
-    const { s } = this.t.cpu.core;
+    const { s, cpl } = this.t.cpu.core;
+    if (cpl !== this.ring) {
+      this.#unprivileged();
+      s.setGpr(RSP, BigInt(STACK_START));
+    }
     s.set64(S.rip, BigInt(address));
     s.setGpr(14, bits);
   }
@@ -530,7 +582,7 @@ export function compareControlFlow(
   other: ControlFlowCpu,
   system = false,
 ): string | undefined {
-  const program = randomProgram(random, system);
+  const program = randomProgram(random, system, one.ring);
   one.load(program);
   other.load(program);
   if (random.chance(25)) {

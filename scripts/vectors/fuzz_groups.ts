@@ -116,5 +116,6 @@ export const GROUPS: readonly FuzzGroup[] = [
   { name: "streams", start: streams(3) },
   { name: "streams0", start: streams(0) },
   { name: "control", start: (wanted) => controlFlow(wanted, false) },
+  { name: "control3", start: (wanted) => controlFlow(wanted, false, 3) },
   { name: "system", start: (wanted) => controlFlow(wanted, true) },
 ];
