@@ -2,7 +2,8 @@
 /**
  * Random programs of many small blocks for comparing engines: branches, calls, computed jumps, loops, code that
  * changes itself, faults in the middle of blocks, accesses and instructions that cross pages, the same code at two
- * addresses, mappings that change, interrupts, and slices that end anywhere. 64-bit code at privilege 0 or 3.
+ * addresses, mappings that change, interrupts, and slices that end anywhere. 64-bit code at privilege 0 or 3, or 32-bit
+ * code at privilege 3, in compatibility mode.
  *
  * What a program does is no use to anybody; that two engines do the same, instruction for instruction, is. Faults and
  * interrupts have handlers: a fault goes on at the first block with a fresh stack.
@@ -45,11 +46,23 @@ const NO_MEMORY = 0x4000_0000;
 const PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_USED = 0x60; // accessed and dirty, so that nobody needs to set them
 const VECTOR = 0x40, XMM1 = XMM_BASE + 16, XMM2 = XMM_BASE + 32;
 
-const RSP = 4, R12 = 12, R13 = 13, R15 = 15;
-/** Registers that programs change at will; R12 holds DATA, R13 JUMP_TABLE, R14 pseudo-random bits, R15 an offset. */
-const FREE = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11];
+const RSP = 4, R13 = 13;
+/**
+ * By size of code: registers that programs change at will, and those that hold DATA, pseudo-random bits, an offset. R13
+ * holds JUMP_TABLE. Comments name the registers of 64-bit code.
+ */
+const REGISTERS = {
+  64: {
+    free: [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11],
+    looped: [0, 2, 3, 5, 8, 9],
+    data: 12,
+    bits: 14,
+    offset: 15,
+  },
+  32: { free: [0, 1, 2, 3], looped: [0, 2, 3], data: 5, bits: 7, offset: 6 },
+} as const;
 /** Selectors at privilege 3, and that of the TSS. */
-const USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28;
+const USER_CODE = { 64: 0x1b, 32: 0x3b }, USER_DATA = 0x23, TASK = 0x28;
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 
 /** A program's bytes by page, and where to start. */
@@ -63,6 +76,13 @@ export interface ControlFlowProgram {
   readonly blocks: readonly number[];
 }
 
+/** Where programs run; 32-bit code at privilege 3 only. */
+export interface ControlFlowPlace {
+  readonly ring: 0 | 3;
+  readonly bits: 64 | 32;
+}
+const USUAL_PLACE: ControlFlowPlace = { ring: 0, bits: 64 };
+
 /** One program being written. */
 class Writer {
   readonly bytes: number[] = [];
@@ -71,31 +91,45 @@ class Writer {
   /** Offsets of 32-bit immediates that other code may overwrite, filled in when all are known. */
   readonly #immediates: number[] = [];
   readonly #patches: number[] = [];
+  readonly #long: boolean;
+  readonly #registers: typeof REGISTERS[64 | 32];
 
   constructor(
     readonly random: Random,
     readonly blocks: number,
     readonly system: boolean,
-    readonly ring: 0 | 3,
-  ) {}
+    readonly place: ControlFlowPlace,
+  ) {
+    this.#long = place.bits === 64;
+    this.#registers = REGISTERS[place.bits];
+  }
 
   put(...bytes: number[]): void {
     this.bytes.push(...bytes);
   }
+  /** What 64-bit code and what 32-bit code has. */
+  #either(long: readonly number[], short: readonly number[]): void {
+    this.put(...this.#long ? long : short);
+  }
   reg(): number {
-    return FREE[this.random.below(FREE.length)] as number;
+    return this.#one(this.#registers.free);
+  }
+  #one(list: readonly number[]): number {
+    return list[this.random.below(list.length)] as number;
+  }
+  /** REX with these bits 2 to 0; what is wide in 64-bit code has 16 bits in 32-bit code. */
+  #prefix(wide: boolean, extends_: number): void {
+    this.#either([0x40 | (wide ? 8 : 0) | extends_], wide ? [0x66] : []);
   }
   /** REX and opcode and ModRM for two registers. */
   rr(opcode: readonly number[], wide: boolean, reg: number, rm: number): void {
-    this.put(
-      0x40 | (wide ? 8 : 0) | ((reg >> 3) << 2) | (rm >> 3),
-      ...opcode,
-      0xc0 | ((reg & 7) << 3) | (rm & 7),
-    );
+    this.#prefix(wide, ((reg >> 3) << 2) | (rm >> 3));
+    this.put(...opcode, 0xc0 | ((reg & 7) << 3) | (rm & 7));
   }
   /** The same with [R12 + R15 + disp8]. */
   rm(opcode: readonly number[], wide: boolean, reg: number, disp: number): void {
-    this.put(0x43 | (wide ? 8 : 0) | ((reg >> 3) << 2), ...opcode, 0x44 | ((reg & 7) << 3), 0x3c, disp);
+    this.#prefix(wide, 3 | ((reg >> 3) << 2));
+    this.put(...opcode, 0x44 | ((reg & 7) << 3), this.#long ? 0x3c : 0x35, disp);
   }
   rel32(block: number): void {
     this.#targets.push({ at: this.bytes.length, block });
@@ -109,11 +143,12 @@ class Writer {
   }
   /** For whom a page is mapped anew: at privilege 3 mostly for whoever runs. */
   #user(): number {
-    return this.ring === 3 && this.random.chance(85) ? PTE_US : 0;
+    return this.place.ring === 3 && this.random.chance(85) ? PTE_US : 0;
   }
   #offset(mask: number): void {
-    this.rr([0x89], false, this.reg(), R15); // mov r15d, reg
-    this.put(0x41, 0x81, 0xe7, ...le32(mask)); // and r15d, mask
+    this.rr([0x89], false, this.reg(), this.#registers.offset); // mov r15d, reg
+    this.#either([0x41, 0x81, 0xe7], [0x81, 0xe6]); // and r15d, mask
+    this.put(...le32(mask));
   }
 
   instruction(): void {
@@ -134,7 +169,8 @@ class Writer {
     if (kind === 12) return this.rr([0x0f, 0x40 + random.below(16)], wide, a, b); // cmovcc
     if (kind === 13) return this.rr([0x0f, 0x90 + random.below(16)], false, 0, a); // setcc
     if (kind === 14) {
-      this.put(0x40 | (a >> 3), 0xb8 | (a & 7));
+      this.#prefix(false, a >> 3);
+      this.put(0xb8 | (a & 7));
       this.#immediates.push(this.bytes.length);
       return this.put(...le32(random.u32()));
     }
@@ -142,8 +178,9 @@ class Writer {
       return this.put(...[[0xf8], [0xf9], [0xf5], [0x9f], [0x9e], [0x98]][random.below(6)] as number[]);
     }
     if (kind === 16) {
+      const popBits = this.#long ? [0x41, 0x5e] : [0x5f];
       return this.put(
-        ...[[0x9c, 0x41, 0x5e], [0xfb], [0xfa], [0x0f, 0xa2], [0x9c, 0x9d]][random.below(5)] as number[],
+        ...[[0x9c, ...popBits], [0xfb], [0xfa], [0x0f, 0xa2], [0x9c, 0x9d]][random.below(5)] as number[],
       );
     }
     if (kind === 17) {
@@ -155,18 +192,10 @@ class Writer {
     }
     if (kind === 18 && random.chance(30)) {
       // string copy or fill of a few bytes within the data
-      this.put(
-        0x49,
-        0x8d,
-        0xbc,
-        0x24,
-        ...le32(random.below(8200)),
-        0x49,
-        0x8d,
-        0xb4,
-        0x24,
-        ...le32(random.below(8000)),
-      );
+      this.#either([0x49, 0x8d, 0xbc, 0x24], [0x8d, 0xbd]);
+      this.put(...le32(random.below(8200)));
+      this.#either([0x49, 0x8d, 0xb4, 0x24], [0x8d, 0xb5]);
+      this.put(...le32(random.below(8000)));
       this.put(0xb9, ...le32(random.below(40)), 0xfc);
       return this.put(0xf3, [0xa4, 0xaa, 0xa6, 0xae][random.below(4)] as number);
     }
@@ -174,8 +203,10 @@ class Writer {
     if (kind === 20 && random.chance(25)) {
       // Code changes: an immediate somewhere gets another value.
       const alias = random.chance(30) ? (CODE_ALIAS << 12) : 0;
-      if (random.chance(50)) this.put(0x40 | (a >> 3 << 2), 0x89, 0x04 | ((a & 7) << 3), 0x25);
-      else this.put(0xc7, 0x04, 0x25);
+      if (random.chance(50)) {
+        this.#prefix(false, a >> 3 << 2);
+        this.put(0x89, 0x04 | ((a & 7) << 3), 0x25);
+      } else this.put(0xc7, 0x04, 0x25);
       const isImmediate = this.bytes[this.bytes.length - 3] === 0xc7;
       this.#patches.push(this.bytes.length);
       this.put(...le32(AREA + alias));
@@ -189,9 +220,7 @@ class Writer {
       const entry = writable === undefined
         ? 0
         : at(frame) | PTE_USED | PTE_P | (writable ? PTE_RW : 0) | this.#user();
-      this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry)); // mov qword [pte], entry
-      if (random.chance(70)) return this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
-      return this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+      return this.#map(page, entry);
     }
     if (kind >= 28) return this.#throughBase(kind - 28, wide);
     if (kind >= 26) {
@@ -199,10 +228,12 @@ class Writer {
       const disp = random.below(16) * (random.chance(80) ? 8 : 7);
       if (random.chance(25)) {
         const by = random.below(24) * (random.chance(80) ? 8 : 3) - (random.chance(50) ? 90 : 96);
-        return this.put(0x48, 0x8d, 0x64, 0x24, by & 0xff); // lea rsp, [rsp + by]
+        this.#prefix(this.#long, 0);
+        return this.put(0x8d, 0x64, 0x24, by & 0xff); // lea rsp, [rsp + by]
       }
       const opcode = [0x89, 0x01, 0x03, 0x8b][random.below(4)] as number;
-      return this.put(0x40 | (wide ? 8 : 0) | (a >> 3 << 2), opcode, 0x44 | ((a & 7) << 3), 0x24, disp);
+      this.#prefix(wide, a >> 3 << 2);
+      return this.put(opcode, 0x44 | ((a & 7) << 3), 0x24, disp);
     }
     // Memory: mostly within two pages, sometimes beyond.
     this.#offset(random.chance(90) ? 0x1ff8 : random.chance(50) ? 0x1fff : 0x3fff);
@@ -226,9 +257,20 @@ class Writer {
       readonly index?: "none" | "r15" | "rcx";
     },
   ): void {
-    const rex = 0x41 | (wide ? 8 : 0) | ((reg >> 3) << 2) | (index === "r15" ? 2 : 0);
-    const sib = { none: 0x24, r15: 0x3c, rcx: 0xcc }[index];
-    this.put(...prefix, rex, ...opcode, 0x44 | ((reg & 7) << 3), sib, disp & 0xff);
+    this.put(...prefix);
+    this.#prefix(wide, 1 | ((reg >> 3) << 2) | (index === "r15" ? 2 : 0));
+    this.put(...opcode);
+    if (this.#long) this.put(0x44 | ((reg & 7) << 3), { none: 0x24, r15: 0x3c, rcx: 0xcc }[index]);
+    else if (index === "none") this.put(0x45 | (reg << 3));
+    else this.put(0x44 | (reg << 3), { r15: 0x35, rcx: 0xcd }[index]);
+    this.put(disp & 0xff);
+  }
+  /** Changes the entry of a page table, mostly with INVLPG, else with a load of CR3. */
+  #map(page: number, entry: number): void {
+    if (this.#long) this.put(0x48);
+    this.put(0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry)); // mov qword [pte], entry
+    if (this.random.chance(70)) this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
+    else this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
   }
   /** An access to memory near R12, whose page a region may know. */
   #access(index: "none" | "r15" | "rcx"): void {
@@ -252,10 +294,10 @@ class Writer {
   #step(): void {
     const by = (1 + this.random.below(15)) * (this.random.chance(80) ? 8 : 1) & 0x7f;
     const way = this.random.below(4);
-    if (way === 0) this.put(0x49, 0x83, 0xc4, by); // add r12, by
-    else if (way === 1) this.put(0x49, 0x83, 0xec, by); // sub
-    else if (way === 2) this.put(0x4d, 0x8d, 0x64, 0x24, by); // lea r12, [r12 + by]
-    else this.put(0x49, 0xff, 0xc4); // inc
+    if (way === 0) this.#either([0x49, 0x83, 0xc4, by], [0x83, 0xc5, by]); // add r12, by
+    else if (way === 1) this.#either([0x49, 0x83, 0xec, by], [0x83, 0xed, by]); // sub
+    else if (way === 2) this.#either([0x4d, 0x8d, 0x64, 0x24, by], [0x8d, 0x6d, by]); // lea r12, [r12 + by]
+    else this.#either([0x49, 0xff, 0xc4], [0x45]); // inc
   }
   /** What page caches are about: accesses by one base, steps of it, other pages, loops, and mappings that change. */
   #throughBase(kind: number, wide: boolean): void {
@@ -266,7 +308,8 @@ class Writer {
       const pages = [DATA, DATA, DATA + 1, DATA_ALIAS, READ_ONLY, DEVICE, STACK, CODE_ALIAS, 0, JUMP_TABLE];
       const page = random.chance(3) ? TABLES_VIEW : pages[random.below(pages.length)] as number;
       const offset = random.chance(30) ? 0xfe0 + random.below(64) : random.below(512) * 8;
-      this.put(0x41, 0xbc, ...le32(at(page) + offset)); // mov r12d, address
+      this.#either([0x41, 0xbc], [0xbd]); // mov r12d, address
+      this.put(...le32(at(page) + offset));
     } else if (kind === 3) {
       this.#offset(0x1ff8);
       this.#access("r15");
@@ -281,9 +324,7 @@ class Writer {
       const page = [DATA, DATA + 1, DATA_ALIAS, DEVICE][random.below(4)] as number;
       const entry = at(DATA + random.below(3)) | PTE_USED | PTE_P | (random.chance(75) ? PTE_RW : 0) |
         this.#user();
-      this.put(0x48, 0xc7, 0x04, 0x25, ...le32(at(TABLES_VIEW) + page * 8), ...le32(entry));
-      if (random.chance(70)) this.put(0x0f, 0x01, 0x3c, 0x25, ...le32(at(page))); // invlpg
-      else this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+      this.#map(page, entry);
     } else this.rr([0x89], wide, this.reg(), this.reg());
   }
 
@@ -305,9 +346,12 @@ class Writer {
     } else if (kind < 78) this.put(0xc3);
     else if (kind < 86) {
       this.#toss();
-      this.put(0x4d, 0x89, 0xf7, 0x49, 0xc1, 0xef, 40); // mov r15, r14; shr r15, 40
-      this.put(0x41, 0x83, 0xe7, 15); // and r15d, 15
-      this.put(0x43, 0xff, random.chance(50) ? 0x64 : 0x54, 0xfd, 0); // jmp or call [r13 + r15 * 8]
+      // mov r15, r14; shr r15, 40; and r15d, 15
+      this.#either([0x4d, 0x89, 0xf7, 0x49, 0xc1, 0xef, 40, 0x41], [0x89, 0xfe, 0xc1, 0xee, 20]);
+      this.put(0x83, this.#long ? 0xe7 : 0xe6, 15);
+      const jumps = random.chance(50); // or calls [r13 + r15 * 8]
+      if (this.#long) this.put(0x43, 0xff, jumps ? 0x64 : 0x54, 0xfd, 0);
+      else this.put(0xff, jumps ? 0x24 : 0x14, 0xf5, ...le32(at(JUMP_TABLE)));
     } else if (kind < 92) {
       // A short loop inside.
       this.put(0xb9, ...le32(1 + random.below(60)));
@@ -322,25 +366,23 @@ class Writer {
   /** New pseudo-random bits, and flags from some of them. */
   #toss(): void {
     const { random } = this;
-    this.put(
-      0x4d,
-      0x69,
-      0xf6,
-      ...le32((random.u32() & 0x7fff_ff00) | 5),
-      0x49,
-      0x81,
-      0xc6,
-      ...le32(random.u32() | 1),
-    );
-    this.put(0x49, 0x0f, 0xba, 0xe6, 20 + random.below(40)); // bt r14, bit
-    if (random.chance(60)) this.put(0x41, 0xf7, 0xc6, ...le32(1 << (8 + random.below(20)))); // test r14d, bit
+    this.#either([0x4d, 0x69, 0xf6], [0x69, 0xff]); // imul r14, r14, imm
+    this.put(...le32((random.u32() & 0x7fff_ff00) | 5));
+    this.#either([0x49, 0x81, 0xc6], [0x81, 0xc7]); // add r14, imm
+    this.put(...le32(random.u32() | 1));
+    this.#either([0x49, 0x0f, 0xba, 0xe6], [0x0f, 0xba, 0xe7]); // bt r14, bit
+    this.put(20 + random.below(40));
+    if (random.chance(60)) {
+      this.#either([0x41, 0xf7, 0xc6], [0xf7, 0xc7]); // test r14d, bit
+      this.put(...le32(1 << (8 + random.below(20))));
+    }
   }
   #loopBody(): void {
     this.rr(
       [this.random.below(8) * 8 + 1],
       this.random.chance(50),
       this.reg(),
-      [0, 2, 3, 5, 8, 9][this.random.below(6)] as number,
+      this.#one(this.#registers.looped),
     );
   }
 
@@ -374,10 +416,10 @@ class Writer {
   }
 }
 
-/** The program of a seed; `system`: with privileged instructions; for privilege `ring`. */
-function randomProgram(random: Random, system: boolean, ring: 0 | 3): ControlFlowProgram {
+/** The program of a seed; `system`: with privileged instructions. */
+function randomProgram(random: Random, system: boolean, place: ControlFlowPlace): ControlFlowProgram {
   const blocks = 3 + random.below(random.chance(50) ? 40 : 140);
-  const writer = new Writer(random, blocks, system, ring);
+  const writer = new Writer(random, blocks, system, place);
   if (random.chance(40)) { for (let n = random.below(4096); n > 0; n--) writer.put(0x90); // anywhere in a page
    }
   for (let block = 0; block < blocks; block++) writer.block(block);
@@ -395,7 +437,7 @@ export class ControlFlowCpu {
 
   constructor(
     how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean },
-    readonly ring: 0 | 3 = 0,
+    readonly place: ControlFlowPlace = USUAL_PLACE,
   ) {
     this.t = new TestCpu(64, { ...how, hooks: { interrupts: this.#interrupts } });
   }
@@ -409,7 +451,8 @@ export class ControlFlowCpu {
       memory.view.setBigUint64(memory.offsetOf(gpa), BigInt(value), true);
     t.write(AREA, new Uint8Array(PAGES * 4096));
     t.write(AREA, program.code);
-    const user = this.ring === 3 ? PTE_US : 0;
+    const { ring, bits } = this.place, registers = REGISTERS[bits];
+    const user = ring === 3 ? PTE_US : 0;
     for (const [table, next] of [[PML4, PDPT], [PDPT, DIRECTORY]] as const) {
       set64(table, next | PTE_P | PTE_RW | PTE_USED | user);
     }
@@ -437,23 +480,11 @@ export class ControlFlowCpu {
     t.write(withCode, [0x48, 0x83, 0xc4, 8, 0x48, 0xff, 0x04, 0x25, ...le32(at(HANDLERS) + 0x800)]);
     t.write(without + 8, [0x48, 0xc7, 0x04, 0x24, ...le32(recovery), 0x48, 0xcf]);
     t.write(irq, [0x48, 0xff, 0x04, 0x25, ...le32(at(HANDLERS) + 0x808), 0x48, 0xcf]);
-    t.write(recovery, [
-      ...[
-        0x48,
-        0xc7,
-        0xc4,
-        ...le32(STACK_START),
-        0x49,
-        0xc7,
-        0xc4,
-        ...le32(at(DATA)),
-        0x49,
-        0xc7,
-        0xc5,
-        ...le32(at(JUMP_TABLE)),
-      ],
-      ...[0x48, 0xff, 0xc0, 0xe9, ...le32(AREA - (recovery + 21 + 3 + 5))],
-    ]);
+    const stack = le32(STACK_START), data = le32(at(DATA)), table = le32(at(JUMP_TABLE));
+    const refresh = bits === 64
+      ? [0x48, 0xc7, 0xc4, ...stack, 0x49, 0xc7, 0xc4, ...data, 0x49, 0xc7, 0xc5, ...table, 0x48, 0xff, 0xc0]
+      : [0xbc, ...stack, 0xbd, ...data, 0xff, 0xc0];
+    t.write(recovery, [...refresh, 0xe9, ...le32(AREA - (recovery + refresh.length + 5))]);
     const gate = (vector: number, offset: number) => {
       set64(
         IDT + vector * 16,
@@ -474,12 +505,13 @@ export class ControlFlowCpu {
     s.set32(S.idtrLimit, IDT_LIMIT);
     s.set64(S.gdtrBase, BigInt(GDT));
     s.set32(S.gdtrLimit, 0x17);
-    if (this.ring === 3) {
-      set64(GDT + (USER_CODE & ~7), 0x00af_fb00_0000_ffffn);
+    if (ring === 3) {
+      set64(GDT + (USER_CODE[64] & ~7), 0x00af_fb00_0000_ffffn);
+      set64(GDT + (USER_CODE[32] & ~7), 0x00cf_fb00_0000_ffffn);
       set64(GDT + (USER_DATA & ~7), 0x00cf_f300_0000_ffffn);
       set64(GDT + TASK, 0x0000_8b00_0000_0067n | BigInt(TSS) << 16n);
       set64(GDT + TASK + 8, 0);
-      s.set32(S.gdtrLimit, TASK + 15);
+      s.set32(S.gdtrLimit, USER_CODE[32] | 7);
       // Handlers have a stack of their own.
       t.write(TSS, new Uint8Array(0x68));
       set64(TSS + 4, at(HANDLERS + 2));
@@ -487,12 +519,12 @@ export class ControlFlowCpu {
       this.#unprivileged();
     }
     s.set64(S.cr0, 0x8001_0011n);
-    program.registers.forEach((value, r) => s.setGpr(r, value));
+    program.registers.forEach((value, r) => s.setGpr(r, BigInt.asUintN(bits, value)));
     s.setGpr(RSP, BigInt(STACK_START));
-    s.setGpr(R12, BigInt(at(DATA)));
+    s.setGpr(registers.data, BigInt(at(DATA)));
     s.setGpr(R13, BigInt(at(JUMP_TABLE)));
     core.mmu.flush();
-    core.setRflags(this.ring === 3 ? 0x3202 : 0x202); // CLI and STI work at privilege 3, too
+    core.setRflags(ring === 3 ? 0x3202 : 0x202); // CLI and STI work at privilege 3, too
     core.updateMode();
     s.set64(S.rip, BigInt(AREA));
     t.cpu.exceptions.fill(0);
@@ -504,7 +536,8 @@ export class ControlFlowCpu {
   /** To privilege 3. */
   #unprivileged(): void {
     const { core } = this.t.cpu, { s } = core;
-    s.setSegment(CS, { selector: USER_CODE, base: 0n, limit: 0xffff_ffff, attributes: 0xa0fb });
+    const { bits } = this.place, attributes = bits === 64 ? 0xa0fb : 0xc0fb;
+    s.setSegment(CS, { selector: USER_CODE[bits], base: 0n, limit: 0xffff_ffff, attributes });
     for (const i of [ES, SS, DS, FS, GS]) {
       s.setSegment(i, { selector: USER_DATA, base: 0n, limit: 0xffff_ffff, attributes: 0xc0f3 });
     }
@@ -533,12 +566,13 @@ export class ControlFlowCpu {
   /** Goes on elsewhere; out of a handler of another privilege as it would return to the program's start. */
   goTo(address: number, bits: bigint): void {
     const { s, cpl } = this.t.cpu.core;
-    if (cpl !== this.ring) {
+    const { ring, bits: size } = this.place;
+    if (cpl !== ring) {
       this.#unprivileged();
       s.setGpr(RSP, BigInt(STACK_START));
     }
     s.set64(S.rip, BigInt(address));
-    s.setGpr(14, bits);
+    s.setGpr(REGISTERS[size].bits, BigInt.asUintN(size, bits));
   }
 
   /** Runs a slice; everything that must not depend on the engine. */
@@ -582,7 +616,7 @@ export function compareControlFlow(
   other: ControlFlowCpu,
   system = false,
 ): string | undefined {
-  const program = randomProgram(random, system, one.ring);
+  const program = randomProgram(random, system, one.place);
   one.load(program);
   other.load(program);
   if (random.chance(25)) {

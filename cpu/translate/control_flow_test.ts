@@ -12,15 +12,16 @@ const given = Deno.args.map((arg) => /^--seeds=(\d+)-(\d+)$/.exec(arg)).find((ma
 const FIRST = given ? Number(given[1]) : 1, LAST = given ? Number(given[2]) : 12;
 
 const KINDS = [
-  { what: "control flow", system: false, ring: 0, regions: 10 },
-  { what: "control flow at privilege 3", system: false, ring: 3, regions: 10 },
-  { what: "privileged code", system: true, ring: 0, regions: 1 },
+  { what: "control flow", system: false, place: { ring: 0, bits: 64 }, regions: 10 },
+  { what: "control flow at privilege 3", system: false, place: { ring: 3, bits: 64 }, regions: 10 },
+  { what: "control flow of 32-bit code", system: false, place: { ring: 3, bits: 32 }, regions: 10 },
+  { what: "privileged code", system: true, place: { ring: 0, bits: 64 }, regions: 1 },
 ] as const;
 
-for (const { what, system, ring, regions } of KINDS) {
+for (const { what, system, place, regions } of KINDS) {
   Deno.test(`${what} of random programs does not depend on the engine, seeds ${FIRST} to ${LAST}`, () => {
-    const interp = new ControlFlowCpu({ engine: "interp", compileAtOnce: false }, ring);
-    const jit = new ControlFlowCpu({ engine: "jit", compileAtOnce: true }, ring);
+    const interp = new ControlFlowCpu({ engine: "interp", compileAtOnce: false }, place);
+    const jit = new ControlFlowCpu({ engine: "jit", compileAtOnce: true }, place);
     for (let seed = FIRST; seed <= LAST; seed++) {
       assertEquals(compareControlFlow(new Random(seed), interp, jit, system), undefined, `seed ${seed}`);
     }
