@@ -50,11 +50,14 @@ const FLAG_IF = 1n << 9n;
 const IA32_TIME_STAMP_COUNTER = 0x10, IA32_APIC_BASE = 0x1b, IA32_TSC_DEADLINE = 0x6e0;
 /** A slice lasts 5 ns for each instruction of its budget, within these bounds, or until the machine has something due. */
 const NS_PER_INSTRUCTION = 5, LONGEST_SLICE_NS = 4_000_000, SHORTEST_SLICE_NS = 50_000;
+/** And not less than the machine's turn since the last one, up to this. */
+const LONGEST_MATCH_NS = 40_000_000;
 /**
- * And not less than the machine's turn since the last one. Where turns are slow, the host is, and all it does between slices:
- * what a turn takes beyond a millisecond counts so many times, up to a limit, or the guest would hardly run.
+ * All this is for a processor that enters a guest and leaves it in so much time. Where it takes longer, as on a processor that
+ * is emulated itself, so does all that happens between two slices, and each leaves empty caches and TLBs behind: slices are
+ * longer by the same factor, within a limit. The best of some tries is taken.
  */
-const SLOW_TURN_NS = 1_000_000, SLOW_HOST_SHARE = 32, LONGEST_MATCH_NS = 40_000_000;
+const ENTRY_NS = 2_000, SLOWEST_PACE = 25, PACE_TRIES = 32;
 /**
  * Stands where KVM says why it has come back. It says so of a signal too, and that is what counts: errno is read when the call
  * is over, and the runtime may have had a call of its own fail by then.
@@ -107,6 +110,8 @@ export class KvmEngine implements Engine {
   #retry = false;
   /** By the machine's TSC, when the last slice was over, if the guest would have gone on. */
   #endedAt: bigint | undefined;
+  /** How many times more than ENTRY_NS an entry takes, at least 1. Measured when the guest first runs. */
+  #pace: number | undefined;
   /** By the machine's clock, when the slice ends, and before when it does not. */
   #alarmNs = 0;
   #earliestNs = 0;
@@ -216,18 +221,29 @@ export class KvmEngine implements Engine {
   #startSlice(budget: number): void {
     const { timers } = this.#hooks;
     const now = timers?.nowNs() ?? 0, due = timers?.nextDeadlineNs() ?? Infinity;
-    const wanted = Math.min(LONGEST_SLICE_NS, budget * NS_PER_INSTRUCTION);
-    const share = this.#shareNs();
-    this.#earliestNs = now + Math.max(SHORTEST_SLICE_NS, share);
+    const pace = this.#pace ??= this.#measurePace();
+    const wanted = pace * Math.min(LONGEST_SLICE_NS, budget * NS_PER_INSTRUCTION);
+    this.#earliestNs = now + Math.max(pace * SHORTEST_SLICE_NS, this.#shareNs(pace));
     this.#alarmNs = Math.max(this.#earliestNs, Math.min(now + wanted, due));
     this.#vm.host.setAlarm(this.#alarmNs - now);
     this.#endedAt = undefined;
   }
-  /** What the guest gets at least, ns: see SLOW_HOST_SHARE. */
-  #shareNs(): number {
+  /** What the guest gets at least, ns. */
+  #shareNs(pace: number): number {
     if (this.#endedAt === undefined) return 0;
-    const between = Number(this.#hooks.readTsc() - this.#endedAt) * 1e9 / this.#hooks.tscHz;
-    return Math.min(between + SLOW_HOST_SHARE * Math.max(0, between - SLOW_TURN_NS), LONGEST_MATCH_NS);
+    return Math.min(pace * this.#nsSince(this.#endedAt), LONGEST_MATCH_NS);
+  }
+  #nsSince(tsc: bigint): number {
+    return Number(this.#hooks.readTsc() - tsc) * 1e9 / this.#hooks.tscHz;
+  }
+  #measurePace(): number {
+    let best = Infinity;
+    for (let i = 0; i < PACE_TRIES; i++) {
+      const before = this.#hooks.readTsc();
+      this.#enterOnly();
+      best = Math.min(best, this.#nsSince(before));
+    }
+    return Math.min(SLOWEST_PACE, Math.max(1, best / ENTRY_NS));
   }
   /** Ends the slice earlier if the guest has just set a timer that is due within it. */
   #heedTimers(): void {

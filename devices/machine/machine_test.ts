@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { Hub } from "../../net/ends/hub.ts";
 import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
 import { EVTCHNSTAT_interdomain } from "../../xen/public/event_channel.ts";
 import { HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_STORE_EVTCHN } from "../../xen/public/hvm/params.ts";
@@ -238,10 +239,13 @@ Deno.test("a soft reset gives back FIFO events and vcpu_info, and binds store an
   machine.close();
 });
 
-for (const endsInTime of [false, true]) {
-  const what = endsInTime
-    ? "stay as long where the engine ends them in time"
-    : "get shorter while they take long";
+const SLICES:
+  readonly (readonly [what: string, endsInTime: boolean, nets: number, budgets: readonly number[]])[] = [
+    ["get shorter while they take long", false, 0, [200_000, 100_000, 50_000]],
+    ["stay as long where the engine ends them in time", true, 0, [800_000, 800_000, 800_000]],
+    ["are as long with a network device that no driver uses", true, 1, [800_000, 800_000, 800_000]],
+  ];
+for (const [what, endsInTime, nets, expected] of SLICES) {
   Deno.test(`Machine: slices ${what}`, async () => {
     const budgets: number[] = [];
     const { create, reservedBytes } = scriptEngine([...new Array<Step>(2_500_000).fill("cli"), POWER_OFF]);
@@ -250,6 +254,7 @@ for (const endsInTime of [false, true]) {
     const { machine } = await scripted([], {
       icount: false,
       clock,
+      nets: Array.from({ length: nets }, () => ({ end: new Hub().port() })),
       engineFactory: {
         reservedBytes,
         create(...all) {
@@ -267,6 +272,6 @@ for (const endsInTime of [false, true]) {
     });
     assertEquals(await machine.run(), { reason: "poweroff" });
     machine.close();
-    assertEquals(budgets.slice(0, 3), endsInTime ? [800_000, 800_000, 800_000] : [200_000, 100_000, 50_000]);
+    assertEquals(budgets.slice(0, 3), expected);
   });
 }

@@ -377,7 +377,7 @@ export class RunLoop {
 
   /** Nothing is polled for that the guest may wait for: what comes, the event loop brings. */
   #isUndisturbed(): boolean {
-    return this.#board.xen.netbacks.length === 0 && !this.#board.disksWork;
+    return this.#board.xen.netbacks.every(({ quiet }) => quiet) && !this.#board.disksWork;
   }
 
   /** Moves what arrived at the network ends; returns how many frames. `idle`: the guest has nothing else to do. */

@@ -67,6 +67,8 @@ export interface NetEnd {
   wakeWith?(wake: () => void): void;
   /** What was sent last wants no answer soon: there is no hurry to poll. Absent: it may. */
   readonly unhurried?: boolean;
+  /** No frames ever come from it. Absent: they may. */
+  readonly silent?: boolean;
   /** It waits for something outside: time that a machine makes up (icount) passes no faster than the host's meanwhile. */
   readonly awaiting?: boolean;
   /** The plain record of a snapshot. An end that keeps no frames has none. */

@@ -7,6 +7,7 @@ import type { Frame } from "../frames/frame.ts";
 /** See the module's description. */
 export class NoneEnd implements NetEnd {
   readonly name = "none";
+  readonly silent = true;
   /** Nobody looks, so nothing needs to be finished. */
   readonly offloads = OFFLOAD_ALL;
 

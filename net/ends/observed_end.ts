@@ -75,6 +75,9 @@ export abstract class ObservedEnd<Seen> implements NetEnd {
   get unhurried(): boolean {
     return this.inner.unhurried ?? false;
   }
+  get silent(): boolean {
+    return this.inner.silent ?? false;
+  }
   get awaiting(): boolean {
     return this.inner.awaiting ?? false;
   }

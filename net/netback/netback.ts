@@ -156,6 +156,12 @@ export class Netback {
     if (!this.#gone) this.xenbus.start();
   }
 
+  /** Polling brings nothing: no frontend is connected, or its end never gets frames, and nothing was left over. */
+  get quiet(): boolean {
+    if (this.#queues.length === 0) return true;
+    return (this.end.silent ?? false) && !this.#moreTx;
+  }
+
   /** Moves what arrived at the end to the guest, and goes on with what a turn left over. Returns frames received. See NetEnd. */
   poll(idle?: boolean): number {
     if ((this.end.gone ?? false) !== this.#gone) this.#followEnd();

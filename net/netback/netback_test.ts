@@ -21,6 +21,7 @@ import {
 } from "../../xen/public/io/xenbus.ts";
 import { type Frame, frameOf, type NetEnd, OFFLOAD_ALL } from "../ends/end.ts";
 import { Hub } from "../ends/hub.ts";
+import { NoneEnd } from "../ends/none.ts";
 import { Netback } from "./netback.ts";
 import { gsoExtra, plain, Rig, rigOnHub, type RigOptions, type TxSlot } from "./_frontend.ts";
 import { tcpGso } from "../frames/_frames.ts";
@@ -55,6 +56,19 @@ Deno.test("Netback connects, and lets go of everything when the frontend closes"
   assertEquals(r.state, XenbusStateClosed);
   r.setState(XenbusStateInitialising);
   assertEquals(r.state, XenbusStateInitWait);
+});
+
+Deno.test("Netback is quiet until a frontend connects, and always at an end that gets no frames", () => {
+  for (const [end, connected] of [[new Hub().port(), false], [new NoneEnd(), true]] as const) {
+    const r = new Rig(end, { connect: false });
+    assertEquals(r.netback.quiet, true);
+    r.setState(XenbusStateConnected);
+    assertEquals([r.state, r.netback.quiet], [XenbusStateConnected, false]); // it may have sent something before
+    r.netback.poll();
+    assertEquals(r.netback.quiet, connected);
+    r.setState(XenbusStateClosing);
+    assertEquals(r.netback.quiet, true);
+  }
 });
 
 const REFUSED: [string, RigOptions][] = [

@@ -9,12 +9,13 @@ import { HYPERCALL_PORT } from "../../xen/platform/hypercall_page.ts";
 import { XENVER_version } from "../../xen/public/version.ts";
 import { __HYPERVISOR_xen_version } from "../../xen/public/xen.ts";
 import { SPIN, tinyGuest } from "../_tiny_guest.ts";
-import { EAX } from "../guests/_assembler.ts";
+import { EAX, ECX, EDI, EDX, ESI } from "../guests/_assembler.ts";
 import { GuestProgram, HYPERCALL_PAGES_AT } from "../guests/_guest_program.ts";
 import type { CrashedMachines } from "./_crashed_machines.ts";
 import { noHypercalls, noKvm, withKvm } from "./_kvm.ts";
 
 const XEN_4_17 = 0x4_0011;
+const DEBUG_PORT = 0xe9, LAPIC_ID = 0xfee0_0020, LAPIC_VERSION = 0xfee0_0030;
 const skipped = noKvm();
 const test = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name: `KVM: ${name}${skipped}`, ignore: skipped !== "", fn });
@@ -108,6 +109,51 @@ for (const mode of [32, 64] as const) {
       machine.writeMemory(g.addressOf("go"), GO);
       const { exit, console } = await run();
       assertEquals([exit.reason, console], ["poweroff", "gone\n"], machine.crashReport());
+    });
+  });
+}
+
+/** What a repeated OUT prints, which comes in pieces of a page at most; and what a repeated IN gets from the CMOS. */
+const LONG_TEXT = "string I/O, ".repeat(400);
+const CMOS_STATUS_D = 0x0d;
+function strings(mode: 32 | 64): GuestProgram {
+  const g = new GuestProgram(mode);
+  g.label("main");
+  g.loadHypercallPages();
+  g.db(0xfc); // cld
+  g.mov(ESI, "text");
+  g.mov(ECX, LONG_TEXT.length);
+  g.mov(EDX, DEBUG_PORT);
+  g.db(0xf3, 0x6e); // rep outsb
+  g.store("after", ESI);
+  g.db(0xb0, CMOS_STATUS_D, 0xe6, 0x70); // mov al,0dh; out 70h,al
+  g.mov(EDI, "read");
+  g.mov(ECX, 3);
+  g.mov(EDX, 0x71);
+  g.db(0xf3, 0x6c); // rep insb
+  g.mov(ESI, LAPIC_ID);
+  g.mov(EDI, "registers");
+  g.db(0xa5, 0xa5); // movsd; movsd: from MMIO, and what follows it
+  g.mov(ESI, LAPIC_VERSION);
+  g.db(0xad, 0xab); // lodsd; stosd
+  g.powerOff("port");
+  g.label("text");
+  g.text(LONG_TEXT);
+  for (const name of ["after", "read"]) g.variable(name);
+  g.variable("registers", 3);
+  return g;
+}
+for (const mode of [32, 64] as const) {
+  test(`string and repeated I/O, and string instructions on MMIO, ${mode} bit`, async () => {
+    const g = strings(mode);
+    await withKvm(g.image(), async (machine, run) => {
+      const { exit, debug } = await run();
+      assertEquals(exit, { reason: "poweroff" }, machine.crashReport());
+      assertEquals(debug, LONG_TEXT);
+      assertEquals(u32(machine, g.addressOf("after")), g.addressOf("text") + LONG_TEXT.length);
+      assertEquals(u32(machine, g.addressOf("read")), 0x80_8080); // VRT, three times
+      const registers = [0, 4, 8].map((at) => u32(machine, g.addressOf("registers") + at));
+      assertEquals([registers[0], (registers[2] as number) & 0xff], [0, 0x14], "local APIC");
     });
   });
 }
