@@ -71,6 +71,8 @@ export class TestCpu {
       /** Default: all there are names for, emulated or not. */
       features?: CpuFeatures;
       vendor?: CpuVendor;
+      /** Functions for floating point are made when the guest computes, not at once. */
+      floatsLater?: boolean;
     } = {},
   ) {
     this.memory = new GuestMemory(options.ramBytes ?? 8 * MiB, CPU_RESERVED_BYTES);
@@ -82,6 +84,7 @@ export class TestCpu {
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
       ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
     });
+    if (options.floatsLater !== true) this.cpu.modules.addFloatFunctions();
     this.reset();
   }
 

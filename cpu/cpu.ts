@@ -6,7 +6,7 @@
 import { assert } from "./base/assert.ts";
 import { hex, PAGE_MASK } from "./base/bits.ts";
 import type { GuestMemory } from "./base/guest_memory.ts";
-import { MICROCODE_NAMES } from "./emit/microcode_calls.ts";
+import { MICROCODE_NAMES, microcodeNumber } from "./emit/microcode_calls.ts";
 import type { Block } from "./translate/block.ts";
 import { BlockCache } from "./translate/block_cache.ts";
 import type { RowOptions } from "./isa/row/row.ts";
@@ -116,6 +116,9 @@ const COST_OF_DELIVERY = 50, COST_OF_DECODING = 200, COST_OF_RETRY = 20_000;
  */
 const FREE_DECODINGS = 10_000;
 
+/** Microcode for floating point after which a guest gets functions that do most of that. */
+const FLOATS_AFTER = 8;
+
 /** What a shadow keeps off the next instruction; what ended a run of many instructions is not known. */
 type Shadow = RowOptions["shadow"] | "unknown";
 
@@ -194,7 +197,14 @@ export class Cpu implements Engine {
     fillAesTables(memory.view);
     fillSeries(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
-    const functions = MICROCODE_NAMES.map((name) => microcode[name]);
+    const functions: Microcode[] = MICROCODE_NAMES.map((name) => microcode[name]);
+    let floats = 0;
+    for (const name of ["x87", "x87_memory", "sse_float"] as const) {
+      functions[microcodeNumber(name)] = (core, rec) => {
+        if (++floats === FLOATS_AFTER) this.modules.addFloatFunctions();
+        return microcode[name](core, rec);
+      };
+    }
     const { mem } = core;
     const modeKeyHigh = (S.modeKey >> 2) + 1;
     const at = (rec: number, status: number): number => {

@@ -14,6 +14,7 @@ import {
   ENVIRONMENT,
   importSpace,
   linkType,
+  LOOK_PARAMETERS,
   LOOK_RESULT,
   OTHER_TABLE,
   type Sizes,
@@ -24,8 +25,7 @@ import {
 import { microcodeNumber } from "../emit/microcode_calls.ts";
 import { LOOK_REPLACED, SSE_VALUE } from "../fpu/sse/sse_unit.ts";
 import { VECTOR_FUNCTION_BODIES } from "../isa/vector_functions.ts";
-import { X87Function } from "../isa/x87/x87_function.ts";
-import { emitSeries, emitSineAndCosine } from "../isa/x87/trigonometry.ts";
+import { defineX87 } from "../isa/x87/x87_function.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
 import {
   H_CROSSING,
@@ -41,7 +41,8 @@ import {
   H_X87,
   record,
   RECORD_BYTES,
-  x87Number,
+  SSE_LOOKS,
+  X87_FUNCTIONS,
 } from "../state/record.ts";
 import {
   FLAG_KIND_RAW,
@@ -63,6 +64,18 @@ import { findBlock } from "./find_block.ts";
 export const RUN_NAME = "run";
 /** The one import that only the core module has: record of the block a link stub leads to, or 0 with a fault recorded. */
 export const LINK_NAME = "link";
+
+/**
+ * The bytes of the module with the functions that compute floating point in place of microcode: those of the x87, and second
+ * looks at SSE. They take a tenth of a machine's start, and most kernels come to their first program without them.
+ */
+export function floatModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  importSpace(module, sizes);
+  defineX87(module);
+  defineLooks(module);
+  return module.encode();
+}
 
 /** The module's bytes. */
 export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> {
@@ -196,22 +209,11 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.return(stringCompare(b, b.parameter(0, "i32"), b.parameter(1, "i32")));
   }, { exportName: "stringCompare" });
 
-  const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries, {});
-  const sineAndCosine = define(mixed, 2, (b) => emitSineAndCosine(b, series), {});
-  for (let opcode = 0; opcode < 8; opcode++) {
-    for (const isMemory of [true, false]) {
-      for (let reg = 0; reg < 8; reg++) {
-        const group = { opcode, isMemory, reg };
-        const slot = H_X87 + x87Number(group);
-        define(
-          handlerType,
-          1,
-          (b) => new X87Function(b, b.parameter(0, "i32"), group, sineAndCosine).emit(),
-          { place: { slot } },
-        );
-      }
-    }
-  }
+  // In place of the functions that floatModule has: they leave everything to microcode.
+  const lookType = linkType(module, LOOK_PARAMETERS);
+  const refuse = (b: WasmBuilder) => b.return(b.i32(0));
+  define(handlerType, 1, refuse, { place: { slot: H_X87, count: X87_FUNCTIONS } });
+  define(lookType, 3, refuse, { place: { table: OTHER_TABLE, slot: H_SSE_LOOK, count: SSE_LOOKS } });
 
   // Microcode said `status` (not NEXT) at record `rec`: its instructions count.
   const leave = define(binary, 2, (b) => {
@@ -239,7 +241,6 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   });
 
   // SSE: emitted code did not like what came out.
-  const lookType = defineLooks(module);
   define(linkType(module, SSE_SLOW_PARAMETERS), SSE_SLOW_PARAMETERS.length, (b) => {
     const [rec, how] = [b.parameter(0, "i32"), b.parameter(1, "i32")];
     const [first, second, result] = [2, 3, 4].map((i) => b.parameter(i, "v128")) as [Val, Val, Val];

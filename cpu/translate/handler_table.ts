@@ -24,7 +24,7 @@ import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
 import { fusesWithNext, type Run } from "./block_layout.ts";
 import { compileHandler } from "./compile.ts";
-import { coreModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
+import { coreModule, floatModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
 import { type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
@@ -188,6 +188,11 @@ export class Modules {
     }
     this.#handlers.length = this.#shaped.length = 0;
     this.starved = this.#hasUsual = false;
+  }
+
+  /** Makes the functions that do most of floating point in place of microcode. */
+  addFloatFunctions(): void {
+    new WebAssembly.Instance(new WebAssembly.Module(floatModule(this.#sizes)), this.#imports);
   }
 
   /** Begins a module. */

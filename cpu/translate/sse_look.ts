@@ -349,8 +349,8 @@ class Look {
 }
 const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/** Defines the looks, in the other table from H_SSE_LOOK on; the index of their type. */
-export function defineLooks(module: ModuleBuilder): number {
+/** Defines the looks, in the other table from H_SSE_LOOK on. */
+export function defineLooks(module: ModuleBuilder): void {
   const lookType = linkType(module, LOOK_PARAMETERS);
   for (const type of ["f32", "f64"] as const) {
     for (const operation of [...ARITHMETIC, "min", "max", "cmp"] as const) {
@@ -362,7 +362,6 @@ export function defineLooks(module: ModuleBuilder): number {
       }
     }
   }
-  return lookType;
 }
 
 /** Puts a result that was right into the register at `to`. */

@@ -94,6 +94,8 @@ interface Func {
 export interface TablePlace {
   readonly table?: number;
   readonly slot: number;
+  /** So many entries from there on; 1 when nothing is said. */
+  readonly count?: number;
 }
 
 const GET = 0, SET = 1;
@@ -436,11 +438,11 @@ export class ModuleBuilder {
     const runs: { readonly table: number; readonly slot: number; readonly functions: number[] }[] = [];
     this.#functions.forEach(({ place }, i) => {
       if (place === undefined) return;
-      const { table = 0, slot } = place;
-      const last = runs.at(-1), index = this.#functionImports + i;
+      const { table = 0, slot, count = 1 } = place;
+      const last = runs.at(-1), functions = new Array<number>(count).fill(this.#functionImports + i);
       if (last !== undefined && last.table === table && last.slot + last.functions.length === slot) {
-        last.functions.push(index);
-      } else runs.push({ table, slot, functions: [index] });
+        last.functions.push(...functions);
+      } else runs.push({ table, slot, functions });
     });
     if (runs.length === 0) return;
     section(9, (b) => {

@@ -29,7 +29,9 @@ const IF_OP = 0xa0;
 const RETURN_OP = 0xa4;
 
 function le(value: number, bytes: number): number[] {
-  return Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** i) & 0xff);
+  const out: number[] = [];
+  for (let rest = value; out.length < bytes; rest = Math.floor(rest / 256)) out.push(rest & 0xff);
+  return out;
 }
 
 /** PkgLength of §20.2.4, which counts itself. */

@@ -34,13 +34,19 @@ interface Forms {
 /** Texts of the rows that have twins already. */
 const done = new Set<Row>();
 
-/** The legacy rows on XMM registers whose texts begin with `start`. */
+/** The legacy rows on XMM registers, by mnemonic. */
+const legacy = Map.groupBy(
+  rows.filter(({ vex, options: { reg, rm } }) =>
+    vex === undefined && (reg === "xmm" || rm === "xmm") && reg !== "mmx" && rm !== "mmx"
+  ),
+  ({ text }) => mnemonicOf(text),
+);
+function mnemonicOf(text: string): string {
+  return `${text} `.slice(0, `${text} `.indexOf(" "));
+}
+/** Those whose texts begin with `start`. */
 function legacyRows(start: string): Row[] {
-  return rows.filter(({ vex, text, options: { reg, rm } }) =>
-    vex === undefined && `${text} `.startsWith(`${start} `) && (reg === "xmm" || rm === "xmm") &&
-    reg !== "mmx" &&
-    rm !== "mmx"
-  );
+  return legacy.get(mnemonicOf(start))?.filter(({ text }) => `${text} `.startsWith(`${start} `)) ?? [];
 }
 function textOf({ text }: Row, length: string, sources: 1 | 2): string {
   const [name, operands] = [text.slice(0, text.indexOf(" ")), text.slice(text.indexOf(" ") + 1).split(", ")];

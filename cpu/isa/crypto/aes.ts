@@ -23,10 +23,13 @@ function multiply(a: number, b: number): number {
   }
   return product;
 }
-/** FIPS 197 §5.1.1: the inverse, and an affine transformation. */
+/** FIPS 197 §5.1.1: the inverse, which is the power of 254, and an affine transformation. */
 function substitute(byte: number): number {
   let inverse = 1;
-  for (let i = 0; i < 254; i++) inverse = multiply(inverse, byte);
+  for (let i = 1, power = byte; i < 8; i++) {
+    power = multiply(power, power);
+    inverse = multiply(inverse, power);
+  }
   let result = 0x63;
   for (let i = 0; i < 5; i++) result ^= (inverse << i) | (inverse >> (8 - i));
   return result & 0xff;

@@ -7,11 +7,22 @@
  * cpu/fpu does it. SDM Vol. 1 §8.
  * @module
  */
-import type { Val, WasmBuilder } from "../../emit/builder.ts";
+import { type Val, WasmBuilder } from "../../emit/builder.ts";
 import type { Variable } from "../../emit/emit.ts";
+import { HANDLER_PARAMETERS, HANDLER_RESULTS } from "../../emit/links.ts";
 import { BIAS, C0, C1, C2, C3, EXP_MAX, SIGN } from "../../fpu/float80.ts";
 import { EFLAGS_CF, EFLAGS_ZF, FSW_EXCEPTIONS } from "../../fpu/x87_state.ts";
-import { TRIG_COSINE, TRIG_ERROR, TRIG_NEGATIVE, TRIG_QUADRANT, TRIG_SINE } from "./trigonometry.ts";
+import { H_X87, x87Number } from "../../state/record.ts";
+import { FunctionBody, type ModuleBuilder } from "../../wasm/encoder.ts";
+import {
+  emitSeries,
+  emitSineAndCosine,
+  TRIG_COSINE,
+  TRIG_ERROR,
+  TRIG_NEGATIVE,
+  TRIG_QUADRANT,
+  TRIG_SINE,
+} from "./trigonometry.ts";
 import {
   AT,
   type Int,
@@ -408,5 +419,32 @@ export class X87Function extends X87Special {
     this.normalize(result, this.sign(from.se), magnitude);
     this.store(this.top, this.select(b.get(exact), from, this.get(result)));
     this.finish();
+  }
+}
+
+/** Defines the functions of all groups, in the table from H_X87 on. */
+export function defineX87(module: ModuleBuilder): void {
+  const define = (type: number, params: number, fill: (b: WasmBuilder) => void, slot?: number) => {
+    const body = new FunctionBody(params);
+    const b = new WasmBuilder(body);
+    fill(b);
+    b.unreachable();
+    return module.addFunction(type, body, slot === undefined ? {} : { place: { slot } });
+  };
+  const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries);
+  const sineAndCosine = define(module.type(["i64", "i32"], ["i32"]), 2, (b) => emitSineAndCosine(b, series));
+  const handlerType = module.type(HANDLER_PARAMETERS, HANDLER_RESULTS);
+  for (let opcode = 0; opcode < 8; opcode++) {
+    for (const isMemory of [true, false]) {
+      for (let reg = 0; reg < 8; reg++) {
+        const group = { opcode, isMemory, reg };
+        define(
+          handlerType,
+          1,
+          (b) => new X87Function(b, b.parameter(0, "i32"), group, sineAndCosine).emit(),
+          H_X87 + x87Number(group),
+        );
+      }
+    }
   }
 }

@@ -341,3 +341,22 @@ Deno.test("sine and cosine as fractions of 128 bits are right to TRIG_ERROR of t
   }
   assert(compared > 60, `${compared} compared`);
 });
+for (const { name, ...options } of ENGINES) {
+  Deno.test(`floating point of a guest is microcode's at first, then done by functions made for it, ${name}`, () => {
+    for (const floatsLater of [true, false]) {
+      const t = new TestCpu(64, { ...options, floatsLater });
+      const sse = () => t.cpu.microcodeCounts[t.cpu.microcodeNames.indexOf("sse_float")] as number;
+      t.cpu.core.s.set64(S.cr4, t.cpu.core.s.get64(S.cr4) | 1n << 9n); // OSFXSR
+      // fninit, which always is microcode; fld1; fadd st0 20 times
+      t.run([0xdb, 0xe3, 0xd9, 0xe8, ...Array(20).fill([0xd8, 0xc0]).flat()]);
+      assertEquals(microcodeCalls(t), floatsLater ? 8 : 1);
+      // one more, for its value: fistp dword [rbx]
+      t.cpu.core.s.setGpr(3, BigInt(DATA_BASE));
+      t.run([0xdb, 0x1b]);
+      assertEquals(t.memory.view.getInt32(t.memory.offsetOf(DATA_BASE), true), 1 << 20);
+      // mov eax,0x7f800000 (infinity); movd xmm0,eax; addps xmm0,xmm0 20 times: a second look finds that right
+      t.run([0xb8, 0, 0, 0x80, 0x7f, 0x66, 0x0f, 0x6e, 0xc0, ...Array(20).fill([0x0f, 0x58, 0xc0]).flat()]);
+      assertEquals(sse(), 0);
+    }
+  });
+}
