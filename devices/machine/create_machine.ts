@@ -14,7 +14,7 @@ import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_opt
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
 import { WorkerMachine } from "./worker/worker_machine.ts";
-import { prepareRoot, ROOT_TAG, type RootBoot } from "../loaders/root_folder/root_folder.ts";
+import type { RootBoot } from "../loaders/root_folder/root_folder.ts";
 import { closeShares, openShares, pathOf, type ShareSpec } from "./shares.ts";
 import {
   type ConsoleSink,
@@ -80,7 +80,7 @@ async function create(options: CreateOptions): Promise<Machine> {
     };
   try {
     for (const spec of options.nets ?? []) nets.push(await openNet(spec, captures, tracer));
-    shares = openShares([...options.shares ?? [], ...root]);
+    shares = await openShares([...options.shares ?? [], ...root]);
     disks = await openDisks(options.disks ?? []);
     return made = await Machine.create({
       kernel,
@@ -124,6 +124,7 @@ async function loadBoot(options: CreateOptions): Promise<Partial<RootBoot> & Loa
   const initrd = options.initrd === undefined ? undefined : await load(options.initrd, "initrd");
   const { append } = options;
   if (options.root !== undefined) {
+    const { prepareRoot, ROOT_TAG } = await import("../loaders/root_folder/root_folder.ts");
     const path = pathOf(options.root);
     const boot = await prepareRoot(path, { kernel, initrd, append: append ?? "" });
     return { ...boot, root: [{ path, tag: ROOT_TAG, owners: true }] };

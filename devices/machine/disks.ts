@@ -5,7 +5,7 @@ import { parseSize } from "../../cpu/base/sizes.ts";
 import { type Blkback, virtualDevice } from "../../xen/backend/blkback.ts";
 import type { BlockStore } from "../../xen/backend/block_store.ts";
 import { hostPath } from "../loaders/host_file.ts";
-import { type DiskFileOptions, openDisk } from "../storage/open_disk.ts";
+import type { DiskFileOptions } from "../storage/open_disk.ts";
 import type { DiskOptions } from "./machine_options.ts";
 
 /** What every disk may have. */
@@ -127,9 +127,9 @@ function isObject(spec: DiskSpec): spec is Exclude<DiskSpec, string | URL> {
 }
 
 async function open(spec: DiskSpec): Promise<BlockStore> {
-  if (!isObject(spec)) return await openDisk(pathOf(spec));
-  if ("path" in spec) return await openDisk(pathOf(spec.path), spec);
-  return "store" in spec ? spec.store : spec;
+  if (isObject(spec) && !("path" in spec)) return "store" in spec ? spec.store : spec;
+  const { openDisk } = await import("../storage/open_disk.ts");
+  return isObject(spec) ? await openDisk(pathOf(spec.path), spec) : await openDisk(pathOf(spec));
 }
 
 function pathOf(path: string | URL): string {

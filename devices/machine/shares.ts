@@ -2,8 +2,6 @@
 /** Makes 9P servers out of names of folders. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { hostPath } from "../loaders/host_file.ts";
-import { HostFolder } from "../storage/p9/host_folder.ts";
-import { P9Server } from "../storage/p9/server.ts";
 import type { ShareOptions } from "./machine_options.ts";
 
 /** One folder of the host's. */
@@ -43,9 +41,12 @@ export function checkShares(specs: readonly ShareSpec[]): void {
 }
 
 /** Opens all of them, or none. Throws {@linkcode ConfigError}. */
-export function openShares(specs: readonly ShareSpec[]): ShareOptions[] {
+export async function openShares(specs: readonly ShareSpec[]): Promise<ShareOptions[]> {
   checkShares(specs);
   const shares: ShareOptions[] = [];
+  if (specs.length === 0) return shares;
+  const { HostFolder } = await import("../storage/p9/host_folder.ts");
+  const { P9Server } = await import("../storage/p9/server.ts");
   try {
     for (const { path, tag, readonly = false, owners = false } of specs) {
       shares.push({ tag, service: new P9Server(HostFolder.open(pathOf(path)), readonly, undefined, owners) });

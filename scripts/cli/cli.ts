@@ -6,8 +6,6 @@
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { reason } from "../../devices/loaders/host_file.ts";
-import { runTests } from "../ci/run_tests.ts";
-import { doDiskTask } from "../disk/disk_tasks.ts";
 import { parseCommandLine } from "./options.ts";
 import { runMachine } from "./run_machine.ts";
 
@@ -32,8 +30,13 @@ async function statusOf(args: readonly string[]): Promise<number> {
     return commandLine.status || STATUS_HOST;
   }
   try {
-    if ("test" in commandLine) return await runTests(commandLine.test, args);
     if ("run" in commandLine) return await runMachine(commandLine.run);
+    // loaded when they are asked for: a run begins sooner without them
+    if ("test" in commandLine) {
+      const { runTests } = await import("../ci/run_tests.ts");
+      return await runTests(commandLine.test, args);
+    }
+    const { doDiskTask } = await import("../disk/disk_tasks.ts");
     const { status, lines } = await doDiskTask(commandLine.disk);
     const failure = say(Deno.stdout, lines.map((line) => line + "\n").join(""));
     if (failure === undefined) return status;

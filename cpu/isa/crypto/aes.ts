@@ -36,20 +36,25 @@ function substitute(byte: number): number {
 }
 /** Fills the tables. */
 export function fillAesTables(view: DataView): void {
-  /** What a byte of row 0 adds to its column, and what one of row `row` does. */
-  const put = (table: number, byte: number, column: readonly number[]) => {
+  /** What a byte of row 0 adds to its column, and what one of the other rows does. */
+  const put = (
+    table: number,
+    byte: number,
+    factors: readonly [number, number, number, number],
+    by: number,
+  ) => {
+    let column = factors.reduceRight((word, factor) => (word << 8) | multiply(by, factor), 0);
     for (let row = 0; row < 4; row++) {
-      column.forEach((value, i) => {
-        view.setUint8(table + row * TABLE_BYTES + byte * 4 + ((i + row) & 3), value);
-      });
+      view.setUint32(table + row * TABLE_BYTES + byte * 4, column, true);
+      column = (column << 8) | (column >>> 24);
     }
   };
   for (let byte = 0; byte < 256; byte++) {
     const s = substitute(byte);
     view.setUint8(S_BOX + byte, s);
     view.setUint8(INVERSE_S_BOX + s, byte);
-    put(AES_TABLES, byte, [2, 1, 1, 3].map((factor) => multiply(s, factor)));
-    put(DECRYPTION, s, [14, 9, 13, 11].map((factor) => multiply(byte, factor)));
+    put(AES_TABLES, byte, [2, 1, 1, 3], s);
+    put(DECRYPTION, s, [14, 9, 13, 11], byte);
   }
 }
 
