@@ -13,7 +13,7 @@ import type { Row } from "../isa/row/row.ts";
 import { S } from "../state/state.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH, mayUseFpu } from "./instruction.ts";
 
-const TABLE_BITS = 14;
+const TABLE_BITS = 16;
 /** Legacy prefixes; the position in this list and 1 is part of an encoding's key. */
 const PREFIXES = [0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 

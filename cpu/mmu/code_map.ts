@@ -8,6 +8,8 @@ import { PAGE_SHIFT } from "../base/bits.ts";
 import type { GuestMemory } from "../base/guest_memory.ts";
 
 const PIECE_SHIFT = 6;
+/** Bytes of a part. */
+export const PIECE_BYTES = 1 << PIECE_SHIFT;
 
 /** Of pieces 32 * `half` and up, those that the bytes [from, to) of a page touch. */
 function pieces(from: number, to: number, half: 0 | 1): number {

@@ -21,7 +21,7 @@ import { assert } from "../base/assert.ts";
 import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { CpuCore } from "../core/core.ts";
-import { CodeMap } from "../mmu/code_map.ts";
+import { CodeMap, PIECE_BYTES } from "../mmu/code_map.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { Decoder, UNDEFINED_OPCODE } from "../decode/decoder.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH } from "../decode/instruction.ts";
@@ -90,6 +90,8 @@ export class BlockCache {
   readonly #pages = new Map<number, Block[]>();
   readonly #modes = new Map<number, DecodeMode>();
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
+  /** Where the last write that touched code ended. */
+  #writtenTo = -1;
   #generation = 0;
 
   constructor(core: CpuCore, modules: Modules) {
@@ -467,9 +469,14 @@ export class BlockCache {
     return insns;
   }
 
-  /** Bytes [from, to) of the page at `page` are about to change. */
+  /**
+   * Bytes [from, to) of the page at `page` are about to change. A write that goes on where the last one ended is part of a
+   * fill or a copy: the piece of code it touches will be written to its end, and what comes is not seen here.
+   */
   #written(page: number, from: number, to: number): void {
     if (!this.#codeMap.touches(page, from, to)) return;
+    if (page + from === this.#writtenTo) to = Math.ceil(to / PIECE_BYTES) * PIECE_BYTES;
+    this.#writtenTo = page + to;
     const list = this.#pages.get(page >>> PAGE_SHIFT);
     if (list === undefined) return;
     const hits: Block[] = [];

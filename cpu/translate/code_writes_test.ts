@@ -48,6 +48,27 @@ for (const how of ENGINES) {
     }
   });
 
+  test("a fill finds the code that it covers piece by piece, and none behind it", () => {
+    const t = new TestCpu(64, how);
+    const { s } = t.cpu.core, first = CODE_BASE + 0x1000, functions = 65, fill = CODE_BASE + 0x40;
+    t.write(first, Array(functions).fill([NOP, NOP, NOP, RET]).flat());
+    t.write(CODE_BASE, [0xff, 0xd0, HLT]); // call rax
+    for (let n = 0; n < functions; n++) {
+      s.setGpr(0, BigInt(first + 4 * n));
+      go(t, CODE_BASE);
+    }
+    // mov [rdi],rcx; add rdi,8; dec edx; jnz to the start
+    t.write(fill, [0x48, 0x89, 0x0f, 0x48, 0x83, 0xc7, 0x08, 0xff, 0xca, 0x75, 0xf5, HLT]);
+    s.setGpr(1, 0n);
+    s.setGpr(2, 32n);
+    s.setGpr(7, BigInt(first));
+    const before = { slow: t.cpu.slowAccesses, gone: t.cpu.blocks.invalidated };
+    go(t, fill);
+    assertEquals(t.cpu.blocks.invalidated - before.gone, functions - 1);
+    // of four pieces; in the first one the second write shows that it is a fill
+    assertEquals(t.cpu.slowAccesses - before.slow, 5);
+  });
+
   test("stores of every size around a block hit it when they overlap, and only then", () => {
     const t = withFunction(how);
     const { s } = t.cpu.core;
