@@ -9,6 +9,7 @@
  * interrupts have handlers: a fault goes on at the first block with a fresh stack.
  * @module
  */
+import { MiB } from "../base/bits.ts";
 import type { WasmEngineName } from "../base/engine.ts";
 import { Random } from "../isa/_cases.ts";
 import { BREAK_ACCESS, BREAK_WRITE } from "../state/breakpoints.ts";
@@ -36,6 +37,7 @@ const CODE_PAGES = 4,
   DEVICE = 37;
 const TABLES_VIEW = 40, JUMP_TABLE = 41, STACK = 48, PAGES = 64;
 const at = (page: number) => AREA + page * 4096;
+const RAM_BYTES = 8 * MiB;
 const STACK_START = at(STACK) + 64;
 /** What breakpoints and INVLPG of privileged programs are about. */
 const ADDRESSES = [DATA, DATA + 1, DATA_ALIAS, STACK, READ_ONLY, CODE_ALIAS, 0].map((page) =>
@@ -439,17 +441,18 @@ export class ControlFlowCpu {
     how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean },
     readonly place: ControlFlowPlace = USUAL_PLACE,
   ) {
-    this.t = new TestCpu(64, { ...how, hooks: { interrupts: this.#interrupts } });
+    this.t = new TestCpu(64, { ...how, ramBytes: RAM_BYTES, hooks: { interrupts: this.#interrupts } });
   }
 
   load(program: ControlFlowProgram): void {
     const { t } = this;
+    // Of the program before nothing is left, wherever it wrote.
+    t.write(0, new Uint8Array(RAM_BYTES));
     t.reset();
     const { memory } = t;
     const { core } = t.cpu;
     const set64 = (gpa: number, value: number | bigint) =>
       memory.view.setBigUint64(memory.offsetOf(gpa), BigInt(value), true);
-    t.write(AREA, new Uint8Array(PAGES * 4096));
     t.write(AREA, program.code);
     const { ring, bits } = this.place, registers = REGISTERS[bits];
     const user = ring === 3 ? PTE_US : 0;
