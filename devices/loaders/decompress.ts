@@ -6,7 +6,6 @@
  * Not done: bzip2, LZO.
  * @module
  */
-import * as fzstd from "npm:fzstd@0.1.1";
 import { ConfigError } from "../../cpu/base/assert.ts";
 import { MiB } from "../../cpu/base/bits.ts";
 import { formatSize } from "../../cpu/base/sizes.ts";
@@ -41,7 +40,7 @@ const FORMATS: readonly Format[] = [
   {
     name: "zstd",
     magic: [0x28, 0xb5, 0x2f, 0xfd],
-    payload: (packed, outputBytes) => fzstd.decompress(packed, new Uint8Array(outputBytes)),
+    payload: async (packed, outputBytes) => (await zstd()).decompress(packed, new Uint8Array(outputBytes)),
     file: decodeZstdFile,
   },
   { name: "lzma", magic: [0x5d, 0x00, 0x00], payload: decodeLzmaAlone, file: decodeLzmaAlone },
@@ -140,8 +139,11 @@ function decodeXzFile(packed: Uint8Array, limit: number): Uint8Array {
   return decodeXz(packed, outputBytes);
 }
 
+/** The package that knows Zstandard; loaded when a kernel needs it. */
+const zstd = () => import("npm:fzstd@0.1.1");
+
 /** Frames say how long they are, or not. */
-function decodeZstdFile(packed: Uint8Array, limit: number): Uint8Array {
+async function decodeZstdFile(packed: Uint8Array, limit: number): Promise<Uint8Array> {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   // Zstandard (RFC 8878) §3.1.1.1: the descriptor says which fields follow it
   if (packed.length < 18) throw new ConfigError("input is truncated");
@@ -158,10 +160,11 @@ function decodeZstdFile(packed: Uint8Array, limit: number): Uint8Array {
   else if (single) announced = view.getUint8(at);
   if (announced !== undefined) {
     if (announced > limit) throw new ConfigError(`more than ${limit} bytes of output`);
-    return fzstd.decompress(packed, new Uint8Array(announced));
+    return (await zstd()).decompress(packed, new Uint8Array(announced));
   }
   const output = new BoundedOutput(limit);
-  new fzstd.Decompress((part) => output.push(part)).push(packed, true);
+  const { Decompress } = await zstd();
+  new Decompress((part) => output.push(part)).push(packed, true);
   return output.bytes();
 }
 
