@@ -29,6 +29,9 @@ import { isDirectBranch } from "./shapes.ts";
  */
 const MOST_NODES = 120, MOST_INSTRUCTIONS = 1000;
 
+/** Most records where a region is entered: which one it is, is a byte (REGION_STATES). */
+const MOST_ENTRIES = 256;
+
 /** A compiled region. */
 interface Region {
   readonly slot: number;
@@ -138,7 +141,7 @@ export class Regions {
       const region = {
         slot,
         blocks: members.map((m) => m.block),
-        entries: compiled.entries.map((node) => (nodes[node] as RegionNode).start),
+        entries: compiled.entries.slice(0, MOST_ENTRIES).map((node) => (nodes[node] as RegionNode).start),
       };
       made.push({ region, nodes });
       for (const { insns } of nodes) this.codeInstructions += insns.length;

@@ -124,6 +124,19 @@ Deno.test("a program with no block that samples find often runs in regions, too"
   assertEquals(found, functions);
 });
 
+Deno.test("a region has no more entries than a byte can number", () => {
+  const leaving = 300, turns = 2500;
+  const t = new TestCpu(64, { engine: "jit" });
+  // mov edi, turns; loop: 300 times (cpuid, which regions leave for; add esi, its number); dec edi; jnz loop; hlt
+  const start = CODE_BASE + 5, end = start + 8 * leaving;
+  t.write(CODE_BASE, [0xbf, ...le32(turns)]);
+  for (let i = 0; i < leaving; i++) t.write(start + 8 * i, [0x0f, 0xa2, 0x81, 0xc6, ...le32(i)]);
+  t.write(end, [0xff, 0xcf, 0x0f, 0x85, ...le32(start - (end + 8)), 0xf4]);
+  finish(t);
+  assertEquals(t.cpu.core.s.gpr32(6), turns * leaving * (leaving - 1) / 2);
+  assert(t.cpu.regions.compiled > 0);
+});
+
 Deno.test("CF of a product of 64 bits goes around a loop, into another turn and out of it", () => {
   const signed = (v: bigint) => BigInt.asIntN(64, v);
   for (
