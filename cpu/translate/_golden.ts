@@ -26,6 +26,7 @@ const BLOCKS: readonly (readonly [string, string, DecodeMode])[] = [
   ["mov [rdi], al; mov ah, bl", "8807 88dc", LONG],
   ["test eax, eax; sete cl; cmovs rdx, rax", "85c0 0f94c1 480f48d0", LONG],
   ["push rbp; mov rbp, rsp; pop rbx", "55 4889e5 5b", LONG],
+  ["mov eax, [rbx]; add eax, [rbx+4]; mov [rbx+8], eax", "8b03 034304 894308", LONG],
   ["shl eax, cl; jc +2", "d3e0 7202", LONG],
   ["rep movsb", "f3a4", LONG],
   ["cpuid; mov ebx, eax", "0fa2 89c3", LONG],

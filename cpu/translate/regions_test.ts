@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
-import { CODE_BASE, DATA_BASE, PAGE_TABLES, TestCpu } from "../_bare_cpu.ts";
+import { CODE_BASE, DATA_BASE, PAGE_TABLES, STACK_TOP, TestCpu } from "../_bare_cpu.ts";
 import { S } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
@@ -271,3 +271,73 @@ Deno.test("from region to region: into another page, to code that has changed, a
   assertEquals(all[1], all[0]);
   assertEquals(all[1]!.sums.slice(1), [3000, 1000, 2000].map((n) => n * functions));
 });
+
+const SHARING: readonly (readonly [string, readonly number[]])[] = [
+  ["in a block", []],
+  // test esi, esi; jz behind the store; mov r8d, [rbx + 8]; test esi, esi; jz behind the store
+  ["over blocks", [0x85, 0xf6, 0x74, 11, 0x44, 0x8b, 0x43, 8, 0x85, 0xf6, 0x74, 3]],
+];
+for (const [where, branch] of SHARING) {
+  Deno.test(`accesses with one base share a page ${where}: beyond it, over its end, read-only and missing ones are seen`, () => {
+    const pages = 0x40_0000, pageTable = 0x9000, pointers = DATA_BASE, count = 64, turns = 4000;
+    const all = (["interp", "jit"] as const).map((engine) => {
+      const t = new TestCpu(64, { engine });
+      const { core } = t.cpu, { s } = core, { view } = t.memory;
+      const put = (gpa: number, value: bigint) => view.setBigUint64(t.memory.offsetOf(gpa), value, true);
+      put(PAGE_TABLES + 0x2000 + 2 * 8, BigInt(pageTable) | 3n);
+      // Two that may be written, one that may not, one that is missing; the later ones are before the earlier in memory.
+      [3n, 3n, 1n, 0n].forEach((bits, i) => put(pageTable + i * 8, BigInt(0x60_0000 - i * 0x1000) | bits));
+      t.write(0x5f_d000, Uint8Array.from({ length: 0x4000 }, (_, i) => i * 37 >> 3));
+      t.handlers({ 14: CODE_BASE + 0x100 });
+      t.write(CODE_BASE + 0x100, [0xf4]);
+      s.set64(S.cr0, s.get64(S.cr0) | 0x1_0000n); // WP
+      core.updateMode();
+      core.mmu.flush();
+      // outer: mov eax, [the third]: the TLB knows it; mov ecx, count - 1; inner: mov rbx, [rsi + rcx * 8]; mov eax, [rbx]
+      // add eax, [rbx + 16]; the branch; add [rbx + 32], eax; xor edx, [rbx + 48]; dec ecx; jns inner; dec edi; jnz outer; hlt
+      t.write(CODE_BASE, [
+        ...[0x8b, 0x04, 0x25, ...le32(pages + 0x2000), 0xb9, ...le32(count - 1)],
+        ...[0x48, 0x8b, 0x1c, 0xce, 0x8b, 0x03, 0x03, 0x43, 0x10, ...branch],
+        ...[0x01, 0x43, 0x20, 0x33, 0x53, 0x30, 0xff, 0xc9, 0x79, 0xed - branch.length],
+        ...[0xff, 0xcf, 0x75, 0xdd - branch.length, 0xf4],
+      ]);
+      const bytesAt = (gpa: number, count: number) => {
+        const bytes = new Uint8Array(count);
+        t.memory.read(gpa, bytes);
+        return Array.from(bytes);
+      };
+      const point = (i: number, offset: number) => put(pointers + i * 8, BigInt(pages + offset));
+      const run = (times: number) => {
+        s.setGpr(4, BigInt(STACK_TOP));
+        s.setGpr(6, BigInt(pointers));
+        s.setGpr(7, BigInt(times));
+        finish(t);
+        const frame = STACK_TOP - 48;
+        return {
+          registers: [0, 1, 2, 3, 4, 7].map((r) => s.gpr(r)),
+          frame: bytesAt(frame, 48),
+          errorCode: view.getUint32(t.memory.offsetOf(frame), true),
+          cr2: s.get64(S.cr2),
+          memory: bytesAt(0x5f_d000, 0x4000).reduce((sum, byte) => (Math.imul(sum, 31) + byte) | 0, 0),
+          instructions: t.cpu.instructions,
+        };
+      };
+      // Within the first page, a piece in the second, over the border in the middle of an access.
+      const ends = [0xfc0, 0xfd0, 0xfe0, 0xff0, 0xff8, 0xffd, 0xfed, 0xfdd, 0xfcd];
+      for (let i = 0; i < count; i++) point(i, i % 4 === 0 ? ends[(i >> 2) % ends.length] as number : i * 44);
+      const warm = run(turns);
+      assertEquals(t.cpu.regions.compiled > 0, engine === "jit");
+      const faults = [0x2100, 0x1fe8, 0x1fdd, 0x2ff4].map((offset) => {
+        point(7, offset);
+        return run(2);
+      });
+      return { warm, faults };
+    });
+    const [interp, jit] = all;
+    assertEquals(jit, interp);
+    assertEquals(
+      interp!.faults.map(({ cr2, errorCode }) => [cr2 - BigInt(pages), errorCode]),
+      [[0x2120n, 3], [0x2008n, 3], [0x2000n, 3], [0x3004n, 0]],
+    );
+  });
+}

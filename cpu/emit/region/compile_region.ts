@@ -14,7 +14,7 @@ import { type BranchingNode, type ComputedEdge, computedEdges } from "./computed
 import { analyse, edgeKind, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
 import { type PageUse, planPages } from "./page_plan.ts";
-import { RegionEmit } from "./region_emit.ts";
+import { type FoundPages, RegionEmit } from "./region_emit.ts";
 import type { Crossing, Neighbour } from "./region_frame.ts";
 import { structure } from "./structure.ts";
 import { type Described, type Summary, touchedBy, writtenBy } from "./summary.ts";
@@ -93,7 +93,8 @@ export function compileRegion(
     neighbours: nodes.some((node) => node.takenNeighbour !== undefined || node.fallNeighbour !== undefined),
     products,
   });
-  const kinds = new Kinds(flow), known = new Map<number, VectorKnowledge | undefined>();
+  const kinds = new Kinds(flow);
+  const known = new Map<number, { vectors: VectorKnowledge | undefined; pages: FoundPages }>();
   emit.frame(() =>
     structure(flow, {
       block: () => emit.block(),
@@ -110,14 +111,15 @@ export function compileRegion(
         emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number, node.page);
       },
       node: (at, follow) => {
-        const only = kinds.only(at), vectors = only === undefined ? undefined : known.get(only);
-        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count, vectors);
+        const only = kinds.only(at), before = only === undefined ? undefined : known.get(only);
+        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count, before);
         const done = () => {
           kinds.after(at, emit.kind);
-          known.set(at, emit.vectorKnowledge);
+          known.set(at, { vectors: emit.vectorKnowledge, pages: emit.foundPages });
         };
         const more = {
           pages: plan.uses[at] ?? [],
+          moved: plan.moved[at] ?? [],
           computed: computed[at] ?? [],
           liveAfter: live[at] as number,
         };
@@ -131,8 +133,9 @@ export function compileRegion(
 function emitNode(
   emit: RegionEmit,
   node: RegionNode,
-  { pages, computed, liveAfter }: {
+  { pages, moved, computed, liveAfter }: {
     readonly pages: readonly (PageUse | undefined)[];
+    readonly moved: readonly number[];
     readonly computed: readonly ComputedEdge[];
     readonly liveAfter: number;
   },
@@ -177,7 +180,13 @@ function emitNode(
       };
     }
     const mayWrite = fact.flagsMayWrite !== fact.flagsWritten;
-    emit.instruction(insn, place, { flagsLive: flags[i] as boolean, mayWrite, page: pages[i] });
+    emit.instruction(insn, place, {
+      flagsLive: flags[i] as boolean,
+      mayWrite,
+      page: pages[i],
+      moved: moved[i] as number,
+      ends: fact.ends,
+    });
   });
   if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
   const leave = () => emit.leaveAt({ record: own + insns.length * RECORD_BYTES, handler: undefined });

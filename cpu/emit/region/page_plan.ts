@@ -2,7 +2,8 @@
 /**
  * Which memory operands of a region are worth a page cache: the page that was accessed last through a base register
  * (cpu/emit/region/region_emit.ts). That pays where a base stays near: within a loop that changes it by small
- * steps only, and between accesses of a block with the same base. Random access through an index loses some.
+ * steps only. Random access through an index loses some. Elsewhere an access finds its page in the TLB, unless one before
+ * it with the same base has found the same one: those share.
  *
  * All of this is guessing: what is guessed wrong costs time, never correctness.
  * @module
@@ -23,11 +24,14 @@ export interface PlannedNode {
   readonly fall: { readonly to: number } | undefined;
 }
 
-/** How an operand uses its cache. `fill`: look the page up and put it there, without looking whether it is there. */
-export interface PageUse {
-  readonly cache: number;
-  readonly how: "check" | "fill";
+/** Operands with the same key share the page that one of them has found, until a register in `mask` moves. */
+export interface SharedPage {
+  readonly how: "shared";
+  readonly key: number;
+  readonly mask: number;
 }
+/** How an operand finds its page: by a cache, or in the TLB. */
+export type PageUse = { readonly how: "cache"; readonly cache: number } | SharedPage;
 
 /** The plan of a region. */
 export interface PagePlan {
@@ -35,6 +39,8 @@ export interface PagePlan {
   readonly stores: readonly boolean[];
   /** By node and instruction. */
   readonly uses: readonly (readonly (PageUse | undefined)[])[];
+  /** By node and instruction: mask of the registers that it changes by more than small steps. */
+  readonly moved: readonly (readonly number[])[];
 }
 
 /** Most caches of a region: each is emptied when the region is entered. */
@@ -56,44 +62,38 @@ export function planPages(nodes: readonly PlannedNode[]): PagePlan {
   const moved = nodes.map(movedIn);
   const loops = loopsOf(nodes, moved);
   const weights = new Map<number, number>();
-  const found = nodes.map((node, at) => operandsOf(node, moved[at] as readonly number[], loops));
+  const found = nodes.map((node) => operandsOf(node, loops));
   for (const operands of found) {
     for (const operand of operands) {
-      if (operand === undefined || !operand.useful || operand.how !== "check") continue;
+      if (operand?.isNear !== true) continue;
       weights.set(operand.key, (weights.get(operand.key) ?? 0) + operand.weight);
     }
   }
   const best = [...weights].sort(([, a], [, b]) => b - a).slice(0, MOST_CACHES).map(([key]) => key);
   const stores = best.map(() => false);
   const uses = found.map((operands) =>
-    operands.map((operand) => {
-      if (operand === undefined || !operand.useful) return undefined;
-      const cache = best.indexOf(operand.key);
-      if (cache === -1) return undefined;
+    operands.map((operand): PageUse | undefined => {
+      if (operand === undefined) return undefined;
+      const cache = operand.isNear ? best.indexOf(operand.key) : -1;
+      if (cache === -1) return operand.shared;
       if (operand.stores) stores[cache] = true;
-      return { cache, how: operand.how };
+      return { how: "cache", cache };
     })
   );
-  return { stores, uses };
+  return { stores, uses, moved };
 }
 
 interface Operand {
   /** Operands with the same key share a cache. */
   readonly key: number;
-  /** Mask of the register that its address begins with. */
-  readonly mask: number;
-  readonly how: "check" | "fill";
+  /** The loop around it changes its base by small steps only. */
+  readonly isNear: boolean;
   readonly weight: number;
   readonly stores: boolean;
-  /** An operand behind it profits. */
-  useful: boolean;
+  readonly shared: SharedPage;
 }
 
-function operandsOf(
-  node: PlannedNode,
-  moved: readonly number[],
-  loops: readonly Loop[],
-): (Operand | undefined)[] {
+function operandsOf(node: PlannedNode, loops: readonly Loop[]): (Operand | undefined)[] {
   let inner: Loop | undefined, depth = 0;
   for (const loop of loops) {
     if (node.address < loop.from || node.address > loop.to) continue;
@@ -101,25 +101,20 @@ function operandsOf(
     if (inner === undefined || loop.to - loop.from < inner.to - inner.from) inner = loop;
   }
   const weight = LOOP_WEIGHT ** Math.min(depth, DEEPEST);
-  /** The last operands whose bases are still as they were then, each of another key. */
-  let known: Operand[] = [];
   return node.insns.map((insn, i) => {
-    const summary = node.summaries[i] as Summary;
-    const key = summary.leaves || !insn.form.isMemory ? NO_KEY : keyOf(insn);
-    let operand: Operand | undefined;
-    if (key !== NO_KEY) {
-      const mask = key < REGISTER_KEYS ? 1 << (key >> 3) : 0;
-      const at = known.findIndex((other) => other.key === key), before = known[at];
-      if (before !== undefined) before.useful = true;
-      const near = before !== undefined || (inner !== undefined && (inner.moved & mask) === 0);
-      operand = { key, mask, how: near ? "check" : "fill", weight, stores: summary.stores, useful: near };
-      if (at === -1) known.push(operand);
-      else known[at] = operand;
-    }
-    const changed = moved[i] as number;
-    if (changed !== 0 && known.length > 0) known = known.filter(({ mask }) => (mask & changed) === 0);
-    return operand;
+    const { leaves, stores } = node.summaries[i] as Summary;
+    const key = leaves || !insn.form.isMemory ? NO_KEY : keyOf(insn);
+    if (key === NO_KEY) return undefined;
+    const base = key < REGISTER_KEYS ? 1 << (key >> 3) : 0;
+    const isNear = inner !== undefined && (inner.moved & base) === 0;
+    return { key, isNear, weight, stores, shared: sharedBy(insn, key, base) };
   });
+}
+
+/** An index far from that of another access leads elsewhere: only those with the same share. */
+function sharedBy({ form, index }: Described, key: number, base: number): SharedPage {
+  const number = form.addressForm.hasIndex ? (index - S.gpr) >> 3 : -1;
+  return { how: "shared", key: key * 17 + number + 1, mask: number < 0 ? base : base | 1 << number };
 }
 
 const NO_KEY = -1, REGISTER_KEYS = 16 << 3;

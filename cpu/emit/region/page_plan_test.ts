@@ -3,14 +3,13 @@
 import { assertEquals } from "@std/assert";
 import { ALL_FEATURES } from "../../base/cpu_features.ts";
 import { Decoder } from "../../decode/decoder.ts";
-import { planPages } from "./page_plan.ts";
+import { type PagePlan, planPages } from "./page_plan.ts";
 import { type Described, summarize } from "./summary.ts";
 import "../../isa/mod.ts";
 
 const LONG = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false } as const;
 
-/** A node of the code in `hex`, which goes back to itself or nowhere; how each instruction's operand is cached. */
-function uses(hex: string, loops: boolean): readonly string[] {
+function planOf(hex: string, loops: boolean): PagePlan {
   const code = Uint8Array.from(hex.replaceAll(" ", "").match(/../g) ?? [], (byte) => parseInt(byte, 16));
   const decoder = new Decoder(new Set(ALL_FEATURES)), insns: Described[] = [];
   for (let at = 0; at < code.length;) {
@@ -20,40 +19,50 @@ function uses(hex: string, loops: boolean): readonly string[] {
     at += insn.length;
   }
   const node = { address: 0, insns, summaries: insns.map(summarize), fall: undefined };
-  const { uses: [found], stores } = planPages([{ ...node, taken: loops ? { to: 0 } : undefined }]);
-  return (found ?? []).map((use) =>
-    use === undefined ? "-" : `${use.how} ${use.cache}${stores[use.cache] ? " to store" : ""}`
-  );
+  return planPages([{ ...node, taken: loops ? { to: 0 } : undefined }]);
+}
+
+/**
+ * A node of the code in `hex`, which goes back to itself or nowhere; how each instruction's operand finds its page: those that
+ * share one have one letter.
+ */
+function uses(hex: string, loops: boolean): readonly string[] {
+  const { uses: [found], stores } = planOf(hex, loops), keys: number[] = [];
+  return (found ?? []).map((use) => {
+    if (use === undefined) return "-";
+    if (use.how === "cache") return `cache ${use.cache}${stores[use.cache] ? " to store" : ""}`;
+    if (!keys.includes(use.key)) keys.push(use.key);
+    return `shared ${"abc"[keys.indexOf(use.key)]}`;
+  });
 }
 
 Deno.test("a loop caches the pages of a table and of a pointer that moves by small steps", () => {
   // movzx ecx, byte [rdx]; inc rdx; xor eax, [rdi + rcx*4]; jne
-  assertEquals(uses("0fb60a 48ffc2 33048f 75f5", true), ["check 0", "-", "check 1", "-"]);
+  assertEquals(uses("0fb60a 48ffc2 33048f 75f5", true), ["cache 0", "-", "cache 1", "-"]);
   // mov [rbx], eax; add rbx, 8
-  assertEquals(uses("8903 4883c308 75f8", true), ["check 0 to store", "-", "-"]);
+  assertEquals(uses("8903 4883c308 75f8", true), ["cache 0 to store", "-", "-"]);
 });
 
-Deno.test("a base that moves far is looked up each time, one that is loaded too", () => {
-  assertEquals(uses("8903 4801cb 75f9", true), ["-", "-", "-"]); // add rbx, rcx
-  assertEquals(uses("8903 4881c300100000 75f5", true), ["-", "-", "-"]); // add rbx, 4096
-  assertEquals(uses("488b1b 75fb", true), ["-", "-"]); // mov rbx, [rbx]
+Deno.test("a base that moves far has no cache, one that is loaded neither", () => {
+  assertEquals(uses("8903 4801cb 75f9", true), ["shared a", "-", "-"]); // add rbx, rcx
+  assertEquals(uses("8903 4881c300100000 75f5", true), ["shared a", "-", "-"]); // add rbx, 4096
+  assertEquals(uses("488b1b 75fb", true), ["shared a", "-"]); // mov rbx, [rbx]
 });
 
-Deno.test("outside loops the first access with a base fills its cache for those behind it", () => {
-  assertEquals(uses("8b03 8b4b04 895308", false), [
-    "fill 0 to store",
-    "check 0 to store",
-    "check 0 to store",
-  ]);
-  assertEquals(uses("8b03 89c3 8b4b04", false), ["-", "-", "-"]); // rbx changes between
+Deno.test("outside loops accesses with one base share what they find, and those with one index", () => {
+  assertEquals(uses("8b03 8b4b04 895308", false), ["shared a", "shared a", "shared a"]);
+  // [rbx + rcx * 4], [rbx + rdx * 4], [rbx + rcx * 4 + 4]
+  assertEquals(uses("8b048b 8b0493 8b448b04", false), ["shared a", "shared b", "shared a"]);
+  // mov ebx, eax; inc rcx; add rdx, 4096: what shares ends with a base that moves far
+  assertEquals(planOf("89c3 48ffc1 4881c200100000", false).moved, [[1 << 3, 0, 1 << 2]]);
 });
 
 Deno.test("the stack has its own cache, pages without a base register one each", () => {
   assertEquals(uses("8b0424 8b442408", true), ["-", "-"]); // [rsp], [rsp + 8]
   assertEquals(uses("8b0425 00100000 8b0c25 04100000 8b1425 00200000 75e9", true), [
-    "check 0", // [0x1000]
-    "check 0", // [0x1004]
-    "check 1", // [0x2000]
+    "cache 0", // [0x1000]
+    "cache 0", // [0x1004]
+    "cache 1", // [0x2000]
     "-",
   ]);
 });

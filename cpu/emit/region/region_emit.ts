@@ -18,7 +18,7 @@ import { type Address, RSP, type SecondLook, type Value, type Width } from "../e
 import type { Slot } from "../form.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { RegionFlags } from "./region_flags.ts";
-import type { PageUse } from "./page_plan.ts";
+import type { PageUse, SharedPage } from "./page_plan.ts";
 import { PAGE_LIMIT, type PageCache, type Place } from "./region_frame.ts";
 import type { Described } from "./summary.ts";
 
@@ -71,6 +71,9 @@ function codeOfCache(at: number): CacheCode {
   return code;
 }
 
+/** Of a linear address and a page: whether it is far from that. */
+const IS_FAR = ready(0x7d, [0x42, PAGE_LIMIT], 0x5a);
+
 /** Where a node's last instruction goes. */
 export interface Ways {
   readonly taken: () => void;
@@ -79,29 +82,54 @@ export interface Ways {
   readonly computed: readonly { readonly offset: number; go(otherwise: () => void): void }[];
 }
 
-/** A memory operand with a page cache; `fills`: not to be looked into, only filled. */
-interface Cached extends Address {
+/** A memory operand with a page cache, or one that shares what others find in the TLB. */
+interface Placed extends Address {
   readonly cache?: PageCache;
-  readonly fills?: boolean;
+  readonly shared?: SharedPage;
 }
+/** What was found in the TLB: a page, which may be written or not, and what to add to a linear address in it. */
+interface Found {
+  readonly page: Val;
+  readonly addend: Val;
+  readonly writable: boolean;
+  /** SharedPage.mask */
+  readonly mask: number;
+}
+/** Pages that were found on the only way to where they are known, by SharedPage.key. */
+export type FoundPages = ReadonlyMap<number, Found>;
 
 /** See the module's description. */
 export class RegionEmit extends RegionFlags {
   #insn!: Described;
   #page: PageUse | undefined;
+  #found = new Map<number, Found>();
+  /** Mask of the registers that the current instruction changes by more than small steps. */
+  #moved = 0;
   /** Instructions of the current block. */
   #count = 0;
 
   // Blocks
 
   /**
-   * A block begins; `kind`: of the flags in the state block, when all ways here agree; `vectors`: what the block knew of them that
-   * alone leads here.
+   * A block begins; `kind`: of the flags in the state block, when all ways here agree; `vectors` and `pages`: what the block
+   * knew of them that alone leads here.
    */
-  beginBlock(kind: number | undefined, count: number, vectors?: VectorKnowledge): void {
+  beginBlock(
+    kind: number | undefined,
+    count: number,
+    { vectors, pages }: {
+      readonly vectors?: VectorKnowledge | undefined;
+      readonly pages?: FoundPages | undefined;
+    } = {},
+  ): void {
     this.flagsInLocals(kind);
     this.recallVectors(vectors);
+    this.#found = new Map(pages);
     this.#count = count;
+  }
+  /** What is known of pages here, and changes with what the block goes on to do. */
+  get foundPages(): FoundPages {
+    return this.#found;
   }
   /** An entry, in the page at `page`: leaves for the handlers at `place` when less than `needed` is left of the budget. */
   checkBudget(place: Place, needed: number, page: number): void {
@@ -113,10 +141,14 @@ export class RegionEmit extends RegionFlags {
   instruction(
     insn: Described,
     place: Place,
-    { flagsLive, mayWrite, page }: {
+    { flagsLive, mayWrite, page, moved, ends }: {
       readonly flagsLive: boolean;
       readonly mayWrite: boolean;
       readonly page: PageUse | undefined;
+      /** See PagePlan. */
+      readonly moved: number;
+      /** Its code has that of other blocks in it. */
+      readonly ends: boolean;
     },
   ): void {
     this.#insn = insn;
@@ -125,7 +157,14 @@ export class RegionEmit extends RegionFlags {
     this.form = insn.form;
     this.flagsLive = flagsLive;
     if (mayWrite) this.sync();
+    this.#moved = moved;
+    if (ends) this.#forgetMoved();
     insn.row.semantics(this, insn.width);
+    if (!ends) this.#forgetMoved();
+  }
+  #forgetMoved(): void {
+    if (this.#moved === 0) return;
+    for (const [key, { mask }] of this.#found) if ((mask & this.#moved) !== 0) this.#found.delete(key);
   }
   /** Takes the current block's instructions from the budget. */
   charge(): void {
@@ -189,6 +228,7 @@ export class RegionEmit extends RegionFlags {
     if (address !== S.tlbBase) return;
     this.write(this.tlbCell, value);
     this.forgetPages();
+    this.#found.clear();
   }
   override rip(): Value {
     return this.#ripAt(this.#insn.poff);
@@ -205,32 +245,29 @@ export class RegionEmit extends RegionFlags {
 
   override address(): Address {
     const address = super.address();
-    if (this.#page !== undefined) {
-      const { cache, how } = this.#page;
-      return { ...address, cache: this.caches[cache], fills: how === "fill" } as Cached;
-    }
+    const page = this.#page;
+    if (page?.how === "cache") return { ...address, cache: this.caches[page.cache] } as Placed;
+    if (page !== undefined) return { ...address, shared: page } as Placed;
     const isStack = this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex;
-    return isStack ? { ...address, cache: this.stackCache, fills: false } as Cached : address;
+    return isStack ? { ...address, cache: this.stackCache } as Placed : address;
   }
   override segmentAddress(index: number, offset: Value): Address {
     const address = super.segmentAddress(index, offset);
-    return index === SS ? { ...address, cache: this.stackCache, fills: false } as Cached : address;
+    return index === SS ? { ...address, cache: this.stackCache } as Placed : address;
   }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
     const linear = this.linear(address) as Val;
-    const { cache, fills } = address as Cached;
+    const { cache, shared } = address as Placed;
+    if (shared !== undefined) return this.#lookUpShared(shared, linear, bytes, write);
     if (cache === undefined) return this.#lookUp(linear, bytes, write).host();
-    if (fills) return this.#fill(cache, linear, bytes, write)();
     const { isFar, host } = codeOfCache(cache.at);
-    this.unlikely(this.sequence("i32", linear, isFar), () => {
-      this.#fill(cache, linear, bytes, write);
-    });
+    this.unlikely(this.sequence("i32", linear, isFar), () => this.#fill(cache, linear, bytes, write));
     return this.sequence("i32", linear, host);
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
-  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): () => Val {
-    const { page, entry, host, addend } = this.#lookUp(linear, bytes, write);
+  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): void {
+    const { page, entry, addend } = this.#lookUp(linear, bytes, write);
     const { at } = regionPage;
     this.setState64(cache.at + at.page, page);
     this.setState32(cache.at + at.host, addend);
@@ -240,7 +277,23 @@ export class RegionEmit extends RegionFlags {
       : this.sequence("i64", LIMIT_OR_0, page, entry, IF_WRITABLE);
     this.setState64(cache.at + at.limit, counts);
     if (cache === this.stackCache) this.setState32(cache.at + at.tlb, this.read(this.tlbCell));
-    return host;
+  }
+  /** As #lookUp, which is needed only where the page is not the one that was found before. */
+  #lookUpShared({ key, mask }: SharedPage, linear: Val, bytes: number, write: boolean): Val {
+    const before = this.#found.get(key);
+    if (before === undefined || (write && !before.writable)) {
+      const { page, addend, host } = this.#lookUp(linear, bytes, write);
+      // Where a condition holds only, the locals are not set for all that follows.
+      if (this.depth === 0 && (mask & this.#moved) === 0) {
+        this.#found.set(key, { page, addend, writable: write, mask });
+      }
+      return host();
+    }
+    const addend = this.variable(before.addend);
+    this.unlikely(this.sequence("i32", linear, before.page, IS_FAR), () => {
+      this.set(addend, this.#lookUp(linear, bytes, write).addend);
+    });
+    return this.sequence("i32", linear, WRAP, this.get(addend), ADD_32);
   }
   #lookUp(
     linear: Val,

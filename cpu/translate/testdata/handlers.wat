@@ -907,6 +907,326 @@
     local.get $l1
     return_call_indirect (type $t0))
 
+;; 64 bit: mov eax, [rbx]; add eax, [rbx+4]; mov [rbx+8], eax
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i64) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i32) (local $l7 i64)
+    local.get $p0
+    i64.load offset=28 align=1
+    local.tee $l1
+    i32.wrap_i64
+    local.set $l2
+    local.get $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    local.set $l3
+    local.get $p0
+    i64.load offset=8 align=1
+    local.tee $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 16
+    i32.shr_u
+    i64.load align=1
+    local.set $l4
+    local.get $l2
+    i64.extend_i32_s
+    local.set $l5
+    local.get $l4
+    local.get $l5
+    i64.add
+    local.tee $l5
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l2
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l6
+    local.get $l2
+    local.get $l6
+    i32.add
+    local.set $l6
+    local.get $l5
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l4
+    local.get $l6
+    i64.load align=1
+    local.set $l7
+    local.get $l4
+    local.get $l7
+    i64.eq
+    if $I0
+      local.get $l5
+      i32.wrap_i64
+      local.set $l2
+      local.get $l6
+      i32.load offset=24 align=1
+      local.set $l6
+      local.get $l2
+      local.get $l6
+      i32.add
+      i32.load align=1
+      local.set $l6
+    else
+      i32.const 0
+      local.get $l5
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4
+      call $e.slowLoad
+      local.tee $l2
+      if $I1
+        local.get $l2
+        return
+      end
+      local.get $p0
+      i32.load offset=32 align=1
+      local.set $l3
+      i32.const 0
+      i32.load offset=memData align=1
+      local.set $l6
+    end
+    local.get $l1
+    i32.wrap_i64
+    i32.const 65535
+    i32.and
+    local.set $l2
+    local.get $l6
+    i64.extend_i32_u
+    local.set $l1
+    local.get $l2
+    local.get $l1
+    i64.store align=1
+    local.get $l3
+    local.set $l3
+    local.get $p0
+    i32.const 32
+    i32.add
+    local.get $l3
+    return_call_indirect (type $t0))
+  (func $f1 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i64) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i32) (local $l7 i64) (local $l8 i32)
+    local.get $p0
+    i64.load offset=28 align=1
+    local.tee $l1
+    i32.wrap_i64
+    local.set $l2
+    local.get $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    local.set $l3
+    local.get $p0
+    i64.load offset=8 align=1
+    local.tee $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 16
+    i32.shr_u
+    i64.load align=1
+    local.set $l4
+    local.get $l2
+    i64.extend_i32_s
+    local.set $l5
+    local.get $l4
+    local.get $l5
+    i64.add
+    local.tee $l5
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l2
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l6
+    local.get $l2
+    local.get $l6
+    i32.add
+    local.set $l6
+    local.get $l5
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l4
+    local.get $l6
+    i64.load align=1
+    local.set $l7
+    local.get $l4
+    local.get $l7
+    i64.eq
+    if $I0
+      local.get $l5
+      i32.wrap_i64
+      local.set $l2
+      local.get $l6
+      i32.load offset=24 align=1
+      local.set $l6
+      local.get $l2
+      local.get $l6
+      i32.add
+      i32.load align=1
+      local.set $l6
+    else
+      i32.const 0
+      local.get $l5
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4
+      call $e.slowLoad
+      local.tee $l2
+      if $I1
+        local.get $l2
+        return
+      end
+      local.get $p0
+      i32.load offset=32 align=1
+      local.set $l3
+      i32.const 0
+      i32.load offset=memData align=1
+      local.set $l6
+    end
+    local.get $l1
+    i32.wrap_i64
+    i32.const 65535
+    i32.and
+    local.tee $l2
+    i32.load align=1
+    local.tee $l8
+    local.get $l6
+    i32.add
+    local.set $l6
+    i32.const 0
+    local.get $l6
+    i32.store offset=flagResult align=1
+    i32.const 0
+    local.get $l8
+    i32.store offset=flagFirst align=1
+    i32.const 0
+    i32.const 3
+    i32.store offset=flagKind align=1
+    local.get $l6
+    i64.extend_i32_u
+    local.set $l1
+    local.get $l2
+    local.get $l1
+    i64.store align=1
+    local.get $l3
+    local.set $l3
+    local.get $p0
+    i32.const 32
+    i32.add
+    local.get $l3
+    return_call_indirect (type $t0))
+  (func $f2 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i64) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i64) (local $l6 i32) (local $l7 i64)
+    local.get $p0
+    i64.load offset=28 align=1
+    local.tee $l1
+    i32.wrap_i64
+    local.set $l2
+    local.get $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    local.set $l3
+    local.get $p0
+    i64.load offset=8 align=1
+    local.tee $l1
+    i32.wrap_i64
+    i32.const 65535
+    i32.and
+    i32.load align=1
+    local.set $l4
+    local.get $l1
+    i64.const 32
+    i64.shr_u
+    i32.wrap_i64
+    i32.const 16
+    i32.shr_u
+    i64.load align=1
+    local.set $l1
+    local.get $l2
+    i64.extend_i32_s
+    local.set $l5
+    local.get $l1
+    local.get $l5
+    i64.add
+    local.tee $l5
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l2
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l6
+    local.get $l2
+    local.get $l6
+    i32.add
+    local.set $l6
+    local.get $l5
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l1
+    local.get $l6
+    i64.load offset=8 align=1
+    local.set $l7
+    local.get $l1
+    local.get $l7
+    i64.eq
+    if $I0
+      local.get $l5
+      i32.wrap_i64
+      local.set $l2
+      local.get $l6
+      i32.load offset=24 align=1
+      local.set $l6
+      local.get $l2
+      local.get $l6
+      i32.add
+      local.get $l4
+      i32.store align=1
+    else
+      i32.const 0
+      local.get $l4
+      i32.store offset=memData align=1
+      i32.const 0
+      local.get $l5
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4
+      call $e.slowStore
+      local.tee $l4
+      if $I1
+        local.get $l4
+        return
+      end
+      local.get $p0
+      i32.load offset=32 align=1
+      local.set $l3
+    end
+    local.get $l3
+    local.set $l3
+    local.get $p0
+    i32.const 32
+    i32.add
+    local.get $l3
+    return_call_indirect (type $t0))
+
 ;; 64 bit: shl eax, cl; jc +2
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i32) (local $l9 i64)

@@ -803,6 +803,307 @@
     local.get $l4
     return_call_indirect (type $t0))
 
+;; 64 bit: mov eax, [rbx]; add eax, [rbx+4]; mov [rbx+8], eax
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i64) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i64) (local $l6 i32) (local $l7 i32) (local $l8 i32)
+    i32.const 0
+    i32.eqz
+    i32.eqz
+    if $I0
+      ;; weight
+    end
+    local.get $p0
+    i32.load16_u offset=14 align=1
+    i64.load align=1
+    local.set $l1
+    local.get $p0
+    i32.load offset=28 align=1
+    i64.extend_i32_s
+    local.set $l2
+    local.get $l1
+    local.get $l2
+    i64.add
+    local.tee $l2
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l3
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l4
+    local.get $l3
+    local.get $l4
+    i32.add
+    local.set $l4
+    local.get $l2
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l1
+    local.get $l4
+    i64.load align=1
+    local.set $l5
+    local.get $l1
+    local.get $l5
+    i64.eq
+    if $I1
+      local.get $l2
+      i32.wrap_i64
+      local.set $l3
+      local.get $l4
+      i32.load offset=24 align=1
+      local.set $l4
+      local.get $l3
+      local.get $l4
+      i32.add
+      i32.load align=1
+      local.set $l4
+    else
+      i32.const 0
+      local.get $l2
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4
+      call $e.slowLoad
+      local.tee $l3
+      if $I2
+        local.get $l3
+        return
+      end
+      i32.const 0
+      i32.load offset=memData align=1
+      local.set $l4
+    end
+    local.get $p0
+    i32.load16_u offset=8 align=1
+    local.set $l3
+    local.get $l4
+    i64.extend_i32_u
+    local.set $l2
+    local.get $l3
+    local.get $l2
+    i64.store align=1
+    local.get $p0
+    i32.load16_u offset=46 align=1
+    i64.load align=1
+    local.set $l2
+    local.get $p0
+    i32.load offset=60 align=1
+    i64.extend_i32_s
+    local.set $l5
+    local.get $l2
+    local.get $l5
+    i64.add
+    local.tee $l5
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l3
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l4
+    local.get $l3
+    local.get $l4
+    i32.add
+    local.set $l4
+    local.get $l5
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l2
+    local.get $l4
+    i64.load align=1
+    local.set $l1
+    local.get $l2
+    local.get $l1
+    i64.eq
+    if $I3
+      local.get $l5
+      i32.wrap_i64
+      local.set $l3
+      local.get $l4
+      i32.load offset=24 align=1
+      local.set $l4
+      local.get $l3
+      local.get $l4
+      i32.add
+      i32.load align=1
+      local.set $l4
+    else
+      i32.const 0
+      local.get $l5
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 32
+      i32.add
+      i32.const 4
+      call $e.slowLoad
+      local.tee $l3
+      if $I4
+        local.get $l3
+        return
+      end
+      i32.const 0
+      i32.load offset=memData align=1
+      local.set $l4
+    end
+    local.get $p0
+    i32.load16_u offset=40 align=1
+    local.tee $l3
+    i32.load align=1
+    local.tee $l6
+    local.get $l4
+    i32.add
+    local.tee $l4
+    i64.extend_i32_u
+    local.set $l5
+    local.get $l3
+    local.get $l5
+    i64.store align=1
+    local.get $p0
+    i32.load16_u offset=72 align=1
+    i32.load align=1
+    local.set $l3
+    local.get $p0
+    i32.load16_u offset=78 align=1
+    i64.load align=1
+    local.set $l5
+    local.get $p0
+    i32.load offset=92 align=1
+    i64.extend_i32_s
+    local.set $l1
+    local.get $l5
+    local.get $l1
+    i64.add
+    local.tee $l1
+    i32.wrap_i64
+    i32.const 7
+    i32.shr_u
+    i32.const 131040
+    i32.and
+    local.set $l7
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l8
+    local.get $l7
+    local.get $l8
+    i32.add
+    local.set $l8
+    local.get $l1
+    i64.const 3
+    i64.add
+    i64.const -4096
+    i64.and
+    local.set $l5
+    local.get $l8
+    i64.load offset=8 align=1
+    local.set $l2
+    local.get $l5
+    local.get $l2
+    i64.eq
+    if $I5
+      local.get $l1
+      i32.wrap_i64
+      local.set $l7
+      local.get $l8
+      i32.load offset=24 align=1
+      local.set $l8
+      local.get $l7
+      local.get $l8
+      i32.add
+      local.get $l3
+      i32.store align=1
+    else
+      i32.const 0
+      local.get $l3
+      i32.store offset=memData align=1
+      i32.const 0
+      local.get $l1
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 64
+      i32.add
+      i32.const 4
+      call $e.slowStore
+      local.tee $l3
+      if $I6
+        i32.const 0
+        local.get $l4
+        i32.store offset=flagResult align=1
+        i32.const 0
+        local.get $l6
+        i32.store offset=flagFirst align=1
+        i32.const 0
+        i32.const 3
+        i32.store offset=flagKind align=1
+        local.get $l3
+        return
+      end
+    end
+    local.get $p0
+    i32.load offset=96 align=1
+    i32.const 3
+    i32.eq
+    if $I7
+      i32.const 0
+      local.get $l4
+      i32.store offset=flagResult align=1
+      i32.const 0
+      local.get $l6
+      i32.store offset=flagFirst align=1
+      i32.const 0
+      i32.const 3
+      i32.store offset=flagKind align=1
+      local.get $p0
+      i32.load16_u offset=68 align=1
+      local.set $l3
+      local.get $p0
+      i32.load8_u offset=70
+      local.set $l8
+      local.get $l3
+      local.get $l8
+      i32.add
+      local.set $l8
+      i32.const 0
+      i64.load offset=codeBias align=1
+      local.set $l1
+      local.get $l8
+      i64.extend_i32_u
+      local.set $l2
+      local.get $l1
+      local.get $l2
+      i64.add
+      local.set $l2
+      i32.const 0
+      local.get $l2
+      i64.store offset=rip align=1
+      i32.const 1
+      return
+    end
+    i32.const 0
+    local.get $l4
+    i32.store offset=flagResult align=1
+    i32.const 0
+    local.get $l6
+    i32.store offset=flagFirst align=1
+    i32.const 0
+    i32.const 3
+    i32.store offset=flagKind align=1
+    local.get $p0
+    i32.load offset=96 align=1
+    local.set $l6
+    local.get $p0
+    i32.const 96
+    i32.add
+    local.get $l6
+    return_call_indirect (type $t0))
+
 ;; 64 bit: shl eax, cl; jc +2
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64)

@@ -2263,6 +2263,445 @@
     return_call_indirect (type $t0)
     unreachable)
 
+;; 64 bit: mov eax, [rbx]; add eax, [rbx+4]; mov [rbx+8], eax
+  (func $f0 (type $t0) (param $p0 i32) (result i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i32) (local $l13 i32) (local $l14 i64) (local $l15 i64) (local $l16 i32) (local $l17 i32) (local $l18 i64) (local $l19 i64) (local $l20 i32)
+    local.get $p0
+    i32.const 5
+    i32.shr_u
+    i32.load8_u offset=35621760
+    local.set $l9
+    i32.const 0
+    i64.load offset=rax align=1
+    local.set $l10
+    i32.const 0
+    i64.load offset=rbx align=1
+    local.set $l11
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l1
+    i32.const 0
+    i64.load offset=codeBias align=1
+    local.set $l2
+    i32.const 0
+    i32.load offset=tlbBase align=1
+    local.set $l4
+    i32.const 0
+    i32.load offset=32804 align=1
+    local.set $l12
+    local.get $l4
+    local.set $l13
+    local.get $l12
+    local.get $l13
+    i32.ne
+    if $I0
+      i32.const 0
+      i64.const 0
+      i64.store offset=32792 align=1
+    end
+    block $B1
+      block $B2
+        loop $L3
+          block $B4
+            block $B5
+              local.get $l9
+              br_table $B5 $B5
+            end
+            i32.const 134217728
+            local.set $l3
+            local.get $l1
+            i32.const 3
+            i32.lt_s
+            if $I6
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l11
+            local.tee $l14
+            i32.wrap_i64
+            i32.const 7
+            i32.shr_u
+            i32.const 131040
+            i32.and
+            local.get $l4
+            i32.add
+            local.set $l13
+            local.get $l14
+            i64.const 3
+            i64.add
+            i64.const -4096
+            i64.and
+            local.tee $l15
+            local.get $l13
+            i64.load align=1
+            i64.ne
+            if $I7
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l13
+            i32.load offset=24 align=1
+            local.set $l13
+            local.get $l14
+            i32.wrap_i64
+            local.get $l13
+            i32.add
+            i32.load align=1
+            i64.extend_i32_u
+            local.set $l10
+            local.get $l11
+            i64.const 4
+            i64.add
+            local.set $l14
+            local.get $l13
+            local.set $l13
+            local.get $l14
+            local.get $l15
+            i64.sub
+            i64.const 4065
+            i64.ge_u
+            if $I8
+              local.get $l14
+              i32.wrap_i64
+              i32.const 7
+              i32.shr_u
+              i32.const 131040
+              i32.and
+              local.get $l4
+              i32.add
+              local.set $l12
+              local.get $l14
+              i64.const 3
+              i64.add
+              i64.const -4096
+              i64.and
+              local.get $l12
+              i64.load align=1
+              i64.ne
+              if $I9
+                i32.const 16777248
+                local.set $l6
+                br $B2
+              end
+              local.get $l12
+              i32.load offset=24 align=1
+              local.set $l13
+            end
+            local.get $l13
+            local.set $l13
+            local.get $l14
+            i32.wrap_i64
+            local.get $l13
+            i32.add
+            i32.load align=1
+            local.set $l13
+            local.get $l10
+            i32.wrap_i64
+            local.tee $l12
+            local.get $l13
+            i32.add
+            local.tee $l13
+            i64.extend_i32_u
+            local.tee $l10
+            i32.wrap_i64
+            local.set $l16
+            local.get $l11
+            i64.const 8
+            i64.add
+            local.tee $l14
+            i32.wrap_i64
+            i32.const 7
+            i32.shr_u
+            i32.const 131040
+            i32.and
+            local.get $l4
+            i32.add
+            local.set $l17
+            local.get $l14
+            i64.const 3
+            i64.add
+            i64.const -4096
+            i64.and
+            local.get $l17
+            i64.load offset=8 align=1
+            i64.ne
+            if $I10
+              local.get $l13
+              i64.extend_i32_u
+              local.set $l15
+              i32.const 0
+              local.get $l15
+              i64.store offset=flagResult align=1
+              local.get $l12
+              i64.extend_i32_u
+              local.set $l15
+              i32.const 0
+              local.get $l15
+              i64.store offset=flagFirst align=1
+              i32.const 0
+              i32.const 3
+              i32.store offset=flagKind align=1
+              i32.const 16777280
+              local.set $l6
+              br $B2
+            end
+            local.get $l17
+            i32.load offset=24 align=1
+            local.set $l17
+            local.get $l14
+            i32.wrap_i64
+            local.get $l17
+            i32.add
+            local.get $l16
+            i32.store align=1
+            local.get $l13
+            i64.extend_i32_u
+            local.set $l14
+            i32.const 0
+            local.get $l14
+            i64.store offset=flagResult align=1
+            local.get $l12
+            i64.extend_i32_u
+            local.set $l14
+            i32.const 0
+            local.get $l14
+            i64.store offset=flagFirst align=1
+            i32.const 0
+            i32.const 3
+            i32.store offset=flagKind align=1
+            i32.const 16777312
+            local.set $l6
+            br $B2
+          end
+          block $B11
+            local.get $l8
+            local.tee $l14
+            i32.wrap_i64
+            local.tee $l12
+            i32.const -1640531535
+            i32.mul
+            i32.const 18
+            i32.shr_u
+            i32.const 16
+            i32.mul
+            local.set $l13
+            i32.const 0
+            i64.load offset=modeKey align=1
+            local.set $l15
+            local.get $l13
+            i64.load offset=589824 align=1
+            local.set $l18
+            local.get $l14
+            local.get $l15
+            i64.xor
+            local.set $l15
+            local.get $l18
+            local.get $l15
+            i64.ne
+            br_if $B11
+            local.get $l12
+            i32.const 4095
+            i32.and
+            local.set $l16
+            local.get $l3
+            local.set $l17
+            local.get $l16
+            local.get $l17
+            i32.add
+            local.set $l17
+            local.get $l14
+            i64.const -4096
+            i64.and
+            local.set $l15
+            local.get $l2
+            local.set $l18
+            local.get $l15
+            local.get $l18
+            i64.ne
+            if $I12
+              local.get $l12
+              i32.const 12
+              i32.shr_u
+              i32.const 4095
+              i32.and
+              i32.const 16
+              i32.mul
+              local.tee $l16
+              i64.load offset=851968 align=1
+              local.set $l18
+              i32.const 0
+              i64.load offset=modeKey align=1
+              local.set $l19
+              local.get $l15
+              local.get $l19
+              i64.xor
+              local.set $l19
+              local.get $l16
+              i32.load offset=851976 align=1
+              local.set $l16
+              local.get $l18
+              local.get $l19
+              i64.ne
+              local.set $l20
+              local.get $l12
+              local.get $l16
+              i32.add
+              local.set $l16
+              local.get $l20
+              br_if $B11
+              local.get $l16
+              local.set $l17
+            end
+            local.get $l13
+            i32.load offset=589836 align=1
+            local.set $l16
+            local.get $l17
+            local.get $l16
+            i32.ne
+            br_if $B11
+            local.get $l13
+            i32.load offset=589832 align=1
+            local.tee $l13
+            i32.load align=1
+            local.set $l16
+            local.get $l15
+            local.set $l2
+            local.get $l16
+            i32.const 30
+            i32.eq
+            if $I13
+              local.get $l13
+              i32.const 5
+              i32.shr_u
+              i32.load8_u offset=35621760
+              local.set $l9
+              br $L3
+            end
+            local.get $l13
+            i32.const 5
+            i32.shr_u
+            local.tee $l17
+            i32.load8_u offset=36670336
+            local.tee $l20
+            i32.const 254
+            i32.lt_u
+            local.set $l12
+            local.get $l20
+            local.get $l12
+            i32.add
+            local.set $l12
+            local.get $l17
+            local.get $l12
+            i32.store8 offset=36670336
+            local.get $l12
+            i32.const 254
+            i32.eq
+            br_if $B11
+            local.get $l13
+            local.set $l6
+            local.get $l16
+            local.set $l7
+            br $B1
+          end
+          local.get $l10
+          local.set $l15
+          i32.const 0
+          local.get $l15
+          i64.store offset=rax align=1
+          i32.const 0
+          i32.load offset=budget align=1
+          local.set $l16
+          local.get $l1
+          local.set $l13
+          local.get $l16
+          local.get $l13
+          i32.sub
+          local.set $l13
+          i32.const 0
+          i64.load offset=32768 align=1
+          local.set $l15
+          local.get $l13
+          i64.extend_i32_s
+          local.set $l19
+          local.get $l15
+          local.get $l19
+          i64.add
+          local.set $l19
+          i32.const 0
+          local.get $l19
+          i64.store offset=32768 align=1
+          local.get $l1
+          local.set $l13
+          i32.const 0
+          local.get $l13
+          i32.store offset=budget align=1
+          local.get $l2
+          local.set $l19
+          i32.const 0
+          local.get $l19
+          i64.store offset=codeBias align=1
+          i32.const 0
+          local.get $l14
+          i64.store offset=rip align=1
+          return_call $e.jump
+        end
+      end
+      local.get $l6
+      i32.load align=1
+      local.set $l7
+    end
+    local.get $l10
+    local.set $l14
+    i32.const 0
+    local.get $l14
+    i64.store offset=rax align=1
+    i32.const 0
+    i32.load offset=budget align=1
+    local.set $l13
+    local.get $l1
+    local.set $l16
+    local.get $l13
+    local.get $l16
+    i32.sub
+    local.set $l16
+    i32.const 0
+    i64.load offset=32768 align=1
+    local.set $l14
+    local.get $l16
+    i64.extend_i32_s
+    local.set $l19
+    local.get $l14
+    local.get $l19
+    i64.add
+    local.set $l19
+    i32.const 0
+    local.get $l19
+    i64.store offset=32768 align=1
+    local.get $l1
+    local.set $l16
+    i32.const 0
+    local.get $l16
+    i32.store offset=budget align=1
+    local.get $l2
+    local.set $l19
+    i32.const 0
+    local.get $l19
+    i64.store offset=codeBias align=1
+    local.get $l6
+    local.set $l16
+    local.get $l7
+    local.set $l13
+    local.get $l16
+    local.get $l13
+    return_call_indirect (type $t0)
+    unreachable)
+
 ;; 64 bit: shl eax, cl; jc +2
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i32) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64)
