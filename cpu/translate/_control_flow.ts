@@ -192,6 +192,7 @@ class Writer {
       this.put(0x66, 0x0f, 0xfe, 0xc9, 0x66);
       return this.rr([0x0f, 0x7e], wide, 1, b);
     }
+    if (kind === 18 && random.chance(15)) return this.#copyCode();
     if (kind === 18 && random.chance(30)) {
       // string copy or fill of a few bytes within the data
       this.#either([0x49, 0x8d, 0xbc, 0x24], [0x8d, 0xbd]);
@@ -248,6 +249,18 @@ class Writer {
     return this.rm([0x03 + random.below(8) * 8], wide, a, disp);
   }
 
+  /** Writes some code again as it is, at its second address perhaps, by steps of some size. */
+  #copyCode(): void {
+    const { random } = this;
+    const offset = random.below(0xcd0), alias = random.chance(30) ? CODE_ALIAS << 12 : 0;
+    this.put(0xbe, ...le32(AREA + offset), 0xbf, ...le32(AREA + alias + offset)); // mov esi, from; mov edi, to
+    this.put(0xb9, ...le32(1 + random.below(100)), 0xfc);
+    const way = random.below(4);
+    if (way === 0) this.put(0xf3, 0xa4); // rep movsb
+    else if (way === 1) this.#either([0xf3, 0x48, 0xa5], [0xf3, 0xa5]);
+    else if (way === 2) this.put(0xac, 0xaa, 0xff, 0xc9, 0x75, 0xfa); // lodsb; stosb; dec ecx; jnz
+    else this.put(0xa5, 0xff, 0xc9, 0x75, 0xfb); // movsd; dec ecx; jnz
+  }
   /** With [R12 + disp8], or with an index: R15, or RCX times 8. `prefix`: before REX. */
   #near(
     { prefix = [], opcode, wide = false, reg, disp, index = "none" }: {
