@@ -137,7 +137,7 @@ export const regionPage = layout({ page: "u64", limit: "u64", host: "u32", tlb: 
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
 /** log2 of entries per table. */
-export const TLB_BITS = 12;
+export const TLB_BITS = 14;
 /** Entries per table. */
 export const TLB_ENTRIES = 1 << TLB_BITS;
 /**

@@ -5,7 +5,6 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { MiB } from "../base/bits.ts";
 import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
 import { MOST_PLACES } from "./block_index.ts";
 import { CS, DS, ES, EXC_GP, FS, GS, S, SS, TLB_ENTRIES } from "../state/state.ts";
@@ -176,7 +175,7 @@ for (const how of ENGINES) {
       ? "code goes on elsewhere when the guest says INVLPG"
       : "code stays where it is until then";
     test(`the page tables say otherwise, and a data access asks them: ${name}`, () => {
-      const t = new TestCpu(64, { ...how, ramBytes: 32 * MiB });
+      const t = new TestCpu(64, { ...how, ramBytes: 2 * TLB_ENTRIES * 4096 });
       const code = [
         ...[0x89, 0x0c, 0x25, ...le32(PAGE_TABLE)], // mov [PTE of this page], ecx
         ...[0x8b, 0x04, 0x25, ...le32(LINEAR + TLB_ENTRIES * 4096)], // its TLB entry is the other page's now

@@ -2,7 +2,7 @@
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
 import { CODE_BASE, DATA_BASE, PAGE_TABLES, STACK_TOP, TestCpu } from "../_bare_cpu.ts";
-import { S } from "../state/state.ts";
+import { S, TLB_ENTRIES } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const RAX = 0;
@@ -181,10 +181,11 @@ Deno.test("CF of a product of 64 bits goes around a loop, into another turn and 
 
 Deno.test("a stack that a region knows the page of is elsewhere after INVLPG, a load of CR3, and when the TLB has lost it", () => {
   const LARGE = 1 << 21, entry = 100;
+  const away = TLB_ENTRIES * 4096 / LARGE; // so many further on, a page has the same entry of the TLB
   const ways: readonly (readonly [string, readonly number[]])[] = [
     ["invlpg [rsp]", [0x0f, 0x01, 0x3c, 0x24]],
     ["mov cr3, r10", [0x41, 0x0f, 0x22, 0xda]],
-    ["mov rax, [r11 + 0], 16 MiB away", [0x49, 0x8b, 0x43, 0]],
+    ["mov rax, [r11 + 0], which has the stack's entry of the TLB", [0x49, 0x8b, 0x43, 0]],
   ];
   for (const [how, bytes] of ways) {
     const t = new TestCpu(64, { engine: "jit" });
@@ -193,7 +194,7 @@ Deno.test("a stack that a region knows the page of is elsewhere after INVLPG, a 
     const pageOf = (turn: number) => BigInt(turn * LARGE | 0x83);
     const put = (gpa: number, value: bigint) => view.setBigUint64(t.memory.offsetOf(gpa), value, true);
     put(directory, pageOf(3));
-    put(directory + 8 * 8, pageOf(0));
+    put(directory + away * 8, pageOf(0));
     // Where the stack is in the turn after.
     for (const turn of [3, 2, 1]) put(DATA_BASE + turn * 8, pageOf(Math.max(1, turn - 1)));
     // outer: mov ecx, 300,000; inner: push rcx; add rsp, 8; dec ecx; jnz inner; push rbx; add rsp, 8
@@ -208,7 +209,7 @@ Deno.test("a stack that a region knows the page of is elsewhere after INVLPG, a 
     s.setGpr(8, BigInt(DATA_BASE));
     s.setGpr(9, BigInt(directory));
     s.setGpr(10, BigInt(PAGE_TABLES));
-    s.setGpr(11, BigInt((entry + 8) * LARGE + 0x800));
+    s.setGpr(11, BigInt((entry + away) * LARGE + 0x800));
     finish(t);
     assert(t.cpu.regions.compiled > 0);
     const found = [3, 2, 1].map((turn) => view.getBigUint64(t.memory.offsetOf(turn * LARGE + 0x7f8), true));

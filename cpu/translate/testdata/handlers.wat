@@ -78,7 +78,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -346,7 +346,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -531,7 +531,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -735,7 +735,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l4
     i32.const 0
@@ -835,7 +835,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -940,7 +940,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -1043,7 +1043,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -1166,7 +1166,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -1419,7 +1419,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 131040
+        i32.const 524256
         i32.and
         local.set $l7
         i32.const 0
@@ -1505,7 +1505,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l11
           i32.const 0
@@ -1691,7 +1691,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l13
           i32.const 0
@@ -1746,7 +1746,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l13
           i32.const 0
@@ -2063,7 +2063,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -2259,7 +2259,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l2
     i32.const 0
@@ -2385,7 +2385,7 @@
       i32.wrap_i64
       i32.const 7
       i32.shr_u
-      i32.const 131040
+      i32.const 524256
       i32.and
       local.set $l3
       i32.const 0
@@ -2492,7 +2492,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l1
     i32.const 0

@@ -53,7 +53,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l1
     i32.const 0
@@ -302,7 +302,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l4
     i32.const 0
@@ -453,7 +453,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l4
     i32.const 0
@@ -633,7 +633,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -731,7 +731,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -827,7 +827,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -901,7 +901,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -985,7 +985,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l7
     i32.const 0
@@ -1297,7 +1297,7 @@
         i32.wrap_i64
         i32.const 7
         i32.shr_u
-        i32.const 131040
+        i32.const 524256
         i32.and
         local.set $l6
         i32.const 0
@@ -1383,7 +1383,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l10
           i32.const 0
@@ -1569,7 +1569,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l12
           i32.const 0
@@ -1621,7 +1621,7 @@
           i32.wrap_i64
           i32.const 7
           i32.shr_u
-          i32.const 131040
+          i32.const 524256
           i32.and
           local.set $l12
           i32.const 0
@@ -1953,7 +1953,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l3
     i32.const 0
@@ -2121,7 +2121,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l5
     i32.const 0
@@ -2270,7 +2270,7 @@
       i32.wrap_i64
       i32.const 7
       i32.shr_u
-      i32.const 131040
+      i32.const 524256
       i32.and
       local.set $l5
       i32.const 0
@@ -2383,7 +2383,7 @@
     i32.wrap_i64
     i32.const 7
     i32.shr_u
-    i32.const 131040
+    i32.const 524256
     i32.and
     local.set $l6
     i32.const 0

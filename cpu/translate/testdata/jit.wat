@@ -4,7 +4,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -100,7 +100,7 @@
               i32.wrap_i64
               i32.const 7
               i32.shr_u
-              i32.const 131040
+              i32.const 524256
               i32.and
               local.get $l4
               i32.add
@@ -191,7 +191,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l16
             local.get $l15
@@ -229,7 +229,7 @@
               i32.const 16
               i32.mul
               local.tee $l18
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -239,7 +239,7 @@
               i64.xor
               local.set $l20
               local.get $l18
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l18
               local.get $l17
               local.get $l20
@@ -255,14 +255,14 @@
               local.set $l19
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
             br_if $B10
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l18
@@ -275,7 +275,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -283,7 +283,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l19
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l21
             i32.const 254
             i32.lt_u
@@ -294,7 +294,7 @@
             local.set $l14
             local.get $l19
             local.get $l14
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l14
             i32.const 254
             i32.eq
@@ -414,7 +414,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -538,7 +538,7 @@
             i64.load offset=modeKey align=1
             local.set $l16
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
             local.get $l16
@@ -576,7 +576,7 @@
               i32.const 16
               i32.mul
               local.tee $l12
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -586,7 +586,7 @@
               i64.xor
               local.set $l19
               local.get $l12
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l12
               local.get $l17
               local.get $l19
@@ -602,14 +602,14 @@
               local.set $l18
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l12
             local.get $l18
             local.get $l12
             i32.ne
             br_if $B9
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l12
@@ -622,7 +622,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -630,7 +630,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l18
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l20
             i32.const 254
             i32.lt_u
@@ -641,7 +641,7 @@
             local.set $l14
             local.get $l18
             local.get $l14
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l14
             i32.const 254
             i32.eq
@@ -751,7 +751,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -820,7 +820,7 @@
             i32.wrap_i64
             i32.const 7
             i32.shr_u
-            i32.const 131040
+            i32.const 524256
             i32.and
             local.get $l4
             i32.add
@@ -919,7 +919,7 @@
             i64.load offset=modeKey align=1
             local.set $l17
             local.get $l14
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l19
             local.get $l16
             local.get $l17
@@ -957,7 +957,7 @@
               i32.const 16
               i32.mul
               local.tee $l20
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l19
               i32.const 0
               i64.load offset=modeKey align=1
@@ -967,7 +967,7 @@
               i64.xor
               local.set $l18
               local.get $l20
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l20
               local.get $l19
               local.get $l18
@@ -983,14 +983,14 @@
               local.set $l21
             end
             local.get $l14
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l20
             local.get $l21
             local.get $l20
             i32.ne
             br_if $B8
             local.get $l14
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l14
             i32.load align=1
             local.set $l20
@@ -1003,7 +1003,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -1011,7 +1011,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l21
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l22
             i32.const 254
             i32.lt_u
@@ -1022,7 +1022,7 @@
             local.set $l15
             local.get $l21
             local.get $l15
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l15
             i32.const 254
             i32.eq
@@ -1142,7 +1142,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1205,7 +1205,7 @@
             i32.wrap_i64
             i32.const 7
             i32.shr_u
-            i32.const 131040
+            i32.const 524256
             i32.and
             local.get $l4
             i32.add
@@ -1270,7 +1270,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l16
             local.get $l15
@@ -1308,7 +1308,7 @@
               i32.const 16
               i32.mul
               local.tee $l18
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -1318,7 +1318,7 @@
               i64.xor
               local.set $l20
               local.get $l18
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l18
               local.get $l17
               local.get $l20
@@ -1334,14 +1334,14 @@
               local.set $l19
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
             br_if $B8
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l18
@@ -1354,7 +1354,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -1362,7 +1362,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l19
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l21
             i32.const 254
             i32.lt_u
@@ -1373,7 +1373,7 @@
             local.set $l14
             local.get $l19
             local.get $l14
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l14
             i32.const 254
             i32.eq
@@ -1483,7 +1483,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1603,7 +1603,7 @@
             i64.load offset=modeKey align=1
             local.set $l16
             local.get $l14
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
             local.get $l16
@@ -1641,7 +1641,7 @@
               i32.const 16
               i32.mul
               local.tee $l18
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -1651,7 +1651,7 @@
               i64.xor
               local.set $l20
               local.get $l18
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l18
               local.get $l17
               local.get $l20
@@ -1667,14 +1667,14 @@
               local.set $l19
             end
             local.get $l14
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
             br_if $B7
             local.get $l14
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l14
             i32.load align=1
             local.set $l18
@@ -1687,7 +1687,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -1695,7 +1695,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l19
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l21
             i32.const 254
             i32.lt_u
@@ -1706,7 +1706,7 @@
             local.set $l13
             local.get $l19
             local.get $l13
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l13
             i32.const 254
             i32.eq
@@ -1826,7 +1826,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rbx align=1
@@ -1896,7 +1896,7 @@
               i32.wrap_i64
               i32.const 7
               i32.shr_u
-              i32.const 131040
+              i32.const 524256
               i32.and
               local.get $l4
               i32.add
@@ -1958,7 +1958,7 @@
               i32.wrap_i64
               i32.const 7
               i32.shr_u
-              i32.const 131040
+              i32.const 524256
               i32.and
               local.get $l4
               i32.add
@@ -2036,7 +2036,7 @@
             i64.load offset=modeKey align=1
             local.set $l16
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
             local.get $l16
@@ -2074,7 +2074,7 @@
               i32.const 16
               i32.mul
               local.tee $l18
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -2084,7 +2084,7 @@
               i64.xor
               local.set $l20
               local.get $l18
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l18
               local.get $l17
               local.get $l20
@@ -2100,14 +2100,14 @@
               local.set $l19
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
             br_if $B11
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l18
@@ -2120,7 +2120,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -2128,7 +2128,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l19
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l21
             i32.const 254
             i32.lt_u
@@ -2139,7 +2139,7 @@
             local.set $l14
             local.get $l19
             local.get $l14
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l14
             i32.const 254
             i32.eq
@@ -2269,7 +2269,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2324,7 +2324,7 @@
             i32.wrap_i64
             i32.const 7
             i32.shr_u
-            i32.const 131040
+            i32.const 524256
             i32.and
             local.get $l4
             i32.add
@@ -2371,7 +2371,7 @@
               i32.wrap_i64
               i32.const 7
               i32.shr_u
-              i32.const 131040
+              i32.const 524256
               i32.and
               local.get $l4
               i32.add
@@ -2418,7 +2418,7 @@
             i32.wrap_i64
             i32.const 7
             i32.shr_u
-            i32.const 131040
+            i32.const 524256
             i32.and
             local.get $l4
             i32.add
@@ -2495,7 +2495,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l18
             local.get $l14
             local.get $l15
@@ -2533,7 +2533,7 @@
               i32.const 16
               i32.mul
               local.tee $l16
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l18
               i32.const 0
               i64.load offset=modeKey align=1
@@ -2543,7 +2543,7 @@
               i64.xor
               local.set $l19
               local.get $l16
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l16
               local.get $l18
               local.get $l19
@@ -2559,14 +2559,14 @@
               local.set $l17
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l16
             local.get $l17
             local.get $l16
             i32.ne
             br_if $B11
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l16
@@ -2579,7 +2579,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -2587,7 +2587,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l17
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l20
             i32.const 254
             i32.lt_u
@@ -2598,7 +2598,7 @@
             local.set $l12
             local.get $l17
             local.get $l12
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l12
             i32.const 254
             i32.eq
@@ -2708,7 +2708,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2885,7 +2885,7 @@
             i64.load offset=modeKey align=1
             local.set $l20
             local.get $l14
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l21
             local.get $l19
             local.get $l20
@@ -2923,7 +2923,7 @@
               i32.const 16
               i32.mul
               local.tee $l16
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l21
               i32.const 0
               i64.load offset=modeKey align=1
@@ -2933,7 +2933,7 @@
               i64.xor
               local.set $l22
               local.get $l16
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l16
               local.get $l21
               local.get $l22
@@ -2949,14 +2949,14 @@
               local.set $l17
             end
             local.get $l14
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l16
             local.get $l17
             local.get $l16
             i32.ne
             br_if $B10
             local.get $l14
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l14
             i32.load align=1
             local.set $l16
@@ -2969,7 +2969,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -2977,7 +2977,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l17
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l18
             i32.const 254
             i32.lt_u
@@ -2988,7 +2988,7 @@
             local.set $l15
             local.get $l17
             local.get $l15
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l15
             i32.const 254
             i32.eq
@@ -3098,7 +3098,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rcx align=1
@@ -3173,7 +3173,7 @@
             i64.load offset=modeKey align=1
             local.set $l16
             local.get $l13
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
             local.get $l16
@@ -3211,7 +3211,7 @@
               i32.const 16
               i32.mul
               local.tee $l18
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
               i64.load offset=modeKey align=1
@@ -3221,7 +3221,7 @@
               i64.xor
               local.set $l20
               local.get $l18
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l18
               local.get $l17
               local.get $l20
@@ -3237,14 +3237,14 @@
               local.set $l19
             end
             local.get $l13
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
             br_if $B7
             local.get $l13
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l18
@@ -3257,7 +3257,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -3265,7 +3265,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l19
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l21
             i32.const 254
             i32.lt_u
@@ -3276,7 +3276,7 @@
             local.set $l14
             local.get $l19
             local.get $l14
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l14
             i32.const 254
             i32.eq
@@ -3406,7 +3406,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3485,7 +3485,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l12
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l16
             local.get $l14
             local.get $l15
@@ -3523,7 +3523,7 @@
               i32.const 16
               i32.mul
               local.tee $l17
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l16
               i32.const 0
               i64.load offset=modeKey align=1
@@ -3533,7 +3533,7 @@
               i64.xor
               local.set $l19
               local.get $l17
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l17
               local.get $l16
               local.get $l19
@@ -3549,14 +3549,14 @@
               local.set $l18
             end
             local.get $l12
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
             br_if $B7
             local.get $l12
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l12
             i32.load align=1
             local.set $l17
@@ -3569,7 +3569,7 @@
               local.get $l12
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -3577,7 +3577,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l18
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l20
             i32.const 254
             i32.lt_u
@@ -3588,7 +3588,7 @@
             local.set $l13
             local.get $l18
             local.get $l13
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l13
             i32.const 254
             i32.eq
@@ -3698,7 +3698,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3780,7 +3780,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l11
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l16
             local.get $l14
             local.get $l15
@@ -3818,7 +3818,7 @@
               i32.const 16
               i32.mul
               local.tee $l17
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l16
               i32.const 0
               i64.load offset=modeKey align=1
@@ -3828,7 +3828,7 @@
               i64.xor
               local.set $l19
               local.get $l17
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l17
               local.get $l16
               local.get $l19
@@ -3844,14 +3844,14 @@
               local.set $l18
             end
             local.get $l11
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
             br_if $B7
             local.get $l11
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l11
             i32.load align=1
             local.set $l17
@@ -3864,7 +3864,7 @@
               local.get $l11
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -3872,7 +3872,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l18
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l20
             i32.const 254
             i32.lt_u
@@ -3883,7 +3883,7 @@
             local.set $l12
             local.get $l18
             local.get $l12
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l12
             i32.const 254
             i32.eq
@@ -3993,7 +3993,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=35621760
+    i32.load8_u offset=37526400
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -4053,7 +4053,7 @@
             i32.wrap_i64
             i32.const 7
             i32.shr_u
-            i32.const 131040
+            i32.const 524256
             i32.and
             local.get $l4
             i32.add
@@ -4119,7 +4119,7 @@
             i64.load offset=modeKey align=1
             local.set $l15
             local.get $l12
-            i64.load offset=589824 align=1
+            i64.load offset=2162688 align=1
             local.set $l16
             local.get $l14
             local.get $l15
@@ -4157,7 +4157,7 @@
               i32.const 16
               i32.mul
               local.tee $l17
-              i64.load offset=851968 align=1
+              i64.load offset=2424832 align=1
               local.set $l16
               i32.const 0
               i64.load offset=modeKey align=1
@@ -4167,7 +4167,7 @@
               i64.xor
               local.set $l19
               local.get $l17
-              i32.load offset=851976 align=1
+              i32.load offset=2424840 align=1
               local.set $l17
               local.get $l16
               local.get $l19
@@ -4183,14 +4183,14 @@
               local.set $l18
             end
             local.get $l12
-            i32.load offset=589836 align=1
+            i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
             br_if $B9
             local.get $l12
-            i32.load offset=589832 align=1
+            i32.load offset=2162696 align=1
             local.tee $l12
             i32.load align=1
             local.set $l17
@@ -4203,7 +4203,7 @@
               local.get $l12
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=35621760
+              i32.load8_u offset=37526400
               local.set $l9
               br $L3
             end
@@ -4211,7 +4211,7 @@
             i32.const 5
             i32.shr_u
             local.tee $l18
-            i32.load8_u offset=36670336
+            i32.load8_u offset=38574976
             local.tee $l20
             i32.const 254
             i32.lt_u
@@ -4222,7 +4222,7 @@
             local.set $l13
             local.get $l18
             local.get $l13
-            i32.store8 offset=36670336
+            i32.store8 offset=38574976
             local.get $l13
             i32.const 254
             i32.eq
