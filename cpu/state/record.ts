@@ -40,6 +40,12 @@ export const RECORD_TAKEN = record.at.imm;
 /** Offset of `fall` (u32) in a branch record. */
 export const RECORD_FALL = record.at.imm + 4;
 
+/**
+ * Of a record with H_GOTO: the first record of the block that it led to last (u32), and where that block's code lies in the
+ * WebAssembly memory (u32; 0: nowhere yet). It stands there still while the code TLB says that its page is mapped there.
+ */
+export const RECORD_GOES_TO = record.at.index;
+export const RECORD_GOES_HOST = record.at.disp;
 /** Handler of a direct branch that is not linked yet: `imm` is the address of the link field, `disp` the page. */
 export const H_LINK = 1;
 /** Handler that goes to codeBias + imm, charging `count` instructions. */

@@ -224,6 +224,32 @@ for (const how of ENGINES) {
     assertEquals(results, [5, 4]);
   });
 
+  test("a branch into another page that knows its target follows mappings and code", () => {
+    const t = new TestCpu(64, how);
+    const frames = [0x40_0000, 0x50_0000] as const, { mmu, s } = t.cpu.core;
+    const map = (frame: number) => withPages(t, [0x60_0000, frame]);
+    const answer = (value: number) => [0xb8, ...le32(value), HLT]; // mov eax, value; hlt
+    t.write(0x60_0000, [0xe9, ...le32(0x1000 - 5)]); // jmp to the next page
+    frames.forEach((frame, i) => t.write(frame, answer(i)));
+    const results: number[] = [];
+    const steps: readonly (() => void)[] = [
+      () => (map(frames[0]), mmu.flush()),
+      () => {},
+      () => (map(frames[1]), mmu.invalidatePage(LINEAR + 0x1000, 0)),
+      () => {},
+      () => t.write(frames[1], answer(2)),
+      () => t.write(frames[1], [0x90, 0x90, 0x90, ...answer(3)]), // needs more room
+      () => {},
+      () => (map(frames[0]), mmu.flush()),
+    ];
+    for (const step of steps) {
+      step();
+      assertEquals(go(t, LINEAR), "halted");
+      results.push(s.gpr32(0));
+    }
+    assertEquals(results, [0, 0, 1, 1, 2, 3, 3, 0]);
+  });
+
   test("code remapped by a load of CR3 and by INVLPG", () => {
     const t = new TestCpu(64, how);
     withPages(t, [0x40_0000]);

@@ -12,6 +12,8 @@ import {
   record,
   RECORD_BYTES,
   RECORD_FALL,
+  RECORD_GOES_HOST,
+  RECORD_GOES_TO,
   RECORD_TAKEN,
 } from "../state/record.ts";
 import type { Shape } from "./shapes.ts";
@@ -65,6 +67,7 @@ assert(
   "records are written a word at a time",
 );
 const SCALE = AT.scale >> 2, DISP = AT.disp >> 2, IMM_LOW = AT.imm >> 2, IMM_HIGH = IMM_LOW + 1;
+const GOES_TO = RECORD_GOES_TO >> 2, GOES_HOST = RECORD_GOES_HOST >> 2;
 const RECORD_WORDS = RECORD_BYTES >> 2;
 
 /** Writes the records at `start`, with the handlers `slots`; the address behind the last one. */
@@ -103,6 +106,7 @@ export function layOut(
   const putGoTo = (handler: number, target: number, high: number, count: number) => {
     words[at] = handler;
     words[at + 1] = count << 24;
+    words[at + GOES_TO] = words[at + GOES_HOST] = 0;
     words[at + IMM_LOW] = target;
     words[at + IMM_HIGH] = high;
     at += RECORD_WORDS;

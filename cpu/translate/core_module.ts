@@ -41,6 +41,8 @@ import {
   H_X87,
   record,
   RECORD_BYTES,
+  RECORD_GOES_HOST,
+  RECORD_GOES_TO,
   SSE_LOOKS,
   X87_FUNCTIONS,
 } from "../state/record.ts";
@@ -149,9 +151,10 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   define(handlerType, 1, (b) => spanOf(b, { walk, map }), { exportName: "span" });
   const isLong = (b: WasmBuilder) => b.eq(32, b.loadRaw("i32.load", b.i32(S.codeBits)), b.i32(64));
   const find = define(unary64, 1, (b) => findBlock(b, walk), {});
-  // Goes to the block at S.rip if it is known; `segmented`: RIP need not be the linear address.
-  const probe = (segmented: boolean) =>
-    define(nullary, 0, (b) => {
+  // Goes to the block at S.rip if it is known; `segmented`: RIP need not be the linear address; `from`: for a record with
+  // H_GOTO, which keeps what is found.
+  const probe = (segmented: boolean, from = false) =>
+    define(from ? handlerType : nullary, from ? 1 : 0, (b) => {
       const rip = state64(b, S.rip);
       const ripLow = b.op("i32.wrap_i64", rip);
       let low = ripLow, linear = rip;
@@ -182,6 +185,12 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
         b.set(known, found);
       });
       const rec = b.get(known);
+      if (from) {
+        const at = b.parameter(0, "i32");
+        const place = b.loadRaw("i32.load", entry, JUMP_CACHE_BASE + jumpCacheEntry.at.host);
+        b.storeRaw("i32.store", at, rec, RECORD_GOES_TO);
+        b.storeRaw("i32.store", at, place, RECORD_GOES_HOST);
+      }
       b.body.hint(0);
       b.if(arrivedOften(b, rec), () => b.return(b.i32(DISPATCH)));
       if (segmented) {
@@ -202,7 +211,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
       b.returnCall(probe, []);
     }, { exportName });
   const probeSegmented = probe(true);
-  const jump = jumpBy(probe(false), "jump");
+  jumpBy(probe(false), "jump");
   const jumpSegmented = jumpBy(probeSegmented, "jumpSegmented");
 
   define(binary, 2, (b) => {
@@ -296,7 +305,26 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     b.storeRaw("i32.store", b.i32(S.budget), left);
     end(b);
   };
-  define(handlerType, 1, goTo((b) => b.returnCall(jump, [])), { place: { slot: H_GOTO } });
+  const search = probe(false, true);
+  define(
+    handlerType,
+    1,
+    goTo((b) => {
+      b.if(spent(b), () => b.return(b.i32(SLICE_END)));
+      const from = b.parameter(0, "i32");
+      const rip = state64(b, S.rip), low = b.op("i32.wrap_i64", rip);
+      const { elsewhere, host } = mappedCode(b, b.and(64, rip, b.i64(-PAGE_SIZE)), low);
+      const expected = b.loadRaw("i32.load", from, RECORD_GOES_HOST);
+      b.body.hint(0);
+      b.if(b.or(32, elsewhere, b.op("i32.ne", host, expected)), () => b.returnCall(search, [from]));
+      const rec = b.loadRaw("i32.load", from, RECORD_GOES_TO);
+      b.body.hint(0);
+      b.if(arrivedOften(b, rec), () => b.return(b.i32(DISPATCH)));
+      b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
+      enter(b, rec);
+    }),
+    { place: { slot: H_GOTO } },
+  );
   define(handlerType, 1, goTo((b) => b.returnCall(jumpSegmented, [])), { place: { slot: H_GOTO_SEGMENTED } });
   const inShadow = (b: WasmBuilder) => {
     b.if(spent(b), () => b.return(b.i32(SHADOW)));
