@@ -46,7 +46,7 @@ import {
   MODE_TF,
   MODE_USER,
 } from "../state/registers.ts";
-import { ARRIVALS, EXC_GP, S, segmentLayout } from "../state/state.ts";
+import { ARRIVALS, ARRIVALS_UNCOUNTED, EXC_GP, S, segmentLayout } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
 import { type BlockCode, immediate, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
@@ -510,6 +510,7 @@ export class BlockCache {
     }
     view.setUint32(block.start + record.at.handler, H_RELINK, true);
     view.setUint32(block.start + record.at.disp, block.host - (block.host & PAGE_MASK), true);
+    view.setUint8(ARRIVALS + (block.start >>> 5), ARRIVALS_UNCOUNTED); // branches that know this record go on through it
   }
   #giveSlot(block: Block): void {
     if (block.slot !== 0) this.#modules.slots.give(block.slot);

@@ -250,6 +250,30 @@ for (const how of ENGINES) {
     assertEquals(results, [0, 0, 1, 1, 2, 3, 3, 0]);
   });
 
+  test("a branch into another page, where longer code stands now, comes there without leaving", () => {
+    const t = new TestCpu(64, how);
+    withPages(t, [0x60_0000, 0x40_0000]);
+    t.cpu.core.mmu.flush();
+    t.write(0x60_0000, [0xe9, ...le32(0x1000 - 5)]); // jmp to the next page
+    const target = (nops: number) => [
+      ...Array<number>(nops).fill(0x90),
+      ...[0xff, 0xc9, 0x74, 5], // dec ecx; jz end
+      ...[0xe9, ...le32(-0x1000 - nops - 9), HLT], // jmp back; end: hlt
+    ];
+    const turns = (count: number) => {
+      t.cpu.core.s.setGpr(1, BigInt(count));
+      const before = t.cpu.exits.dispatch;
+      assertEquals(go(t, LINEAR), "halted");
+      return t.cpu.exits.dispatch - before;
+    };
+    t.write(0x40_0000, target(0));
+    turns(5);
+    t.write(0x40_0000, target(3));
+    turns(5);
+    const left = turns(5000);
+    assertEquals(left < 50, true, `left ${left} times`);
+  });
+
   test("code remapped by a load of CR3 and by INVLPG", () => {
     const t = new TestCpu(64, how);
     withPages(t, [0x40_0000]);
