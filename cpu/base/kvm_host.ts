@@ -32,6 +32,8 @@ export interface KvmHost {
    * forgotten.
    */
   setAlarm(ns: number): void;
+  /** Nanoseconds since some fixed time, of the host: a machine's own clock may be another. */
+  nowNs(): number;
   /** Takes the signal of an alarm that went off. */
   takeAlarm(): void;
   /** An errno in words. */

@@ -46,6 +46,11 @@ export class FakeHost implements KvmHost {
   setAlarm(ns: number): void {
     this.alarms.push(ns);
   }
+  /** What the clock says. */
+  now = 0;
+  nowNs(): number {
+    return this.now;
+  }
   takeAlarm(): void {}
   strerror(errno: number): string {
     return `errno ${errno}`;

@@ -231,17 +231,16 @@ export class KvmEngine implements Engine {
   /** What the guest gets at least, ns. */
   #shareNs(pace: number): number {
     if (this.#endedAt === undefined) return 0;
-    return Math.min(pace * this.#nsSince(this.#endedAt), LONGEST_MATCH_NS);
-  }
-  #nsSince(tsc: bigint): number {
-    return Number(this.#hooks.readTsc() - tsc) * 1e9 / this.#hooks.tscHz;
+    const between = Number(this.#hooks.readTsc() - this.#endedAt) * 1e9 / this.#hooks.tscHz;
+    return Math.min(pace * between, LONGEST_MATCH_NS);
   }
   #measurePace(): number {
+    const { host } = this.#vm;
     let best = Infinity;
     for (let i = 0; i < PACE_TRIES; i++) {
-      const before = this.#hooks.readTsc();
+      const before = host.nowNs();
       this.#enterOnly();
-      best = Math.min(best, this.#nsSince(before));
+      best = Math.min(best, host.nowNs() - before);
     }
     return Math.min(SLOWEST_PACE, Math.max(1, best / ENTRY_NS));
   }

@@ -49,11 +49,11 @@ Deno.test("KvmEngine: where an entry takes long, slices are longer by as much, w
     const host: FakeHost = new FakeHost(
       new Map([[api.KVM_RUN, () => {
         if (new DataView(host.run).getUint8(api.kvm_run.at.immediate_exit) === 0) return -EINTR;
-        tsc += BigInt(slow-- > 0 ? 3_000_000 : entryNs); // the first ones are not translated yet
+        host.now += slow-- > 0 ? 3_000_000 : entryNs; // the first ones are not translated yet
         return -EINTR;
       }]]),
     );
-    const hooks = { ...noHooks({ tscHz: TSC_HZ }), readTsc: () => tsc };
+    const hooks = { ...noHooks({ tscHz: TSC_HZ }), readTsc: () => tsc }; // says nothing about the host
     const engine = new KvmEngine(new GuestMemory(0x1_0000), hooks, host, {});
     const slice = (budget: number, laterNs: number) => {
       tsc += BigInt(laterNs);

@@ -151,6 +151,9 @@ class LinuxKvm implements KvmHost {
     this.#syscall("make a timer", SYS.timer_create, CLOCK_MONOTONIC, at, out, 0, 0, 0);
     return { id: id[0] as number };
   }
+  nowNs(): number {
+    return performance.now() * 1e6;
+  }
   takeAlarm(): void {
     const set = this.addressOf(this.#set.buffer), now = this.addressOf(this.#now.buffer);
     this.#raw(SYS.rt_sigtimedwait, set, 0, now, SIGSET_BYTES, 0, 0); // EAGAIN: another signal it was

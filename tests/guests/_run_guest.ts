@@ -15,8 +15,10 @@ import type {
 /** RAM of the machine. */
 export const RAM_BYTES = 16 * MiB;
 
-/** A slice under KVM is a millisecond, however much of that the guest gets: so many for each. */
+/** A slice under KVM is a matter of time, however much of that the guest gets: so many for each. */
 const KVM_SLICES = 20;
+/** And between two saves, of which there are to be some however quick the host is. */
+const KVM_SLICES_SAVED = 4;
 
 /** What a run is made of. */
 export interface GuestRun {
@@ -74,7 +76,7 @@ export async function runGuest(run: GuestRun): Promise<GuestResult> {
   let console = "";
   let debug = "";
   let slices = (run.slices ?? 200) * (run.engine === "kvm" ? KVM_SLICES : 1);
-  const saveEvery = (run.saveEvery ?? Infinity) * (run.engine === "kvm" ? KVM_SLICES : 1);
+  const saveEvery = (run.saveEvery ?? Infinity) * (run.engine === "kvm" ? KVM_SLICES_SAVED : 1);
   let untilSave = saveEvery;
   let saving = false;
   let saves = 0;
