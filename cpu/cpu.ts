@@ -46,17 +46,7 @@ import { DR6_BS } from "./state/breakpoints.ts";
 import { MODE_TF } from "./state/registers.ts";
 import { record } from "./state/record.ts";
 import type { FaultRecord } from "./state/registers.ts";
-import {
-  ARRIVALS,
-  ARRIVALS_HOT,
-  ARRIVALS_UNCOUNTED,
-  EXC_PF,
-  FLAG_IF,
-  FLAG_TF,
-  REGION_INSTRUCTIONS,
-  S,
-  segmentLayout,
-} from "./state/state.ts";
+import { EXC_PF, FLAG_IF, FLAG_TF, REGION_INSTRUCTIONS, S, segmentLayout } from "./state/state.ts";
 import {
   DISPATCH,
   FAULT,
@@ -83,18 +73,11 @@ const SAMPLE_LEAST = 16_384, SAMPLE_MOST = 262_144;
 const HOT_SAMPLES = 12;
 /**
  * The same for regions, which are fewer and larger. With 12, 5 and 3 a boot, a shell loop, 200 forks and gzip spent 28, 16
- * and 13 % of their instructions in handlers. Since branches count their arrivals, too, 8 instead of 5 leave 4 % more
- * instructions of a boot in handlers, make regions of 18 % fewer, and take 0.93 of the CPU time of all threads.
+ * and 13 % of their instructions in handlers. Now that blocks count their runs, too, samples are there for loops: their
+ * regions need not end where others can be entered.
  */
 const HOT_REGION_SAMPLES = 8;
 const SAMPLE_WINDOW = 1024;
-/**
- * Broad programs have no block that samples find often, though most of their time is in blocks that are branched to over
- * and over (cpu/emit/region/arrivals.ts): hot is one that got ARRIVALS_HOT of them HOT_ARRIVALS times, each time within so many
- * instructions. With 24 instead of 12 a boot with sqlite3, Perl and a shell takes 1.05 to 1.08 of the main thread's time,
- * with 6 the same and 1.03 of all threads'.
- */
-const HOT_ARRIVALS = 12, ARRIVALS_WINDOW = 16 << 20;
 /**
  * The same for a block that is part of a region but not one of its entries: such blocks are seen because regions
  * leave for them when the slice is nearly over.
@@ -155,6 +138,8 @@ export class Cpu implements Engine {
   nmis = 0;
   slowAccesses = 0;
   compiled = 0;
+  /** Times that a block was noted as warm. */
+  warm = 0;
   readonly microcodeCounts: Float64Array;
   readonly microcodeNames: readonly string[] = MICROCODE_NAMES;
 
@@ -249,6 +234,7 @@ export class Cpu implements Engine {
         return at(rec, status);
       },
       raise: (rec, vector, errorCode) => at(rec, core.raise(vector, errorCode)),
+      warm: (rec) => (this.#isWarm(rec), NEXT),
       link: (stub) => {
         const { decoded } = this.blocks;
         const target = this.blocks.link(stub);
@@ -258,7 +244,7 @@ export class Cpu implements Engine {
     }, options.tableSize);
     this.blocks = new BlockCache(core, this.modules);
     this.#boundary = new StoreBoundary(core, this.blocks);
-    this.regions = new Regions(this.modules, this.blocks);
+    this.regions = new Regions(this.modules, this.blocks, options.compileAtOnce === true ? 0 : undefined);
     this.engine = options.engine ?? "interp";
     this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
@@ -376,6 +362,7 @@ export class Cpu implements Engine {
     const inRegions = Number(this.core.s.get64(REGION_INSTRUCTIONS));
     counters["instructions.regions"] = inRegions;
     counters["instructions.handlers"] = this.instructions - inRegions;
+    counters["blocks.warm"] = this.warm;
     counters["handlers"] = this.modules.handlerCount;
     counters["code.slots"] = this.modules.slots.used;
     counters["code.blocks"] = this.blocks.count;
@@ -446,7 +433,6 @@ export class Cpu implements Engine {
       const lo = core.ripLo, hi = core.ripHi;
       this.#recent.add(lo, hi, core.codeBits);
       const rec = this.#lookup();
-      if (rec !== 0 && core.memory.bytes[ARRIVALS + (rec >>> 5)] === ARRIVALS_HOT) this.#arrivedOften(rec);
       if (sample) {
         sample = false;
         if (rec !== 0 && !single) this.#profile(rec);
@@ -602,23 +588,20 @@ export class Cpu implements Engine {
     this.#waited = 0;
   }
 
-  /** The block at `rec` was branched to ARRIVALS_HOT times: it is hot when that did not take long. */
-  #arrivedOften(rec: number): void {
-    const { bytes } = this.core.memory;
-    const block = this.blocks.blockAt(rec);
-    const counts = this.engine === "jit" && block !== undefined && block.samples >= 0;
-    bytes[ARRIVALS + (rec >>> 5)] = counts ? 0 : ARRIVALS_UNCOUNTED;
-    if (!counts) return;
-    const now = this.instructions, passed = now - block.arrivedAt;
-    block.arrivedAt = now;
-    block.arrivals = passed > ARRIVALS_WINDOW ? 1 : block.arrivals + 1;
-    if (block.arrivals === HOT_ARRIVALS) this.#hot.push({ ...this.#hotBlock(block), narrow: true });
+  /** Handlers have run the block that counts its runs in the record `rec` often; S.codeBias is of its page. */
+  #isWarm(rec: number): void {
+    if (this.engine !== "jit") return;
+    const block = this.blocks.countingIn(rec);
+    if (block === undefined) return;
+    this.warm++;
+    block.isWarm = true;
+    this.#hot.push({ block, linear: this.core.s.get64(S.codeBias), isWarm: true });
   }
 
   /** Looks that must find a block before it is compiled. */
   #samplesNeeded(block: Block): number {
     if (this.engine !== "jit") return HOT_SAMPLES;
-    return this.regions.has(block) ? MEMBER_SAMPLES : HOT_REGION_SAMPLES;
+    return this.regions.isInHot(block) ? MEMBER_SAMPLES : HOT_REGION_SAMPLES;
   }
 
   /** The block at S.rip. */

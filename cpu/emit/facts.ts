@@ -20,6 +20,8 @@ export interface Facts {
   calls: boolean;
   /** Can start again. */
   repeats: boolean;
+  /** Counts the runs of its block: see RECORD_RUNS. */
+  countsRuns: boolean;
   /** Which of the record's operand fields it reads, a bit for each. */
   operandFields: number;
 }
@@ -35,6 +37,7 @@ export function noFacts(): Facts {
     stores: false,
     calls: false,
     repeats: false,
+    countsRuns: false,
     operandFields: 0,
   };
 }

@@ -17,6 +17,8 @@ const CALLBACKS = {
   segmented: ["rec", "segment", "mode"],
   microcode: ["id", "rec"],
   raise: ["rec", "vector", "errorCode"],
+  /** The block that ends with this record has run often. */
+  warm: ["rec"],
 } as const;
 /** Functions of the core module (cpu/translate/core_module.ts). */
 const CORE = {

@@ -15,6 +15,7 @@ import {
   record,
   RECORD_BYTES,
   RECORD_FALL,
+  RECORD_RUNS,
   RECORD_TAKEN,
   x87Number,
 } from "../state/record.ts";
@@ -294,12 +295,24 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
     this.body.code.u8(0x0c);
     this.body.code.u32(this.depth);
   }
+  /** Counts a run of the block: see RECORD_RUNS. */
+  #countRun(): void {
+    this.facts.countsRuns = true;
+    if (this.sinksFlags) return;
+    const left = this.op("i32.sub", this.loadRaw("i32.load16_u", this.record(), RECORD_RUNS), this.i32(1));
+    this.storeRaw("i32.store16", this.record(), left, RECORD_RUNS);
+    const isWarm = this.eqz(32, left);
+    this.body.hint(0);
+    this.if(isWarm, () => void this.call(this.links.warm, [this.record()], "i32"));
+  }
   jumpDirect(): void {
     this.#ended();
+    this.#countRun();
     this.#follow(RECORD_TAKEN, this.#charge());
   }
   branch(condition: Value): void {
     this.#ended();
+    this.#countRun();
     const left = this.#charge();
     this.if(condition, () => this.#follow(RECORD_TAKEN, left), () => this.#follow(RECORD_FALL, left));
   }
@@ -307,6 +320,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
     this.#ended();
     if (remember) this.storeRaw("i64.store", this.record(), target, record.at.imm);
     this.setState64(S.rip, target);
+    this.#countRun();
     this.#charge();
     this.#leaveByRip();
   }

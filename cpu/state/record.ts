@@ -46,6 +46,12 @@ export const RECORD_FALL = record.at.imm + 4;
  */
 export const RECORD_GOES_TO = record.at.index;
 export const RECORD_GOES_HOST = record.at.disp;
+/**
+ * Offset, in the last record of a block that ends with a near branch or without one, of how many runs are left (u16) until
+ * somebody wants to know: such records have no register operand.
+ */
+export const RECORD_RUNS = record.at.reg;
+
 /** Handler of a direct branch that is not linked yet: `imm` is the address of the link field, `disp` the page. */
 export const H_LINK = 1;
 /** Handler that goes to codeBias + imm, charging `count` instructions. */

@@ -245,18 +245,12 @@ export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOB
 export const ARENA_BYTES = 32 * 1024 * 1024;
 /** A byte per record of the arena: for records that are entries of regions, which one. See cpu/emit/region/. */
 const REGION_STATES_BASE = ARENA_BASE + ARENA_BYTES;
-/** The byte of record r is at REGION_STATES + (r >> 5). */
+/** The byte of record r is at REGION_STATES + (r >> 5); of a block's first record that is no entry it is NO_ENTRY. */
 export const REGION_STATES = REGION_STATES_BASE - ARENA_BASE / 32;
-/** A byte per record of the arena: how often a block that is no region's entry was branched to, up to ARRIVALS_HOT. */
-const ARRIVALS_BASE = REGION_STATES_BASE + ARENA_BYTES / 32;
-/** The byte of record r is at ARRIVALS + (r >> 5). */
-export const ARRIVALS = ARRIVALS_BASE - ARENA_BASE / 32;
-/** It has been often enough for somebody to look: the branch leaves with DISPATCH, and counting stops. */
-export const ARRIVALS_HOT = 254;
-/** Nobody wants to know. */
-export const ARRIVALS_UNCOUNTED = 255;
+/** See REGION_STATES. */
+export const NO_ENTRY = 255;
 /** What the CPU reserves at the bottom of the WebAssembly memory. */
-export const CPU_RESERVED_BYTES = ARRIVALS_BASE + ARENA_BYTES / 32;
+export const CPU_RESERVED_BYTES = REGION_STATES_BASE + ARENA_BYTES / 32;
 
 /** Segment register numbers as encoded in ModRM.reg; LDTR and TR follow. */
 export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;

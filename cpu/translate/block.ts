@@ -21,12 +21,15 @@ export interface Block {
   readonly place: number;
   /** Slot of the block's own function; 0: it has none. */
   slot: number;
+  /** Record that counts its runs by handlers (RECORD_RUNS); 0: none does. */
+  readonly counting: number;
+  /** Handlers have run it WARM_RUNS times, or some region has had it. */
+  isWarm: boolean;
+  /** How often a region for it was thought about since it was warm. */
+  timesWarm: number;
   /** Times the profiler saw it in its current window; -1 once it has been compiled, or found not worth it. */
   samples: number;
   window: number;
   /** Times the profiler saw it at all. */
   looks: number;
-  /** Times in a row that it was branched to often, and when it last was: instructions retired then. */
-  arrivals: number;
-  arrivedAt: number;
 }

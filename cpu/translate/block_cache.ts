@@ -46,10 +46,18 @@ import {
   MODE_TF,
   MODE_USER,
 } from "../state/registers.ts";
-import { ARRIVALS, ARRIVALS_UNCOUNTED, EXC_GP, S, segmentLayout } from "../state/state.ts";
+import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
-import { type BlockCode, immediate, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
+import {
+  type BlockCode,
+  countingRecord,
+  immediate,
+  layOut,
+  recordsOf,
+  type Run,
+  shadowed,
+} from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
 import { isDirectBranch, leavingCanonical, type Shape } from "./shapes.ts";
@@ -343,14 +351,15 @@ export class BlockCache {
       end,
       place,
       slot: 0,
+      counting: countingRecord(start, code),
+      isWarm: false,
+      timesWarm: 0,
       samples: 0,
       window: 0,
       looks: 0,
-      arrivals: 0,
-      arrivedAt: 0,
     };
     this.#index.add(block);
-    this.#core.memory.bytes[ARRIVALS + (start >>> 5)] = 0;
+    this.#core.memory.bytes[REGION_STATES + (start >>> 5)] = NO_ENTRY;
     this.#watch(block, page);
     if (secondHost !== 0) this.#watch(block, secondHost);
     return block;
@@ -435,6 +444,16 @@ export class BlockCache {
     return this.#index.startingAt(start);
   }
 
+  /** The block that counts its runs in the record `rec`: none, if that is a stub's or its code has gone. */
+  countingIn(rec: number): Block | undefined {
+    const count = this.view.getUint8(rec + record.at.count);
+    // Its instructions' records are before this one, or this is the last; one that crosses has another before it.
+    for (let i = count + 1; i >= count - 1 && count > 0; i--) {
+      const block = this.blockAt(rec - i * RECORD_BYTES);
+      if (block?.counting === rec) return block;
+    }
+  }
+
   /** Byte offset of the page of code at a linear address, when the TLB has it for the mode that runs now; else 0. */
   codePageAt(linear: bigint): number {
     return this.#core.mmu.lookupCode(Number(linear & 0xffff_ffffn), Number(linear >> 32n));
@@ -510,7 +529,6 @@ export class BlockCache {
     }
     view.setUint32(block.start + record.at.handler, H_RELINK, true);
     view.setUint32(block.start + record.at.disp, block.host - (block.host & PAGE_MASK), true);
-    view.setUint8(ARRIVALS + (block.start >>> 5), ARRIVALS_UNCOUNTED); // branches that know this record go on through it
   }
   #giveSlot(block: Block): void {
     if (block.slot !== 0) this.#modules.slots.give(block.slot);

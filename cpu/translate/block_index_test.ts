@@ -16,11 +16,12 @@ function put(index: BlockIndex, host: number, modeBits: number, records: number)
   const rest = {
     leavesCanonical: false,
     slot: 0,
+    counting: 0,
+    isWarm: false,
+    timesWarm: 0,
     samples: 0,
     window: 0,
     looks: 0,
-    arrivals: 0,
-    arrivedAt: 0,
   };
   const block = { host, length: 4, secondHost: 0, modeBits, mode: MODE, start, end, place, ...rest };
   index.add(block);

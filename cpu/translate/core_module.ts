@@ -4,7 +4,6 @@
  * @module
  */
 import { PAGE_SIZE } from "../base/bits.ts";
-import { arrivedOften } from "../emit/region/arrivals.ts";
 import { mappedCode } from "../emit/region/mapped_code.ts";
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
@@ -43,6 +42,7 @@ import {
   RECORD_BYTES,
   RECORD_GOES_HOST,
   RECORD_GOES_TO,
+  RECORD_RUNS,
   SSE_LOOKS,
   X87_FUNCTIONS,
 } from "../state/record.ts";
@@ -86,6 +86,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   const nullary = module.type([], ["i32"]);
   const binary = module.type(["i32", "i32"], ["i32"]);
   const link = module.importFunction(ENVIRONMENT, LINK_NAME, handlerType);
+  const warm = module.importFunction(ENVIRONMENT, "warm", handlerType);
   const microcode = module.importFunction(ENVIRONMENT, "microcode", binary);
   const unary64 = module.type(["i64"], ["i32"]), mixed = module.type(["i64", "i32"], ["i32"]);
   const slow = SLOW_ACCESSES.map((name) => module.importFunction(ENVIRONMENT, name, binary));
@@ -191,8 +192,6 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
         b.storeRaw("i32.store", at, rec, RECORD_GOES_TO);
         b.storeRaw("i32.store", at, place, RECORD_GOES_HOST);
       }
-      b.body.hint(0);
-      b.if(arrivedOften(b, rec), () => b.return(b.i32(DISPATCH)));
       if (segmented) {
         // The whole block lies within the segment.
         const bytes = b.zeroExtend(32, 64, b.loadRaw("i32.load8_u", rec, record.at.bytes));
@@ -296,6 +295,10 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
 
   const goTo = (end: (b: WasmBuilder) => void) => (b: WasmBuilder) => {
     const rec = b.parameter(0, "i32");
+    const runs = b.op("i32.sub", b.loadRaw("i32.load16_u", rec, RECORD_RUNS), b.i32(1));
+    b.storeRaw("i32.store16", rec, runs, RECORD_RUNS);
+    b.body.hint(0);
+    b.if(b.eqz(32, runs), () => void b.call(warm, [rec], "i32"));
     setRip(b, b.add(64, state64(b, S.codeBias), b.loadRaw("i64.load", rec, record.at.imm)));
     const left = b.op(
       "i32.sub",
@@ -318,8 +321,6 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
       b.body.hint(0);
       b.if(b.or(32, elsewhere, b.op("i32.ne", host, expected)), () => b.returnCall(search, [from]));
       const rec = b.loadRaw("i32.load", from, RECORD_GOES_TO);
-      b.body.hint(0);
-      b.if(arrivedOften(b, rec), () => b.return(b.i32(DISPATCH)));
       b.storeRaw("i64.store", b.i32(S.codeBias), b.sub(64, rip, poffOf(b, rec)));
       enter(b, rec);
     }),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /**
- * The regions of one CPU: which blocks make one, and when it goes. A region grows from a hot block along direct
- * branches and calls, within the block's page, to blocks that have run. Its entries are the hot block, loop headers,
+ * The regions of one CPU: which blocks make one, and when it goes. A region grows from a hot or warm block along branches
+ * and calls to blocks that have run often, too. Its entries are the block, loop headers,
  * functions that are called, what calls return to, and what stands behind an instruction that always leaves; at their
  * records the region's function is the handler.
  *
@@ -15,11 +15,11 @@ import { compileRegion, type Edge, type RegionNode } from "../emit/region/compil
 import type { Crossing, Neighbour } from "../emit/region/region_frame.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
-import { H_COVERED, record, RECORD_BYTES } from "../state/record.ts";
-import { ARRIVALS, ARRIVALS_UNCOUNTED, REGION_STATES } from "../state/state.ts";
+import { H_COVERED, record, RECORD_BYTES, RECORD_RUNS } from "../state/record.ts";
+import { NO_ENTRY, REGION_STATES } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
-import { immediate } from "./block_layout.ts";
+import { immediate, WARM_RUNS } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { isDirectBranch } from "./shapes.ts";
 
@@ -29,12 +29,23 @@ import { isDirectBranch } from "./shapes.ts";
  */
 const MOST_NODES = 120, MOST_INSTRUCTIONS = 1000;
 
+/** A region has blocks that handlers have run at least so often, or that regions have had. */
+const LEAST_RUNS = WARM_RUNS / 8;
+/**
+ * A warm block's region has so many instructions, or is made when the block is warm for the second time, or later, the
+ * smaller it is: entering and making a region cost something however small it is.
+ */
+const WARM_SIZE = 32;
+/** Runs by handlers after which a block that some region has is warm once more, since regions are not entered at it. */
+const RUNS_OF_MEMBER = 2 * WARM_RUNS;
 /** Most records where a region is entered: which one it is, is a byte (REGION_STATES). */
-const MOST_ENTRIES = 256;
+const MOST_ENTRIES = NO_ENTRY;
 
 /** A compiled region. */
 interface Region {
   readonly slot: number;
+  /** It is of a warm block (see HotBlock), and one of a hot block would have more. */
+  isWarm: boolean;
   readonly blocks: readonly Block[];
   readonly entries: readonly number[];
 }
@@ -67,15 +78,20 @@ interface Selection {
   readonly root: Block;
   readonly linear: bigint;
   readonly members: readonly Member[];
+  /** Instructions. */
   readonly size: number;
+  readonly isWarm: boolean;
 }
 
 /** A hot block, and the linear address of its page. */
 export interface HotBlock {
   readonly block: Block;
   readonly linear: bigint;
-  /** Its region ends where others can be entered: it was found by what branches to it, not as (part of) a loop. */
-  readonly narrow?: boolean;
+  /**
+   * Handlers have run it WARM_RUNS times; it was not found by samples, as (part of) a loop. Its region ends where others
+   * can be entered.
+   */
+  readonly isWarm?: boolean;
 }
 
 /** See the module's description. */
@@ -87,12 +103,18 @@ export class Regions {
   codeInstructions = 0;
   readonly #modules: Modules;
   readonly #blocks: BlockCache;
+  readonly #leastRuns: number;
   readonly #regions = new Map<Block, Set<Region>>();
   readonly #all = new Set<Region>();
+  /** Of the batch that is being made: blocks that a region has, and records where one will be entered. */
+  readonly #claimed = new Set<Block>();
+  readonly #entered = new Set<number>();
   /** Handlers that region functions stand in for, by record. */
   readonly #originals = new Map<number, number>();
 
-  constructor(modules: Modules, blocks: BlockCache) {
+  /** `leastRuns`: of blocks in regions, by handlers. */
+  constructor(modules: Modules, blocks: BlockCache, leastRuns: number = LEAST_RUNS) {
+    this.#leastRuns = leastRuns;
     this.#modules = modules;
     this.#blocks = blocks;
     blocks.onForget = (block) => this.#regions.get(block)?.forEach((region) => this.#end(region));
@@ -112,6 +134,11 @@ export class Regions {
   has(block: Block): boolean {
     return this.#regions.has(block);
   }
+  /** Whether some hot block's region has it. */
+  isInHot(block: Block): boolean {
+    for (const { isWarm } of this.#regions.get(block) ?? []) if (!isWarm) return true;
+    return false;
+  }
 
   /** Whether some region has both. */
   together(one: Block, other: Block): boolean {
@@ -120,15 +147,21 @@ export class Regions {
 
   /**
    * Compiles regions around blocks into one module; how many. A hot block that a larger region of another one has is an
-   * entry there, and gets none of its own.
+   * entry there, and gets none of its own. Warm ones are the other way round: a block that is entered first is warm first,
+   * and those that its region has are not entries, since warm is all of a path and all of a loop.
    */
   compile(hot: readonly HotBlock[]): number {
     const open = this.#modules.open();
-    const wanted = new Set(hot.map(({ block }) => block));
+    const wanted = new Set(hot.flatMap(({ block, isWarm }) => isWarm === true ? [] : [block]));
+    this.#claimed.clear();
+    this.#entered.clear();
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
-    for (const { root, linear, members } of this.#selectAll(hot)) {
-      if (root.samples < 0) continue;
-      root.samples = -1;
+    for (const { root, linear, members, isWarm } of this.#selectAll(hot)) {
+      if (!isWarm && root.samples < 0) continue;
+      if (!isWarm) {
+        root.samples = -1;
+        if (this.#isAsGood(root, members)) continue;
+      }
       const { nodes, entries } = this.#nodesOf(members, linear, wanted);
       if (entries.length === 0) continue;
       const slot = this.#modules.slots.take();
@@ -140,6 +173,7 @@ export class Regions {
       open.module.addFunction(open.links.handlerType, compiled.body, { place: { slot } });
       const region = {
         slot,
+        isWarm,
         blocks: members.map((m) => m.block),
         entries: compiled.entries.slice(0, MOST_ENTRIES).map((node) => (nodes[node] as RegionNode).start),
       };
@@ -154,10 +188,27 @@ export class Regions {
     return made.length;
   }
 
+  /** The region that is entered at `root` is a warm block's, but has all these. */
+  #isAsGood(root: Block, members: readonly Member[]): boolean {
+    const slot = this.#blocks.view.getUint32(root.start + record.at.handler, true);
+    for (const region of this.#regions.get(root) ?? []) {
+      if (region.slot !== slot || region.blocks.length < members.length) continue;
+      if (members.some(({ block }) => !region.blocks.includes(block))) return false;
+      region.isWarm = false;
+      return true;
+    }
+    return false;
+  }
+
   #claim(region: Region): void {
+    const { view } = this.#blocks;
     this.#all.add(region);
+    for (const at of region.entries) this.#entered.add(at);
     for (const block of region.blocks) {
-      if (region.entries.includes(block.start)) block.samples = -1;
+      this.#claimed.add(block);
+      block.isWarm = true;
+      if (block.counting !== 0) view.setUint16(block.counting + RECORD_RUNS, RUNS_OF_MEMBER, true);
+      if (!region.isWarm && region.entries.includes(block.start)) block.samples = -1;
       const list = this.#regions.get(block);
       if (list === undefined) this.#regions.set(block, new Set([region]));
       else list.add(region);
@@ -170,7 +221,6 @@ export class Regions {
       if (!this.#originals.has(at)) this.#originals.set(at, this.#handlerOf(at));
       view.setUint32(at + record.at.handler, region.slot, true);
       view.setUint8(REGION_STATES + (at >>> 5), state);
-      view.setUint8(ARRIVALS + (at >>> 5), ARRIVALS_UNCOUNTED);
     });
   }
 
@@ -187,7 +237,7 @@ export class Regions {
     for (const at of region.entries) {
       if (view.getUint32(at + record.at.handler, true) !== region.slot) continue; // another region's now
       view.setUint32(at + record.at.handler, this.#originals.get(at) as number, true);
-      view.setUint8(ARRIVALS + (at >>> 5), 0);
+      view.setUint8(REGION_STATES + (at >>> 5), NO_ENTRY);
       this.#originals.delete(at);
     }
     for (const block of region.blocks) {
@@ -200,44 +250,58 @@ export class Regions {
     }
   }
 
-  /** The blocks around each hot block that can have a region; most instructions first. */
-  #selectAll(hot: readonly HotBlock[]): Selection[] {
+  /** What each block can have a region of: hot ones, most instructions first, then warm ones that none of these has. */
+  *#selectAll(hot: readonly HotBlock[]): Generator<Selection> {
     const found: Selection[] = [];
-    for (const { block: root, linear, narrow = false } of hot) {
-      if (root.samples < 0 || this.#blocks.blockAt(root.start) !== root) continue;
-      if (!root.mode.flat || root.mode.codeBits === 16) {
-        root.samples = -1;
-        continue;
+    for (const { block, linear, isWarm } of hot) {
+      if (isWarm !== true && block.samples >= 0 && this.#canHaveRegion(block)) {
+        found.push(this.#select(block, linear, false));
       }
-      const members = this.#select(root, linear, narrow);
-      let size = 0;
-      for (const { insns } of members) size += insns.length;
-      found.push({ root, linear, members, size });
     }
-    return found.sort((a, b) => b.size - a.size);
+    yield* found.sort((a, b) => b.size - a.size);
+    for (const { block, linear, isWarm } of hot) {
+      if (isWarm !== true || this.#claimed.has(block) || !this.#canHaveRegion(block)) continue;
+      const selection = this.#select(block, linear, true);
+      if (++block.timesWarm * selection.size >= WARM_SIZE) yield selection;
+      else this.#blocks.view.setUint16(block.counting + RECORD_RUNS, WARM_RUNS, true);
+    }
+  }
+  #canHaveRegion(block: Block): boolean {
+    if (this.#blocks.blockAt(block.start) !== block) return false;
+    const can = block.mode.flat && block.mode.codeBits !== 16;
+    if (!can) block.samples = -1;
+    return can;
   }
 
   /** The blocks around `root`, nearest first. */
-  #select(root: Block, linear: bigint, narrow: boolean): Member[] {
+  #select(root: Block, linear: bigint, isWarm: boolean): Selection {
     const members: Member[] = [];
     const seen = new Set([root]);
     const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
-    let instructions = 0;
+    let size = 0;
     for (const next of queue) {
       const member = this.#memberOf(next.block, next.linear);
       if (member === undefined) continue;
-      instructions += member.insns.length;
-      if (members.length > 0 && instructions > MOST_INSTRUCTIONS) break;
+      if (members.length > 0 && size + member.insns.length > MOST_INSTRUCTIONS) break;
+      size += member.insns.length;
       members.push(member);
       if (members.length === MOST_NODES) break;
       for (const target of [member.taken, member.fall, member.computed, member.after]) {
         if (target === undefined || seen.has(target.block)) continue;
-        if (narrow && this.#originals.has(target.block.start)) continue;
+        if (isWarm && this.#isEntry(target.block.start) || !this.#hasRun(target.block)) continue;
         seen.add(target.block);
         queue.push(target);
       }
     }
-    return members;
+    return { root, linear, members, size, isWarm };
+  }
+  #isEntry(at: number): boolean {
+    return this.#originals.has(at) || this.#entered.has(at);
+  }
+  /** Whether a block has been run often enough to be in a region. */
+  #hasRun(block: Block): boolean {
+    if (block.isWarm || block.counting === 0) return true;
+    return WARM_RUNS - this.#blocks.view.getUint16(block.counting + RECORD_RUNS, true) >= this.#leastRuns;
   }
 
   /** What stands at an offset from the start of a member's page, if it has run and the TLB knows its page. */

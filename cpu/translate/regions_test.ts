@@ -6,6 +6,8 @@ import { S, TLB_ENTRIES } from "../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const RAX = 0;
+/** So many instructions that a region of warm code is made without delay. */
+const NOPS = new Array<number>(32).fill(0x90);
 
 /** Runs to HLT; slices as a machine has them. */
 function finish(t: TestCpu): void {
@@ -105,19 +107,19 @@ Deno.test("a function that a loop calls through a pointer is in the loop's regio
 });
 
 Deno.test("a program with no block that samples find often runs in regions, too", () => {
-  const functions = 256, f0 = CODE_BASE + 0x100;
+  const functions = 256, turns = 4000, f0 = CODE_BASE + 0x100;
   const t = new TestCpu(64, { engine: "jit" });
-  // loop: movzx edx, cl; shl edx, 4; add edx, f0; call rdx; dec ecx; jnz loop; hlt
+  // loop: movzx edx, cl; shl edx, 6; add edx, f0; call rdx; dec ecx; jnz loop; hlt
   t.write(CODE_BASE, [
-    ...[0xb9, ...le32(functions * 7000), 0x0f, 0xb6, 0xd1, 0xc1, 0xe2, 4, 0x81, 0xc2, ...le32(f0)],
+    ...[0xb9, ...le32(functions * turns), 0x0f, 0xb6, 0xd1, 0xc1, 0xe2, 6, 0x81, 0xc2, ...le32(f0)],
     ...[0xff, 0xd2, 0xff, 0xc9, 0x75, 0xee, 0xf4],
   ]);
-  // each: add eax, its number; ret
-  for (let i = 0; i < functions; i++) t.write(f0 + 16 * i, [0x05, ...le32(i), 0xc3]);
+  // each: add eax, its number; as much as a region wants; ret
+  for (let i = 0; i < functions; i++) t.write(f0 + 64 * i, [0x05, ...le32(i), ...NOPS, 0xc3]);
   finish(t);
-  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(7000 * functions * (functions - 1) / 2));
+  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(turns * functions * (functions - 1) / 2) & 0xffff_ffffn);
   const found = Array.from({ length: functions }, (_, i) => {
-    t.cpu.core.s.set64(S.rip, BigInt(f0 + 16 * i));
+    t.cpu.core.s.set64(S.rip, BigInt(f0 + 64 * i));
     const block = t.cpu.blocks.blockAt(t.cpu.blocks.lookup());
     return block !== undefined && t.cpu.regions.has(block);
   }).filter((is) => is).length;
@@ -135,6 +137,22 @@ Deno.test("a region has no more entries than a byte can number", () => {
   finish(t);
   assertEquals(t.cpu.core.s.gpr32(6), turns * leaving * (leaving - 1) / 2);
   assert(t.cpu.regions.compiled > 0);
+});
+
+Deno.test("blocks that only branches within their page lead to are warm by their own count, and have one region each", () => {
+  const blocks = 256, turns = 10_000;
+  const t = new TestCpu(64, { engine: "jit" });
+  // mov ecx, turns; loop: 256 times (add eax, its number; jmp to the next one); dec ecx; jnz loop; hlt
+  const start = CODE_BASE + 5;
+  t.write(CODE_BASE, [0xb9, ...le32(turns)]);
+  for (let i = 0; i < blocks; i++) t.write(start + 8 * i, [0x05, ...le32(i), 0xeb, 1, 0x90]);
+  const end = start + 8 * blocks;
+  t.write(end, [0xff, 0xc9, 0x0f, 0x85, ...le32(start - (end + 8)), 0xf4]);
+  finish(t);
+  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(turns * blocks * (blocks - 1) / 2) & 0xffff_ffffn);
+  const { "instructions.handlers": handlers = 0, "regions.code_instructions": code = 0 } = t.cpu.counters();
+  assert(handlers < 0.4 * t.cpu.instructions, `${handlers} of ${t.cpu.instructions} in handlers`);
+  assert(code >= 2 * blocks && code < 2.2 * blocks, `${code} instructions compiled`);
 });
 
 Deno.test("CF of a product of 64 bits goes around a loop, into another turn and out of it", () => {
@@ -229,14 +247,15 @@ Deno.test("from region to region: into another page, to code that has changed, a
     t.memory.view.setBigUint64(t.memory.offsetOf(0x3000) + 8, BigInt(pageTable) | 3n, true);
     map(0, first);
     map(1, second);
-    // loop: mov edx, ecx; and edx, 63; shl edx, 4; add edx, pages; call rdx; dec ecx; jnz loop; hlt
+    // loop: mov edx, ecx; and edx, 63; shl edx, 6; add edx, pages; call rdx; dec ecx; jnz loop; hlt
     t.write(CODE_BASE, [
-      ...[0x89, 0xca, 0x83, 0xe2, functions - 1, 0xc1, 0xe2, 4, 0x81, 0xc2, ...le32(pages)],
+      ...[0x89, 0xca, 0x83, 0xe2, functions - 1, 0xc1, 0xe2, 6, 0x81, 0xc2, ...le32(pages)],
       ...[0xff, 0xd2, 0xff, 0xc9, 0x75, 0xec, 0xf4],
     ]);
     // each: add eax, its number; jmp g, in the next page. g: add eax, imm32; ret
     for (let i = 0; i < functions; i++) {
-      t.write(first + 16 * i, [0x05, ...le32(i), 0xe9, ...le32(0x1000 - (16 * i + 10))]);
+      const jump = 64 * i + 5 + NOPS.length;
+      t.write(first + 64 * i, [0x05, ...le32(i), ...NOPS, 0xe9, ...le32(0x1000 - (jump + 5))]);
     }
     t.write(second, [0x05, ...le32(1000), 0xc3]);
     t.write(other, [0x05, ...le32(3000), 0xc3]);
@@ -256,7 +275,7 @@ Deno.test("from region to region: into another page, to code that has changed, a
         return block;
       };
       const g = blockAt(pages + 0x1000);
-      const apart = Array.from({ length: functions }, (_, i) => blockAt(pages + 16 * i))
+      const apart = Array.from({ length: functions }, (_, i) => blockAt(pages + 64 * i))
         .filter((block) => !t.cpu.regions.together(block, g)).length;
       assert(apart >= functions / 2, `${apart} functions have regions without what they go to`);
     }

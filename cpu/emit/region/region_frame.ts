@@ -8,12 +8,11 @@
 import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
 import { record } from "../../state/record.ts";
 import {
-  ARRIVALS,
-  ARRIVALS_UNCOUNTED,
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,
   jumpCacheEntry,
+  NO_ENTRY,
   REGION_INSTRUCTIONS,
   REGION_PAGES,
   REGION_STATES,
@@ -26,7 +25,6 @@ import type { Val } from "../builder.ts";
 import type { Value } from "../emit.ts";
 import { productFlags } from "../flags.ts";
 import type { Links } from "../links.ts";
-import { arrivedOften } from "./arrivals.ts";
 import { mappedCode } from "./mapped_code.ts";
 import { WasmEmit } from "../wasm_emit.ts";
 import type { Label } from "./structure.ts";
@@ -215,16 +213,16 @@ export abstract class RegionFrame extends WasmEmit {
   }
   /**
    * Goes to the neighbour that exitRecordCell, targetCell and pageCell name: by its record as long as that is an entry of a
-   * region and its page where it was, else as if its target were computed, which counts arrivals.
+   * region and its page where it was, else as if its target were computed.
    */
   #closeDirect(): void {
     this.end();
     const rec = this.read(this.exitRecordCell);
-    const arrivals = this.loadRaw("i32.load8_u", this.op("i32.shr_u", rec, this.i32(5)), ARRIVALS);
+    const state = this.loadRaw("i32.load8_u", this.op("i32.shr_u", rec, this.i32(5)), REGION_STATES);
     const giveUpIf = (condition: Value) => {
       this.unlikely(condition, () => this.nested(() => this.goTo(this.#indirect)));
     };
-    giveUpIf(this.op("i32.ne", arrivals, this.i32(ARRIVALS_UNCOUNTED)));
+    giveUpIf(this.eq(32, state, this.i32(NO_ENTRY)));
     const linear = this.and(64, this.read(this.targetCell), this.i64(-PAGE_SIZE));
     this.if(this.op("i64.ne", linear, this.read(this.biasCell)), () => {
       const { elsewhere, host } = mappedCode(this, linear, this.op("i32.wrap_i64", linear));
@@ -274,7 +272,6 @@ export abstract class RegionFrame extends WasmEmit {
       this.#loadState(rec);
       this.goTo(top);
     });
-    missIf(arrivedOften(this, rec));
     this.write(this.exitRecordCell, rec);
     this.write(this.exitHandlerCell, handler);
     this.goTo(this.#leave);

@@ -152,6 +152,21 @@
     i32.const 0
     local.get $l5
     i64.store offset=rip align=1
+    local.get $p0
+    i32.load16_u offset=8 align=1
+    i32.const 1
+    i32.sub
+    local.set $l3
+    local.get $p0
+    local.get $l3
+    i32.store16 offset=8 align=1
+    local.get $l3
+    i32.eqz
+    if $I3
+      local.get $p0
+      call $e.warm
+      local.set $l3
+    end
     i32.const 0
     i32.load offset=budget align=1
     local.set $l3
@@ -238,6 +253,27 @@
     i32.eqz
     i32.eqz
     local.set $l3
+    local.get $p0
+    i32.const 32
+    i32.add
+    i32.load16_u offset=8 align=1
+    i32.const 1
+    i32.sub
+    local.set $l2
+    local.get $p0
+    i32.const 32
+    i32.add
+    local.get $l2
+    i32.store16 offset=8 align=1
+    local.get $l2
+    i32.eqz
+    if $I0
+      local.get $p0
+      i32.const 32
+      i32.add
+      call $e.warm
+      local.set $l2
+    end
     i32.const 0
     i32.load offset=budget align=1
     local.set $l2
@@ -252,7 +288,7 @@
     local.get $l4
     i32.store offset=budget align=1
     local.get $l3
-    if $I0
+    if $I1
       local.get $p0
       i32.const 32
       i32.add
@@ -261,7 +297,7 @@
       local.get $l4
       i32.const 0
       i32.lt_s
-      if $I1
+      if $I2
         local.get $l3
         return_call $e.sliceEnd
       end
@@ -280,7 +316,7 @@
       local.get $l4
       i32.const 0
       i32.lt_s
-      if $I2
+      if $I3
         local.get $l2
         return_call $e.sliceEnd
       end
@@ -1322,6 +1358,21 @@
     i32.eqz
     i32.eqz
     local.set $l1
+    local.get $p0
+    i32.load16_u offset=8 align=1
+    i32.const 1
+    i32.sub
+    local.set $l2
+    local.get $p0
+    local.get $l2
+    i32.store16 offset=8 align=1
+    local.get $l2
+    i32.eqz
+    if $I0
+      local.get $p0
+      call $e.warm
+      local.set $l2
+    end
     i32.const 0
     i32.load offset=budget align=1
     local.set $l2
@@ -1336,14 +1387,14 @@
     local.get $l3
     i32.store offset=budget align=1
     local.get $l1
-    if $I0
+    if $I1
       local.get $p0
       i32.load offset=16 align=1
       local.set $l1
       local.get $l3
       i32.const 0
       i32.lt_s
-      if $I1
+      if $I2
         local.get $l1
         return_call $e.sliceEnd
       end
@@ -1360,7 +1411,7 @@
       local.get $l3
       i32.const 0
       i32.lt_s
-      if $I2
+      if $I3
         local.get $l2
         return_call $e.sliceEnd
       end
@@ -2159,6 +2210,21 @@
     i32.const 0
     local.get $l1
     i64.store offset=rip align=1
+    local.get $p0
+    i32.load16_u offset=8 align=1
+    i32.const 1
+    i32.sub
+    local.set $l2
+    local.get $p0
+    local.get $l2
+    i32.store16 offset=8 align=1
+    local.get $l2
+    i32.eqz
+    if $I1
+      local.get $p0
+      call $e.warm
+      local.set $l2
+    end
     i32.const 0
     i32.load offset=budget align=1
     local.set $l2
@@ -2554,6 +2620,21 @@
     i32.const 0
     local.get $l4
     i64.store offset=rip align=1
+    local.get $p0
+    i32.load16_u offset=8 align=1
+    i32.const 1
+    i32.sub
+    local.set $l2
+    local.get $p0
+    local.get $l2
+    i32.store16 offset=8 align=1
+    local.get $l2
+    i32.eqz
+    if $I8
+      local.get $p0
+      call $e.warm
+      local.set $l2
+    end
     i32.const 0
     i32.load offset=budget align=1
     local.set $l2

@@ -280,26 +280,6 @@
               br $L3
             end
             local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l19
-            i32.load8_u offset=38574976
-            local.tee $l21
-            i32.const 254
-            i32.lt_u
-            local.set $l14
-            local.get $l21
-            local.get $l14
-            i32.add
-            local.set $l14
-            local.get $l19
-            local.get $l14
-            i32.store8 offset=38574976
-            local.get $l14
-            i32.const 254
-            i32.eq
-            br_if $B10
-            local.get $l13
             local.set $l6
             local.get $l18
             local.set $l7
@@ -626,26 +606,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l18
-            i32.load8_u offset=38574976
-            local.tee $l20
-            i32.const 254
-            i32.lt_u
-            local.set $l14
-            local.get $l20
-            local.get $l14
-            i32.add
-            local.set $l14
-            local.get $l18
-            local.get $l14
-            i32.store8 offset=38574976
-            local.get $l14
-            i32.const 254
-            i32.eq
-            br_if $B9
             local.get $l13
             local.set $l6
             local.get $l12
@@ -1008,26 +968,6 @@
               br $L3
             end
             local.get $l14
-            i32.const 5
-            i32.shr_u
-            local.tee $l21
-            i32.load8_u offset=38574976
-            local.tee $l22
-            i32.const 254
-            i32.lt_u
-            local.set $l15
-            local.get $l22
-            local.get $l15
-            i32.add
-            local.set $l15
-            local.get $l21
-            local.get $l15
-            i32.store8 offset=38574976
-            local.get $l15
-            i32.const 254
-            i32.eq
-            br_if $B8
-            local.get $l14
             local.set $l6
             local.get $l20
             local.set $l7
@@ -1359,26 +1299,6 @@
               br $L3
             end
             local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l19
-            i32.load8_u offset=38574976
-            local.tee $l21
-            i32.const 254
-            i32.lt_u
-            local.set $l14
-            local.get $l21
-            local.get $l14
-            i32.add
-            local.set $l14
-            local.get $l19
-            local.get $l14
-            i32.store8 offset=38574976
-            local.get $l14
-            i32.const 254
-            i32.eq
-            br_if $B8
-            local.get $l13
             local.set $l6
             local.get $l18
             local.set $l7
@@ -1691,26 +1611,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l14
-            i32.const 5
-            i32.shr_u
-            local.tee $l19
-            i32.load8_u offset=38574976
-            local.tee $l21
-            i32.const 254
-            i32.lt_u
-            local.set $l13
-            local.get $l21
-            local.get $l13
-            i32.add
-            local.set $l13
-            local.get $l19
-            local.get $l13
-            i32.store8 offset=38574976
-            local.get $l13
-            i32.const 254
-            i32.eq
-            br_if $B7
             local.get $l14
             local.set $l6
             local.get $l18
@@ -2124,26 +2024,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l19
-            i32.load8_u offset=38574976
-            local.tee $l21
-            i32.const 254
-            i32.lt_u
-            local.set $l14
-            local.get $l21
-            local.get $l14
-            i32.add
-            local.set $l14
-            local.get $l19
-            local.get $l14
-            i32.store8 offset=38574976
-            local.get $l14
-            i32.const 254
-            i32.eq
-            br_if $B11
             local.get $l13
             local.set $l6
             local.get $l18
@@ -2584,26 +2464,6 @@
               br $L3
             end
             local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l17
-            i32.load8_u offset=38574976
-            local.tee $l20
-            i32.const 254
-            i32.lt_u
-            local.set $l12
-            local.get $l20
-            local.get $l12
-            i32.add
-            local.set $l12
-            local.get $l17
-            local.get $l12
-            i32.store8 offset=38574976
-            local.get $l12
-            i32.const 254
-            i32.eq
-            br_if $B11
-            local.get $l13
             local.set $l6
             local.get $l16
             local.set $l7
@@ -2974,26 +2834,6 @@
               br $L3
             end
             local.get $l14
-            i32.const 5
-            i32.shr_u
-            local.tee $l17
-            i32.load8_u offset=38574976
-            local.tee $l18
-            i32.const 254
-            i32.lt_u
-            local.set $l15
-            local.get $l18
-            local.get $l15
-            i32.add
-            local.set $l15
-            local.get $l17
-            local.get $l15
-            i32.store8 offset=38574976
-            local.get $l15
-            i32.const 254
-            i32.eq
-            br_if $B10
-            local.get $l14
             local.set $l6
             local.get $l16
             local.set $l7
@@ -3261,26 +3101,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l13
-            i32.const 5
-            i32.shr_u
-            local.tee $l19
-            i32.load8_u offset=38574976
-            local.tee $l21
-            i32.const 254
-            i32.lt_u
-            local.set $l14
-            local.get $l21
-            local.get $l14
-            i32.add
-            local.set $l14
-            local.get $l19
-            local.get $l14
-            i32.store8 offset=38574976
-            local.get $l14
-            i32.const 254
-            i32.eq
-            br_if $B7
             local.get $l13
             local.set $l6
             local.get $l18
@@ -3574,26 +3394,6 @@
               br $L3
             end
             local.get $l12
-            i32.const 5
-            i32.shr_u
-            local.tee $l18
-            i32.load8_u offset=38574976
-            local.tee $l20
-            i32.const 254
-            i32.lt_u
-            local.set $l13
-            local.get $l20
-            local.get $l13
-            i32.add
-            local.set $l13
-            local.get $l18
-            local.get $l13
-            i32.store8 offset=38574976
-            local.get $l13
-            i32.const 254
-            i32.eq
-            br_if $B7
-            local.get $l12
             local.set $l6
             local.get $l17
             local.set $l7
@@ -3868,26 +3668,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l11
-            i32.const 5
-            i32.shr_u
-            local.tee $l18
-            i32.load8_u offset=38574976
-            local.tee $l20
-            i32.const 254
-            i32.lt_u
-            local.set $l12
-            local.get $l20
-            local.get $l12
-            i32.add
-            local.set $l12
-            local.get $l18
-            local.get $l12
-            i32.store8 offset=38574976
-            local.get $l12
-            i32.const 254
-            i32.eq
-            br_if $B7
             local.get $l11
             local.set $l6
             local.get $l17
@@ -4207,26 +3987,6 @@
               local.set $l9
               br $L3
             end
-            local.get $l12
-            i32.const 5
-            i32.shr_u
-            local.tee $l18
-            i32.load8_u offset=38574976
-            local.tee $l20
-            i32.const 254
-            i32.lt_u
-            local.set $l13
-            local.get $l20
-            local.get $l13
-            i32.add
-            local.set $l13
-            local.get $l18
-            local.get $l13
-            i32.store8 offset=38574976
-            local.get $l13
-            i32.const 254
-            i32.eq
-            br_if $B9
             local.get $l12
             local.set $l6
             local.get $l17
