@@ -48,6 +48,8 @@ export function liveFlags(facts: readonly Facts[]): boolean[] {
   let needed = ARITHMETIC_FLAGS;
   for (let i = facts.length - 1; i >= 0; i--) {
     const f = facts[i] as Facts;
+    // A store may change what comes behind it: then it is not what was decoded that sees the flags.
+    if (f.stores) needed = ARITHMETIC_FLAGS;
     live[i] = (f.flagsMayWrite & needed) !== 0;
     needed &= ~f.flagsWritten;
     needed |= f.canLeave ? ARITHMETIC_FLAGS : f.flagsRead;

@@ -69,6 +69,15 @@ for (const how of ENGINES) {
     assertEquals(t.cpu.slowAccesses - before.slow, 5);
   });
 
+  test("a store that changes the instruction behind it leaves its flags, whatever that was to do with them", () => {
+    const t = new TestCpu(64, how);
+    // xor edx, edx; add [next instruction], al; add ecx, ebx, which becomes mov ecx, ebx; lahf
+    const code = [0x31, 0xd2, 0x00, 0x05, 0, 0, 0, 0, 0x01, 0xd9, 0x9f];
+    t.cpu.core.s.setGpr(0, 0x88n);
+    assertEquals(t.run(code), "halted");
+    assertEquals(t.cpu.core.s.gpr32(0), 0x8288); // SF of 89h
+  });
+
   test("stores of every size around a block hit it when they overlap, and only then", () => {
     const t = withFunction(how);
     const { s } = t.cpu.core;
