@@ -261,6 +261,8 @@ export class Regions {
     yield* found.sort((a, b) => b.size - a.size);
     for (const { block, linear, isWarm } of hot) {
       if (isWarm !== true || this.#claimed.has(block) || !this.#canHaveRegion(block)) continue;
+      // What handlers run of it comes after a region was left within it: no other region would change that.
+      if (this.#originals.has(block.start)) continue;
       const selection = this.#select(block, linear, true);
       if (++block.timesWarm * selection.size >= WARM_SIZE) yield selection;
       else this.#blocks.view.setUint16(block.counting + RECORD_RUNS, WARM_RUNS, true);

@@ -139,6 +139,17 @@ Deno.test("a region has no more entries than a byte can number", () => {
   assert(t.cpu.regions.compiled > 0);
 });
 
+Deno.test("a block that its region always leaves before its end gets no other one, however often handlers run the rest", () => {
+  const turns = 600_000;
+  const t = new TestCpu(64, { engine: "jit" });
+  // mov edi, 2 before the end of a page; mov edx, turns; loop: mov eax, [rdi]; dec edx; jnz loop; hlt
+  const loop = [0x8b, 0x07, ...NOPS, 0xff, 0xca];
+  t.write(CODE_BASE, [0xbf, ...le32((DATA_BASE & ~0xfff) + 0xffe), 0xba, ...le32(turns)]);
+  t.write(CODE_BASE + 10, [...loop, 0x0f, 0x85, ...le32(-(loop.length + 6)), 0xf4]);
+  finish(t);
+  const { compiled } = t.cpu.regions;
+  assert(compiled >= 1 && compiled <= 3, `${compiled} regions`);
+});
 Deno.test("blocks that only branches within their page lead to are warm by their own count, and have one region each", () => {
   const blocks = 256, turns = 10_000;
   const t = new TestCpu(64, { engine: "jit" });
