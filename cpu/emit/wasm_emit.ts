@@ -15,7 +15,6 @@ import {
   record,
   RECORD_BYTES,
   RECORD_FALL,
-  RECORD_RUNS,
   RECORD_TAKEN,
   x87Number,
 } from "../state/record.ts";
@@ -43,6 +42,7 @@ import type {
   VectorField,
   Width,
 } from "./emit.ts";
+import { countRun } from "./count_run.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import type { Operands, Slot } from "./form.ts";
 import {
@@ -299,11 +299,7 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
   #countRun(): void {
     this.facts.countsRuns = true;
     if (this.sinksFlags) return;
-    const left = this.op("i32.sub", this.loadRaw("i32.load16_u", this.record(), RECORD_RUNS), this.i32(1));
-    this.storeRaw("i32.store16", this.record(), left, RECORD_RUNS);
-    const isWarm = this.eqz(32, left);
-    this.body.hint(0);
-    this.if(isWarm, () => void this.call(this.links.warm, [this.record()], "i32"));
+    countRun(this, () => this.record() as Val, () => void this.call(this.links.warm, [this.record()], "i32"));
   }
   jumpDirect(): void {
     this.#ended();

@@ -14,6 +14,7 @@ import {
   RECORD_FALL,
   RECORD_GOES_HOST,
   RECORD_GOES_TO,
+  RECORD_RUNS,
   RECORD_TAKEN,
 } from "../state/record.ts";
 import type { Shape } from "./shapes.ts";
@@ -81,7 +82,7 @@ assert(
   "records are written a word at a time",
 );
 const SCALE = AT.scale >> 2, DISP = AT.disp >> 2, IMM_LOW = AT.imm >> 2, IMM_HIGH = IMM_LOW + 1;
-const GOES_TO = RECORD_GOES_TO >> 2, GOES_HOST = RECORD_GOES_HOST >> 2;
+const GOES_TO = RECORD_GOES_TO >> 2, GOES_HOST = RECORD_GOES_HOST >> 2, RUNS = RECORD_RUNS >> 2;
 const RECORD_WORDS = RECORD_BYTES >> 2;
 
 /** Writes the records at `start`, with the handlers `slots`; the address behind the last one. */
@@ -121,14 +122,14 @@ export function layOut(
     words[at] = handler;
     words[at + 1] = count << 24;
     words[at + GOES_TO] = words[at + GOES_HOST] = 0;
-    words[at + 2] = WARM_RUNS;
+    words[at + RUNS] = WARM_RUNS;
     words[at + IMM_LOW] = target;
     words[at + IMM_HIGH] = high;
     at += RECORD_WORDS;
   };
   if (lastShape.facts.countsRuns) {
     const own = at - RECORD_WORDS;
-    words[own + 2] = (words[own + 2] as number) & 0xffff_0000 | WARM_RUNS;
+    words[own + RUNS] = (words[own + RUNS] as number) & 0xffff_0000 | WARM_RUNS;
   }
   if (!lastShape.facts.ends) {
     // Right behind STI or MOV SS no interrupt is taken, so the block's end must not look for one.

@@ -4,6 +4,7 @@
  * @module
  */
 import { PAGE_SIZE } from "../base/bits.ts";
+import { countRun } from "../emit/count_run.ts";
 import { mappedCode } from "../emit/region/mapped_code.ts";
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { FlagKind, Width } from "../emit/emit.ts";
@@ -42,7 +43,6 @@ import {
   RECORD_BYTES,
   RECORD_GOES_HOST,
   RECORD_GOES_TO,
-  RECORD_RUNS,
   SSE_LOOKS,
   X87_FUNCTIONS,
 } from "../state/record.ts";
@@ -295,10 +295,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
 
   const goTo = (end: (b: WasmBuilder) => void) => (b: WasmBuilder) => {
     const rec = b.parameter(0, "i32");
-    const runs = b.op("i32.sub", b.loadRaw("i32.load16_u", rec, RECORD_RUNS), b.i32(1));
-    b.storeRaw("i32.store16", rec, runs, RECORD_RUNS);
-    b.body.hint(0);
-    b.if(b.eqz(32, runs), () => void b.call(warm, [rec], "i32"));
+    countRun(b, () => rec, () => void b.call(warm, [rec], "i32"));
     setRip(b, b.add(64, state64(b, S.codeBias), b.loadRaw("i64.load", rec, record.at.imm)));
     const left = b.op(
       "i32.sub",
