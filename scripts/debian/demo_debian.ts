@@ -191,9 +191,9 @@ async function demo({ engine }: Choices): Promise<boolean> {
   );
   const sum = await ssh(
     "fsync",
-    `dd if=/dev/urandom of=/root/written bs=64k count=${
+    `dd if=/dev/urandom of=/srv/written bs=64k count=${
       FILE_MIB * 16
-    } conv=fsync status=none && sha256sum </root/written`,
+    } conv=fsync status=none && sha256sum </srv/written`,
     /^[0-9a-f]{64}/,
   );
   await ssh(
@@ -232,7 +232,7 @@ async function lookInside(
   await xennerDisk("convert", disk, raw);
   await run("e2fsck", ["-fn", raw], { quiet: true });
   steps.add("e2fsck", "the file system is clean");
-  await run("debugfs", ["-R", `dump /root/written ${folder}/written`, raw], { quiet: true });
+  await run("debugfs", ["-R", `dump /srv/written ${folder}/written`, raw], { quiet: true });
   const text = await runText("sha256sum", [`${folder}/written`]);
   steps.add(
     "file",
