@@ -169,8 +169,8 @@ export class Judge {
       initrd,
       await this.#tools.initramfs("cloud", [
         { type: "file", name: "script", data: text(script), mode: 0o755 },
-        { type: "file", name: "root/key", data: await Deno.readFile(`${folder}/key`), mode: 0o600 },
-        { type: "file", name: "root/hostkey", data: await Deno.readFile(`${folder}/hostkey`), mode: 0o600 },
+        { type: "file", name: "etc/key", data: await Deno.readFile(`${folder}/key`), mode: 0o600 },
+        { type: "file", name: "etc/hostkey", data: await Deno.readFile(`${folder}/hostkey`), mode: 0o600 },
         {
           type: "file",
           name: "root/.ssh/authorized_keys",
@@ -237,7 +237,7 @@ export class Judge {
 function guestScript({ net, clean, seconds }: Kind): string {
   const gateway = net === "tap" ? HOST_ADDRESS : "10.0.2.2";
   const resolver = net === "tap" ? HOST_ADDRESS : "10.0.2.3";
-  const ssh = "ssh -F none -i /root/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null " +
+  const ssh = "ssh -F none -i /etc/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null " +
     "-o LogLevel=ERROR -o BatchMode=yes";
   const http = `http://${gateway}:${HTTP}`;
   return `
@@ -283,7 +283,7 @@ rsync -a rsync://${gateway}:${RSYNC}/files/ copy; say rsync-get $? "$(same "$wan
 printf changed | dd of=copy/random.bin bs=1 seek=4000000 conv=notrunc 2>/dev/null
 rsync -a copy/ rsync://${gateway}:${RSYNC}/in/; say rsync-put $? "$(sum copy/random.bin)"
 mkdir -p /etc/dropbear
-dropbear -r /root/hostkey -E -p 22 2>/tmp/sshd.log
+dropbear -r /etc/hostkey -E -p 22 2>sshd.log
 echo XENNER-SSHD
 tries=0
 while [ ! -e /tmp/visited ] && [ $tries -lt 600 ]; do sleep 0.5; tries=$((tries + 1)); done
