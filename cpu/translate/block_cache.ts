@@ -47,17 +47,9 @@ import {
   MODE_USER,
 } from "../state/registers.ts";
 import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../state/state.ts";
-import type { Block } from "./block.ts";
+import { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
-import {
-  type BlockCode,
-  countingRecord,
-  immediate,
-  layOut,
-  recordsOf,
-  type Run,
-  shadowed,
-} from "./block_layout.ts";
+import { type BlockCode, immediate, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
 import { isDirectBranch, leavingCanonical, type Shape } from "./shapes.ts";
@@ -325,7 +317,7 @@ export class BlockCache {
   }
 
   #add(code: BlockCode, host: number, modeBits: number, mode: DecodeMode): Block {
-    const { insns, page, secondHost, leavesCanonical } = code;
+    const { insns, page, secondHost } = code;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
     }
@@ -339,25 +331,7 @@ export class BlockCache {
     const slots = this.#modules.handlersOf(code, () => this.#ahead(insns, page, mode));
     const start = this.#index.startOf(place);
     const end = layOut(this.#words, start, code, slots);
-    const first = insns[0] as Instruction, last = insns[insns.length - 1] as Instruction;
-    const block: Block = {
-      host,
-      length: last.poff + last.length - first.poff,
-      secondHost,
-      leavesCanonical,
-      modeBits,
-      mode,
-      start,
-      end,
-      place,
-      slot: 0,
-      counting: countingRecord(start, code),
-      isWarm: false,
-      timesWarm: 0,
-      samples: 0,
-      window: 0,
-      looks: 0,
-    };
+    const block = new Block(code, host, modeBits, mode, place, start, end);
     this.#index.add(block);
     this.#core.memory.bytes[REGION_STATES + (start >>> 5)] = NO_ENTRY;
     this.#watch(block, page);
