@@ -65,6 +65,7 @@ export class TestCpu {
       engine?: WasmEngineName;
       compileAtOnce?: boolean;
       tableSize?: number;
+      codeBytes?: number;
       ramBytes?: number;
       hooks?: Partial<EngineHooks>;
       tracer?: Tracer;
@@ -83,6 +84,7 @@ export class TestCpu {
       ...(options.vendor === undefined ? {} : { vendor: options.vendor }),
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
       ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
+      ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
     });
     if (options.floatsLater !== true) this.cpu.modules.addFloatFunctions();
     this.reset();

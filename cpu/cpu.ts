@@ -111,6 +111,8 @@ export interface CpuOptions extends EngineOptions {
   readonly compileAtOnce?: boolean;
   /** Slots for emitted functions. */
   readonly tableSize?: number;
+  /** Most bytes of memory for regions, by estimate. */
+  readonly codeBytes?: number;
 }
 
 /** See the module's description. */
@@ -244,7 +246,10 @@ export class Cpu implements Engine {
     }, options.tableSize);
     this.blocks = new BlockCache(core, this.modules);
     this.#boundary = new StoreBoundary(core, this.blocks);
-    this.regions = new Regions(this.modules, this.blocks, options.compileAtOnce === true ? 0 : undefined);
+    this.regions = new Regions(this.modules, this.blocks, {
+      ...(options.compileAtOnce === true ? { leastRuns: 0 } : {}),
+      ...(options.codeBytes === undefined ? {} : { mostBytes: options.codeBytes }),
+    });
     this.engine = options.engine ?? "interp";
     this.compileAtOnce = options.compileAtOnce ?? false;
     core.materializeFlags = this.modules.flags;
@@ -357,7 +362,9 @@ export class Cpu implements Engine {
     counters["blocks.compiled"] = this.compiled;
     counters["regions.compiled"] = this.regions.compiled;
     counters["regions.ended"] = this.regions.ended;
+    counters["regions.evicted"] = this.regions.evicted;
     counters["regions.live"] = this.regions.live;
+    counters["regions.bytes"] = this.regions.bytes;
     counters["regions.code_instructions"] = this.regions.codeInstructions;
     const inRegions = Number(this.core.s.get64(REGION_INSTRUCTIONS));
     counters["instructions.regions"] = inRegions;

@@ -6,7 +6,8 @@
  * records the region's function is the handler.
  *
  * Writing to the code of any of its blocks ends a region: its entries get their own handlers back. That is all, because
- * a running region has been left by the time the write happens (cpu/emit/region/region_emit.ts).
+ * a running region has been left by the time the write happens (cpu/emit/region/region_emit.ts). When regions take too
+ * much memory those of the oldest modules end as well: what still runs is warm again soon, and gets another one.
  * @module
  */
 import type { Instruction } from "../decode/instruction.ts";
@@ -20,6 +21,7 @@ import { NO_ENTRY, REGION_STATES } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
 import { immediate, WARM_RUNS } from "./block_layout.ts";
+import { CodeRoom, MOST_CODE_BYTES } from "./limits/code_room.ts";
 import type { Modules } from "./handler_table.ts";
 import { isDirectBranch } from "./shapes.ts";
 
@@ -96,9 +98,10 @@ export interface HotBlock {
 
 /** See the module's description. */
 export class Regions {
-  /** Regions compiled, and ended because their code changed. */
+  /** Regions compiled, and ended because their code changed, or for want of room. */
   compiled = 0;
   ended = 0;
+  evicted = 0;
   /** Instructions of all regions that were compiled. */
   codeInstructions = 0;
   readonly #modules: Modules;
@@ -106,21 +109,28 @@ export class Regions {
   readonly #leastRuns: number;
   readonly #regions = new Map<Block, Set<Region>>();
   readonly #all = new Set<Region>();
+  readonly #room: CodeRoom<Region>;
   /** Of the batch that is being made: blocks that a region has, and records where one will be entered. */
   readonly #claimed = new Set<Block>();
   readonly #entered = new Set<number>();
   /** Handlers that region functions stand in for, by record. */
   readonly #originals = new Map<number, number>();
 
-  /** `leastRuns`: of blocks in regions, by handlers. */
-  constructor(modules: Modules, blocks: BlockCache, leastRuns: number = LEAST_RUNS) {
+  /** `leastRuns`: of blocks in regions, by handlers; `mostBytes`: of code, by estimate. */
+  constructor(
+    modules: Modules,
+    blocks: BlockCache,
+    { leastRuns = LEAST_RUNS, mostBytes = MOST_CODE_BYTES }: { leastRuns?: number; mostBytes?: number } = {},
+  ) {
     this.#leastRuns = leastRuns;
+    this.#room = new CodeRoom(mostBytes);
     this.#modules = modules;
     this.#blocks = blocks;
     blocks.onForget = (block) => this.#regions.get(block)?.forEach((region) => this.#end(region));
     blocks.onReset = () => {
       for (const region of this.#all) modules.slots.give(region.slot);
       this.#all.clear();
+      this.#room.clear();
       this.#regions.clear();
       this.#originals.clear();
     };
@@ -129,6 +139,10 @@ export class Regions {
   /** Regions there are. */
   get live(): number {
     return this.#all.size;
+  }
+  /** Bytes of memory that they take, by estimate. */
+  get bytes(): number {
+    return this.#room.bytes;
   }
   /** Whether some region has the block's code. */
   has(block: Block): boolean {
@@ -156,6 +170,7 @@ export class Regions {
     this.#claimed.clear();
     this.#entered.clear();
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
+    const before = this.codeInstructions;
     for (const { root, linear, members, isWarm } of this.#selectAll(hot)) {
       if (!isWarm && root.samples < 0) continue;
       if (!isWarm) {
@@ -185,7 +200,17 @@ export class Regions {
     this.#modules.instantiate(open);
     for (const { region } of made) this.#install(region);
     this.compiled += made.length;
+    this.#room.add(made.map(({ region }) => region), this.codeInstructions - before);
+    this.#makeRoom();
     return made.length;
+  }
+
+  #makeRoom(): void {
+    for (let old = this.#room.excess; old.length > 0; old = this.#room.excess) {
+      for (const region of old) this.#end(region);
+      this.evicted += old.length;
+      this.ended -= old.length;
+    }
   }
 
   /** The region that is entered at `root` is a warm block's, but has all these. */
@@ -232,6 +257,7 @@ export class Regions {
   #end(region: Region): void {
     this.ended++;
     this.#all.delete(region);
+    this.#room.delete(region);
     this.#modules.slots.give(region.slot);
     const { view } = this.#blocks;
     for (const at of region.entries) {

@@ -71,6 +71,51 @@ Deno.test("a region ends when its code changes, and gives its slot back", () => 
   );
 });
 
+Deno.test("with too much code the oldest regions end, their slots are used again, and what still runs gets others", () => {
+  const functions = 128, f0 = CODE_BASE + 0x100, most = 8_000_000;
+  const t = new TestCpu(64, { engine: "jit", codeBytes: most });
+  const { cpu } = t, { s } = cpu.core;
+  // loop: movzx edx, bl; shl edx, 6; lea edx, [rdx + r8]; call rdx; inc ebx; and ebx, r9d; dec ecx; jnz loop; hlt
+  t.write(CODE_BASE, [
+    ...[0x0f, 0xb6, 0xd3, 0xc1, 0xe2, 6, 0x42, 0x8d, 0x14, 0x02, 0xff, 0xd2],
+    ...[0xff, 0xc3, 0x44, 0x21, 0xcb, 0xff, 0xc9, 0x75, 0xeb, 0xf4],
+  ]);
+  // each: add eax, its number; as much as a region wants; ret
+  for (let i = 0; i < 6 * functions; i++) t.write(f0 + 64 * i, [0x05, ...le32(i), ...NOPS, 0xc3]);
+  const regionsOf = (first: number, count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      s.set64(S.rip, BigInt(f0 + 64 * (first + i)));
+      const block = cpu.blocks.blockAt(cpu.blocks.lookup());
+      return block !== undefined && cpu.regions.has(block);
+    }).filter((has) => has).length;
+  /** Calls `count` functions from `first` on in turn. */
+  const run = (first: number, count: number, turns: number): void => {
+    s.setGpr(RAX, 0n);
+    s.setGpr(1, BigInt(count * turns));
+    s.setGpr(3, 0n);
+    s.setGpr(8, BigInt(f0 + 64 * first));
+    s.setGpr(9, BigInt(count - 1));
+    finish(t);
+    assertEquals(
+      s.gpr32(RAX),
+      Number(BigInt.asUintN(32, BigInt(turns * count * (2 * first + count - 1) / 2))),
+    );
+  };
+  run(0, 1, 100_000);
+  assertEquals(regionsOf(0, 1), 1);
+  for (let part = 1; part < 6; part++) {
+    run(part * functions, functions, 6000);
+    assert(cpu.regions.bytes <= most, `${cpu.regions.bytes} bytes`);
+  }
+  const { live, evicted, ended } = cpu.regions;
+  assert(live < 3 * functions && evicted > 2 * functions, `${live} live, ${evicted} evicted`);
+  assertEquals(ended, 0);
+  assert(cpu.modules.slots.used < live + 300, `${cpu.modules.slots.used} slots for ${live} regions`);
+  assertEquals(regionsOf(0, 1), 0);
+  run(0, 1, 100_000);
+  assertEquals(regionsOf(0, 1), 1);
+});
+
 Deno.test("a register that only some path of a region changes has its value when the region is left", () => {
   const t = new TestCpu(64, { engine: "jit" });
   // loop: test ecx, 1; jz even; inc ebx; jmp next; even: inc r8d; next: mov [DATA], ecx; dec ecx; jnz loop

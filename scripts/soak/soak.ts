@@ -96,7 +96,10 @@ async function main(args: readonly string[]): Promise<number> {
           `${sample.slots} slots  ${sample.arenaMiB.toFixed(1)} MiB of arena  ${
             counters["code.blocks"]
           } blocks  ` +
-          `${counters["regions.live"]} regions  ${counters["code.resets"]} resets`,
+          `${counters["regions.live"]} regions of ${
+            ((counters["regions.bytes"] ?? 0) / 1e6).toFixed(0)
+          } MB  ` +
+          `${counters["regions.evicted"]} evicted  ${counters["code.resets"]} resets`,
       );
       if (bad !== "" || seconds >= minutes * 60) machine.stop();
     };
