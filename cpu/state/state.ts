@@ -242,7 +242,7 @@ export const LARGE_DATA = 1, LARGE_CODE = 2, LARGE_GLOBAL_SHIFT = 2;
 export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS) / 4096) *
   4096;
 /** Bytes for decoded records. */
-export const ARENA_BYTES = 32 * 1024 * 1024;
+export const ARENA_BYTES = 64 * 1024 * 1024;
 /** A byte per record of the arena: for records that are entries of regions, which one. See cpu/emit/region/. */
 const REGION_STATES_BASE = ARENA_BASE + ARENA_BYTES;
 /** The byte of record r is at REGION_STATES + (r >> 5); of a block's first record that is no entry it is NO_ENTRY. */

@@ -12,10 +12,13 @@ import { RECORD_BYTES } from "../state/record.ts";
 import { ARENA_BASE, ARENA_BYTES, JUMP_CACHE_HASH } from "../state/state.ts";
 import type { Block } from "./block.ts";
 
-/** Most places: a boot of a Debian guest has some 65,000. */
-export const MOST_PLACES = 1 << 17;
+/**
+ * Most places: a boot of a kernel has some 65,000, one with two dozen programs behind it 150,000. Too few are dear: all
+ * code is decoded anew, and regions are made anew.
+ */
+export const MOST_PLACES = 1 << 18;
 
-const HASH_BITS = 16;
+const HASH_BITS = 17;
 
 /** See the module's description. */
 export class BlockIndex {
