@@ -130,6 +130,17 @@ export interface SecondLook {
   readonly right?: Variable;
 }
 
+/** What a region does of an instruction that is not plain computation: see {@linkcode Emit.atOnce}. */
+export interface AtOnce {
+  /** The region leaves before the instruction if `condition` holds. */
+  leaveIf(condition: Value<"i32">): void;
+  /**
+   * Where `bytes` bytes (or one) at `address` are in the WebAssembly memory. The region leaves unless they are in one page
+   * for which the TLB allows the access.
+   */
+  span(address: Address, bytes: Value<"i32">, write: boolean): Value<"i32">;
+}
+
 type OperandsOf<A extends readonly ValueType[]> = { [I in keyof A]: Value<A[I]> };
 type ArgumentsOf<A> = keyof A extends never ? Readonly<Record<string, never>>
   : { readonly [P in keyof A]: A[P] extends ValueType ? Value<A[P]> : never };
@@ -373,6 +384,11 @@ export interface Emit {
   jump(target: Value<"i64">, remember?: boolean): void;
   /** Branch to a computed RIP in a mode that has just changed. Conditions may have led here: microcode does the rest. */
   jumpFar(target: Value<"i64">): void;
+  /**
+   * An instruction that may take long. `all` is all of it; a region does what `usual` says, which changes nothing before the
+   * last condition to leave.
+   */
+  atOnce(usual: (region: AtOnce) => void, all: () => void): void;
   /** Starts this instruction again (a REP that gives interrupts a chance); `extra`: more budget it used up. */
   repeat(extra?: Value<"i32">): void;
   /** Runs TypeScript. */

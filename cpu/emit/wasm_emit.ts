@@ -31,6 +31,7 @@ import {
 } from "../fpu/sse/sse_unit.ts";
 import type { LoadName, StoreName, Val } from "./builder.ts";
 import type {
+  AtOnce,
   Emit,
   HalvesOptions,
   MicrocodeArguments,
@@ -330,6 +331,9 @@ export abstract class WasmEmit extends MemoryEmit implements Emit {
   #leaveByRip(): void {
     const { codeBits, flat } = this.form;
     this.returnCall(codeBits === 64 || flat ? this.links.jump : this.links.jumpSegmented, []);
+  }
+  atOnce(_usual: (region: AtOnce) => void, all: () => void): void {
+    all();
   }
   repeat(extra?: Value): void {
     this.facts.canLeave = true;

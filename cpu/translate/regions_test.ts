@@ -171,6 +171,59 @@ Deno.test("a program with no block that samples find often runs in regions, too"
   assertEquals(found, functions);
 });
 
+/**
+ * R8D turns of `repeat` at pseudo-random places of the 8 KiB from DATA_BASE on, with a count below 64: within a page and
+ * over its end, apart, overlapping either way, on the same place, none at all. What they move is pseudo-random, too.
+ */
+function repeating(repeat: readonly number[]): number[] {
+  const loop = [
+    ...[0x45, 0x69, 0xc9, ...le32(1_103_515_245), 0x41, 0x81, 0xc1, ...le32(12_345)], // imul r9d, r9d, …; add r9d, …
+    ...[0x44, 0x89, 0xca, 0xc1, 0xea, 16, 0x81, 0xe2, ...le32(0x1fff)], // mov edx, r9d; shr edx, 16; and edx, 0x1fff
+    ...[0x44, 0x89, 0x8a, ...le32(DATA_BASE), 0x8d, 0xba, ...le32(DATA_BASE)], // mov [rdx+data], r9d; lea edi, [rdx+data]
+    ...[0x44, 0x89, 0xce, 0xc1, 0xee, 8, 0x83, 0xe6, 0x7f], // mov esi, r9d; shr esi, 8; and esi, 0x7f
+    ...[0x8d, 0x74, 0x37, 0xc0], // lea esi, [rdi+rsi-64]
+    ...[0x44, 0x89, 0xc9, 0xc1, 0xe9, 26], // mov ecx, r9d; shr ecx, 26
+    ...[...repeat, 0x48, 0x01, 0xf3, 0x48, 0x01, 0xfb, 0x48, 0x01, 0xcb], // repeat; add rbx, rsi; add rbx, rdi; add rbx, rcx
+    ...[0x41, 0xff, 0xc8], // dec r8d
+  ];
+  return [...loop, 0x75, 256 - loop.length - 2, 0xf4]; // jnz loop; hlt
+}
+const SPREAD = 0x4242_4242_4242_4242n, UNEVEN = 0x0123_4567_89ab_cdefn;
+for (
+  const [what, repeat, rax, stays] of [
+    ["REP MOVSB", [0xf3, 0xa4], SPREAD, false],
+    ["REP MOVSQ", [0xf3, 0x48, 0xa5], SPREAD, false],
+    ["REP MOVSB downwards", [0xfd, 0xf3, 0xa4, 0xfc], SPREAD, false],
+    ["REP STOSB", [0xf3, 0xaa], UNEVEN, true],
+    ["REP STOSQ of one byte", [0xf3, 0x48, 0xab], SPREAD, true],
+    ["REP STOSQ of several bytes", [0xf3, 0x48, 0xab], UNEVEN, false],
+    ["REP STOSB downwards", [0xfd, 0xf3, 0xaa, 0xfc], UNEVEN, false],
+  ] as const
+) {
+  Deno.test(`${what} in a region does what it does in a handler${stays ? ", and goes on there" : ""}`, () => {
+    const turns = 300_000;
+    const [interp, jit] = (["interp", "jit"] as const).map((engine) => {
+      const t = new TestCpu(64, { engine });
+      t.write(CODE_BASE, repeating(repeat));
+      t.cpu.core.s.setGpr(RAX, rax);
+      t.cpu.core.s.setGpr(8, BigInt(turns));
+      finish(t);
+      return t;
+    }) as [TestCpu, TestCpu];
+    const dataOf = ({ memory }: TestCpu) =>
+      memory.bytes.slice(memory.offsetOf(DATA_BASE - 0x1000), memory.offsetOf(DATA_BASE + 0x3000));
+    assertEquals(dataOf(jit), dataOf(interp));
+    for (let r = 0; r < 16; r++) assertEquals(jit.cpu.core.s.gpr(r), interp.cpu.core.s.gpr(r));
+    assertEquals(jit.cpu.instructions, interp.cpu.instructions);
+    assert(jit.cpu.regions.compiled > 0);
+    const { "instructions.handlers": handlers = 0 } = jit.cpu.counters();
+    // Before there is a region, and for those over the end of a page.
+    if (stays) {
+      assert(handlers < jit.cpu.instructions / 4, `${handlers} of ${jit.cpu.instructions} in handlers`);
+    }
+  });
+}
+
 Deno.test("a region has no more entries than a byte can number", () => {
   const leaving = 300, turns = 2500;
   const t = new TestCpu(64, { engine: "jit" });

@@ -14,7 +14,7 @@ import { PAGE_SIZE } from "../../base/bits.ts";
 import { regionPage, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import { leb } from "../../wasm/opcodes.ts";
 import { type LoadName, ready, type StoreName, type Val } from "../builder.ts";
-import { type Address, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
+import { type Address, type AtOnce, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { RegionFlags } from "./region_flags.ts";
@@ -260,14 +260,14 @@ export class RegionEmit extends RegionFlags {
     const linear = this.linear(address) as Val;
     const { cache, shared } = address as Placed;
     if (shared !== undefined) return this.#lookUpShared(shared, linear, bytes, write);
-    if (cache === undefined) return this.#lookUp(linear, bytes, write).host();
+    if (cache === undefined) return this.#lookUp(linear, bytes - 1, write).host();
     const { isFar, host } = codeOfCache(cache.at);
     this.unlikely(this.sequence("i32", linear, isFar), () => this.#fill(cache, linear, bytes, write));
     return this.sequence("i32", linear, host);
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
   #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): void {
-    const { page, entry, addend } = this.#lookUp(linear, bytes, write);
+    const { page, entry, addend } = this.#lookUp(linear, bytes - 1, write);
     const { at } = regionPage;
     this.setState64(cache.at + at.page, page);
     this.setState32(cache.at + at.host, addend);
@@ -282,7 +282,7 @@ export class RegionEmit extends RegionFlags {
   #lookUpShared({ key, mask }: SharedPage, linear: Val, bytes: number, write: boolean): Val {
     const before = this.#found.get(key);
     if (before === undefined || (write && !before.writable)) {
-      const { page, addend, host } = this.#lookUp(linear, bytes, write);
+      const { page, addend, host } = this.#lookUp(linear, bytes - 1, write);
       // Where a condition holds only, the locals are not set for all that follows.
       if (this.depth === 0 && (mask & this.#moved) === 0) {
         this.#found.set(key, { page, addend, writable: write, mask });
@@ -291,21 +291,19 @@ export class RegionEmit extends RegionFlags {
     }
     const addend = this.variable(before.addend);
     this.unlikely(this.sequence("i32", linear, before.page, IS_FAR), () => {
-      this.set(addend, this.#lookUp(linear, bytes, write).addend);
+      this.set(addend, this.#lookUp(linear, bytes - 1, write).addend);
     });
     return this.sequence("i32", linear, WRAP, this.get(addend), ADD_32);
   }
+  /** `toLast`: from the first byte to the last, a number or an i64. */
   #lookUp(
     linear: Val,
-    bytes: number,
+    toLast: number | Value,
     write: boolean,
   ): { readonly entry: Val; readonly page: Val; readonly host: () => Val; readonly addend: Val } {
     const entry = this.sequence("i32", linear, TLB_INDEX, this.cellNow(this.tlbCell), ADD_32);
-    const page = this.sequence(
-      "i64",
-      bytes === 1 ? linear : this.add(64, linear, this.i64(bytes - 1)),
-      PAGE_OF,
-    );
+    const distance = typeof toLast === "number" ? this.i64(toLast) : toLast;
+    const page = this.sequence("i64", toLast === 0 ? linear : this.add(64, linear, distance), PAGE_OF);
     this.leaveIf(this.sequence("i32", page, entry, write ? IS_NOT_WRITABLE : IS_NOT_READABLE));
     const addend = this.loadRaw("i32.load", entry, tlbEntry.at.addend);
     return { entry, page, addend, host: () => this.sequence("i32", linear, WRAP, addend, ADD_32) };
@@ -374,6 +372,15 @@ export class RegionEmit extends RegionFlags {
   }
   override jumpFar(): void {
     this.exit();
+  }
+  override atOnce(usual: (region: AtOnce) => void): void {
+    usual({
+      leaveIf: (condition) => this.leaveIf(condition),
+      span: (address, bytes, write) => {
+        const toLast = this.op("i32.sub", bytes, this.op("i32.ne", bytes, this.i32(0)));
+        return this.#lookUp(this.linear(address) as Val, this.zeroExtend(32, 64, toLast), write).host();
+      },
+    });
   }
   override repeat(): void {
     this.exit();

@@ -9,6 +9,7 @@ import { FunctionBody } from "../../wasm/encoder.ts";
 import type { Val } from "../builder.ts";
 import {
   type Address,
+  type AtOnce,
   type Emit,
   type MicrocodeArguments,
   type MicrocodeOptions,
@@ -144,6 +145,16 @@ class Probe extends InterpreterEmit {
   override jumpFar(target: Value): void {
     this.summary.leaves = true;
     super.jumpFar(target);
+  }
+  override atOnce(usual: (region: AtOnce) => void): void {
+    usual({
+      leaveIf: () => {},
+      span: (address, _bytes, write) => {
+        this.#check(address);
+        if (write) this.summary.stores = true;
+        return this.i32(0);
+      },
+    });
   }
   override repeat(extra?: Value): void {
     this.summary.leaves = true;

@@ -7,11 +7,12 @@
  * only: a fault in between restores those from before the instruction, as the SDM says.
  *
  * Fast path of MOVS and STOS: when DF is clear and the TLB knows the pages, a run of elements up to the next page
- * end is one WebAssembly operation. The element-wise path stays for everything else.
+ * end is one WebAssembly operation. The element-wise path stays for everything else. A region has the fast path alone,
+ * and only of a repetition that it finishes.
  * @module
  */
 import { DR7_ENABLES } from "../../state/breakpoints.ts";
-import type { Emit, Value, Width } from "../../emit/emit.ts";
+import type { AtOnce, Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RCX, RDI, RSI } from "../../emit/emit.ts";
 import { ES, FLAG_DF, FLAG_TF, S } from "../../state/state.ts";
 import { row } from "../row/row.ts";
@@ -105,6 +106,32 @@ function copyUpwards(e: Emit, w: Width, to: Value, from: Value, bytes: Value): v
   });
 }
 
+/** Bytes that a repetition has to do, as i32; a region leaves unless they are a page at most, upwards. */
+function bytesAtOnce(e: Emit, w: Width, { leaveIf }: AtOnce): Value<"i32"> {
+  const count = gprWide(e, RCX, e.form.asize);
+  leaveIf(eflagsAny(e, FLAG_DF | FLAG_TF));
+  leaveIf(e.ltU(64, e.i64(PAGE * 8 / w), count));
+  return e.shl(32, e.truncate(64, 32, count), e.k(8, log2(w)));
+}
+/** Commits that a repetition has done its `bytes`, which moved the registers of `indices`. */
+function finish(e: Emit, bytes: Value<"i32">, ...indices: readonly number[]): void {
+  const by = e.zeroExtend(32, 64, bytes);
+  for (const index of indices) advance(e, index, by);
+  setGprWide(e, RCX, e.form.asize, e.i64(0));
+}
+
+function movsAtOnce(e: Emit, w: Width, region: AtOnce): void {
+  const bytes = bytesAtOnce(e, w, region);
+  const from = region.span(source(e), bytes, false), to = region.span(destination(e), bytes, true);
+  region.leaveIf(replicates(e, to, from, bytes));
+  e.hostCopy(to, from, bytes);
+  finish(e, bytes, RSI, RDI);
+}
+/** 1 for a destination inside the source: it repeats the source's start, where memory.copy would not. */
+function replicates(e: Emit, to: Value<"i32">, from: Value<"i32">, bytes: Value<"i32">): Value<"i32"> {
+  const distance = e.op("i32.sub", to, from);
+  return e.and(32, nonZero(e, 32, distance), e.ltU(32, distance, bytes));
+}
 function movs(e: Emit, w: Width): void {
   const iterate = () => {
     e.store(w, destination(e), e.load(w, source(e)));
@@ -114,42 +141,40 @@ function movs(e: Emit, w: Width): void {
     return undefined;
   };
   if (e.form.rep === 0) return void iterate();
-  repeat(e, iterate, (count) => {
-    const from = e.hostSpan(source(e), false);
-    if (from === undefined) return undefined;
-    const fromRoom = elementsToPageEnd(e, w, from);
-    // The destination's page becomes dirty when it is looked up: not before it is known that something will be written.
-    const readable = e.and(32, nonZero(e, 32, from), nonZero(e, 32, fromRoom));
-    const straight = e.and(32, readable, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
-    const found = e.variable(e.i32(0));
-    let checked = false;
-    e.if(straight, () => {
-      const span = e.hostSpan(destination(e), true);
-      if (span === undefined) checked = true;
-      else e.set(found, span);
-    });
-    if (checked) return undefined;
-    const to = e.get(found);
-    const toRoom = elementsToPageEnd(e, w, to);
-    const room = e.select(e.ltU(32, fromRoom, toRoom), fromRoom, toRoom);
-    const usable = nonZero(e, 32, to);
-    const elements = e.select(usable, least(e, room, count), e.i32(0));
-    e.if(elements, () => {
-      const bytes = e.shl(32, elements, e.k(8, log2(w)));
-      const distance = e.op("i32.sub", to, from);
-      // A destination inside the source repeats the source's start; memory.copy would not.
-      const replicates = e.and(32, nonZero(e, 32, distance), e.ltU(32, distance, bytes));
-      e.if(
-        replicates,
-        () => copyUpwards(e, w, to, from, bytes),
-        () => e.hostCopy(to, from, bytes),
-      );
-      const by = e.zeroExtend(32, 64, bytes);
-      advance(e, RSI, by);
-      advance(e, RDI, by);
-    });
-    return elements;
-  });
+  e.atOnce((region) => movsAtOnce(e, w, region), () =>
+    repeat(e, iterate, (count) => {
+      const from = e.hostSpan(source(e), false);
+      if (from === undefined) return undefined;
+      const fromRoom = elementsToPageEnd(e, w, from);
+      // The destination's page becomes dirty when it is looked up: not before it is known that something will be written.
+      const readable = e.and(32, nonZero(e, 32, from), nonZero(e, 32, fromRoom));
+      const straight = e.and(32, readable, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
+      const found = e.variable(e.i32(0));
+      let checked = false;
+      e.if(straight, () => {
+        const span = e.hostSpan(destination(e), true);
+        if (span === undefined) checked = true;
+        else e.set(found, span);
+      });
+      if (checked) return undefined;
+      const to = e.get(found);
+      const toRoom = elementsToPageEnd(e, w, to);
+      const room = e.select(e.ltU(32, fromRoom, toRoom), fromRoom, toRoom);
+      const usable = nonZero(e, 32, to);
+      const elements = e.select(usable, least(e, room, count), e.i32(0));
+      e.if(elements, () => {
+        const bytes = e.shl(32, elements, e.k(8, log2(w)));
+        e.if(
+          replicates(e, to, from, bytes),
+          () => copyUpwards(e, w, to, from, bytes),
+          () => e.hostCopy(to, from, bytes),
+        );
+        const by = e.zeroExtend(32, 64, bytes);
+        advance(e, RSI, by);
+        advance(e, RDI, by);
+      });
+      return elements;
+    }));
 }
 
 /** 1 when all bytes of `value` are the same. */
@@ -159,6 +184,14 @@ function isUniform(e: Emit, w: Width, value: Value): Value {
   const pattern = 0x0101_0101_0101_0101n;
   return e.eq(w, value, e.mul(w, e.zeroExtend(8, w, low), e.k(w, pattern)));
 }
+function stosAtOnce(e: Emit, w: Width, region: AtOnce): void {
+  const value = e.gpr(RAX, w);
+  region.leaveIf(e.eqz(32, isUniform(e, w, value)));
+  const bytes = bytesAtOnce(e, w, region);
+  const to = region.span(destination(e), bytes, true);
+  e.hostFill(to, e.truncate(w, 8, value), bytes);
+  finish(e, bytes, RDI);
+}
 function stos(e: Emit, w: Width): void {
   const iterate = () => {
     e.store(w, destination(e), e.gpr(RAX, w));
@@ -166,24 +199,25 @@ function stos(e: Emit, w: Width): void {
     return undefined;
   };
   if (e.form.rep === 0) return void iterate();
-  repeat(e, iterate, (count) => {
-    const to = e.hostSpan(destination(e), true);
-    if (to === undefined) return undefined;
-    const usable = e.and(32, nonZero(e, 32, to), e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
-    const elements = e.select(usable, least(e, elementsToPageEnd(e, w, to), count), e.i32(0));
-    e.if(elements, () => {
-      const bytes = e.shl(32, elements, e.k(8, log2(w)));
-      const value = e.gpr(RAX, w);
-      e.if(isUniform(e, w, value), () => e.hostFill(to, e.truncate(w, 8, value), bytes), () => {
-        // The first element goes in, the others are its repetition.
-        e.hostStore(w, to, value);
-        const rest = e.op("i32.sub", bytes, e.i32(w / 8));
-        e.if(rest, () => copyUpwards(e, w, e.add(32, to, e.i32(w / 8)), to, rest));
+  e.atOnce((region) => stosAtOnce(e, w, region), () =>
+    repeat(e, iterate, (count) => {
+      const to = e.hostSpan(destination(e), true);
+      if (to === undefined) return undefined;
+      const usable = e.and(32, nonZero(e, 32, to), e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
+      const elements = e.select(usable, least(e, elementsToPageEnd(e, w, to), count), e.i32(0));
+      e.if(elements, () => {
+        const bytes = e.shl(32, elements, e.k(8, log2(w)));
+        const value = e.gpr(RAX, w);
+        e.if(isUniform(e, w, value), () => e.hostFill(to, e.truncate(w, 8, value), bytes), () => {
+          // The first element goes in, the others are its repetition.
+          e.hostStore(w, to, value);
+          const rest = e.op("i32.sub", bytes, e.i32(w / 8));
+          e.if(rest, () => copyUpwards(e, w, e.add(32, to, e.i32(w / 8)), to, rest));
+        });
+        advance(e, RDI, e.zeroExtend(32, 64, bytes));
       });
-      advance(e, RDI, e.zeroExtend(32, 64, bytes));
-    });
-    return elements;
-  });
+      return elements;
+    }));
 }
 
 function lods(e: Emit, w: Width): void {

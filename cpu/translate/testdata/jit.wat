@@ -4,7 +4,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -275,7 +275,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -394,7 +394,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -602,7 +602,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -711,7 +711,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -963,7 +963,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -1082,7 +1082,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1294,7 +1294,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -1403,7 +1403,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1607,7 +1607,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -1726,7 +1726,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rbx align=1
@@ -2020,7 +2020,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -2149,7 +2149,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2459,7 +2459,7 @@
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -2568,7 +2568,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2829,7 +2829,7 @@
               local.get $l14
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -2934,11 +2934,11 @@
 
 ;; 64 bit: rep movsb
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rcx align=1
@@ -2982,7 +2982,7 @@
             i32.const 134217728
             local.set $l3
             local.get $l1
-            i32.const 0
+            i32.const 1
             i32.lt_s
             if $I6
               i32.const 16777216
@@ -2991,13 +2991,164 @@
               local.set $l7
               br $B1
             end
-            i32.const 16777216
+            local.get $l10
+            local.set $l15
+            i32.const 0
+            i32.load offset=eflags align=1
+            i32.const 1280
+            i32.and
+            i32.const 0
+            i32.ne
+            if $I7
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            i64.const 4096
+            local.get $l15
+            i64.lt_u
+            if $I8
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l15
+            i32.wrap_i64
+            i32.const 0
+            i32.shl
+            local.set $l14
+            local.get $l11
+            local.set $l15
+            local.get $l14
+            i32.const 0
+            i32.ne
+            local.set $l13
+            local.get $l14
+            local.get $l13
+            i32.sub
+            i64.extend_i32_u
+            local.set $l16
+            local.get $l15
+            i32.wrap_i64
+            i32.const 7
+            i32.shr_u
+            i32.const 524256
+            i32.and
+            local.get $l4
+            i32.add
+            local.set $l13
+            local.get $l15
+            local.get $l16
+            i64.add
+            i64.const -4096
+            i64.and
+            local.get $l13
+            i64.load align=1
+            i64.ne
+            if $I9
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l13
+            i32.load offset=24 align=1
+            local.set $l13
+            local.get $l15
+            i32.wrap_i64
+            local.get $l13
+            i32.add
+            local.set $l13
+            local.get $l12
+            local.set $l15
+            local.get $l14
+            i32.const 0
+            i32.ne
+            local.set $l17
+            local.get $l14
+            local.get $l17
+            i32.sub
+            i64.extend_i32_u
+            local.set $l16
+            local.get $l15
+            i32.wrap_i64
+            i32.const 7
+            i32.shr_u
+            i32.const 524256
+            i32.and
+            local.get $l4
+            i32.add
+            local.set $l17
+            local.get $l15
+            local.get $l16
+            i64.add
+            i64.const -4096
+            i64.and
+            local.get $l17
+            i64.load offset=8 align=1
+            i64.ne
+            if $I10
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l17
+            i32.load offset=24 align=1
+            local.set $l17
+            local.get $l15
+            i32.wrap_i64
+            local.get $l17
+            i32.add
+            local.tee $l17
+            local.get $l13
+            i32.sub
+            local.tee $l18
+            i32.const 0
+            i32.ne
+            local.set $l19
+            local.get $l18
+            local.get $l14
+            i32.lt_u
+            local.set $l18
+            local.get $l19
+            local.get $l18
+            i32.and
+            if $I11
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B1
+            end
+            local.get $l17
+            local.get $l13
+            local.get $l14
+            memory.copy
+            local.get $l14
+            i64.extend_i32_u
+            local.set $l15
+            local.get $l11
+            local.get $l15
+            i64.add
+            local.set $l11
+            local.get $l12
+            local.get $l15
+            i64.add
+            local.set $l12
+            i64.const 0
+            local.set $l10
+            i32.const 16777248
             local.set $l6
-            i32.const 20
-            local.set $l7
-            br $B1
+            br $B2
           end
-          block $B7
+          block $B12
             local.get $l8
             local.tee $l15
             i32.wrap_i64
@@ -3014,35 +3165,35 @@
             local.set $l16
             local.get $l13
             i64.load offset=2162688 align=1
-            local.set $l17
+            local.set $l20
             local.get $l15
             local.get $l16
             i64.xor
             local.set $l16
-            local.get $l17
+            local.get $l20
             local.get $l16
             i64.ne
-            br_if $B7
+            br_if $B12
             local.get $l14
             i32.const 4095
             i32.and
-            local.set $l18
+            local.set $l17
             local.get $l3
-            local.set $l19
+            local.set $l18
+            local.get $l17
             local.get $l18
-            local.get $l19
             i32.add
-            local.set $l19
+            local.set $l18
             local.get $l15
             i64.const -4096
             i64.and
             local.set $l16
             local.get $l2
-            local.set $l17
+            local.set $l20
             local.get $l16
-            local.get $l17
+            local.get $l20
             i64.ne
-            if $I8
+            if $I13
               local.get $l14
               i32.const 12
               i32.shr_u
@@ -3050,60 +3201,60 @@
               i32.and
               i32.const 16
               i32.mul
-              local.tee $l18
+              local.tee $l17
               i64.load offset=2424832 align=1
-              local.set $l17
+              local.set $l20
               i32.const 0
               i64.load offset=modeKey align=1
-              local.set $l20
-              local.get $l16
-              local.get $l20
-              i64.xor
-              local.set $l20
-              local.get $l18
-              i32.load offset=2424840 align=1
-              local.set $l18
-              local.get $l17
-              local.get $l20
-              i64.ne
               local.set $l21
-              local.get $l14
-              local.get $l18
-              i32.add
-              local.set $l18
+              local.get $l16
               local.get $l21
-              br_if $B7
-              local.get $l18
+              i64.xor
+              local.set $l21
+              local.get $l17
+              i32.load offset=2424840 align=1
+              local.set $l17
+              local.get $l20
+              local.get $l21
+              i64.ne
               local.set $l19
+              local.get $l14
+              local.get $l17
+              i32.add
+              local.set $l17
+              local.get $l19
+              br_if $B12
+              local.get $l17
+              local.set $l18
             end
             local.get $l13
             i32.load offset=2162700 align=1
-            local.set $l18
-            local.get $l19
+            local.set $l17
             local.get $l18
+            local.get $l17
             i32.ne
-            br_if $B7
+            br_if $B12
             local.get $l13
             i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
-            local.set $l18
+            local.set $l17
             local.get $l16
             local.set $l2
-            local.get $l18
+            local.get $l17
             i32.const 30
             i32.eq
-            if $I9
+            if $I14
               local.get $l13
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
             local.get $l13
             local.set $l6
-            local.get $l18
+            local.get $l17
             local.set $l7
             br $B1
           end
@@ -3124,10 +3275,10 @@
           i64.store offset=rdi align=1
           i32.const 0
           i32.load offset=budget align=1
-          local.set $l18
+          local.set $l17
           local.get $l1
           local.set $l13
-          local.get $l18
+          local.get $l17
           local.get $l13
           i32.sub
           local.set $l13
@@ -3136,13 +3287,13 @@
           local.set $l16
           local.get $l13
           i64.extend_i32_s
-          local.set $l20
+          local.set $l21
           local.get $l16
-          local.get $l20
+          local.get $l21
           i64.add
-          local.set $l20
+          local.set $l21
           i32.const 0
-          local.get $l20
+          local.get $l21
           i64.store offset=32768 align=1
           local.get $l1
           local.set $l13
@@ -3150,9 +3301,9 @@
           local.get $l13
           i32.store offset=budget align=1
           local.get $l2
-          local.set $l20
+          local.set $l21
           i32.const 0
-          local.get $l20
+          local.get $l21
           i64.store offset=codeBias align=1
           i32.const 0
           local.get $l15
@@ -3183,39 +3334,39 @@
     i32.load offset=budget align=1
     local.set $l13
     local.get $l1
-    local.set $l18
+    local.set $l17
     local.get $l13
-    local.get $l18
+    local.get $l17
     i32.sub
-    local.set $l18
+    local.set $l17
     i32.const 0
     i64.load offset=32768 align=1
     local.set $l15
-    local.get $l18
+    local.get $l17
     i64.extend_i32_s
-    local.set $l20
+    local.set $l21
     local.get $l15
-    local.get $l20
+    local.get $l21
     i64.add
-    local.set $l20
+    local.set $l21
     i32.const 0
-    local.get $l20
+    local.get $l21
     i64.store offset=32768 align=1
     local.get $l1
-    local.set $l18
+    local.set $l17
     i32.const 0
-    local.get $l18
+    local.get $l17
     i32.store offset=budget align=1
     local.get $l2
-    local.set $l20
+    local.set $l21
     i32.const 0
-    local.get $l20
+    local.get $l21
     i64.store offset=codeBias align=1
     local.get $l6
-    local.set $l18
+    local.set $l17
     local.get $l7
     local.set $l13
-    local.get $l18
+    local.get $l17
     local.get $l13
     return_call_indirect (type $t0)
     unreachable)
@@ -3226,7 +3377,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3389,7 +3540,7 @@
               local.get $l12
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -3498,7 +3649,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3664,7 +3815,7 @@
               local.get $l11
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
@@ -3773,7 +3924,7 @@
     local.get $p0
     i32.const 5
     i32.shr_u
-    i32.load8_u offset=37526400
+    i32.load8_u offset=71080832
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3983,7 +4134,7 @@
               local.get $l12
               i32.const 5
               i32.shr_u
-              i32.load8_u offset=37526400
+              i32.load8_u offset=71080832
               local.set $l9
               br $L3
             end
