@@ -40,6 +40,11 @@ const LEAST_RUNS = WARM_RUNS / 8;
 const WARM_SIZE = 32;
 /** Runs by handlers after which a block that some region has is warm once more, since regions are not entered at it. */
 const RUNS_OF_MEMBER = 2 * WARM_RUNS;
+/**
+ * A function of so many instructions that some region can be entered at is called there instead of copied: to go there and
+ * back takes some 16 ns, a copy a millisecond of this thread, and several of V8's to optimize it.
+ */
+const LARGE_FUNCTION = 100;
 /** Most records where a region is entered: which one it is, is a byte (REGION_STATES). */
 const MOST_ENTRIES = NO_ENTRY;
 
@@ -317,11 +322,30 @@ export class Regions {
       for (const target of [member.taken, member.fall, member.computed, member.after]) {
         if (target === undefined || seen.has(target.block)) continue;
         if (isWarm && this.#isEntry(target.block.start) || !this.#hasRun(target.block)) continue;
+        const isCalled = member.after !== undefined && target !== member.after;
+        if (isCalled && this.#isEntry(target.block.start) && this.#isLarge(target)) continue;
         seen.add(target.block);
         queue.push(target);
       }
     }
     return { root, linear, members, size, isWarm };
+  }
+  /** LARGE_FUNCTION instructions or more that have run can be reached from here. */
+  #isLarge(target: Target): boolean {
+    const seen = new Set([target.block]), queue = [target];
+    let size = 0;
+    for (const { block, linear } of queue) {
+      const member = this.#memberOf(block, linear);
+      if (member === undefined) continue;
+      size += member.insns.length;
+      if (size >= LARGE_FUNCTION) return true;
+      for (const next of [member.taken, member.fall, member.computed, member.after]) {
+        if (next === undefined || seen.has(next.block) || !this.#hasRun(next.block)) continue;
+        seen.add(next.block);
+        queue.push(next);
+      }
+    }
+    return false;
   }
   #isEntry(at: number): boolean {
     return this.#originals.has(at) || this.#entered.has(at);

@@ -151,6 +151,26 @@ Deno.test("a function that a loop calls through a pointer is in the loop's regio
   assert(jit.cpu.regions.together(loop, f));
 });
 
+Deno.test("loops that call the same large function do not each have a copy of it", () => {
+  const loops = 8, turns = 60_000, large = 200, f = CODE_BASE + 0x1000;
+  const t = new TestCpu(64, { engine: "jit" });
+  const nops = (count: number) => new Array<number>(count).fill(0x90);
+  const body = 100, call = 5 + body, end = call + 5;
+  for (let i = 0; i < loops; i++) {
+    const at = CODE_BASE + i * (end + 4);
+    // mov ecx, turns; loop: as much as samples find; call f; dec ecx; jnz loop
+    t.write(at, [0xb9, ...le32(turns), ...nops(body), 0xe8, ...le32(f - (at + end))]);
+    t.write(at + end, [0xff, 0xc9, 0x75, 0x100 - (body + 9)]);
+  }
+  t.write(CODE_BASE + loops * (end + 4), [0xf4]);
+  t.write(f, [...nops(large), 0xff, 0xc0, 0xc3]); // inc eax; ret
+  finish(t);
+  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(loops * turns));
+  assert(t.cpu.regions.codeInstructions > large);
+  const most = 2 * loops * (body + 3) + 2 * large;
+  assert(t.cpu.regions.codeInstructions < most, `${t.cpu.regions.codeInstructions} instructions in regions`);
+});
+
 Deno.test("a program with no block that samples find often runs in regions, too", () => {
   const functions = 256, turns = 4000, f0 = CODE_BASE + 0x100;
   const t = new TestCpu(64, { engine: "jit" });
