@@ -7,7 +7,7 @@
  *
  * Writing to the code of any of its blocks ends a region: its entries get their own handlers back. That is all, because
  * a running region has been left by the time the write happens (cpu/emit/region/region_emit.ts). When regions take too
- * much memory those of the oldest modules end as well: what still runs is warm again soon, and gets another one.
+ * much memory those of older modules end as well that samples have hardly found: what still runs gets another one.
  * @module
  */
 import type { Instruction } from "../decode/instruction.ts";
@@ -128,7 +128,10 @@ export class Regions {
     { leastRuns = LEAST_RUNS, mostBytes = MOST_CODE_BYTES }: { leastRuns?: number; mostBytes?: number } = {},
   ) {
     this.#leastRuns = leastRuns;
-    this.#room = new CodeRoom(mostBytes);
+    this.#room = new CodeRoom(
+      mostBytes,
+      ({ blocks }) => blocks.reduce((looks, block) => looks + block.looks, 0),
+    );
     this.#modules = modules;
     this.#blocks = blocks;
     blocks.onForget = (block) => this.#regions.get(block)?.forEach((region) => this.#end(region));
@@ -211,7 +214,7 @@ export class Regions {
   }
 
   #makeRoom(): void {
-    for (let old = this.#room.excess; old.length > 0; old = this.#room.excess) {
+    for (let old = this.#room.excess(); old.length > 0; old = this.#room.excess()) {
       for (const region of old) this.#end(region);
       this.evicted += old.length;
       this.ended -= old.length;
