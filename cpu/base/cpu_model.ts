@@ -24,8 +24,12 @@ export interface CpuModel {
   readonly name: string;
 }
 
-/** What a machine has unless told otherwise. */
-export const DEFAULT_CPU = "x86-64-v2";
+/**
+ * What a machine has unless told otherwise: what distributions build programs for, and of what came later SHA-NI alone,
+ * since SHA is faster with it here. AES, products of large numbers and copies are not faster with AES-NI, ADX or AVX2
+ * (docs/PERFORMANCE.md, "A larger processor").
+ */
+export const DEFAULT_CPU = "x86-64-v2,+sha_ni";
 
 const LEVEL_NAMES = Object.keys(LEVELS) as CpuLevel[];
 const LEVEL_LIST = "x86-64-v1, x86-64-v2, x86-64-v3 and max";
@@ -36,11 +40,11 @@ export function levelFeatures(level: CpuLevel): CpuFeatures {
   return new Set([...FIXED, ...below.filter((name) => !NOT_YET.has(name))]);
 }
 
-/** Understands `LEVEL[,+FEATURE|,-FEATURE]...`; without a level the default one is changed. Throws ConfigError. */
+/** Understands `LEVEL[,+FEATURE|,-FEATURE]...`; without a level DEFAULT_CPU is changed. Throws ConfigError. */
 export function parseCpuModel(text: string): CpuModel {
-  const words = text.trim().split(",").map((word) => word.trim());
-  const first = words[0] as string;
-  const level = /^[+-]/.test(first) ? DEFAULT_CPU : levelCalled(words.shift() as string);
+  const all = /^\s*[+-]/.test(text) ? `${DEFAULT_CPU},${text}` : text;
+  const [first, ...words] = all.split(",").map((word) => word.trim()) as [string, ...string[]];
+  const level = levelCalled(first);
   const base = levelFeatures(level);
   const features = new Set(base);
   for (const word of words) {

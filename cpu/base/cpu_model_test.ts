@@ -12,7 +12,7 @@ import {
   NEEDS,
   NOT_YET,
 } from "./cpu_features.ts";
-import { levelFeatures, parseCpuModel } from "./cpu_model.ts";
+import { DEFAULT_CPU, levelFeatures, parseCpuModel } from "./cpu_model.ts";
 
 const has = (text: string, ...names: readonly CpuFeature[]) => {
   const { features } = parseCpuModel(text);
@@ -58,9 +58,16 @@ Deno.test("single features by /proc/cpuinfo's and QEMU's names; the last word co
   assertEquals(has("v1,+sse3", "pni"), [true]);
 });
 
+Deno.test("features without a level change the default, which has SHA-NI besides x86-64-v2", () => {
+  assertEquals(parseCpuModel(DEFAULT_CPU).name, DEFAULT_CPU);
+  assertEquals(has(DEFAULT_CPU, "sse4_2", "sha_ni", "aes", "avx"), [true, true, false, false]);
+  assertEquals(parseCpuModel(" -sse4_2, -umip,+cx16").name, "x86-64-v2,+sha_ni,-sse4_2,-umip");
+  assertEquals(parseCpuModel("-sha_ni").name, "x86-64-v2");
+});
+
 Deno.test("a model's name does not depend on how it was written", () => {
   assertEquals(parseCpuModel("v2,-umip,-sse4.2").name, "x86-64-v2,-sse4_2,-umip");
-  assertEquals(parseCpuModel("-sse4_2,-umip,+cx16").name, "x86-64-v2,-sse4_2,-umip");
+  assertEquals(parseCpuModel("v2,+cx16,+sha,-umip").name, "x86-64-v2,+sha_ni,-umip");
 });
 
 for (

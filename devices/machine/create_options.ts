@@ -75,7 +75,7 @@ export interface CreateOptions {
   readonly engine?: "interp" | "jit" | "kvm";
   /**
    * The processor: a level (x86-64-v1, x86-64-v2, x86-64-v3, max; short: v1, v2, v3) and features to add or take away, like
-   * "v2,+movbe,-sse4.2". Default: "x86-64-v2".
+   * "v2,+movbe,-sse4.2". Default: "x86-64-v2,+sha_ni".
    */
   readonly cpu?: string;
   /** Whose processor it says it is, and behaves like where they differ; default "intel". */

@@ -31,7 +31,7 @@ Deno.test("the command line has the documented defaults", () => {
     serial: "stdio",
     console: "stdio",
     engine: "jit",
-    cpu: "x86-64-v2",
+    cpu: "x86-64-v2,+sha_ni",
     cpuVendor: "intel",
     icount: false,
     hypercallPages: 1,

@@ -101,10 +101,8 @@ function table(lines: readonly (readonly string[])[]): string {
 function levels(): string {
   return (Object.keys(LEVELS) as CpuLevel[]).map((level) => {
     const names = LEVELS[level].map((name) => NOT_YET.has(name) ? `${name} (not yet)` : name);
-    return `\`${level}\`${level === DEFAULT_CPU ? " (the default)" : ""} adds ${
-      [...names].sort().join(", ")
-    }`;
-  }).join("; ");
+    return `\`${level}\` adds ${[...names].sort().join(", ")}`;
+  }).join("; ") + `; the default is \`${DEFAULT_CPU}\``;
 }
 
 /** Words in lines of at most 110 characters, indented as items of a list are. */

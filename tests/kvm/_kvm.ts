@@ -6,7 +6,7 @@ import {
   KVM_CHECK_EXTENSION,
   KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL,
 } from "../../cpu/kvm/api.ts";
-import { DEFAULT_CPU, levelFeatures } from "../../cpu/base/cpu_model.ts";
+import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { lackedFeatures, unpackCpuid } from "../../cpu/kvm/cpuid.ts";
 import { KvmVm } from "../../cpu/kvm/kvm_vm.ts";
 import type { CreateOptions } from "../../devices/machine/create_options.ts";
@@ -108,7 +108,7 @@ export async function withMachine<T>(
 export function cpuForKvm(): string {
   const vm = new KvmVm(kvmHost());
   try {
-    const lacks = lackedFeatures(levelFeatures(DEFAULT_CPU), unpackCpuid(vm.supportedCpuid));
+    const lacks = lackedFeatures(parseCpuModel(DEFAULT_CPU).features, unpackCpuid(vm.supportedCpuid));
     return [DEFAULT_CPU, ...lacks.map((name) => `-${name}`)].join(",");
   } finally {
     vm.close();
