@@ -32,7 +32,7 @@ export interface Described extends Operands {
 
 /** Of one form of a row. */
 export interface Summary {
-  /** Every execution leaves the region: microcode, repeated strings, segments with limits. */
+  /** Every execution leaves the region: microcode, most repeated strings, segments with limits. */
   readonly leaves: boolean;
   /** Masks of the general registers it names by itself. */
   readonly reads: number;
