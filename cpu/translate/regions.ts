@@ -16,7 +16,16 @@ import { compileRegion, type Edge, type RegionNode } from "../emit/region/compil
 import type { Crossing, Neighbour } from "../emit/region/region_frame.ts";
 import { summarize, type Summary } from "../emit/region/summary.ts";
 import type { Facts } from "../emit/facts.ts";
-import { H_COVERED, record, RECORD_BYTES, RECORD_RUNS } from "../state/record.ts";
+import {
+  H_COVERED,
+  H_GOTO,
+  record,
+  RECORD_BYTES,
+  RECORD_FALL,
+  RECORD_GOES_HOST,
+  RECORD_RUNS,
+  RECORD_TAKEN,
+} from "../state/record.ts";
 import { NO_ENTRY, REGION_STATES } from "../state/state.ts";
 import type { Block } from "./block.ts";
 import type { BlockCache } from "./block_cache.ts";
@@ -359,8 +368,11 @@ export class Regions {
     return WARM_RUNS - this.#blocks.view.getUint16(block.counting + RECORD_RUNS, true) >= this.#leastRuns;
   }
 
-  /** What stands at an offset from the start of a member's page, if it has run and the TLB knows its page. */
-  #target(member: Block, linear: bigint, offset: number): Target | undefined {
+  /**
+   * What stands at an offset from the start of a member's page, if it has run and its page is known. A record `way` with
+   * H_GOTO tells where handlers went last; the TLB tells what is mapped now, when perhaps another program runs.
+   */
+  #target(member: Block, linear: bigint, offset: number, way = 0): Target | undefined {
     const distance = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE;
     const own = member.host - (member.host & PAGE_MASK);
     if (distance === 0) {
@@ -369,9 +381,17 @@ export class Regions {
     }
     const wide = linear + BigInt(distance);
     const to = member.mode.codeBits === 64 ? BigInt.asUintN(64, wide) : BigInt.asUintN(32, wide);
-    const page = this.#blocks.codePageAt(to);
+    const page = this.#pageBehind(way) || this.#blocks.codePageAt(to);
     const block = page === 0 ? undefined : this.#blocks.find(page + offset - distance, member);
     return block && { block, linear: to, crossing: { distance, page } };
+  }
+
+  /** Page of the code that handlers went to last by the record `way`; 0: they did not, or it leads to no other page. */
+  #pageBehind(way: number): number {
+    const { view } = this.#blocks;
+    if (way === 0 || view.getUint32(way + record.at.handler, true) !== H_GOTO) return 0;
+    const host = view.getUint32(way + RECORD_GOES_HOST, true);
+    return host - (host & PAGE_MASK);
   }
 
   /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
@@ -395,16 +415,18 @@ export class Regions {
       facts.push(shape.facts);
       summaries.push(shape.summary ??= summarize(insn));
     }
-    const at = (offset: number) => this.#target(block, linear, offset);
+    const at = (offset: number, way?: number) => this.#target(block, linear, offset, way);
     const end = last.poff + last.length;
+    const behind = block.start + (insns.length + (block.secondHost === 0 ? 0 : 1)) * RECORD_BYTES;
+    const way = (field: number) => this.#blocks.view.getUint32(behind - RECORD_BYTES + field, true);
     let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
     let computed: Target | undefined;
     if (!(facts[facts.length - 1] as Facts).ends) {
-      if (last.row.options.shadow === undefined) fall = at(end);
+      if (last.row.options.shadow === undefined) fall = at(end, behind);
     } else if (isDirectBranch(last)) {
-      taken = at(end + Number(immediate(last)));
+      taken = at(end + Number(immediate(last)), way(RECORD_TAKEN));
       if (last.row.text.startsWith("CALL")) after = at(end);
-      else if (!last.row.text.startsWith("JMP")) fall = at(end);
+      else if (!last.row.text.startsWith("JMP")) fall = at(end, way(RECORD_FALL));
     } else {
       if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, insns.length - 1);
       if (!last.row.text.startsWith("JMP")) after = at(end);

@@ -151,6 +151,27 @@ Deno.test("a function that a loop calls through a pointer is in the loop's regio
   assert(jit.cpu.regions.together(loop, f));
 });
 
+Deno.test("a function of a page that the TLB has lost is in the region of the loop that calls it", () => {
+  const turns = 40_000, f = CODE_BASE + 0x1000;
+  const t = new TestCpu(64, { engine: "jit" });
+  // mov ecx, turns; loop: call f; invlpg [f]; mov edx, 60; inner: dec edx; jnz inner; dec ecx; jnz loop; hlt
+  const loop = CODE_BASE + 5, behind = loop + 5, inner = behind + 8 + 5;
+  t.write(CODE_BASE, [
+    ...[0xb9, ...le32(turns), 0xe8, ...le32(f - behind), 0x0f, 0x01, 0x3c, 0x25, ...le32(f)],
+    ...[0xba, ...le32(60), 0xff, 0xca, 0x75, 0xfc, 0xff, 0xc9, 0x75, 0x100 - (inner + 8 - loop), 0xf4],
+  ]);
+  t.write(f, [0x01, 0xc8, ...NOPS, 0xc3]); // add eax, ecx; ret
+  finish(t);
+  assertEquals(t.cpu.core.s.gpr(RAX), BigInt(turns * (turns + 1) / 2));
+  const blockOf = (linear: number) => {
+    t.cpu.core.s.set64(S.rip, BigInt(linear));
+    return t.cpu.blocks.blockAt(t.cpu.blocks.lookup());
+  };
+  const [caller, called] = [blockOf(loop), blockOf(f)];
+  assert(caller !== undefined && called !== undefined && t.cpu.regions.has(caller));
+  assert(t.cpu.regions.together(caller, called));
+});
+
 Deno.test("loops that call the same large function do not each have a copy of it", () => {
   const loops = 8, turns = 60_000, large = 200, f = CODE_BASE + 0x1000;
   const t = new TestCpu(64, { engine: "jit" });
