@@ -159,30 +159,23 @@ export function distinct(...values: readonly Value[]): Value[] {
 }
 /**
  * Goes on when something is ordinary: code that keeps bounds has operands met, and looks at nothing else while they hold;
- * what they leave open is told by conditions that mostly hold when it is. `exact` says whether the result is, while inexact
- * ones have to set MXCSR.PE; without it all are.
+ * what they leave open is told by conditions that mostly hold when it is, unless `otherwise` begins with a second look,
+ * which knows as much: straight code for both would be most of what an instruction has. `rounds`: an inexact result has
+ * to set MXCSR.PE.
  */
 export function expectBounded(
   e: Emit,
-  { met, quick, exact }: {
+  { met, quick, rounds = false, looks = false }: {
     met(): void;
     quick(): readonly (() => Value<"i32">)[];
-    exact?(): Value<"i32"> | undefined;
+    readonly rounds?: boolean;
+    readonly looks?: boolean;
   },
   otherwise: () => void,
 ): void {
   if (!e.knowsFloats) return e.expect(quick(), otherwise);
   met();
-  if (exact === undefined) return e.expect([() => e.isWithin()], () => e.expect(quick(), otherwise));
-  e.expect([() => e.calm()], () => {
-    const fine = e.variable(e.i32(0));
-    const look = () => e.ifAll(quick(), () => e.set(fine, e.i32(1)), () => {});
-    e.if(e.isWithin(), () => {
-      const found = exact();
-      if (found !== undefined) e.set(fine, found);
-    }, look);
-    e.if(e.eqz(32, e.get(fine)), otherwise);
-  });
+  e.expect([() => rounds ? e.calm() : e.isWithin()], looks ? otherwise : () => e.expect(quick(), otherwise));
 }
 /** Notes the bounds of a result, if it is sure to be ordinary; else it is looked at. */
 export function noteResult(e: Emit, type: FloatType, result: Value, bounds: Bounds, wanted: Wanted): void {

@@ -31,7 +31,6 @@ import {
   secondLook,
   slow,
 } from "./ordinary.ts";
-import { isExact, type Rounding } from "./exactness.ts";
 import type { Semantics } from "../row/row.ts";
 import { binary, laneMask, scalar, source, sse, unary, zero } from "./sse_patterns.ts";
 
@@ -65,8 +64,8 @@ export interface Ordinary {
   readonly look?: (e: Emit, computed: Computed) => Look | undefined;
   /** Has operands met, and notes the bounds of the result; there is nothing that bounds say if it is not there. */
   readonly met?: (e: Emit, computed: Computed) => void;
-  /** What rounds, and with which operands; nothing does if it is not there. */
-  readonly rounds?: (e: Emit, computed: Computed) => Computed & { readonly operation: Rounding };
+  /** The result may be inexact, which the second look knows. */
+  readonly rounds?: true;
 }
 
 /** The result, when `computed` is ordinary or turns out to be right; else `operation` is done elsewhere. */
@@ -91,11 +90,7 @@ export function expectOrdinary(
   if (met === undefined) e.expect(quick(e, computed), otherwise);
   else {
     const bounded = { met: () => met(e, computed), quick: () => quick(e, computed) };
-    const exact = rounds && (() => {
-      const { operation, ...numbers } = rounds(e, computed);
-      return isExact(e, k.type, operation, numbers);
-    });
-    expectBounded(e, exact === undefined ? bounded : { ...bounded, exact }, otherwise);
+    expectBounded(e, rounds ? { ...bounded, rounds, looks: true } : bounded, otherwise);
   }
   if (right === undefined) return result;
   const found = e.get(right), bounds = e.bounds(k.type, result);
@@ -166,7 +161,7 @@ const arithmetic = (k: Kind, operation: "add" | "sub" | "mul" | "div"): Semantic
       quick: quickArithmetic(k),
       look: (_, computed) => ({ operation, ...computed }),
       met: metArithmetic[operation === "sub" ? "add" : operation](k.type),
-      rounds: (_, computed) => ({ operation, ...computed }),
+      rounds: true,
     },
   );
 const root = (k: Kind): Semantics =>
@@ -178,7 +173,7 @@ const root = (k: Kind): Semantics =>
       quick: quickArithmetic(k),
       look: (_, computed) => ({ operation: "sqrt", ...computed }),
       met: metArithmetic.sqrt(k.type),
-      rounds: (_, computed) => ({ operation: "sqrt", ...computed }),
+      rounds: true,
     },
     true,
   );

@@ -24,7 +24,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
           quick: (e, { a, b, result }) => quick(e, { ...operands(e, a, b), result }),
           look: (e, { a, b, result }) => ({ operation, ...operands(e, a, b), result }),
           met: (e, { a, b, result }) => metArithmetic.add(k.type)(e, { ...operands(e, a, b), result }),
-          rounds: (e, { a, b, result }) => ({ operation, ...operands(e, a, b), result }),
+          rounds: true,
         },
       ),
     );
@@ -49,12 +49,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
           changed: true,
         }),
         met: metArithmetic.add(k.type),
-        rounds: (e, { a, b, result }) => ({
-          operation: "add",
-          a,
-          b: e.op("v128.bitselect", b, e.op(`${k.shape}.neg`, b), odd(e)),
-          result,
-        }),
+        rounds: true,
       },
     ),
   );
