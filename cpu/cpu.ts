@@ -37,7 +37,7 @@ import { writeMsr } from "./system/msr.ts";
 import { compileBlocks } from "./translate/hot_blocks.ts";
 import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
 import { segmentedAccess } from "./segments/segmentation.ts";
-import { type HotBlock, Regions } from "./translate/regions.ts";
+import { type HotBlock, Regions } from "./translate/regions/regions.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";

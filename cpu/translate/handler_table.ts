@@ -26,7 +26,7 @@ import { fusesWithNext, type Run } from "./block_layout.ts";
 import { compileHandler } from "./compile.ts";
 import { coreModule, floatModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
 import { type Shape, Shapes } from "./shapes.ts";
-import { SlotTable, TABLE_SIZE } from "./limits/slot_table.ts";
+import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
 /**
  * Handlers after which a guest counts as one that will need the usual ones (cpu/decode/usual_forms.ts), which are made

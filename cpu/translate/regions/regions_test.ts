@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
-import { CODE_BASE, DATA_BASE, PAGE_TABLES, STACK_TOP, TestCpu } from "../_bare_cpu.ts";
-import { S, TLB_ENTRIES } from "../state/state.ts";
+import { CODE_BASE, DATA_BASE, PAGE_TABLES, STACK_TOP, TestCpu } from "../../_bare_cpu.ts";
+import { S, TLB_ENTRIES } from "../../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const RAX = 0;

@@ -4,10 +4,10 @@
  * that V8 can collect the code it held, and so that whoever still gets there finds the block anew.
  * @module
  */
-import { assert } from "../../base/assert.ts";
-import { HANDLER_PARAMETERS, HANDLER_RESULTS, TABLE_NAME } from "../../emit/links.ts";
-import { H_FIRST, H_STALE } from "../../state/record.ts";
-import { tableModule } from "../../wasm/encoder.ts";
+import { assert } from "../base/assert.ts";
+import { HANDLER_PARAMETERS, HANDLER_RESULTS, TABLE_NAME } from "../emit/links.ts";
+import { H_FIRST, H_STALE } from "../state/record.ts";
+import { tableModule } from "../wasm/encoder.ts";
 
 /**
  * Slots of a table. A boot of a Debian guest uses some 3,000; a guest that tries gets all of them, and each costs some

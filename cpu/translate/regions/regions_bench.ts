@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** What making a region costs, step by step: its nodes are there, its code is usual. @module */
-import { ALL_FEATURES } from "../base/cpu_features.ts";
-import { Decoder } from "../decode/decoder.ts";
-import type { Instruction } from "../decode/instruction.ts";
-import { importLinks } from "../emit/links.ts";
-import { compileRegion } from "../emit/region/compile_region.ts";
-import { ModuleBuilder } from "../wasm/encoder.ts";
-import { LONG, regionNode } from "./_golden.ts";
+import { ALL_FEATURES } from "../../base/cpu_features.ts";
+import { Decoder } from "../../decode/decoder.ts";
+import type { Instruction } from "../../decode/instruction.ts";
+import { importLinks } from "../../emit/links.ts";
+import { compileRegion } from "../../emit/region/compile_region.ts";
+import { ModuleBuilder } from "../../wasm/encoder.ts";
+import { LONG, regionNode } from "../_golden.ts";
 
 /** push rbp; mov rbp, rsp; mov rax, [rdi+16]; test rax, rax; lea rdx, [rax+rcx*8]; mov [rbp-8], edx; add ecx, 1; pop rbx; cmp ecx, esi; jne. */
 const BLOCK = "55 4889e5 488b4710 4885c0 488d14c8 8955f8 83c101 5b 39f1 75d8";

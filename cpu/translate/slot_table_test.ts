@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { assertEquals } from "@std/assert";
-import { H_FIRST } from "../../state/record.ts";
-import { CODE_BASE, TestCpu } from "../../_bare_cpu.ts";
+import { H_FIRST } from "../state/record.ts";
+import { CODE_BASE, TestCpu } from "../_bare_cpu.ts";
 import { SlotTable } from "./slot_table.ts";
 
 Deno.test("slots are taken once, come back, and end", () => {

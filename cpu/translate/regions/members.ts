@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/** What a block consists of and where it leads, as regions want to know it. @module */
+import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
+import type { Instruction } from "../../decode/instruction.ts";
+import type { Facts } from "../../emit/facts.ts";
+import type { Crossing } from "../../emit/region/region_frame.ts";
+import { summarize, type Summary } from "../../emit/region/summary.ts";
+import {
+  H_GOTO,
+  record,
+  RECORD_BYTES,
+  RECORD_FALL,
+  RECORD_GOES_HOST,
+  RECORD_TAKEN,
+} from "../../state/record.ts";
+import type { Block } from "../block.ts";
+import type { BlockCache } from "../block_cache.ts";
+import { immediate } from "../block_layout.ts";
+import type { Modules } from "../handler_table.ts";
+import { isDirectBranch } from "../shapes.ts";
+
+/** What selection knows of a block. */
+export interface Member {
+  readonly block: Block;
+  readonly insns: readonly Instruction[];
+  readonly facts: readonly Facts[];
+  readonly summaries: readonly Summary[];
+  /** Linear address of its page, as the region was found. */
+  readonly linear: bigint;
+  readonly taken: Target | undefined;
+  readonly fall: Target | undefined;
+  /** Where it returns to, when it ends with a call. */
+  readonly after: Target | undefined;
+  /** Where its computed branch went last. */
+  readonly computed: Target | undefined;
+}
+
+/** A block that another one goes to. */
+export interface Target {
+  readonly block: Block;
+  readonly linear: bigint;
+  readonly crossing: Crossing | undefined;
+}
+
+/** See the module's description. */
+export class MemberFinder {
+  readonly #modules: Modules;
+  readonly #blocks: BlockCache;
+
+  constructor(modules: Modules, blocks: BlockCache) {
+    this.#modules = modules;
+    this.#blocks = blocks;
+  }
+
+  /** What a block is whose page has the address `linear`; undefined: its code cannot be decoded any more. */
+  memberOf(block: Block, linear: bigint): Member | undefined {
+    const insns = this.#blocks.instructionsOf(block);
+    const last = insns[insns.length - 1];
+    if (last === undefined) return undefined;
+    const facts: Facts[] = [], summaries: Summary[] = [];
+    for (const insn of insns) {
+      const shape = this.#modules.shapeOf(insn);
+      facts.push(shape.facts);
+      summaries.push(shape.summary ??= summarize(insn));
+    }
+    const at = (offset: number, way?: number) => this.#target(block, linear, offset, way);
+    const end = last.poff + last.length;
+    const behind = block.start + (insns.length + (block.secondHost === 0 ? 0 : 1)) * RECORD_BYTES;
+    const way = (field: number) => this.#blocks.view.getUint32(behind - RECORD_BYTES + field, true);
+    let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
+    let computed: Target | undefined;
+    if (!(facts[facts.length - 1] as Facts).ends) {
+      if (last.row.options.shadow === undefined) fall = at(end, behind);
+    } else if (isDirectBranch(last)) {
+      taken = at(end + Number(immediate(last)), way(RECORD_TAKEN));
+      if (last.row.text.startsWith("CALL")) after = at(end);
+      else if (!last.row.text.startsWith("JMP")) fall = at(end, way(RECORD_FALL));
+    } else {
+      if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, insns.length - 1);
+      if (!last.row.text.startsWith("JMP")) after = at(end);
+    }
+    return { block, linear, insns, facts, summaries, taken, fall, after, computed };
+  }
+
+  /**
+   * What stands at an offset from the start of a member's page, if it has run and its page is known. A record `way` with
+   * H_GOTO tells where handlers went last; the TLB tells what is mapped now, when perhaps another program runs.
+   */
+  #target(member: Block, linear: bigint, offset: number, way = 0): Target | undefined {
+    const distance = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE;
+    const own = member.host - (member.host & PAGE_MASK);
+    if (distance === 0) {
+      const block = this.#blocks.find(own + offset, member);
+      return block && { block, linear, crossing: undefined };
+    }
+    const wide = linear + BigInt(distance);
+    const to = member.mode.codeBits === 64 ? BigInt.asUintN(64, wide) : BigInt.asUintN(32, wide);
+    const page = this.#pageBehind(way) || this.#blocks.codePageAt(to);
+    const block = page === 0 ? undefined : this.#blocks.find(page + offset - distance, member);
+    return block && { block, linear: to, crossing: { distance, page } };
+  }
+
+  /** Page of the code that handlers went to last by the record `way`; 0: they did not, or it leads to no other page. */
+  #pageBehind(way: number): number {
+    const { view } = this.#blocks;
+    if (way === 0 || view.getUint32(way + record.at.handler, true) !== H_GOTO) return 0;
+    const host = view.getUint32(way + RECORD_GOES_HOST, true);
+    return host - (host & PAGE_MASK);
+  }
+
+  /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
+  #computedTarget(member: Block, i: number): Target | undefined {
+    const { view } = this.#blocks;
+    const own = i + (member.secondHost === 0 ? 0 : 1);
+    const rip = view.getBigUint64(member.start + own * RECORD_BYTES + record.at.imm, true);
+    const poff = Number(rip & BigInt(PAGE_MASK)), linear = rip - BigInt(poff);
+    const page = this.#blocks.codePageAt(linear);
+    const block = page === 0 ? undefined : this.#blocks.find(page + poff, member);
+    return block && { block, linear, crossing: undefined };
+  }
+}
