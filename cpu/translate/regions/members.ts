@@ -42,6 +42,11 @@ export interface Target {
   readonly crossing: Crossing | undefined;
 }
 
+/** All ways from a block, in the order in which a region grows along them. */
+export function waysFrom({ taken, fall, computed, after }: Member): readonly Target[] {
+  return [taken, fall, computed, after].filter((target) => target !== undefined);
+}
+
 /** See the module's description. */
 export class MemberFinder {
   readonly #modules: Modules;
@@ -66,7 +71,8 @@ export class MemberFinder {
     const at = (offset: number, way?: number) => this.#target(block, linear, offset, way);
     const end = last.poff + last.length;
     const behind = block.start + (insns.length + (block.secondHost === 0 ? 0 : 1)) * RECORD_BYTES;
-    const way = (field: number) => this.#blocks.view.getUint32(behind - RECORD_BYTES + field, true);
+    const own = behind - RECORD_BYTES;
+    const way = (field: number) => this.#blocks.view.getUint32(own + field, true);
     let taken: Target | undefined, fall: Target | undefined, after: Target | undefined;
     let computed: Target | undefined;
     if (!(facts[facts.length - 1] as Facts).ends) {
@@ -76,7 +82,7 @@ export class MemberFinder {
       if (last.row.text.startsWith("CALL")) after = at(end);
       else if (!last.row.text.startsWith("JMP")) fall = at(end, way(RECORD_FALL));
     } else {
-      if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, insns.length - 1);
+      if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, own);
       if (!last.row.text.startsWith("JMP")) after = at(end);
     }
     return { block, linear, insns, facts, summaries, taken, fall, after, computed };
@@ -108,11 +114,9 @@ export class MemberFinder {
     return host - (host & PAGE_MASK);
   }
 
-  /** Where the branch that is instruction `i` of a block went last, in flat code: see Emit.jump. */
-  #computedTarget(member: Block, i: number): Target | undefined {
-    const { view } = this.#blocks;
-    const own = i + (member.secondHost === 0 ? 0 : 1);
-    const rip = view.getBigUint64(member.start + own * RECORD_BYTES + record.at.imm, true);
+  /** Where the branch at the record `own` of a block went last, in flat code: see Emit.jump. */
+  #computedTarget(member: Block, own: number): Target | undefined {
+    const rip = this.#blocks.view.getBigUint64(own + record.at.imm, true);
     const poff = Number(rip & BigInt(PAGE_MASK)), linear = rip - BigInt(poff);
     const page = this.#blocks.codePageAt(linear);
     const block = page === 0 ? undefined : this.#blocks.find(page + poff, member);

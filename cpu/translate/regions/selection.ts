@@ -5,7 +5,7 @@ import type { Block } from "../block.ts";
 import type { BlockCache } from "../block_cache.ts";
 import { WARM_RUNS } from "../block_layout.ts";
 import type { Modules } from "../handler_table.ts";
-import { type Member, MemberFinder, type Target } from "./members.ts";
+import { type Member, MemberFinder, type Target, waysFrom } from "./members.ts";
 
 /**
  * Most nodes and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for
@@ -20,6 +20,7 @@ const LEAST_RUNS = WARM_RUNS / 8;
  * back takes some 16 ns, a copy a millisecond of this thread, and several of V8's to optimize it.
  */
 const LARGE_FUNCTION = 100;
+
 /** A hot block, the blocks around it, and their instructions. */
 export interface Selection {
   readonly root: Block;
@@ -63,8 +64,8 @@ export class Selector {
       size += member.insns.length;
       members.push(member);
       if (members.length === MOST_NODES) break;
-      for (const target of [member.taken, member.fall, member.computed, member.after]) {
-        if (target === undefined || seen.has(target.block)) continue;
+      for (const target of waysFrom(member)) {
+        if (seen.has(target.block)) continue;
         if (isWarm && this.#isEntry(target.block.start) || !this.#hasRun(target.block)) continue;
         const isCalled = member.after !== undefined && target !== member.after;
         if (isCalled && this.#isEntry(target.block.start) && this.#isLarge(target)) continue;
@@ -83,8 +84,8 @@ export class Selector {
       if (member === undefined) continue;
       size += member.insns.length;
       if (size >= LARGE_FUNCTION) return true;
-      for (const next of [member.taken, member.fall, member.computed, member.after]) {
-        if (next === undefined || seen.has(next.block) || !this.#hasRun(next.block)) continue;
+      for (const next of waysFrom(member)) {
+        if (seen.has(next.block) || !this.#hasRun(next.block)) continue;
         seen.add(next.block);
         queue.push(next);
       }
