@@ -344,6 +344,8 @@ export interface Emit {
   setState32(address: number, value: Value<"i32">): void;
   state64(address: number): Value<"i64">;
   setState64(address: number, value: Value<"i64">): void;
+  /** Another TLB counts for accesses to data: changes S.tlbBase. */
+  setTlbBase(base: Value<"i32">): void;
   state128(address: number): Value<"v128">;
   setState128(address: number, value: Value<"v128">): void;
 

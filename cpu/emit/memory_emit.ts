@@ -10,6 +10,7 @@
 import { EXC_GP, S, SS, TLB_BITS, tlbEntry } from "../state/state.ts";
 import { type LoadName, type StoreName, Val } from "./builder.ts";
 import type { Address, AlignmentCheck, Value, Width } from "./emit.ts";
+import { forgetRegionPages } from "./region_pages.ts";
 import { type Place, RegisterEmit } from "./register_emit.ts";
 
 /** Size flag of the slow paths: a stack access (#SS instead of #GP). */
@@ -54,6 +55,10 @@ export abstract class MemoryEmit extends RegisterEmit {
 
   // Memory
 
+  setTlbBase(base: Value): void {
+    this.setState32(S.tlbBase, base);
+    forgetRegionPages(this);
+  }
   /** Leaves with FAULT when `status` is not NEXT. */
   protected orFault(status: Val): void {
     this.body.hint(0);

@@ -9,6 +9,7 @@
 import { PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { type MemoryMap, PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { Val, WasmBuilder } from "../emit/builder.ts";
+import { forgetRegionPages } from "../emit/region_pages.ts";
 import { DR7_ENABLES } from "../state/breakpoints.ts";
 import { MODE_TF } from "../state/registers.ts";
 import {
@@ -28,8 +29,6 @@ import {
   MARK_GLOBAL,
   MARK_LISTED,
   MARK_LISTED_GLOBAL,
-  REGION_PAGES,
-  regionPage,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -240,7 +239,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   put(tlbEntry.at.execTag, canExecute);
   b.storeRaw("i32.store", entry, b.op("i32.sub", host, b.op("i32.wrap_i64", tag)), tlbEntry.at.addend);
   // as Mmu's: what the entry said before may be another truth
-  b.storeRaw("i64.store", b.i32(REGION_PAGES + regionPage.at.limit), b.i64(0));
+  forgetRegionPages(b);
   b.return(b.add(32, host, b.and(32, low, b.i32(PAGE_SIZE - 1))));
 }
 

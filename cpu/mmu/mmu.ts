@@ -31,8 +31,6 @@ import {
   MARK_GLOBAL,
   MARK_LISTED,
   MARK_LISTED_GLOBAL,
-  REGION_PAGES,
-  regionPage,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -83,8 +81,6 @@ const LARGE = LARGE_DATA | LARGE_CODE;
 const KEYS = (TLB_LIST_BASE + tlbList.at.keys) >> 2;
 /** Low half of an invalid tag. */
 const INVALID = 1;
-/** Both halves of the limit of the stack's page that regions know. */
-const STACK_LIMIT = (REGION_PAGES + regionPage.at.limit) >> 2;
 const MARK_LARGE = MARK_2M | MARK_4M | MARK_1G;
 
 /** See the module's description. */
@@ -110,7 +106,7 @@ export class Mmu {
     this.#frames = memory.frames;
     const first = TLB_BASE >> 2;
     for (let e = first; e < first + TLB_TABLES * TLB_ENTRIES * ENTRY_WORDS; e += ENTRY_WORDS) this.#drop(e);
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
   }
 
   /**
@@ -306,7 +302,7 @@ export class Mmu {
       return gpa;
     }
     this.host = page + (gpa & 0xfff);
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     const e = (TLB_BASE + tlbMode * TLB_BYTES + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
@@ -391,17 +387,9 @@ export class Mmu {
     words[e + MARKS] = marks;
   }
 
-  /**
-   * The entry that regions have of their own goes whenever one of the tables may lose something, be it for another
-   * translation of the same page: it knows nothing that they do not.
-   */
-  #forgetStack(): void {
-    this.#words[STACK_LIMIT] = this.#words[STACK_LIMIT + 1] = 0;
-  }
-
   /** Forgets every translation; with `keepGlobal`, as a CR3 load does. */
   flush(keepGlobal = false): void {
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
     const words = this.#words;
     for (let i = words[USED] as number; i > 0; i--) {
       const e = (words[FIRST_USED + i - 1] as number) >> 2, marks = words[e + MARKS] as number;
@@ -439,7 +427,7 @@ export class Mmu {
     }
   }
   #forgetData(first: number, used: number): void {
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
     const words = this.#words;
     for (let i = 0; i < used; i++) {
       const e = (words[first + i] as number) >> 2;
@@ -449,7 +437,7 @@ export class Mmu {
 
   /** INVLPG: forgets the page, global or not, and all of a large page around it. */
   invalidatePage(lo: number, hi: number): void {
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
     const words = this.#words;
     const pageLo = (lo & ~0xfff) >>> 0;
     let e = (TLB_BASE + ((lo >>> 12) & (TLB_ENTRIES - 1)) * tlbEntry.size) >>> 2;
@@ -487,7 +475,7 @@ export class Mmu {
 
   /** Code in the page at byte offset `hostPage` is about to be watched: no fast writes to it any more. */
   onCodePageWatched(hostPage: number): void {
-    this.#forgetStack();
+    this.#registers.forgetRegionPages();
     this.#forbidWrites(FIRST_USED, this.#words[USED] as number, hostPage);
     this.#forbidWrites(FIRST_GLOBAL, this.#words[USED_GLOBAL] as number, hostPage);
   }

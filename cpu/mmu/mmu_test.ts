@@ -9,6 +9,9 @@ import {
   CR4_PGE,
   CR4_PSE,
   EFER_NXE,
+  FLAG_AC,
+  REGION_PAGE_COUNT,
+  REGION_PAGES,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -243,6 +246,30 @@ Deno.test("mmu gives pages with code no fast writes", () => {
   assertEquals(mmu.lookup(VA, 0, false, SUPERVISOR) !== 0, true);
   mmu.translate(VA, 0, ACCESS_WRITE, SUPERVISOR);
   assertEquals(mmu.lookup(VA, 0, true, SUPERVISOR), 0);
+});
+
+Deno.test("what regions know of pages is forgotten with what the TLB knows, and when another TLB counts", () => {
+  const t = mapped(7n), { core } = t, { mmu } = core;
+  core.s.set64(S.cr4, core.s.get64(S.cr4) | SMAP);
+  core.updateMode();
+  const limits = new Uint32Array(t.memory.memory.buffer, REGION_PAGES, 2 * REGION_PAGE_COUNT);
+  const ways: readonly [string, () => unknown][] = [
+    ["flush", () => mmu.flush()],
+    ["a load of CR3", () => mmu.flush(true)],
+    ["INVLPG", () => mmu.invalidatePage(VA, 0)],
+    ["another page in an entry of the TLB", () => mmu.translate(VA, 0, ACCESS_READ, USER)],
+    ["code in a page", () => mmu.onCodePageWatched(t.memory.offsetOf(FREE))],
+    ["EFLAGS.AC", () => core.setRflags(FLAG_AC | 2) && core.updateMode()],
+    ["privilege", () => (core.setCpl(3), core.updateMode())],
+  ];
+  for (const [name, happens] of ways) {
+    limits.fill(1);
+    happens();
+    assertEquals(Math.max(...limits), 0, name);
+  }
+  limits.fill(1);
+  core.updateMode();
+  assertEquals(Math.min(...limits), 1);
 });
 
 Deno.test("mmu announces its own writes to page tables that hold code", () => {

@@ -30,6 +30,8 @@ import {
   FLAG_RF,
   FLAG_TF,
   FLAG_VM,
+  REGION_PAGE_COUNT,
+  REGION_PAGES,
   S,
   SEG_DB,
   SEG_L,
@@ -122,12 +124,19 @@ export class Registers {
   stepWanted = false;
   /** DR6 bits of traps that come behind the running instruction: data and I/O breakpoints, a task switch. */
   debugTraps = 0;
+  /** Of REGION_PAGES. */
+  readonly #regionLimits: Uint32Array;
   /** Result of the last computation of a record's RIP. */
   #lo = 0;
   #hi = 0;
 
   constructor(readonly memory: GuestMemory) {
     this.s = new CpuState(memory);
+    this.#regionLimits = new Uint32Array(
+      memory.memory.buffer as ArrayBuffer,
+      REGION_PAGES,
+      2 * REGION_PAGE_COUNT,
+    );
     this.u32 = this.s.u32;
   }
 
@@ -167,7 +176,10 @@ export class Registers {
     const ac = (eflags & FLAG_AC) !== 0;
     if (user) tlb = ac && (cr0 & CR0_AM) !== 0 ? TLB_MODE_USER_AC : TLB_MODE_USER;
     else if (ac && (cr4 & CR4_SMAP) !== 0) tlb = TLB_MODE_SUPERVISOR_AC;
-    u32[TLB_BASE_AT] = TLB_BASE + tlb * TLB_BYTES;
+    if (this.dataMode !== tlb) {
+      u32[TLB_BASE_AT] = TLB_BASE + tlb * TLB_BYTES;
+      this.forgetRegionPages();
+    }
     const key = modeKeyOf(mode);
     const changed = u32[MODE_KEY_HI] !== key;
     u32[MODE_KEY_HI] = key;
@@ -225,6 +237,10 @@ export class Registers {
   }
   get iopl(): number {
     return ((this.u32[EFLAGS_AT] as number) >>> 12) & 3;
+  }
+  /** The TLB may lose something, be it for another translation of the same page, or another one counts. */
+  forgetRegionPages(): void {
+    this.#regionLimits.fill(0);
   }
   /** TLB_MODE_* of an ordinary data access now. */
   get dataMode(): number {

@@ -122,17 +122,24 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
   ];
 
 /** Coefficients of series, see cpu/isa/x87/trigonometry.ts: filled by the engine, too. */
-export const X87_SERIES = 0x8100;
+export const X87_SERIES = 0x8400;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */
 export const REGION_INSTRUCTIONS = 0x8000;
 /**
- * Pages that regions have in their page caches, see cpu/emit/region/region_frame.ts: no part of the state. The first is
- * the stack's, which stays from region to region.
+ * Pages of data that regions know, see cpu/emit/region/region_frame.ts: no part of the state. The TLB that counts has each
+ * of them; they are forgotten when it may lose something or when another one counts. Their limits (u64), then the rest.
  */
 export const REGION_PAGES = 0x8010;
-/** One of them. `tlb`: S.tlbBase when it was found; of the stack's only. */
-export const regionPage = layout({ page: "u64", limit: "u64", host: "u32", tlb: "u32" });
+/** How many there are; the first half may be written, and the very first is the stack's. */
+export const REGION_PAGE_COUNT = 32;
+const regionPage = layout({ page: "u64", host: "u32", pad: "u32" });
+assert(REGION_PAGES + REGION_PAGE_COUNT * (8 + regionPage.size) <= X87_SERIES, "pages of regions fit");
+/** Addresses of what is known of page `number`. */
+export function regionPageAt(number: number): { readonly [P in "page" | "limit" | "host"]: number } {
+  const at = REGION_PAGES + REGION_PAGE_COUNT * 8 + number * regionPage.size;
+  return { limit: REGION_PAGES + number * 8, page: at + regionPage.at.page, host: at + regionPage.at.host };
+}
 
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;

@@ -83,12 +83,10 @@ export function compileRegion(
   }
   const body = new FunctionBody(1, (instructions + 10) * 60);
   const plan = planPages(nodes);
-  const caches = plan.stores;
   const emit = new RegionEmit(body, links, {
     slot,
     touched,
     written,
-    caches,
     readsFlags: nodes.some(readsFlags),
     neighbours: nodes.some((node) => node.takenNeighbour !== undefined || node.fallNeighbour !== undefined),
     products,

@@ -8,9 +8,8 @@
  * All of this is guessing: what is guessed wrong costs time, never correctness.
  * @module
  */
-import { assert } from "../../base/assert.ts";
 import { PAGE_SIZE } from "../../base/bits.ts";
-import { REGION_PAGES, regionPage, S, segmentLayout, X87_SERIES } from "../../state/state.ts";
+import { REGION_PAGE_COUNT, S, segmentLayout } from "../../state/state.ts";
 import { RSP } from "../emit.ts";
 import { type Described, type Summary, writtenBy, writtenNearby } from "./summary.ts";
 
@@ -30,22 +29,27 @@ export interface SharedPage {
   readonly key: number;
   readonly mask: number;
 }
-/** How an operand finds its page: by a cache, or in the TLB. */
-export type PageUse = { readonly how: "cache"; readonly cache: number } | SharedPage;
+/** How an operand finds its page: by a cache, which has a number (see REGION_PAGES), or in the TLB. */
+export type PageUse = { readonly how: "cache"; readonly number: number } | SharedPage;
+
+/** Number of the cache that accesses to the stack have in all regions. */
+export const STACK_PAGE = 0;
+const WRITTEN_PAGES = REGION_PAGE_COUNT / 2;
+/** Whether something may be stored through a cache. */
+export function mayBeWritten(number: number): boolean {
+  return number < WRITTEN_PAGES;
+}
 
 /** The plan of a region. */
 export interface PagePlan {
-  /** For each cache, whether something is stored through it. */
-  readonly stores: readonly boolean[];
   /** By node and instruction. */
   readonly uses: readonly (readonly (PageUse | undefined)[])[];
   /** By node and instruction: mask of the registers that it changes by more than small steps. */
   readonly moved: readonly (readonly number[])[];
 }
 
-/** Most caches of a region: each is emptied when the region is entered. */
+/** Most caches of a region, besides the stack's. */
 const MOST_CACHES = 9;
-assert(REGION_PAGES + (MOST_CACHES + 1) * regionPage.size <= X87_SERIES, "page caches fit");
 /** What a loop multiplies the weight of its operands by, and the deepest nesting that counts. */
 const LOOP_WEIGHT = 8, DEEPEST = 3;
 
@@ -70,17 +74,28 @@ export function planPages(nodes: readonly PlannedNode[]): PagePlan {
     }
   }
   const best = [...weights].sort(([, a], [, b]) => b - a).slice(0, MOST_CACHES).map(([key]) => key);
-  const stores = best.map(() => false);
+  const written = new Set<number>();
+  for (const operands of found) {
+    for (const operand of operands) if (operand?.isNear && operand.stores) written.add(operand.key);
+  }
+  const taken = new Set([STACK_PAGE]);
+  const numbers = new Map(best.map((key) => [key, numberFor(key, written.has(key), taken)]));
   const uses = found.map((operands) =>
     operands.map((operand): PageUse | undefined => {
-      if (operand === undefined) return undefined;
-      const cache = operand.isNear ? best.indexOf(operand.key) : -1;
-      if (cache === -1) return operand.shared;
-      if (operand.stores) stores[cache] = true;
-      return { how: "cache", cache };
+      const number = operand?.isNear ? numbers.get(operand.key) : undefined;
+      return number === undefined ? operand?.shared : { how: "cache", number };
     })
   );
-  return { stores, uses, moved };
+  return { uses, moved };
+}
+
+/** A cache that is not taken: the same one for the same base in all regions, if it can be, for they share them. */
+function numberFor(key: number, isWritten: boolean, taken: Set<number>): number {
+  const first = isWritten ? 0 : WRITTEN_PAGES;
+  let place = Math.floor(key / 8) % WRITTEN_PAGES;
+  while (taken.has(first + place)) place = (place + 1) % WRITTEN_PAGES;
+  taken.add(first + place);
+  return first + place;
 }
 
 interface Operand {

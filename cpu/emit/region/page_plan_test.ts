@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Which operands of small loops get a page cache. @module */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { ALL_FEATURES } from "../../base/cpu_features.ts";
 import { Decoder } from "../../decode/decoder.ts";
-import { type PagePlan, planPages } from "./page_plan.ts";
+import { mayBeWritten, type PagePlan, planPages, STACK_PAGE } from "./page_plan.ts";
 import { type Described, summarize } from "./summary.ts";
 import "../../isa/mod.ts";
 
@@ -27,10 +27,14 @@ function planOf(hex: string, loops: boolean): PagePlan {
  * share one have one letter.
  */
 function uses(hex: string, loops: boolean): readonly string[] {
-  const { uses: [found], stores } = planOf(hex, loops), keys: number[] = [];
+  const { uses: [found] } = planOf(hex, loops), keys: number[] = [], caches: number[] = [];
   return (found ?? []).map((use) => {
     if (use === undefined) return "-";
-    if (use.how === "cache") return `cache ${use.cache}${stores[use.cache] ? " to store" : ""}`;
+    if (use.how === "cache") {
+      assert(use.number !== STACK_PAGE);
+      if (!caches.includes(use.number)) caches.push(use.number);
+      return `cache ${caches.indexOf(use.number)}${mayBeWritten(use.number) ? " to store" : ""}`;
+    }
     if (!keys.includes(use.key)) keys.push(use.key);
     return `shared ${"abc"[keys.indexOf(use.key)]}`;
   });
@@ -41,6 +45,15 @@ Deno.test("a loop caches the pages of a table and of a pointer that moves by sma
   assertEquals(uses("0fb60a 48ffc2 33048f 75f5", true), ["cache 0", "-", "cache 1", "-"]);
   // mov [rbx], eax; add rbx, 8
   assertEquals(uses("8903 4883c308 75f8", true), ["cache 0 to store", "-", "-"]);
+});
+
+Deno.test("regions share caches by their bases, but not those for reading with those that are written", () => {
+  const numbers = (hex: string) =>
+    planOf(hex, true).uses[0]?.map((use) => use?.how === "cache" && use.number);
+  const [read] = numbers("8a03 48ffc3 75f9") ?? []; // mov al, [rbx]; inc rbx; jne
+  assertEquals(numbers("01c8 8a4b05 75f9"), [false, read, false]); // add eax, ecx; mov cl, [rbx + 5]
+  const [both, written] = numbers("8a03 8803 75fa") ?? []; // mov al, [rbx]; mov [rbx], al
+  assertEquals([both, written === read], [written, false]);
 });
 
 Deno.test("a base that moves far has no cache, one that is loaded neither", () => {

@@ -11,15 +11,15 @@
  * @module
  */
 import { PAGE_SIZE } from "../../base/bits.ts";
-import { regionPage, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
+import { regionPageAt, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import { leb } from "../../wasm/opcodes.ts";
 import { type LoadName, ready, type StoreName, type Val } from "../builder.ts";
 import { type Address, type AtOnce, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { RegionFlags } from "./region_flags.ts";
-import type { PageUse, SharedPage } from "./page_plan.ts";
-import { PAGE_LIMIT, type PageCache, type Place } from "./region_frame.ts";
+import { mayBeWritten, type PageUse, type SharedPage, STACK_PAGE } from "./page_plan.ts";
+import { PAGE_LIMIT, type Place } from "./region_frame.ts";
 import type { Described } from "./summary.ts";
 
 const LOAD: { readonly [W in Width]: LoadName } = {
@@ -58,16 +58,16 @@ interface CacheCode {
   readonly host: Uint8Array;
 }
 const codeByCache = new Map<number, CacheCode>();
-function codeOfCache(at: number): CacheCode {
-  const known = codeByCache.get(at);
+function codeOfCache(number: number): CacheCode {
+  const known = codeByCache.get(number);
   if (known !== undefined) return known;
-  const load = (opcode: number, field: number) => [0x41, 0, opcode, 0, ...leb(at + field)];
-  const { page, limit, host } = regionPage.at;
+  const load = (opcode: number, at: number) => [0x41, 0, opcode, 0, ...leb(at)];
+  const { page, limit, host } = regionPageAt(number);
   const code = {
     isFar: ready(...load(0x29, page), 0x7d, ...load(0x29, limit), 0x5a),
     host: ready(0xa7, ...load(0x28, host), 0x6a),
   };
-  codeByCache.set(at, code);
+  codeByCache.set(number, code);
   return code;
 }
 
@@ -84,7 +84,7 @@ export interface Ways {
 
 /** A memory operand with a page cache, or one that shares what others find in the TLB. */
 interface Placed extends Address {
-  readonly cache?: PageCache;
+  readonly cache?: number;
   readonly shared?: SharedPage;
 }
 /** What was found in the TLB: a page, which may be written or not, and what to add to a linear address in it. */
@@ -223,11 +223,9 @@ export class RegionEmit extends RegionFlags {
     const field = this.shl(64, this.zeroExtend(32, 64, value), this.k(8, shift));
     this.write(cell, this.or(64, kept, field));
   }
-  override setState32(address: number, value: Value): void {
-    super.setState32(address, value);
-    if (address !== S.tlbBase) return;
-    this.write(this.tlbCell, value);
-    this.forgetPages();
+  override setTlbBase(base: Value): void {
+    super.setTlbBase(base);
+    this.write(this.tlbCell, base);
     this.#found.clear();
   }
   override rip(): Value {
@@ -246,14 +244,14 @@ export class RegionEmit extends RegionFlags {
   override address(): Address {
     const address = super.address();
     const page = this.#page;
-    if (page?.how === "cache") return { ...address, cache: this.caches[page.cache] } as Placed;
+    if (page?.how === "cache") return { ...address, cache: page.number } as Placed;
     if (page !== undefined) return { ...address, shared: page } as Placed;
     const isStack = this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex;
-    return isStack ? { ...address, cache: this.stackCache } as Placed : address;
+    return isStack ? { ...address, cache: STACK_PAGE } as Placed : address;
   }
   override segmentAddress(index: number, offset: Value): Address {
     const address = super.segmentAddress(index, offset);
-    return index === SS ? { ...address, cache: this.stackCache } as Placed : address;
+    return index === SS ? { ...address, cache: STACK_PAGE } as Placed : address;
   }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
@@ -261,22 +259,21 @@ export class RegionEmit extends RegionFlags {
     const { cache, shared } = address as Placed;
     if (shared !== undefined) return this.#lookUpShared(shared, linear, bytes, write);
     if (cache === undefined) return this.#lookUp(linear, bytes - 1, write).host();
-    const { isFar, host } = codeOfCache(cache.at);
+    const { isFar, host } = codeOfCache(cache);
     this.unlikely(this.sequence("i32", linear, isFar), () => this.#fill(cache, linear, bytes, write));
     return this.sequence("i32", linear, host);
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
-  #fill(cache: PageCache, linear: Val, bytes: number, write: boolean): void {
+  #fill(cache: number, linear: Val, bytes: number, write: boolean): void {
     const { page, entry, addend } = this.#lookUp(linear, bytes - 1, write);
-    const { at } = regionPage;
-    this.setState64(cache.at + at.page, page);
-    this.setState32(cache.at + at.host, addend);
+    const at = regionPageAt(cache);
+    this.setState64(at.page, page);
+    this.setState32(at.host, addend);
     const limit = this.i64(PAGE_LIMIT);
-    const counts = write || !cache.stores
+    const counts = write || !mayBeWritten(cache)
       ? limit
       : this.sequence("i64", LIMIT_OR_0, page, entry, IF_WRITABLE);
-    this.setState64(cache.at + at.limit, counts);
-    if (cache === this.stackCache) this.setState32(cache.at + at.tlb, this.read(this.tlbCell));
+    this.setState64(at.limit, counts);
   }
   /** As #lookUp, which is needed only where the page is not the one that was found before. */
   #lookUpShared({ key, mask }: SharedPage, linear: Val, bytes: number, write: boolean): Val {

@@ -14,9 +14,7 @@ import {
   jumpCacheEntry,
   NO_ENTRY,
   REGION_INSTRUCTIONS,
-  REGION_PAGES,
   REGION_STATES,
-  regionPage,
   S,
 } from "../../state/state.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
@@ -44,18 +42,6 @@ export interface Cell {
   readonly type: ValueType;
   readonly local: number;
   readonly at?: number;
-}
-
-/**
- * A page that data was accessed in: `page` is its linear address, `host` what to add to one for its place in the
- * WebAssembly memory. `limit` is PAGE_LIMIT; 0: no page is known. With `stores` it may be written, too. They are in
- * memory, at constant addresses, which V8 does not check: in locals they would have to be kept apart and put together
- * again at every access that may change them.
- */
-export interface PageCache {
-  readonly stores: boolean;
-  /** Where it is: see REGION_PAGES. */
-  readonly at: number;
 }
 
 /** Where an instruction's record is, and the handler it has without the region. */
@@ -88,8 +74,6 @@ export interface RegionLayout {
   /** Masks of the general registers it touches and changes. */
   readonly touched: number;
   readonly written: number;
-  /** For each page cache, whether something is stored through it; see cpu/emit/region/page_plan.ts. */
-  readonly caches: readonly boolean[];
   /** Some block needs flags, or CF alone, that come from before it. */
   readonly readsFlags: boolean;
   /** Some instruction sets flags by a product of 64 bits. */
@@ -109,8 +93,6 @@ export abstract class RegionFrame extends WasmEmit {
   /** Byte offset of that page in the WebAssembly memory. */
   protected readonly pageCell: Cell = this.#cell("i32");
   protected readonly tlbCell: Cell = this.#cell("i32");
-  protected readonly stackCache: PageCache = { stores: true, at: REGION_PAGES };
-  protected readonly caches: readonly PageCache[];
   protected readonly flagResultCell: Cell = { type: "i64", local: -1, at: S.flagResult };
   protected readonly flagFirstCell: Cell = { type: "i64", local: -1, at: S.flagFirst };
   protected readonly flagAuxCell: Cell = { type: "i32", local: -1, at: S.flagAux };
@@ -136,10 +118,6 @@ export abstract class RegionFrame extends WasmEmit {
   constructor(body: FunctionBody, links: Links, readonly layout: RegionLayout) {
     super(body, links);
     const { touched } = layout;
-    this.caches = layout.caches.map((stores, i) => ({
-      stores,
-      at: REGION_PAGES + (i + 1) * regionPage.size,
-    }));
     this.productCells = layout.products ? [this.#cell("i64"), this.#cell("i64")] : [];
     this.registers = Array.from(
       { length: GPRS },
@@ -152,13 +130,6 @@ export abstract class RegionFrame extends WasmEmit {
 
   #cell(type: ValueType): Cell {
     return { type, local: this.body.pinned(type) };
-  }
-  /** No page is known any more. */
-  protected forgetPages(): void {
-    for (const cache of [this.stackCache, ...this.caches]) this.#forget(cache);
-  }
-  #forget({ at }: PageCache): void {
-    this.setState64(at + regionPage.at.limit, this.i64(0));
   }
   /** What the cell holds, to be used before it changes. */
   protected cellNow(cell: Cell): Val {
@@ -190,11 +161,6 @@ export abstract class RegionFrame extends WasmEmit {
     this.write(this.budgetCell, this.state32(S.budget));
     this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
     this.write(this.tlbCell, this.state32(S.tlbBase));
-    // What the stack's page is, is forgotten with what the TLB knows (cpu/mmu/mmu.ts); here, when another table counts.
-    const { at } = regionPage;
-    const elsewhere = this.op("i32.ne", this.state32(this.stackCache.at + at.tlb), this.read(this.tlbCell));
-    this.unlikely(elsewhere, () => this.#forget(this.stackCache));
-    for (const cache of this.caches) this.#forget(cache);
     this.#leave = this.block();
     this.#leaveByRecord = this.block();
     inner();

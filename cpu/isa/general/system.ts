@@ -91,9 +91,9 @@ const setAccess = (allow: boolean) => (e: Emit) => {
   e.setState32(S.eflags, allow ? e.or(32, eflags, e.i32(FLAG_AC)) : e.and(32, eflags, e.i32(~FLAG_AC)));
   const supervisor = e.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES);
   const withAccess = e.i32(TLB_BASE + TLB_MODE_SUPERVISOR_AC * TLB_BYTES);
-  if (!allow) return e.setState32(S.tlbBase, supervisor);
+  if (!allow) return e.setTlbBase(supervisor);
   const smap = e.and(32, e.state32(S.cr4), e.i32(CR4_SMAP));
-  e.setState32(S.tlbBase, e.select(smap, withAccess, supervisor));
+  e.setTlbBase(e.select(smap, withAccess, supervisor));
 };
 row("CLAC", "np 0f01 =ca", "v", setAccess(false), { needs: "smap" });
 row("STAC", "np 0f01 =cb", "v", setAccess(true), { needs: "smap" });

@@ -91,7 +91,7 @@ function setPrivilege(e: Emit, cpl: 0 | 3): void {
   e.setState32(S.cpl, e.i32(cpl));
   const mode = e.state32(MODE);
   e.setState32(MODE, cpl === 3 ? e.or(32, mode, e.i32(USER_BIT)) : e.and(32, mode, e.i32(~USER_BIT)));
-  if (cpl === 3) e.setState32(S.tlbBase, e.i32(TLB_BASE + TLB_MODE_USER * TLB_BYTES));
+  if (cpl === 3) e.setTlbBase(e.i32(TLB_BASE + TLB_MODE_USER * TLB_BYTES));
 }
 
 /** SYSCALL from 64-bit code at privilege 3. */
@@ -112,7 +112,7 @@ export function systemCall(e: Emit): void {
     setFlat(e, SS, e.and(32, e.add(32, selector, e.i32(8)), e.i32(0xfffc)), DATA);
     setFlags(e, e.and(32, flags, notMasked()));
     setPrivilege(e, 0);
-    e.setState32(S.tlbBase, e.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES));
+    e.setTlbBase(e.i32(TLB_BASE + TLB_MODE_SUPERVISOR * TLB_BYTES));
     e.jumpFar(e.state64(S.lstar));
   }, slow);
 }
@@ -214,7 +214,7 @@ export function interruptReturn(e: Emit): void {
     const withAccess = e.i32(TLB_BASE + TLB_MODE_SUPERVISOR_AC * TLB_BYTES);
     const smap = nonZero(e, 32, e.and(32, e.state32(S.cr4), e.i32(CR4_SMAP)));
     const access = nonZero(e, 32, e.and(32, image(), e.i32(FLAG_AC)));
-    e.setState32(S.tlbBase, e.select(e.and(32, smap, access), withAccess, supervisor));
+    e.setTlbBase(e.select(e.and(32, smap, access), withAccess, supervisor));
     leave(0);
   };
   /** A data segment stays as it is when it is null or may be used at privilege 3. */

@@ -2,7 +2,7 @@
 /** Regions of warm code: what they compute, how many instructions they count, and that they end with their code. @module */
 import { assert, assertEquals } from "@std/assert";
 import { CODE_BASE, DATA_BASE, PAGE_TABLES, STACK_TOP, TestCpu } from "../../_bare_cpu.ts";
-import { S, TLB_ENTRIES } from "../../state/state.ts";
+import { CR0_WP, CR4_SMAP, S, TLB_ENTRIES } from "../../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const RAX = 0;
@@ -347,13 +347,13 @@ Deno.test("CF of a product of 64 bits goes around a loop, into another turn and 
   }
 });
 
-Deno.test("a stack that a region knows the page of is elsewhere after INVLPG, a load of CR3, and when the TLB has lost it", () => {
+Deno.test("a page that a region knows is elsewhere after INVLPG, a load of CR3, and when the TLB has lost it", () => {
   const LARGE = 1 << 21, entry = 100;
   const away = TLB_ENTRIES * 4096 / LARGE; // so many further on, a page has the same entry of the TLB
   const ways: readonly (readonly [string, readonly number[]])[] = [
-    ["invlpg [rsp]", [0x0f, 0x01, 0x3c, 0x24]],
+    ["invlpg [rsi]", [0x0f, 0x01, 0x3e]],
     ["mov cr3, r10", [0x41, 0x0f, 0x22, 0xda]],
-    ["mov rax, [r11 + 0], which has the stack's entry of the TLB", [0x49, 0x8b, 0x43, 0]],
+    ["mov rax, [r11 + 0], which has its entry of the TLB", [0x49, 0x8b, 0x43, 0]],
   ];
   for (const [how, bytes] of ways) {
     const t = new TestCpu(64, { engine: "jit" });
@@ -363,25 +363,75 @@ Deno.test("a stack that a region knows the page of is elsewhere after INVLPG, a 
     const put = (gpa: number, value: bigint) => view.setBigUint64(t.memory.offsetOf(gpa), value, true);
     put(directory, pageOf(3));
     put(directory + away * 8, pageOf(0));
-    // Where the stack is in the turn after.
+    // Where the page is in the turn after.
     for (const turn of [3, 2, 1]) put(DATA_BASE + turn * 8, pageOf(Math.max(1, turn - 1)));
-    // outer: mov ecx, 300,000; inner: push rcx; add rsp, 8; dec ecx; jnz inner; push rbx; add rsp, 8
-    // mov rax, [r8 + rbx * 8]; mov [r9], rax; how; dec ebx; jnz outer; hlt
-    t.write(CODE_BASE, [
-      ...[0xb9, ...le32(300_000), 0x51, 0x48, 0x83, 0xc4, 8, 0xff, 0xc9, 0x75, 0xf7],
-      ...[0x53, 0x48, 0x83, 0xc4, 8, 0x49, 0x8b, 0x04, 0xd8, 0x49, 0x89, 0x01],
-      ...[...bytes, 0xff, 0xcb, 0x75, 0xde, 0xf4],
-    ]);
+    // outer: mov ecx, 300,000; inner: push rcx; add rsp, 8; mov [rsi], rcx; dec ecx; jnz inner; push rbx; add rsp, 8
+    // mov [rsi], rbx; mov rax, [r8 + rbx * 8]; mov [r9], rax; how; dec ebx; jnz outer; hlt
+    const code = [
+      ...[0xb9, ...le32(300_000), 0x51, 0x48, 0x83, 0xc4, 8, 0x48, 0x89, 0x0e, 0xff, 0xc9, 0x75, 0xf4],
+      ...[0x53, 0x48, 0x83, 0xc4, 8, 0x48, 0x89, 0x1e, 0x49, 0x8b, 0x04, 0xd8, 0x49, 0x89, 0x01],
+      ...[...bytes, 0xff, 0xcb, 0x75],
+    ];
+    t.write(CODE_BASE, [...code, 0xff - code.length, 0xf4]);
     s.setGpr(3, 3n);
     s.setGpr(4, BigInt(entry * LARGE + 0x800));
+    s.setGpr(6, BigInt(entry * LARGE + 0x840));
     s.setGpr(8, BigInt(DATA_BASE));
     s.setGpr(9, BigInt(directory));
     s.setGpr(10, BigInt(PAGE_TABLES));
     s.setGpr(11, BigInt((entry + away) * LARGE + 0x800));
     finish(t);
     assert(t.cpu.regions.compiled > 0);
-    const found = [3, 2, 1].map((turn) => view.getBigUint64(t.memory.offsetOf(turn * LARGE + 0x7f8), true));
-    assertEquals(found, [3n, 2n, 1n], how);
+    for (const place of [0x7f8, 0x840]) {
+      const found = [3, 2, 1].map((turn) => view.getBigUint64(t.memory.offsetOf(turn * LARGE + place), true));
+      assertEquals(found, [3n, 2n, 1n], how);
+    }
+  }
+});
+
+Deno.test("a page that regions know is not there for writing if one of them read it only, nor without AC under SMAP", () => {
+  const user = 0x40_0000, turns = 400_000, loops = CODE_BASE + 0x100;
+  for (const engine of ["interp", "jit"] as const) {
+    const t = new TestCpu(64, { engine });
+    const { core } = t.cpu, { s } = core, { view } = t.memory;
+    const setEntry = (table: number, index: number, value: number) =>
+      view.setBigUint64(t.memory.offsetOf(table + index * 8), BigInt(value), true);
+    for (const table of [PAGE_TABLES, PAGE_TABLES + 0x1000]) setEntry(table, 0, table + 0x1000 | 7);
+    setEntry(PAGE_TABLES + 0x2000, user >> 21, user | 0x85); // only to be read
+    s.set64(S.cr0, s.get64(S.cr0) | BigInt(CR0_WP));
+    s.set64(S.cr4, s.get64(S.cr4) | BigInt(CR4_SMAP));
+    core.mmu.flush();
+    core.updateMode();
+    // stac; opened: mov eax, [rsi]; dec ecx; jnz opened; clac; jmp reads
+    // reads: mov ebx, [rsi]; dec edx; jnz reads; hlt. writes: mov [rsi], ebx; dec edx; jnz writes; hlt
+    const opened = [0x0f, 0x01, 0xcb, 0x8b, 0x06, 0xff, 0xc9, 0x75, 0xfa];
+    const reads = loops + 0x40, writes = loops + 0x80;
+    const jumpTo = (to: number, from: number) => [0xe9, ...le32(to - (from + 5))];
+    const then = loops + opened.length;
+    t.write(loops, [...opened, 0x0f, 0x01, 0xca, ...jumpTo(reads, then + 3)]);
+    t.write(reads, [0x8b, 0x1e, 0xff, 0xca, 0x75, 0xfa, 0xf4]);
+    t.write(writes, [0x89, 0x1e, 0xff, 0xca, 0x75, 0xfa, 0xf4]);
+    const run = (rip: number, address: number): string => {
+      core.setRflags(2);
+      core.updateMode();
+      s.set64(S.rip, BigInt(rip));
+      s.setGpr(6, BigInt(address));
+      s.setGpr(1, BigInt(turns));
+      s.setGpr(2, BigInt(turns));
+      t.cpu.halted = false;
+      let end = t.cpu.run(1_000_000);
+      while (end === "budget") end = t.cpu.run(1_000_000);
+      return end;
+    };
+    assertEquals(run(reads, DATA_BASE), "halted");
+    assertEquals(run(writes, DATA_BASE), "halted");
+    assertEquals(run(loops, DATA_BASE), "halted");
+    assert(t.cpu.regions.compiled >= (engine === "jit" ? 3 : 0));
+    assertEquals(run(loops, user), "shutdown");
+    assertEquals([s.get64(S.cr2), s.gpr32(2)], [BigInt(user), turns]);
+    t.write(then, jumpTo(writes, then));
+    assertEquals(run(loops, user), "shutdown");
+    assertEquals([s.get64(S.cr2), s.gpr32(2)], [BigInt(user), turns]);
   }
 });
 

@@ -24,61 +24,48 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 3
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l11
             i32.wrap_i64
             i64.extend_i32_u
             local.tee $l10
             i32.wrap_i64
-            local.tee $l14
+            local.tee $l13
             i32.const 1
             i32.add
-            local.tee $l13
+            local.tee $l14
             i64.extend_i32_u
             local.set $l10
-            local.get $l13
             local.get $l14
+            local.get $l13
             i32.lt_u
             local.set $l5
-            local.get $l13
+            local.get $l14
             i64.extend_i32_u
             local.set $l15
             i32.const 0
             local.get $l15
             i64.store offset=flagResult align=1
-            local.get $l14
+            local.get $l13
             i64.extend_i32_u
             local.set $l15
             i32.const 0
@@ -90,12 +77,12 @@
             local.get $l12
             local.tee $l15
             i32.const 0
-            i64.load offset=32784 align=1
+            i64.load offset=33040 align=1
             i64.sub
             i32.const 0
-            i64.load offset=32792 align=1
+            i64.load offset=32784 align=1
             i64.ge_u
-            if $I7
+            if $I6
               local.get $l15
               i32.wrap_i64
               i32.const 7
@@ -104,51 +91,46 @@
               i32.and
               local.get $l4
               i32.add
-              local.set $l14
+              local.set $l13
               local.get $l15
               i64.const 7
               i64.add
               i64.const -4096
               i64.and
               local.tee $l16
-              local.get $l14
+              local.get $l13
               i64.load align=1
               i64.ne
-              if $I8
+              if $I7
                 i32.const 16777280
                 local.set $l6
-                br $B2
+                br $B1
               end
-              local.get $l14
+              local.get $l13
               i32.load offset=24 align=1
-              local.set $l13
+              local.set $l14
               i32.const 0
               local.get $l16
-              i64.store offset=32784 align=1
+              i64.store offset=33040 align=1
               i32.const 0
-              local.get $l13
-              i32.store offset=32800 align=1
+              local.get $l14
+              i32.store offset=33048 align=1
               i64.const 4065
               i64.const 0
               local.get $l16
-              local.get $l14
+              local.get $l13
               i64.load offset=8 align=1
               i64.eq
               select
               local.set $l16
               i32.const 0
               local.get $l16
-              i64.store offset=32792 align=1
-              local.get $l4
-              local.set $l14
-              i32.const 0
-              local.get $l14
-              i32.store offset=32804 align=1
+              i64.store offset=32784 align=1
             end
             local.get $l15
             i32.wrap_i64
             i32.const 0
-            i32.load offset=32800 align=1
+            i32.load offset=33048 align=1
             i32.add
             i64.load align=1
             local.tee $l16
@@ -158,10 +140,10 @@
             i64.add
             i64.const 1
             i64.gt_u
-            if $I9
+            if $I8
               i32.const 16777280
               local.set $l6
-              br $B2
+              br $B1
             end
             local.get $l15
             i64.const 8
@@ -173,24 +155,24 @@
             local.set $l1
             local.get $l16
             local.set $l8
-            br $B4
+            br $B3
           end
-          block $B10
+          block $B9
             local.get $l8
             local.tee $l16
             i32.wrap_i64
-            local.tee $l14
+            local.tee $l13
             i32.const -1640531535
             i32.mul
             i32.const 18
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l13
+            local.set $l14
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l15
-            local.get $l13
+            local.get $l14
             i64.load offset=2162688 align=1
             local.set $l17
             local.get $l16
@@ -200,8 +182,8 @@
             local.get $l17
             local.get $l15
             i64.ne
-            br_if $B10
-            local.get $l14
+            br_if $B9
+            local.get $l13
             i32.const 4095
             i32.and
             local.set $l18
@@ -220,8 +202,8 @@
             local.get $l15
             local.get $l17
             i64.ne
-            if $I11
-              local.get $l14
+            if $I10
+              local.get $l13
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -245,25 +227,25 @@
               local.get $l20
               i64.ne
               local.set $l21
-              local.get $l14
+              local.get $l13
               local.get $l18
               i32.add
               local.set $l18
               local.get $l21
-              br_if $B10
+              br_if $B9
               local.get $l18
               local.set $l19
             end
-            local.get $l13
+            local.get $l14
             i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
-            br_if $B10
-            local.get $l13
+            br_if $B9
+            local.get $l14
             i32.load offset=2162696 align=1
-            local.tee $l13
+            local.tee $l14
             i32.load align=1
             local.set $l18
             local.get $l15
@@ -271,19 +253,19 @@
             local.get $l18
             i32.const 30
             i32.eq
-            if $I12
-              local.get $l13
+            if $I11
+              local.get $l14
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l13
+            local.get $l14
             local.set $l6
             local.get $l18
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l15
@@ -299,15 +281,15 @@
           i32.load offset=budget align=1
           local.set $l18
           local.get $l1
-          local.set $l13
+          local.set $l14
           local.get $l18
-          local.get $l13
+          local.get $l14
           i32.sub
-          local.set $l13
+          local.set $l14
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l15
-          local.get $l13
+          local.get $l14
           i64.extend_i32_s
           local.set $l20
           local.get $l15
@@ -318,9 +300,9 @@
           local.get $l20
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l13
+          local.set $l14
           i32.const 0
-          local.get $l13
+          local.get $l14
           i32.store offset=budget align=1
           local.get $l2
           local.set $l20
@@ -349,10 +331,10 @@
     i64.store offset=rsp align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l13
+    local.set $l14
     local.get $l1
     local.set $l18
-    local.get $l13
+    local.get $l14
     local.get $l18
     i32.sub
     local.set $l18
@@ -382,9 +364,9 @@
     local.get $l6
     local.set $l18
     local.get $l7
-    local.set $l13
+    local.set $l14
     local.get $l18
-    local.get $l13
+    local.get $l14
     return_call_indirect (type $t0)
     unreachable)
 
@@ -413,39 +395,26 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l12
-    local.get $l4
-    local.set $l13
-    local.get $l12
-    local.get $l13
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
-            loop $L6
+            loop $L5
               i32.const 134217728
               local.set $l3
               local.get $l1
               i32.const 3
               i32.lt_s
-              if $I7
+              if $I6
                 i32.const 16777216
                 local.set $l6
                 i32.const 20
                 local.set $l7
-                br $B1
+                br $B0
               end
               local.get $l10
               i32.wrap_i64
@@ -454,16 +423,16 @@
               i64.extend_i32_u
               local.tee $l10
               i32.wrap_i64
-              local.set $l13
+              local.set $l12
               local.get $l11
               i32.wrap_i64
-              local.set $l12
-              local.get $l13
+              local.set $l13
               local.get $l12
+              local.get $l13
               i32.sub
               local.set $l14
-              local.get $l13
               local.get $l12
+              local.get $l13
               i32.lt_u
               local.set $l5
               local.get $l14
@@ -472,7 +441,7 @@
               i32.const 0
               local.get $l15
               i64.store offset=flagResult align=1
-              local.get $l13
+              local.get $l12
               i64.extend_i32_u
               local.set $l15
               i32.const 0
@@ -490,19 +459,19 @@
               i32.sub
               local.set $l1
               local.get $l14
-              if $I8
-                br $L6
+              if $I7
+                br $L5
               else
                 local.get $l2
                 i64.const 262
                 i64.add
                 local.set $l8
-                br $B4
+                br $B3
               end
               unreachable
             end
           end
-          block $B9
+          block $B8
             local.get $l8
             local.tee $l15
             i32.wrap_i64
@@ -513,11 +482,11 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l13
+            local.set $l12
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l16
-            local.get $l13
+            local.get $l12
             i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
@@ -527,14 +496,14 @@
             local.get $l17
             local.get $l16
             i64.ne
-            br_if $B9
+            br_if $B8
             local.get $l14
             i32.const 4095
             i32.and
-            local.set $l12
+            local.set $l13
             local.get $l3
             local.set $l18
-            local.get $l12
+            local.get $l13
             local.get $l18
             i32.add
             local.set $l18
@@ -547,7 +516,7 @@
             local.get $l16
             local.get $l17
             i64.ne
-            if $I10
+            if $I9
               local.get $l14
               i32.const 12
               i32.shr_u
@@ -555,7 +524,7 @@
               i32.and
               i32.const 16
               i32.mul
-              local.tee $l12
+              local.tee $l13
               i64.load offset=2424832 align=1
               local.set $l17
               i32.const 0
@@ -565,52 +534,52 @@
               local.get $l19
               i64.xor
               local.set $l19
-              local.get $l12
+              local.get $l13
               i32.load offset=2424840 align=1
-              local.set $l12
+              local.set $l13
               local.get $l17
               local.get $l19
               i64.ne
               local.set $l20
               local.get $l14
-              local.get $l12
+              local.get $l13
               i32.add
-              local.set $l12
+              local.set $l13
               local.get $l20
-              br_if $B9
-              local.get $l12
+              br_if $B8
+              local.get $l13
               local.set $l18
             end
-            local.get $l13
-            i32.load offset=2162700 align=1
-            local.set $l12
-            local.get $l18
             local.get $l12
-            i32.ne
-            br_if $B9
+            i32.load offset=2162700 align=1
+            local.set $l13
+            local.get $l18
             local.get $l13
+            i32.ne
+            br_if $B8
+            local.get $l12
             i32.load offset=2162696 align=1
-            local.tee $l13
+            local.tee $l12
             i32.load align=1
-            local.set $l12
+            local.set $l13
             local.get $l16
             local.set $l2
-            local.get $l12
+            local.get $l13
             i32.const 30
             i32.eq
-            if $I11
-              local.get $l13
+            if $I10
+              local.get $l12
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l13
-            local.set $l6
             local.get $l12
+            local.set $l6
+            local.get $l13
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l16
@@ -619,17 +588,17 @@
           i64.store offset=rax align=1
           i32.const 0
           i32.load offset=budget align=1
-          local.set $l12
+          local.set $l13
           local.get $l1
-          local.set $l13
-          local.get $l12
+          local.set $l12
           local.get $l13
+          local.get $l12
           i32.sub
-          local.set $l13
+          local.set $l12
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l16
-          local.get $l13
+          local.get $l12
           i64.extend_i32_s
           local.set $l19
           local.get $l16
@@ -640,9 +609,9 @@
           local.get $l19
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l13
+          local.set $l12
           i32.const 0
-          local.get $l13
+          local.get $l12
           i32.store offset=budget align=1
           local.get $l2
           local.set $l19
@@ -666,17 +635,17 @@
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l13
+    local.set $l12
     local.get $l1
-    local.set $l12
-    local.get $l13
+    local.set $l13
     local.get $l12
+    local.get $l13
     i32.sub
-    local.set $l12
+    local.set $l13
     i32.const 0
     i64.load offset=32768 align=1
     local.set $l15
-    local.get $l12
+    local.get $l13
     i64.extend_i32_s
     local.set $l19
     local.get $l15
@@ -687,9 +656,9 @@
     local.get $l19
     i64.store offset=32768 align=1
     local.get $l1
-    local.set $l12
+    local.set $l13
     i32.const 0
-    local.get $l12
+    local.get $l13
     i32.store offset=budget align=1
     local.get $l2
     local.set $l19
@@ -697,17 +666,17 @@
     local.get $l19
     i64.store offset=codeBias align=1
     local.get $l6
-    local.set $l12
-    local.get $l7
     local.set $l13
-    local.get $l12
+    local.get $l7
+    local.set $l12
     local.get $l13
+    local.get $l12
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: add rax, [rbx+rcx*8+16]; adc rdx, 0
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i64) (local $l20 i32) (local $l21 i32) (local $l22 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i32) (local $l20 i32) (local $l21 i32) (local $l22 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -734,49 +703,36 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l14
-    local.get $l4
-    local.set $l15
-    local.get $l14
-    local.get $l15
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l11
             i64.const 3
             i64.shl
-            local.set $l16
+            local.set $l14
             local.get $l13
-            local.get $l16
+            local.get $l14
             i64.add
             i64.const 16
             i64.add
-            local.tee $l16
+            local.tee $l14
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -785,7 +741,7 @@
             local.get $l4
             i32.add
             local.set $l15
-            local.get $l16
+            local.get $l14
             i64.const 7
             i64.add
             i64.const -4096
@@ -793,79 +749,79 @@
             local.get $l15
             i64.load align=1
             i64.ne
-            if $I7
+            if $I6
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l15
             i32.load offset=24 align=1
             local.set $l15
-            local.get $l16
+            local.get $l14
             i32.wrap_i64
             local.get $l15
             i32.add
             i64.load align=1
-            local.set $l16
+            local.set $l14
             local.get $l10
+            local.tee $l16
+            local.get $l14
+            i64.add
+            local.tee $l14
+            local.set $l10
+            local.get $l12
             local.tee $l17
+            i64.const 0
+            i64.add
+            local.set $l18
+            local.get $l14
+            local.get $l16
+            i64.lt_u
+            i64.extend_i32_u
+            local.set $l16
+            local.get $l18
             local.get $l16
             i64.add
             local.tee $l16
-            local.set $l10
-            local.get $l12
-            local.tee $l18
-            i64.const 0
-            i64.add
-            local.set $l19
-            local.get $l16
-            local.get $l17
-            i64.lt_u
-            i64.extend_i32_u
-            local.set $l17
-            local.get $l19
-            local.get $l17
-            i64.add
-            local.tee $l17
             local.set $l12
-            local.get $l18
+            local.get $l17
             i64.const 0
             i64.and
-            local.set $l19
-            local.get $l18
-            i64.const 0
-            i64.or
             local.set $l18
             local.get $l17
+            i64.const 0
+            i64.or
+            local.set $l17
+            local.get $l16
             i64.const -1
             i64.xor
-            local.set $l16
-            local.get $l18
-            local.get $l16
-            i64.and
-            local.set $l16
-            local.get $l19
-            local.get $l16
-            i64.or
-            local.set $l16
-            i32.const 0
+            local.set $l14
             local.get $l17
+            local.get $l14
+            i64.and
+            local.set $l14
+            local.get $l18
+            local.get $l14
+            i64.or
+            local.set $l14
+            i32.const 0
+            local.get $l16
             i64.store offset=flagResult align=1
             i32.const 0
-            local.get $l16
+            local.get $l14
             i64.store offset=flagFirst align=1
             i32.const 0
             i32.const 12
             i32.store offset=flagKind align=1
             i32.const 16777280
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B8
+          block $B7
             local.get $l8
-            local.tee $l16
+            local.tee $l14
             i32.wrap_i64
             local.tee $l15
             i32.const -1640531535
@@ -874,21 +830,21 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l14
+            local.set $l19
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l17
-            local.get $l14
-            i64.load offset=2162688 align=1
-            local.set $l19
-            local.get $l16
-            local.get $l17
-            i64.xor
-            local.set $l17
+            local.set $l16
             local.get $l19
-            local.get $l17
+            i64.load offset=2162688 align=1
+            local.set $l18
+            local.get $l14
+            local.get $l16
+            i64.xor
+            local.set $l16
+            local.get $l18
+            local.get $l16
             i64.ne
-            br_if $B8
+            br_if $B7
             local.get $l15
             i32.const 4095
             i32.and
@@ -899,16 +855,16 @@
             local.get $l21
             i32.add
             local.set $l21
-            local.get $l16
+            local.get $l14
             i64.const -4096
             i64.and
-            local.set $l17
+            local.set $l16
             local.get $l2
-            local.set $l19
-            local.get $l17
-            local.get $l19
+            local.set $l18
+            local.get $l16
+            local.get $l18
             i64.ne
-            if $I9
+            if $I8
               local.get $l15
               i32.const 12
               i32.shr_u
@@ -918,19 +874,19 @@
               i32.mul
               local.tee $l20
               i64.load offset=2424832 align=1
-              local.set $l19
+              local.set $l18
               i32.const 0
               i64.load offset=modeKey align=1
-              local.set $l18
+              local.set $l17
+              local.get $l16
               local.get $l17
-              local.get $l18
               i64.xor
-              local.set $l18
+              local.set $l17
               local.get $l20
               i32.load offset=2424840 align=1
               local.set $l20
-              local.get $l19
               local.get $l18
+              local.get $l17
               i64.ne
               local.set $l22
               local.get $l15
@@ -938,85 +894,85 @@
               i32.add
               local.set $l20
               local.get $l22
-              br_if $B8
+              br_if $B7
               local.get $l20
               local.set $l21
             end
-            local.get $l14
+            local.get $l19
             i32.load offset=2162700 align=1
             local.set $l20
             local.get $l21
             local.get $l20
             i32.ne
-            br_if $B8
-            local.get $l14
+            br_if $B7
+            local.get $l19
             i32.load offset=2162696 align=1
-            local.tee $l14
+            local.tee $l19
             i32.load align=1
             local.set $l20
-            local.get $l17
+            local.get $l16
             local.set $l2
             local.get $l20
             i32.const 30
             i32.eq
-            if $I10
-              local.get $l14
+            if $I9
+              local.get $l19
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l14
+            local.get $l19
             local.set $l6
             local.get $l20
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
-          local.set $l17
+          local.set $l16
           i32.const 0
-          local.get $l17
+          local.get $l16
           i64.store offset=rax align=1
           local.get $l12
-          local.set $l17
+          local.set $l16
           i32.const 0
-          local.get $l17
+          local.get $l16
           i64.store offset=rdx align=1
           i32.const 0
           i32.load offset=budget align=1
           local.set $l20
           local.get $l1
-          local.set $l14
+          local.set $l19
           local.get $l20
-          local.get $l14
+          local.get $l19
           i32.sub
-          local.set $l14
+          local.set $l19
           i32.const 0
           i64.load offset=32768 align=1
-          local.set $l17
-          local.get $l14
+          local.set $l16
+          local.get $l19
           i64.extend_i32_s
-          local.set $l18
+          local.set $l17
+          local.get $l16
           local.get $l17
-          local.get $l18
           i64.add
-          local.set $l18
+          local.set $l17
           i32.const 0
-          local.get $l18
+          local.get $l17
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l14
+          local.set $l19
           i32.const 0
-          local.get $l14
+          local.get $l19
           i32.store offset=budget align=1
           local.get $l2
-          local.set $l18
+          local.set $l17
           i32.const 0
-          local.get $l18
+          local.get $l17
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l16
+          local.get $l14
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -1026,36 +982,36 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l16
+    local.set $l14
     i32.const 0
-    local.get $l16
+    local.get $l14
     i64.store offset=rax align=1
     local.get $l12
-    local.set $l16
+    local.set $l14
     i32.const 0
-    local.get $l16
+    local.get $l14
     i64.store offset=rdx align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l14
+    local.set $l19
     local.get $l1
     local.set $l20
-    local.get $l14
+    local.get $l19
     local.get $l20
     i32.sub
     local.set $l20
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l16
+    local.set $l14
     local.get $l20
     i64.extend_i32_s
-    local.set $l18
-    local.get $l16
-    local.get $l18
+    local.set $l17
+    local.get $l14
+    local.get $l17
     i64.add
-    local.set $l18
+    local.set $l17
     i32.const 0
-    local.get $l18
+    local.get $l17
     i64.store offset=32768 align=1
     local.get $l1
     local.set $l20
@@ -1063,22 +1019,22 @@
     local.get $l20
     i32.store offset=budget align=1
     local.get $l2
-    local.set $l18
+    local.set $l17
     i32.const 0
-    local.get $l18
+    local.get $l17
     i64.store offset=codeBias align=1
     local.get $l6
     local.set $l20
     local.get $l7
-    local.set $l14
+    local.set $l19
     local.get $l20
-    local.get $l14
+    local.get $l19
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: mov [rdi], al; mov ah, bl
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -1102,46 +1058,33 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l10
             i32.wrap_i64
             i32.const 255
             i32.and
-            local.set $l14
+            local.set $l13
             local.get $l12
-            local.tee $l15
+            local.tee $l14
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -1149,78 +1092,78 @@
             i32.and
             local.get $l4
             i32.add
-            local.set $l13
-            local.get $l15
+            local.set $l15
+            local.get $l14
             i64.const -4096
             i64.and
-            local.get $l13
+            local.get $l15
             i64.load offset=8 align=1
             i64.ne
-            if $I7
+            if $I6
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
-            local.get $l13
-            i32.load offset=24 align=1
-            local.set $l13
             local.get $l15
-            i32.wrap_i64
-            local.get $l13
-            i32.add
+            i32.load offset=24 align=1
+            local.set $l15
             local.get $l14
+            i32.wrap_i64
+            local.get $l15
+            i32.add
+            local.get $l13
             i32.store8
             local.get $l11
             i32.wrap_i64
             i32.const 255
             i32.and
-            local.set $l14
+            local.set $l13
             local.get $l10
             i64.const -65281
             i64.and
-            local.set $l15
-            local.get $l14
+            local.set $l14
+            local.get $l13
             i64.extend_i32_u
             i64.const 8
             i64.shl
             local.set $l16
-            local.get $l15
+            local.get $l14
             local.get $l16
             i64.or
             local.set $l10
             i32.const 16777280
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B8
+          block $B7
             local.get $l8
             local.tee $l16
             i32.wrap_i64
-            local.tee $l14
+            local.tee $l13
             i32.const -1640531535
             i32.mul
             i32.const 18
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l13
+            local.set $l15
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l15
-            local.get $l13
+            local.set $l14
+            local.get $l15
             i64.load offset=2162688 align=1
             local.set $l17
             local.get $l16
-            local.get $l15
-            i64.xor
-            local.set $l15
-            local.get $l17
-            local.get $l15
-            i64.ne
-            br_if $B8
             local.get $l14
+            i64.xor
+            local.set $l14
+            local.get $l17
+            local.get $l14
+            i64.ne
+            br_if $B7
+            local.get $l13
             i32.const 4095
             i32.and
             local.set $l18
@@ -1233,14 +1176,14 @@
             local.get $l16
             i64.const -4096
             i64.and
-            local.set $l15
+            local.set $l14
             local.get $l2
             local.set $l17
-            local.get $l15
+            local.get $l14
             local.get $l17
             i64.ne
-            if $I9
-              local.get $l14
+            if $I8
+              local.get $l13
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -1253,7 +1196,7 @@
               i32.const 0
               i64.load offset=modeKey align=1
               local.set $l20
-              local.get $l15
+              local.get $l14
               local.get $l20
               i64.xor
               local.set $l20
@@ -1264,67 +1207,67 @@
               local.get $l20
               i64.ne
               local.set $l21
-              local.get $l14
+              local.get $l13
               local.get $l18
               i32.add
               local.set $l18
               local.get $l21
-              br_if $B8
+              br_if $B7
               local.get $l18
               local.set $l19
             end
-            local.get $l13
+            local.get $l15
             i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
-            br_if $B8
-            local.get $l13
+            br_if $B7
+            local.get $l15
             i32.load offset=2162696 align=1
-            local.tee $l13
+            local.tee $l15
             i32.load align=1
             local.set $l18
-            local.get $l15
+            local.get $l14
             local.set $l2
             local.get $l18
             i32.const 30
             i32.eq
-            if $I10
-              local.get $l13
+            if $I9
+              local.get $l15
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l13
+            local.get $l15
             local.set $l6
             local.get $l18
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
-          local.set $l15
+          local.set $l14
           i32.const 0
-          local.get $l15
+          local.get $l14
           i64.store offset=rax align=1
           i32.const 0
           i32.load offset=budget align=1
           local.set $l18
           local.get $l1
-          local.set $l13
+          local.set $l15
           local.get $l18
-          local.get $l13
+          local.get $l15
           i32.sub
-          local.set $l13
+          local.set $l15
           i32.const 0
           i64.load offset=32768 align=1
-          local.set $l15
-          local.get $l13
+          local.set $l14
+          local.get $l15
           i64.extend_i32_s
           local.set $l20
-          local.get $l15
+          local.get $l14
           local.get $l20
           i64.add
           local.set $l20
@@ -1332,9 +1275,9 @@
           local.get $l20
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l13
+          local.set $l15
           i32.const 0
-          local.get $l13
+          local.get $l15
           i32.store offset=budget align=1
           local.get $l2
           local.set $l20
@@ -1358,10 +1301,10 @@
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l13
+    local.set $l15
     local.get $l1
     local.set $l18
-    local.get $l13
+    local.get $l15
     local.get $l18
     i32.sub
     local.set $l18
@@ -1391,9 +1334,9 @@
     local.get $l6
     local.set $l18
     local.get $l7
-    local.set $l13
+    local.set $l15
     local.get $l18
-    local.get $l13
+    local.get $l15
     return_call_indirect (type $t0)
     unreachable)
 
@@ -1423,56 +1366,43 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 3
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l10
             i32.wrap_i64
-            local.set $l14
+            local.set $l13
             local.get $l10
             i32.wrap_i64
-            local.set $l13
-            local.get $l14
-            local.get $l13
-            i32.and
-            local.tee $l13
-            i32.eqz
             local.set $l14
+            local.get $l13
+            local.get $l14
+            i32.and
+            local.tee $l14
+            i32.eqz
+            local.set $l13
             local.get $l11
             i64.const -256
             i64.and
             local.set $l15
-            local.get $l14
+            local.get $l13
             i64.extend_i32_u
             i64.const 0
             i64.shl
@@ -1483,18 +1413,18 @@
             local.set $l11
             local.get $l10
             local.set $l16
-            local.get $l13
+            local.get $l14
             i32.const 31
             i32.shr_u
-            local.set $l14
+            local.set $l13
             local.get $l12
             local.set $l15
             local.get $l16
             local.get $l15
-            local.get $l14
+            local.get $l13
             select
             local.set $l12
-            local.get $l13
+            local.get $l14
             i64.extend_i32_u
             local.set $l15
             i32.const 0
@@ -1505,24 +1435,24 @@
             i32.store offset=flagKind align=1
             i32.const 16777312
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B7
+          block $B6
             local.get $l8
             local.tee $l15
             i32.wrap_i64
-            local.tee $l13
+            local.tee $l14
             i32.const -1640531535
             i32.mul
             i32.const 18
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l14
+            local.set $l13
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l16
-            local.get $l14
+            local.get $l13
             i64.load offset=2162688 align=1
             local.set $l17
             local.get $l15
@@ -1532,8 +1462,8 @@
             local.get $l17
             local.get $l16
             i64.ne
-            br_if $B7
-            local.get $l13
+            br_if $B6
+            local.get $l14
             i32.const 4095
             i32.and
             local.set $l18
@@ -1552,8 +1482,8 @@
             local.get $l16
             local.get $l17
             i64.ne
-            if $I8
-              local.get $l13
+            if $I7
+              local.get $l14
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -1577,25 +1507,25 @@
               local.get $l20
               i64.ne
               local.set $l21
-              local.get $l13
+              local.get $l14
               local.get $l18
               i32.add
               local.set $l18
               local.get $l21
-              br_if $B7
+              br_if $B6
               local.get $l18
               local.set $l19
             end
-            local.get $l14
+            local.get $l13
             i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
-            br_if $B7
-            local.get $l14
+            br_if $B6
+            local.get $l13
             i32.load offset=2162696 align=1
-            local.tee $l14
+            local.tee $l13
             i32.load align=1
             local.set $l18
             local.get $l16
@@ -1603,19 +1533,19 @@
             local.get $l18
             i32.const 30
             i32.eq
-            if $I9
-              local.get $l14
+            if $I8
+              local.get $l13
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l14
+            local.get $l13
             local.set $l6
             local.get $l18
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l11
           local.set $l16
@@ -1631,15 +1561,15 @@
           i32.load offset=budget align=1
           local.set $l18
           local.get $l1
-          local.set $l14
+          local.set $l13
           local.get $l18
-          local.get $l14
+          local.get $l13
           i32.sub
-          local.set $l14
+          local.set $l13
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l16
-          local.get $l14
+          local.get $l13
           i64.extend_i32_s
           local.set $l20
           local.get $l16
@@ -1650,9 +1580,9 @@
           local.get $l20
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l14
+          local.set $l13
           i32.const 0
-          local.get $l14
+          local.get $l13
           i32.store offset=budget align=1
           local.get $l2
           local.set $l20
@@ -1681,10 +1611,10 @@
     i64.store offset=rdx align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l14
+    local.set $l13
     local.get $l1
     local.set $l18
-    local.get $l14
+    local.get $l13
     local.get $l18
     i32.sub
     local.set $l18
@@ -1714,15 +1644,15 @@
     local.get $l6
     local.set $l18
     local.get $l7
-    local.set $l14
+    local.set $l13
     local.get $l18
-    local.get $l14
+    local.get $l13
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: push rbp; mov rbp, rsp; pop rbx
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -1746,53 +1676,40 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 3
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l12
-            local.set $l15
+            local.set $l13
             local.get $l11
             i64.const -8
             i64.add
-            local.tee $l16
+            local.tee $l14
             i32.const 0
-            i64.load offset=32784 align=1
+            i64.load offset=33040 align=1
             i64.sub
             i32.const 0
-            i64.load offset=32792 align=1
+            i64.load offset=32784 align=1
             i64.ge_u
-            if $I7
-              local.get $l16
+            if $I6
+              local.get $l14
               i32.wrap_i64
               i32.const 7
               i32.shr_u
@@ -1800,61 +1717,56 @@
               i32.and
               local.get $l4
               i32.add
-              local.set $l14
-              local.get $l16
+              local.set $l15
+              local.get $l14
               i64.const 7
               i64.add
               i64.const -4096
               i64.and
-              local.tee $l17
-              local.get $l14
+              local.tee $l16
+              local.get $l15
               i64.load offset=8 align=1
               i64.ne
-              if $I8
+              if $I7
                 i32.const 16777216
                 local.set $l6
                 i32.const 20
                 local.set $l7
-                br $B1
+                br $B0
               end
-              local.get $l14
+              local.get $l15
               i32.load offset=24 align=1
-              local.set $l14
+              local.set $l15
               i32.const 0
-              local.get $l17
-              i64.store offset=32784 align=1
+              local.get $l16
+              i64.store offset=33040 align=1
               i32.const 0
-              local.get $l14
-              i32.store offset=32800 align=1
+              local.get $l15
+              i32.store offset=33048 align=1
               i32.const 0
               i64.const 4065
-              i64.store offset=32792 align=1
-              local.get $l4
-              local.set $l14
-              i32.const 0
-              local.get $l14
-              i32.store offset=32804 align=1
+              i64.store offset=32784 align=1
             end
-            local.get $l16
+            local.get $l14
             i32.wrap_i64
             i32.const 0
-            i32.load offset=32800 align=1
+            i32.load offset=33048 align=1
             i32.add
-            local.get $l15
+            local.get $l13
             i64.store align=1
-            local.get $l16
+            local.get $l14
             local.tee $l11
             local.set $l12
             local.get $l11
-            local.tee $l16
+            local.tee $l14
             i32.const 0
-            i64.load offset=32784 align=1
+            i64.load offset=33040 align=1
             i64.sub
             i32.const 0
-            i64.load offset=32792 align=1
+            i64.load offset=32784 align=1
             i64.ge_u
-            if $I9
-              local.get $l16
+            if $I8
+              local.get $l14
               i32.wrap_i64
               i32.const 7
               i32.shr_u
@@ -1862,91 +1774,86 @@
               i32.and
               local.get $l4
               i32.add
-              local.set $l14
-              local.get $l16
+              local.set $l15
+              local.get $l14
               i64.const 7
               i64.add
               i64.const -4096
               i64.and
-              local.tee $l15
-              local.get $l14
+              local.tee $l13
+              local.get $l15
               i64.load align=1
               i64.ne
-              if $I10
+              if $I9
                 i32.const 16777280
                 local.set $l6
-                br $B2
+                br $B1
               end
-              local.get $l14
-              i32.load offset=24 align=1
-              local.set $l13
-              i32.const 0
               local.get $l15
-              i64.store offset=32784 align=1
+              i32.load offset=24 align=1
+              local.set $l17
               i32.const 0
               local.get $l13
-              i32.store offset=32800 align=1
+              i64.store offset=33040 align=1
+              i32.const 0
+              local.get $l17
+              i32.store offset=33048 align=1
               i64.const 4065
               i64.const 0
+              local.get $l13
               local.get $l15
-              local.get $l14
               i64.load offset=8 align=1
               i64.eq
               select
-              local.set $l15
+              local.set $l13
               i32.const 0
-              local.get $l15
-              i64.store offset=32792 align=1
-              local.get $l4
-              local.set $l14
-              i32.const 0
-              local.get $l14
-              i32.store offset=32804 align=1
+              local.get $l13
+              i64.store offset=32784 align=1
             end
-            local.get $l16
+            local.get $l14
             i32.wrap_i64
             i32.const 0
-            i32.load offset=32800 align=1
+            i32.load offset=33048 align=1
             i32.add
             i64.load align=1
-            local.set $l15
-            local.get $l16
+            local.set $l13
+            local.get $l14
             i64.const 8
             i64.add
             local.set $l11
-            local.get $l15
+            local.get $l13
             local.set $l10
             i32.const 16777312
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B11
+          block $B10
             local.get $l8
-            local.tee $l15
+            local.tee $l13
             i32.wrap_i64
-            local.tee $l14
+            local.tee $l15
             i32.const -1640531535
             i32.mul
             i32.const 18
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l13
+            local.set $l17
             i32.const 0
             i64.load offset=modeKey align=1
+            local.set $l14
+            local.get $l17
+            i64.load offset=2162688 align=1
             local.set $l16
             local.get $l13
-            i64.load offset=2162688 align=1
-            local.set $l17
-            local.get $l15
-            local.get $l16
-            i64.xor
-            local.set $l16
-            local.get $l17
-            local.get $l16
-            i64.ne
-            br_if $B11
             local.get $l14
+            i64.xor
+            local.set $l14
+            local.get $l16
+            local.get $l14
+            i64.ne
+            br_if $B10
+            local.get $l15
             i32.const 4095
             i32.and
             local.set $l18
@@ -1956,17 +1863,17 @@
             local.get $l19
             i32.add
             local.set $l19
-            local.get $l15
+            local.get $l13
             i64.const -4096
             i64.and
-            local.set $l16
+            local.set $l14
             local.get $l2
-            local.set $l17
+            local.set $l16
+            local.get $l14
             local.get $l16
-            local.get $l17
             i64.ne
-            if $I12
-              local.get $l14
+            if $I11
+              local.get $l15
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -1975,92 +1882,92 @@
               i32.mul
               local.tee $l18
               i64.load offset=2424832 align=1
-              local.set $l17
+              local.set $l16
               i32.const 0
               i64.load offset=modeKey align=1
               local.set $l20
-              local.get $l16
+              local.get $l14
               local.get $l20
               i64.xor
               local.set $l20
               local.get $l18
               i32.load offset=2424840 align=1
               local.set $l18
-              local.get $l17
+              local.get $l16
               local.get $l20
               i64.ne
               local.set $l21
-              local.get $l14
+              local.get $l15
               local.get $l18
               i32.add
               local.set $l18
               local.get $l21
-              br_if $B11
+              br_if $B10
               local.get $l18
               local.set $l19
             end
-            local.get $l13
+            local.get $l17
             i32.load offset=2162700 align=1
             local.set $l18
             local.get $l19
             local.get $l18
             i32.ne
-            br_if $B11
-            local.get $l13
+            br_if $B10
+            local.get $l17
             i32.load offset=2162696 align=1
-            local.tee $l13
+            local.tee $l17
             i32.load align=1
             local.set $l18
-            local.get $l16
+            local.get $l14
             local.set $l2
             local.get $l18
             i32.const 30
             i32.eq
-            if $I13
-              local.get $l13
+            if $I12
+              local.get $l17
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l13
+            local.get $l17
             local.set $l6
             local.get $l18
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
-          local.set $l16
+          local.set $l14
           i32.const 0
-          local.get $l16
+          local.get $l14
           i64.store offset=rbx align=1
           local.get $l11
-          local.set $l16
+          local.set $l14
           i32.const 0
-          local.get $l16
+          local.get $l14
           i64.store offset=rsp align=1
           local.get $l12
-          local.set $l16
+          local.set $l14
           i32.const 0
-          local.get $l16
+          local.get $l14
           i64.store offset=rbp align=1
           i32.const 0
           i32.load offset=budget align=1
           local.set $l18
           local.get $l1
-          local.set $l13
+          local.set $l17
           local.get $l18
-          local.get $l13
+          local.get $l17
           i32.sub
-          local.set $l13
+          local.set $l17
           i32.const 0
           i64.load offset=32768 align=1
-          local.set $l16
-          local.get $l13
+          local.set $l14
+          local.get $l17
           i64.extend_i32_s
           local.set $l20
-          local.get $l16
+          local.get $l14
           local.get $l20
           i64.add
           local.set $l20
@@ -2068,9 +1975,9 @@
           local.get $l20
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l13
+          local.set $l17
           i32.const 0
-          local.get $l13
+          local.get $l17
           i32.store offset=budget align=1
           local.get $l2
           local.set $l20
@@ -2078,7 +1985,7 @@
           local.get $l20
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l15
+          local.get $l13
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -2088,36 +1995,36 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rbx align=1
     local.get $l11
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rsp align=1
     local.get $l12
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rbp align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l13
+    local.set $l17
     local.get $l1
     local.set $l18
-    local.get $l13
+    local.get $l17
     local.get $l18
     i32.sub
     local.set $l18
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l15
+    local.set $l13
     local.get $l18
     i64.extend_i32_s
     local.set $l20
-    local.get $l15
+    local.get $l13
     local.get $l20
     i64.add
     local.set $l20
@@ -2137,15 +2044,15 @@
     local.get $l6
     local.set $l18
     local.get $l7
-    local.set $l13
+    local.set $l17
     local.get $l18
-    local.get $l13
+    local.get $l17
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: mov eax, [rbx]; add eax, [rbx+4]; mov [rbx+8], eax
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i32) (local $l13 i32) (local $l14 i64) (local $l15 i64) (local $l16 i32) (local $l17 i32) (local $l18 i64) (local $l19 i64) (local $l20 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i64) (local $l15 i32) (local $l16 i32) (local $l17 i32) (local $l18 i64) (local $l19 i64) (local $l20 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -2166,41 +2073,28 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l12
-    local.get $l4
-    local.set $l13
-    local.get $l12
-    local.get $l13
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 3
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l11
-            local.tee $l14
+            local.tee $l12
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -2209,26 +2103,26 @@
             local.get $l4
             i32.add
             local.set $l13
-            local.get $l14
+            local.get $l12
             i64.const 3
             i64.add
             i64.const -4096
             i64.and
-            local.tee $l15
+            local.tee $l14
             local.get $l13
             i64.load align=1
             i64.ne
-            if $I7
+            if $I6
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l13
             i32.load offset=24 align=1
             local.set $l13
-            local.get $l14
+            local.get $l12
             i32.wrap_i64
             local.get $l13
             i32.add
@@ -2238,16 +2132,16 @@
             local.get $l11
             i64.const 4
             i64.add
-            local.set $l14
+            local.set $l12
             local.get $l13
             local.set $l13
+            local.get $l12
             local.get $l14
-            local.get $l15
             i64.sub
             i64.const 4065
             i64.ge_u
-            if $I8
-              local.get $l14
+            if $I7
+              local.get $l12
               i32.wrap_i64
               i32.const 7
               i32.shr_u
@@ -2255,27 +2149,27 @@
               i32.and
               local.get $l4
               i32.add
-              local.set $l12
-              local.get $l14
+              local.set $l15
+              local.get $l12
               i64.const 3
               i64.add
               i64.const -4096
               i64.and
-              local.get $l12
+              local.get $l15
               i64.load align=1
               i64.ne
-              if $I9
+              if $I8
                 i32.const 16777248
                 local.set $l6
-                br $B2
+                br $B1
               end
-              local.get $l12
+              local.get $l15
               i32.load offset=24 align=1
               local.set $l13
             end
             local.get $l13
             local.set $l13
-            local.get $l14
+            local.get $l12
             i32.wrap_i64
             local.get $l13
             i32.add
@@ -2283,7 +2177,7 @@
             local.set $l13
             local.get $l10
             i32.wrap_i64
-            local.tee $l12
+            local.tee $l15
             local.get $l13
             i32.add
             local.tee $l13
@@ -2294,7 +2188,7 @@
             local.get $l11
             i64.const 8
             i64.add
-            local.tee $l14
+            local.tee $l12
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -2303,7 +2197,7 @@
             local.get $l4
             i32.add
             local.set $l17
-            local.get $l14
+            local.get $l12
             i64.const 3
             i64.add
             i64.const -4096
@@ -2311,30 +2205,30 @@
             local.get $l17
             i64.load offset=8 align=1
             i64.ne
-            if $I10
+            if $I9
               local.get $l13
               i64.extend_i32_u
-              local.set $l15
+              local.set $l14
               i32.const 0
-              local.get $l15
+              local.get $l14
               i64.store offset=flagResult align=1
-              local.get $l12
-              i64.extend_i32_u
-              local.set $l15
-              i32.const 0
               local.get $l15
+              i64.extend_i32_u
+              local.set $l14
+              i32.const 0
+              local.get $l14
               i64.store offset=flagFirst align=1
               i32.const 0
               i32.const 3
               i32.store offset=flagKind align=1
               i32.const 16777280
               local.set $l6
-              br $B2
+              br $B1
             end
             local.get $l17
             i32.load offset=24 align=1
             local.set $l17
-            local.get $l14
+            local.get $l12
             i32.wrap_i64
             local.get $l17
             i32.add
@@ -2342,28 +2236,28 @@
             i32.store align=1
             local.get $l13
             i64.extend_i32_u
-            local.set $l14
+            local.set $l12
             i32.const 0
-            local.get $l14
-            i64.store offset=flagResult align=1
             local.get $l12
+            i64.store offset=flagResult align=1
+            local.get $l15
             i64.extend_i32_u
-            local.set $l14
+            local.set $l12
             i32.const 0
-            local.get $l14
+            local.get $l12
             i64.store offset=flagFirst align=1
             i32.const 0
             i32.const 3
             i32.store offset=flagKind align=1
             i32.const 16777312
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B11
+          block $B10
             local.get $l8
-            local.tee $l14
-            i32.wrap_i64
             local.tee $l12
+            i32.wrap_i64
+            local.tee $l15
             i32.const -1640531535
             i32.mul
             i32.const 18
@@ -2373,19 +2267,19 @@
             local.set $l13
             i32.const 0
             i64.load offset=modeKey align=1
-            local.set $l15
+            local.set $l14
             local.get $l13
             i64.load offset=2162688 align=1
             local.set $l18
-            local.get $l14
-            local.get $l15
-            i64.xor
-            local.set $l15
-            local.get $l18
-            local.get $l15
-            i64.ne
-            br_if $B11
             local.get $l12
+            local.get $l14
+            i64.xor
+            local.set $l14
+            local.get $l18
+            local.get $l14
+            i64.ne
+            br_if $B10
+            local.get $l15
             i32.const 4095
             i32.and
             local.set $l16
@@ -2395,17 +2289,17 @@
             local.get $l17
             i32.add
             local.set $l17
-            local.get $l14
+            local.get $l12
             i64.const -4096
             i64.and
-            local.set $l15
+            local.set $l14
             local.get $l2
             local.set $l18
-            local.get $l15
+            local.get $l14
             local.get $l18
             i64.ne
-            if $I12
-              local.get $l12
+            if $I11
+              local.get $l15
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -2418,7 +2312,7 @@
               i32.const 0
               i64.load offset=modeKey align=1
               local.set $l19
-              local.get $l15
+              local.get $l14
               local.get $l19
               i64.xor
               local.set $l19
@@ -2429,12 +2323,12 @@
               local.get $l19
               i64.ne
               local.set $l20
-              local.get $l12
+              local.get $l15
               local.get $l16
               i32.add
               local.set $l16
               local.get $l20
-              br_if $B11
+              br_if $B10
               local.get $l16
               local.set $l17
             end
@@ -2444,35 +2338,35 @@
             local.get $l17
             local.get $l16
             i32.ne
-            br_if $B11
+            br_if $B10
             local.get $l13
             i32.load offset=2162696 align=1
             local.tee $l13
             i32.load align=1
             local.set $l16
-            local.get $l15
+            local.get $l14
             local.set $l2
             local.get $l16
             i32.const 30
             i32.eq
-            if $I13
+            if $I12
               local.get $l13
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
             local.get $l13
             local.set $l6
             local.get $l16
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
-          local.set $l15
+          local.set $l14
           i32.const 0
-          local.get $l15
+          local.get $l14
           i64.store offset=rax align=1
           i32.const 0
           i32.load offset=budget align=1
@@ -2485,11 +2379,11 @@
           local.set $l13
           i32.const 0
           i64.load offset=32768 align=1
-          local.set $l15
+          local.set $l14
           local.get $l13
           i64.extend_i32_s
           local.set $l19
-          local.get $l15
+          local.get $l14
           local.get $l19
           i64.add
           local.set $l19
@@ -2507,7 +2401,7 @@
           local.get $l19
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l14
+          local.get $l12
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -2517,9 +2411,9 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l14
+    local.set $l12
     i32.const 0
-    local.get $l14
+    local.get $l12
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
@@ -2532,11 +2426,11 @@
     local.set $l16
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l14
+    local.set $l12
     local.get $l16
     i64.extend_i32_s
     local.set $l19
-    local.get $l14
+    local.get $l12
     local.get $l19
     i64.add
     local.set $l19
@@ -2590,38 +2484,25 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l11
             i32.wrap_i64
@@ -2629,23 +2510,23 @@
             i32.and
             i32.const 31
             i32.and
-            local.set $l14
+            local.set $l13
             local.get $l10
             i32.wrap_i64
-            local.tee $l13
+            local.tee $l14
             local.set $l15
-            local.get $l14
-            if $I7
-              local.get $l13
+            local.get $l13
+            if $I6
               local.get $l14
+              local.get $l13
               i32.shl
               local.tee $l16
               local.set $l15
               i32.const 32
-              local.get $l14
+              local.get $l13
               i32.sub
               local.set $l17
-              local.get $l13
+              local.get $l14
               local.get $l17
               i32.shr_u
               i32.const 255
@@ -2660,27 +2541,27 @@
               i32.shr_u
               local.set $l18
               i32.const 32
-              local.get $l14
-              i32.sub
-              local.set $l14
               local.get $l13
+              i32.sub
+              local.set $l13
               local.get $l14
+              local.get $l13
               i32.shr_u
               i32.const 255
               i32.and
               i32.const 1
               i32.and
-              local.set $l14
+              local.set $l13
               local.get $l18
-              local.get $l14
+              local.get $l13
               i32.xor
               i32.const 11
               i32.shl
-              local.set $l14
+              local.set $l13
               local.get $l17
-              local.get $l14
+              local.get $l13
               i32.or
-              local.tee $l14
+              local.tee $l13
               i32.const 1
               i32.and
               local.set $l5
@@ -2691,7 +2572,7 @@
               local.get $l19
               i64.store offset=flagResult align=1
               i32.const 0
-              local.get $l14
+              local.get $l13
               i32.store offset=flagAux align=1
               i32.const 0
               i32.const 31
@@ -2703,7 +2584,7 @@
             local.get $l5
             i32.const 2
             i32.eq
-            if $I8
+            if $I7
               call $e.carry
               local.set $l5
             end
@@ -2714,22 +2595,22 @@
             i32.sub
             local.set $l1
             local.get $l15
-            if $I9
+            if $I8
               local.get $l2
               i64.const 262
               i64.add
               local.set $l8
-              br $B4
+              br $B3
             else
               local.get $l2
               i64.const 260
               i64.add
               local.set $l8
-              br $B4
+              br $B3
             end
             unreachable
           end
-          block $B10
+          block $B9
             local.get $l8
             local.tee $l19
             i32.wrap_i64
@@ -2740,11 +2621,11 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l14
+            local.set $l13
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l20
-            local.get $l14
+            local.get $l13
             i64.load offset=2162688 align=1
             local.set $l21
             local.get $l19
@@ -2754,7 +2635,7 @@
             local.get $l21
             local.get $l20
             i64.ne
-            br_if $B10
+            br_if $B9
             local.get $l15
             i32.const 4095
             i32.and
@@ -2774,7 +2655,7 @@
             local.get $l20
             local.get $l21
             i64.ne
-            if $I11
+            if $I10
               local.get $l15
               i32.const 12
               i32.shr_u
@@ -2804,20 +2685,20 @@
               i32.add
               local.set $l16
               local.get $l18
-              br_if $B10
+              br_if $B9
               local.get $l16
               local.set $l17
             end
-            local.get $l14
+            local.get $l13
             i32.load offset=2162700 align=1
             local.set $l16
             local.get $l17
             local.get $l16
             i32.ne
-            br_if $B10
-            local.get $l14
+            br_if $B9
+            local.get $l13
             i32.load offset=2162696 align=1
-            local.tee $l14
+            local.tee $l13
             i32.load align=1
             local.set $l16
             local.get $l20
@@ -2825,19 +2706,19 @@
             local.get $l16
             i32.const 30
             i32.eq
-            if $I12
-              local.get $l14
+            if $I11
+              local.get $l13
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l14
+            local.get $l13
             local.set $l6
             local.get $l16
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l20
@@ -2848,15 +2729,15 @@
           i32.load offset=budget align=1
           local.set $l16
           local.get $l1
-          local.set $l14
+          local.set $l13
           local.get $l16
-          local.get $l14
+          local.get $l13
           i32.sub
-          local.set $l14
+          local.set $l13
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l20
-          local.get $l14
+          local.get $l13
           i64.extend_i32_s
           local.set $l22
           local.get $l20
@@ -2867,9 +2748,9 @@
           local.get $l22
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l14
+          local.set $l13
           i32.const 0
-          local.get $l14
+          local.get $l13
           i32.store offset=budget align=1
           local.get $l2
           local.set $l22
@@ -2893,10 +2774,10 @@
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l14
+    local.set $l13
     local.get $l1
     local.set $l16
-    local.get $l14
+    local.get $l13
     local.get $l16
     i32.sub
     local.set $l16
@@ -2926,15 +2807,15 @@
     local.get $l6
     local.set $l16
     local.get $l7
-    local.set $l14
+    local.set $l13
     local.get $l16
-    local.get $l14
+    local.get $l13
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: rep movsb
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i64)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i64)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -2958,81 +2839,68 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l13
-    local.get $l4
-    local.set $l14
-    local.get $l13
-    local.get $l14
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 1
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l10
-            local.set $l15
+            local.set $l13
             i32.const 0
             i32.load offset=eflags align=1
             i32.const 1280
             i32.and
             i32.const 0
             i32.ne
+            if $I6
+              i32.const 16777216
+              local.set $l6
+              i32.const 20
+              local.set $l7
+              br $B0
+            end
+            i64.const 4096
+            local.get $l13
+            i64.lt_u
             if $I7
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
-            i64.const 4096
-            local.get $l15
-            i64.lt_u
-            if $I8
-              i32.const 16777216
-              local.set $l6
-              i32.const 20
-              local.set $l7
-              br $B1
-            end
-            local.get $l15
+            local.get $l13
             i32.wrap_i64
             i32.const 0
             i32.shl
             local.set $l14
             local.get $l11
-            local.set $l15
+            local.set $l13
             local.get $l14
             i32.const 0
             i32.ne
-            local.set $l13
+            local.set $l15
             local.get $l14
-            local.get $l13
+            local.get $l15
             i32.sub
             i64.extend_i32_u
             local.set $l16
-            local.get $l15
+            local.get $l13
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -3040,32 +2908,32 @@
             i32.and
             local.get $l4
             i32.add
-            local.set $l13
-            local.get $l15
+            local.set $l15
+            local.get $l13
             local.get $l16
             i64.add
             i64.const -4096
             i64.and
-            local.get $l13
+            local.get $l15
             i64.load align=1
             i64.ne
-            if $I9
+            if $I8
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
-            local.get $l13
-            i32.load offset=24 align=1
-            local.set $l13
             local.get $l15
-            i32.wrap_i64
-            local.get $l13
-            i32.add
-            local.set $l13
-            local.get $l12
+            i32.load offset=24 align=1
             local.set $l15
+            local.get $l13
+            i32.wrap_i64
+            local.get $l15
+            i32.add
+            local.set $l15
+            local.get $l12
+            local.set $l13
             local.get $l14
             i32.const 0
             i32.ne
@@ -3075,7 +2943,7 @@
             i32.sub
             i64.extend_i32_u
             local.set $l16
-            local.get $l15
+            local.get $l13
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -3084,7 +2952,7 @@
             local.get $l4
             i32.add
             local.set $l17
-            local.get $l15
+            local.get $l13
             local.get $l16
             i64.add
             i64.const -4096
@@ -3092,22 +2960,22 @@
             local.get $l17
             i64.load offset=8 align=1
             i64.ne
-            if $I10
+            if $I9
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l17
             i32.load offset=24 align=1
             local.set $l17
-            local.get $l15
+            local.get $l13
             i32.wrap_i64
             local.get $l17
             i32.add
             local.tee $l17
-            local.get $l13
+            local.get $l15
             i32.sub
             local.tee $l18
             i32.const 0
@@ -3120,37 +2988,37 @@
             local.get $l19
             local.get $l18
             i32.and
-            if $I11
+            if $I10
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l17
-            local.get $l13
+            local.get $l15
             local.get $l14
             memory.copy
             local.get $l14
             i64.extend_i32_u
-            local.set $l15
+            local.set $l13
             local.get $l11
-            local.get $l15
+            local.get $l13
             i64.add
             local.set $l11
             local.get $l12
-            local.get $l15
+            local.get $l13
             i64.add
             local.set $l12
             i64.const 0
             local.set $l10
             i32.const 16777248
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B12
+          block $B11
             local.get $l8
-            local.tee $l15
+            local.tee $l13
             i32.wrap_i64
             local.tee $l14
             i32.const -1640531535
@@ -3159,21 +3027,21 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l13
+            local.set $l15
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l16
-            local.get $l13
+            local.get $l15
             i64.load offset=2162688 align=1
             local.set $l20
-            local.get $l15
+            local.get $l13
             local.get $l16
             i64.xor
             local.set $l16
             local.get $l20
             local.get $l16
             i64.ne
-            br_if $B12
+            br_if $B11
             local.get $l14
             i32.const 4095
             i32.and
@@ -3184,7 +3052,7 @@
             local.get $l18
             i32.add
             local.set $l18
-            local.get $l15
+            local.get $l13
             i64.const -4096
             i64.and
             local.set $l16
@@ -3193,7 +3061,7 @@
             local.get $l16
             local.get $l20
             i64.ne
-            if $I13
+            if $I12
               local.get $l14
               i32.const 12
               i32.shr_u
@@ -3223,20 +3091,20 @@
               i32.add
               local.set $l17
               local.get $l19
-              br_if $B12
+              br_if $B11
               local.get $l17
               local.set $l18
             end
-            local.get $l13
+            local.get $l15
             i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
-            br_if $B12
-            local.get $l13
+            br_if $B11
+            local.get $l15
             i32.load offset=2162696 align=1
-            local.tee $l13
+            local.tee $l15
             i32.load align=1
             local.set $l17
             local.get $l16
@@ -3244,19 +3112,19 @@
             local.get $l17
             i32.const 30
             i32.eq
-            if $I14
-              local.get $l13
+            if $I13
+              local.get $l15
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l13
+            local.get $l15
             local.set $l6
             local.get $l17
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l16
@@ -3277,15 +3145,15 @@
           i32.load offset=budget align=1
           local.set $l17
           local.get $l1
-          local.set $l13
+          local.set $l15
           local.get $l17
-          local.get $l13
+          local.get $l15
           i32.sub
-          local.set $l13
+          local.set $l15
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l16
-          local.get $l13
+          local.get $l15
           i64.extend_i32_s
           local.set $l21
           local.get $l16
@@ -3296,9 +3164,9 @@
           local.get $l21
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l13
+          local.set $l15
           i32.const 0
-          local.get $l13
+          local.get $l15
           i32.store offset=budget align=1
           local.get $l2
           local.set $l21
@@ -3306,7 +3174,7 @@
           local.get $l21
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l15
+          local.get $l13
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -3316,36 +3184,36 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rcx align=1
     local.get $l11
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rsi align=1
     local.get $l12
-    local.set $l15
+    local.set $l13
     i32.const 0
-    local.get $l15
+    local.get $l13
     i64.store offset=rdi align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l13
+    local.set $l15
     local.get $l1
     local.set $l17
-    local.get $l13
+    local.get $l15
     local.get $l17
     i32.sub
     local.set $l17
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l15
+    local.set $l13
     local.get $l17
     i64.extend_i32_s
     local.set $l21
-    local.get $l15
+    local.get $l13
     local.get $l21
     i64.add
     local.set $l21
@@ -3365,15 +3233,15 @@
     local.get $l6
     local.set $l17
     local.get $l7
-    local.set $l13
+    local.set $l15
     local.get $l17
-    local.get $l13
+    local.get $l15
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: cpuid; mov ebx, eax
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i32) (local $l13 i32) (local $l14 i64) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -3394,55 +3262,42 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l12
-    local.get $l4
-    local.set $l13
-    local.get $l12
-    local.get $l13
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             i32.const 16777216
             local.set $l6
             i32.const 20
             local.set $l7
-            br $B1
+            br $B0
             local.get $l10
             i32.wrap_i64
             i64.extend_i32_u
             local.set $l11
             i32.const 16777280
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B7
+          block $B6
             local.get $l8
-            local.tee $l14
+            local.tee $l12
             i32.wrap_i64
             local.tee $l13
             i32.const -1640531535
@@ -3451,21 +3306,21 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l12
+            local.set $l14
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l15
-            local.get $l12
+            local.get $l14
             i64.load offset=2162688 align=1
             local.set $l16
-            local.get $l14
+            local.get $l12
             local.get $l15
             i64.xor
             local.set $l15
             local.get $l16
             local.get $l15
             i64.ne
-            br_if $B7
+            br_if $B6
             local.get $l13
             i32.const 4095
             i32.and
@@ -3476,7 +3331,7 @@
             local.get $l18
             i32.add
             local.set $l18
-            local.get $l14
+            local.get $l12
             i64.const -4096
             i64.and
             local.set $l15
@@ -3485,7 +3340,7 @@
             local.get $l15
             local.get $l16
             i64.ne
-            if $I8
+            if $I7
               local.get $l13
               i32.const 12
               i32.shr_u
@@ -3515,20 +3370,20 @@
               i32.add
               local.set $l17
               local.get $l20
-              br_if $B7
+              br_if $B6
               local.get $l17
               local.set $l18
             end
-            local.get $l12
+            local.get $l14
             i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
-            br_if $B7
-            local.get $l12
+            br_if $B6
+            local.get $l14
             i32.load offset=2162696 align=1
-            local.tee $l12
+            local.tee $l14
             i32.load align=1
             local.set $l17
             local.get $l15
@@ -3536,19 +3391,19 @@
             local.get $l17
             i32.const 30
             i32.eq
-            if $I9
-              local.get $l12
+            if $I8
+              local.get $l14
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l12
+            local.get $l14
             local.set $l6
             local.get $l17
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l11
           local.set $l15
@@ -3559,15 +3414,15 @@
           i32.load offset=budget align=1
           local.set $l17
           local.get $l1
-          local.set $l12
+          local.set $l14
           local.get $l17
-          local.get $l12
+          local.get $l14
           i32.sub
-          local.set $l12
+          local.set $l14
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l15
-          local.get $l12
+          local.get $l14
           i64.extend_i32_s
           local.set $l19
           local.get $l15
@@ -3578,9 +3433,9 @@
           local.get $l19
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l12
+          local.set $l14
           i32.const 0
-          local.get $l12
+          local.get $l14
           i32.store offset=budget align=1
           local.get $l2
           local.set $l19
@@ -3588,7 +3443,7 @@
           local.get $l19
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l14
+          local.get $l12
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -3598,26 +3453,26 @@
       local.set $l7
     end
     local.get $l11
-    local.set $l14
+    local.set $l12
     i32.const 0
-    local.get $l14
+    local.get $l12
     i64.store offset=rbx align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l12
+    local.set $l14
     local.get $l1
     local.set $l17
-    local.get $l12
+    local.get $l14
     local.get $l17
     i32.sub
     local.set $l17
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l14
+    local.set $l12
     local.get $l17
     i64.extend_i32_s
     local.set $l19
-    local.get $l14
+    local.get $l12
     local.get $l19
     i64.add
     local.set $l19
@@ -3637,15 +3492,15 @@
     local.get $l6
     local.set $l17
     local.get $l7
-    local.set $l12
+    local.set $l14
     local.get $l17
-    local.get $l12
+    local.get $l14
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: paddd xmm0, xmm1; movd eax, xmm0
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i32) (local $l12 i32) (local $l13 v128) (local $l14 i64) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 v128) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -3663,49 +3518,36 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l11
-    local.get $l4
-    local.set $l12
-    local.get $l11
-    local.get $l12
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             i32.const 0
             v128.load offset=5712 align=1
-            local.set $l13
+            local.set $l11
             i32.const 0
             v128.load offset=5696 align=1
-            local.get $l13
+            local.get $l11
             i32x4.add
-            local.set $l13
+            local.set $l11
             i32.const 0
-            local.get $l13
+            local.get $l11
             v128.store offset=5696 align=1
             i32.const 0
             i32.load offset=5696 align=1
@@ -3713,35 +3555,35 @@
             local.set $l10
             i32.const 16777280
             local.set $l6
-            br $B2
+            br $B1
           end
-          block $B7
+          block $B6
             local.get $l8
-            local.tee $l14
-            i32.wrap_i64
             local.tee $l12
+            i32.wrap_i64
+            local.tee $l13
             i32.const -1640531535
             i32.mul
             i32.const 18
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l11
+            local.set $l14
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l15
-            local.get $l11
+            local.get $l14
             i64.load offset=2162688 align=1
             local.set $l16
-            local.get $l14
+            local.get $l12
             local.get $l15
             i64.xor
             local.set $l15
             local.get $l16
             local.get $l15
             i64.ne
-            br_if $B7
-            local.get $l12
+            br_if $B6
+            local.get $l13
             i32.const 4095
             i32.and
             local.set $l17
@@ -3751,7 +3593,7 @@
             local.get $l18
             i32.add
             local.set $l18
-            local.get $l14
+            local.get $l12
             i64.const -4096
             i64.and
             local.set $l15
@@ -3760,8 +3602,8 @@
             local.get $l15
             local.get $l16
             i64.ne
-            if $I8
-              local.get $l12
+            if $I7
+              local.get $l13
               i32.const 12
               i32.shr_u
               i32.const 4095
@@ -3785,25 +3627,25 @@
               local.get $l19
               i64.ne
               local.set $l20
-              local.get $l12
+              local.get $l13
               local.get $l17
               i32.add
               local.set $l17
               local.get $l20
-              br_if $B7
+              br_if $B6
               local.get $l17
               local.set $l18
             end
-            local.get $l11
+            local.get $l14
             i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
-            br_if $B7
-            local.get $l11
+            br_if $B6
+            local.get $l14
             i32.load offset=2162696 align=1
-            local.tee $l11
+            local.tee $l14
             i32.load align=1
             local.set $l17
             local.get $l15
@@ -3811,19 +3653,19 @@
             local.get $l17
             i32.const 30
             i32.eq
-            if $I9
-              local.get $l11
+            if $I8
+              local.get $l14
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l11
+            local.get $l14
             local.set $l6
             local.get $l17
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l15
@@ -3834,15 +3676,15 @@
           i32.load offset=budget align=1
           local.set $l17
           local.get $l1
-          local.set $l11
+          local.set $l14
           local.get $l17
-          local.get $l11
+          local.get $l14
           i32.sub
-          local.set $l11
+          local.set $l14
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l15
-          local.get $l11
+          local.get $l14
           i64.extend_i32_s
           local.set $l19
           local.get $l15
@@ -3853,9 +3695,9 @@
           local.get $l19
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l11
+          local.set $l14
           i32.const 0
-          local.get $l11
+          local.get $l14
           i32.store offset=budget align=1
           local.get $l2
           local.set $l19
@@ -3863,7 +3705,7 @@
           local.get $l19
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l14
+          local.get $l12
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -3873,26 +3715,26 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l14
+    local.set $l12
     i32.const 0
-    local.get $l14
+    local.get $l12
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l11
+    local.set $l14
     local.get $l1
     local.set $l17
-    local.get $l11
+    local.get $l14
     local.get $l17
     i32.sub
     local.set $l17
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l14
+    local.set $l12
     local.get $l17
     i64.extend_i32_s
     local.set $l19
-    local.get $l14
+    local.get $l12
     local.get $l19
     i64.add
     local.set $l19
@@ -3912,15 +3754,15 @@
     local.get $l6
     local.set $l17
     local.get $l7
-    local.set $l11
+    local.set $l14
     local.get $l17
-    local.get $l11
+    local.get $l14
     return_call_indirect (type $t0)
     unreachable)
 
 ;; 64 bit: mov eax, fs:[0]; jmp rax
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i32) (local $l13 i32) (local $l14 i64) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
+    (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
     i32.const 5
     i32.shr_u
@@ -3941,46 +3783,33 @@
     i32.const 0
     i32.load offset=tlbBase align=1
     local.set $l4
-    i32.const 0
-    i32.load offset=32804 align=1
-    local.set $l12
-    local.get $l4
-    local.set $l13
-    local.get $l12
-    local.get $l13
-    i32.ne
-    if $I0
-      i32.const 0
-      i64.const 0
-      i64.store offset=32792 align=1
-    end
-    block $B1
-      block $B2
-        loop $L3
-          block $B4
-            block $B5
+    block $B0
+      block $B1
+        loop $L2
+          block $B3
+            block $B4
               local.get $l9
-              br_table $B5 $B5
+              br_table $B4 $B4
             end
             i32.const 134217728
             local.set $l3
             local.get $l1
             i32.const 2
             i32.lt_s
-            if $I6
+            if $I5
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             i32.const 0
             i64.load offset=fs align=1
-            local.set $l14
+            local.set $l12
             i64.const 0
-            local.get $l14
+            local.get $l12
             i64.add
-            local.tee $l14
+            local.tee $l12
             i32.wrap_i64
             i32.const 7
             i32.shr_u
@@ -3989,7 +3818,7 @@
             local.get $l4
             i32.add
             local.set $l13
-            local.get $l14
+            local.get $l12
             i64.const 3
             i64.add
             i64.const -4096
@@ -3997,46 +3826,46 @@
             local.get $l13
             i64.load align=1
             i64.ne
-            if $I7
+            if $I6
               i32.const 16777216
               local.set $l6
               i32.const 20
               local.set $l7
-              br $B1
+              br $B0
             end
             local.get $l13
             i32.load offset=24 align=1
             local.set $l13
-            local.get $l14
+            local.get $l12
             i32.wrap_i64
             local.get $l13
             i32.add
             i32.load align=1
             i64.extend_i32_u
             local.tee $l10
-            local.tee $l14
+            local.tee $l12
             i64.const 47
             i64.shr_s
             i64.const 1
             i64.add
             i64.const 1
             i64.gt_u
-            if $I8
+            if $I7
               i32.const 16777248
               local.set $l6
-              br $B2
+              br $B1
             end
             local.get $l1
             i32.const 2
             i32.sub
             local.set $l1
-            local.get $l14
+            local.get $l12
             local.set $l8
-            br $B4
+            br $B3
           end
-          block $B9
+          block $B8
             local.get $l8
-            local.tee $l14
+            local.tee $l12
             i32.wrap_i64
             local.tee $l13
             i32.const -1640531535
@@ -4045,21 +3874,21 @@
             i32.shr_u
             i32.const 16
             i32.mul
-            local.set $l12
+            local.set $l14
             i32.const 0
             i64.load offset=modeKey align=1
             local.set $l15
-            local.get $l12
+            local.get $l14
             i64.load offset=2162688 align=1
             local.set $l16
-            local.get $l14
+            local.get $l12
             local.get $l15
             i64.xor
             local.set $l15
             local.get $l16
             local.get $l15
             i64.ne
-            br_if $B9
+            br_if $B8
             local.get $l13
             i32.const 4095
             i32.and
@@ -4070,7 +3899,7 @@
             local.get $l18
             i32.add
             local.set $l18
-            local.get $l14
+            local.get $l12
             i64.const -4096
             i64.and
             local.set $l15
@@ -4079,7 +3908,7 @@
             local.get $l15
             local.get $l16
             i64.ne
-            if $I10
+            if $I9
               local.get $l13
               i32.const 12
               i32.shr_u
@@ -4109,20 +3938,20 @@
               i32.add
               local.set $l17
               local.get $l20
-              br_if $B9
+              br_if $B8
               local.get $l17
               local.set $l18
             end
-            local.get $l12
+            local.get $l14
             i32.load offset=2162700 align=1
             local.set $l17
             local.get $l18
             local.get $l17
             i32.ne
-            br_if $B9
-            local.get $l12
+            br_if $B8
+            local.get $l14
             i32.load offset=2162696 align=1
-            local.tee $l12
+            local.tee $l14
             i32.load align=1
             local.set $l17
             local.get $l15
@@ -4130,19 +3959,19 @@
             local.get $l17
             i32.const 30
             i32.eq
-            if $I11
-              local.get $l12
+            if $I10
+              local.get $l14
               i32.const 5
               i32.shr_u
               i32.load8_u offset=71080832
               local.set $l9
-              br $L3
+              br $L2
             end
-            local.get $l12
+            local.get $l14
             local.set $l6
             local.get $l17
             local.set $l7
-            br $B1
+            br $B0
           end
           local.get $l10
           local.set $l15
@@ -4153,15 +3982,15 @@
           i32.load offset=budget align=1
           local.set $l17
           local.get $l1
-          local.set $l12
+          local.set $l14
           local.get $l17
-          local.get $l12
+          local.get $l14
           i32.sub
-          local.set $l12
+          local.set $l14
           i32.const 0
           i64.load offset=32768 align=1
           local.set $l15
-          local.get $l12
+          local.get $l14
           i64.extend_i32_s
           local.set $l19
           local.get $l15
@@ -4172,9 +4001,9 @@
           local.get $l19
           i64.store offset=32768 align=1
           local.get $l1
-          local.set $l12
+          local.set $l14
           i32.const 0
-          local.get $l12
+          local.get $l14
           i32.store offset=budget align=1
           local.get $l2
           local.set $l19
@@ -4182,7 +4011,7 @@
           local.get $l19
           i64.store offset=codeBias align=1
           i32.const 0
-          local.get $l14
+          local.get $l12
           i64.store offset=rip align=1
           return_call $e.jump
         end
@@ -4192,26 +4021,26 @@
       local.set $l7
     end
     local.get $l10
-    local.set $l14
+    local.set $l12
     i32.const 0
-    local.get $l14
+    local.get $l12
     i64.store offset=rax align=1
     i32.const 0
     i32.load offset=budget align=1
-    local.set $l12
+    local.set $l14
     local.get $l1
     local.set $l17
-    local.get $l12
+    local.get $l14
     local.get $l17
     i32.sub
     local.set $l17
     i32.const 0
     i64.load offset=32768 align=1
-    local.set $l14
+    local.set $l12
     local.get $l17
     i64.extend_i32_s
     local.set $l19
-    local.get $l14
+    local.get $l12
     local.get $l19
     i64.add
     local.set $l19
@@ -4231,9 +4060,9 @@
     local.get $l6
     local.set $l17
     local.get $l7
-    local.set $l12
+    local.set $l14
     local.get $l17
-    local.get $l12
+    local.get $l14
     return_call_indirect (type $t0)
     unreachable)
 
