@@ -37,6 +37,7 @@ import { writeMsr } from "./system/msr.ts";
 import { compileBlocks } from "./translate/hot_blocks.ts";
 import { deliverFault, deliverInterrupt, deliverNmi } from "./segments/exceptions.ts";
 import { segmentedAccess } from "./segments/segmentation.ts";
+import { HotQueue } from "./translate/regions/hot_queue.ts";
 import { type HotBlock, Regions } from "./translate/regions/regions.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
@@ -83,10 +84,6 @@ const SAMPLE_WINDOW = 1024;
  * leave for them when the slice is nearly over.
  */
 const MEMBER_SAMPLES = 40;
-/** Hot blocks that share a module: making one costs more than a function in it. */
-const COMPILE_BATCH = 16;
-/** Instructions a hot block waits for others at most. */
-const COMPILE_WAIT = 1 << 20;
 /**
  * What a delivery, a block that must be decoded, and a call that is executed again cost in instructions: they take about
  * as long, and a slice that is full of them must end in time.
@@ -154,9 +151,7 @@ export class Cpu implements Engine {
   #decodings = 0;
   /** Microcode of the running block has left with SHADOW: MOV SS or POP SS that changed the mode. */
   #stackSwitched = false;
-  /** Hot blocks waiting to be compiled, and for how many instructions the first has. */
-  readonly #hot: HotBlock[] = [];
-  #waited = 0;
+  readonly #hot = new HotQueue();
   /** Instructions to the next sample. */
   #period = SAMPLE_LEAST;
   /** Samples taken. */
@@ -319,7 +314,7 @@ export class Cpu implements Engine {
       this.#overhead =
       this.#i32[S.budget >> 2] =
         0;
-    this.#hot.length = 0;
+    this.#hot.takeAll();
     this.blocks.reset();
   }
 
@@ -493,6 +488,7 @@ export class Cpu implements Engine {
         case HALT:
           this.exits.halt++;
           this.halted = true;
+          this.#hot.halted(this.instructions);
           break;
         case STOP:
           core.stopRequested = true;
@@ -574,7 +570,6 @@ export class Cpu implements Engine {
   /** The block at `rec` runs right now, at the end of a sampling period: blocks found often are compiled. */
   #profile(rec: number): void {
     const block = this.blocks.blockAt(rec);
-    const passed = this.#period;
     const known = block === undefined || ++block.looks > HOT_SAMPLES;
     this.#period = known ? Math.min(this.#period * 2, SAMPLE_MOST) : SAMPLE_LEAST;
     const window = Math.floor(this.#looks++ / SAMPLE_WINDOW);
@@ -584,15 +579,17 @@ export class Cpu implements Engine {
         block.samples = 0;
       }
       if (++block.samples === this.#samplesNeeded(block)) {
-        this.#hot.push(this.#hotBlock(block));
+        this.#hot.add(this.#hotBlock(block), this.instructions);
       }
     }
-    if (this.#hot.length === 0) return;
-    this.#waited += passed;
-    if (this.#hot.length < COMPILE_BATCH && this.#waited < COMPILE_WAIT) return;
-    this.#compile(this.#hot);
-    this.#hot.length = 0;
-    this.#waited = 0;
+    if (this.#hot.isDue(this.instructions)) this.#compile(this.#hot.takeAll());
+  }
+
+  get hasIdleWork(): boolean {
+    return this.#hot.length > 0;
+  }
+  doIdleWork(): void {
+    this.#compile(this.#hot.takeSome());
   }
 
   /** Handlers have run the block that counts its runs in the record `rec` often; S.codeBias is of its page. */
@@ -602,7 +599,7 @@ export class Cpu implements Engine {
     if (block === undefined) return;
     this.warm++;
     block.isWarm = true;
-    this.#hot.push({ block, linear: this.core.s.get64(S.codeBias), isWarm: true });
+    this.#hot.add({ block, linear: this.core.s.get64(S.codeBias), isWarm: true }, this.instructions);
   }
 
   /** Looks that must find a block before it is compiled. */

@@ -170,6 +170,10 @@ export interface Engine {
   writeRegisters(changes: CpuRegisterChanges): void;
   /** Writes one of the CPU's own MSRs as WRMSR does; false: it would fault. */
   writeMsr(index: number, value: bigint): boolean;
+  /** Something was put off that the guest need not wait for if it is done while the guest sleeps. Absent: never. */
+  readonly hasIdleWork?: boolean;
+  /** Does it; takes some milliseconds. Between runs only. */
+  doIdleWork?(): void;
   /** True: a slice is over in time by itself, however slow the guest's instructions are, and heeds the hooks' timers. */
   readonly endsInTime?: boolean;
   /** True: the guest's TSC is not the hooks' but a processor's, with a frequency of its own. */

@@ -87,6 +87,30 @@ Deno.test("a machine runs on an engine of another kind: ports, hypercalls, inter
   machine.close();
 });
 
+Deno.test("what an engine puts off is done when the guest has slept for a moment, and not while something is due soon", async () => {
+  const MS = 1e6;
+  for (const { work, sleeps } of [{ work: 2, sleeps: [1, "work", "work", 9] }, { work: 0, sleeps: [10] }]) {
+    const seen: (number | string)[] = [];
+    let now = 0, left = work;
+    const clock = {
+      monotonicNs: () => now,
+      unixSeconds: () => 1_700_000_000,
+      sleep: (ms: number) => {
+        seen.push(Math.round(ms));
+        now += ms * MS;
+        return Promise.resolve();
+      },
+      breathe: () => Promise.resolve(),
+    };
+    const { machine, engine } = await scripted([...TIMER, "sti", "hlt", POWER_OFF], { icount: false, clock });
+    Object.defineProperty(engine, "hasIdleWork", { get: () => left > 0 });
+    Object.assign(engine, { doIdleWork: () => void (seen.push("work"), left--) });
+    assertEquals(await machine.run(), { reason: "poweroff" });
+    assertEquals([seen, engine.state.vectors], [sleeps, [0x20]]);
+    machine.close();
+  }
+});
+
 Deno.test("a machine on another engine is saved at every step, and each goes on to the same end", async () => {
   const whole = await scripted(SCRIPT);
   await whole.machine.run();

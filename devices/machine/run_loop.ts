@@ -43,6 +43,11 @@ const DISK_BATCH = 2;
 const DISK_TRY_EVERY = 64;
 /** Longest sleep: a missed wake-up costs no more. */
 const LONGEST_SLEEP_MS = 500;
+/**
+ * What the engine has put off is done when the guest has slept for so long: answers from near come before, and nothing
+ * hurries after.
+ */
+const SOUND_SLEEP_MS = 1;
 /** A run that is stopped from outside ends its slice first, if that takes no more goes of the engine than this. */
 const GOES_AFTER_STOP = 64;
 /** Guest time that a guest which has failed may go on printing. */
@@ -106,6 +111,8 @@ export class RunLoop {
   /** By instruction count: what is left of a slice that the engine has not finished; below 0: nothing is. */
   #rest = -1;
   #goesAfterStop = 0;
+  /** Instructions the guest had executed when it slept last. */
+  #sleptAt = -1;
 
   constructor(board: Board, options: LoopOptions, duties: LoopDuties) {
     this.#board = board;
@@ -452,12 +459,17 @@ export class RunLoop {
     if (next <= now) return;
     const paced = icount && this.#awaiting();
     if (icount && !paced && next !== Infinity) return board.time.skip(next - now); // nothing but time moves
-    const ms = Math.min(LONGEST_SLEEP_MS, (next - now) / 1e6);
+    let ms = Math.min(LONGEST_SLEEP_MS, (next - now) / 1e6);
+    if (!icount && board.engine.hasIdleWork === true && ms > 2 * SOUND_SLEEP_MS) {
+      if (this.#sleptAt === board.engine.instructions) return board.engine.doIdleWork?.();
+      ms = SOUND_SLEEP_MS;
+    }
     const fds = board.xen.netbacks.map((netback) => netback.end.pollFd()).filter((fd) => fd >= 0);
     const wake = new Promise<void>((resolve) => this.#wake = resolve);
     const before = host.monotonicNs();
     await host.sleep(ms, wake, fds);
     this.#wake = undefined;
+    this.#sleptAt = board.engine.instructions;
     if (paced) board.time.skip(Math.min(next - now, Math.max(0, Math.round(host.monotonicNs() - before))));
   }
 }

@@ -38,6 +38,19 @@ Deno.test("recursive calls run as a region, with the result and the instruction 
   assertEquals(counts[0], counts[1]);
 });
 
+Deno.test("a guest that sleeps now and then has its warm code compiled in its sleep", () => {
+  const t = new TestCpu(64, { engine: "jit" });
+  const { cpu } = t;
+  // mov ecx, 1000; loop: as much as a region wants; dec ecx; jnz loop; hlt
+  t.write(CODE_BASE, [0xb9, ...le32(1000), ...NOPS, 0xff, 0xc9, 0x75, (-NOPS.length - 4) & 0xff, 0xf4]);
+  for (let i = 0; i < 3; i++) {
+    assertEquals([cpu.hasIdleWork, cpu.regions.compiled], [i >= 2, 0]);
+    finish(t);
+  }
+  cpu.doIdleWork();
+  assertEquals([cpu.hasIdleWork, cpu.regions.compiled], [false, 1]);
+});
+
 /**
  * EAX = sum of an immediate over ECX turns of an outer loop with an inner one of 700,000 turns; each outer turn changes
  * the immediate to ECX.
