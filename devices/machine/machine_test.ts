@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Hub } from "../../net/ends/hub.ts";
+import { NoneEnd } from "../../net/ends/none.ts";
 import { SPIN, tinyGuest } from "../../tests/_tiny_guest.ts";
 import { EVTCHNSTAT_interdomain } from "../../xen/public/event_channel.ts";
 import { HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_STORE_EVTCHN } from "../../xen/public/hvm/params.ts";
@@ -107,6 +108,24 @@ Deno.test("what an engine puts off is done when the guest has slept for a moment
     Object.assign(engine, { doIdleWork: () => void (seen.push("work"), left--) });
     assertEquals(await machine.run(), { reason: "poweroff" });
     assertEquals([seen, engine.state.vectors], [sleeps, [0x20]]);
+    machine.close();
+  }
+});
+
+Deno.test("what answers a packet at once is asked before the guest goes on; else its slice ends", async () => {
+  for (
+    const { icount, frames, asked } of [
+      { icount: false, frames: 1, asked: ["poll"] },
+      { icount: false, frames: 0, asked: ["poll", "stop"] },
+      { icount: true, frames: 1, asked: [] },
+    ]
+  ) {
+    const seen: string[] = [];
+    const end = Object.assign(new NoneEnd(), { poll: () => (seen.push("poll"), frames) });
+    const { machine, engine } = await scripted([], { icount, nets: [{ end }] });
+    Object.assign(engine, { requestStop: () => void seen.push("stop") });
+    machine.board.options.events.netNotified();
+    assertEquals(seen, asked);
     machine.close();
   }
 });

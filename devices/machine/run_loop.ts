@@ -102,6 +102,8 @@ export class RunLoop {
   #startedNs = 0;
   #ranNs = 0;
   #answerUntilNs = 0;
+  /** The slice that runs is short, since an answer is expected. */
+  #answers = false;
   #diskEvents = 0;
   #diskBatches = false;
   #suspicion: { readonly info: ExitInfo; readonly timer: Timer } | undefined;
@@ -261,13 +263,15 @@ export class RunLoop {
     this.#rest = -1;
   }
 
-  /** The guest has sent something: look for the answer soon. Guests spend a millisecond on their way to HLT. */
+  /**
+   * The guest has sent something. The host's own answer to a ping, or to a connection, is there by now, and the guest has it
+   * before it goes to sleep; for others look soon: guests spend a millisecond on their way to HLT.
+   */
   expectAnswer(): void {
     const { icount, clock } = this.#options;
     if (icount) return;
-    const now = clock.monotonicNs();
-    if (now > this.#answerUntilNs) this.#board.engine.requestStop();
-    this.#answerUntilNs = now + ANSWER_NS;
+    this.#answerUntilNs = clock.monotonicNs() + ANSWER_NS;
+    if (this.#pollEnds(false) === 0 && !this.#answers) this.#board.engine.requestStop();
   }
 
   /**
@@ -401,7 +405,7 @@ export class RunLoop {
     if (icount) return this.#runCounted();
     const inTime = engine.endsInTime === true;
     const before = clock.monotonicNs();
-    const answers = before < this.#answerUntilNs;
+    const answers = this.#answers = before < this.#answerUntilNs;
     const collects = this.#board.xen.disksAsked;
     const longest = answers
       ? ANSWER_INSTRUCTIONS
