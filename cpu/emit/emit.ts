@@ -325,9 +325,10 @@ export interface Emit {
   vsibAddress(index: Value<"i64">): Address;
   /**
    * Where the byte at `address` is in the WebAssembly memory, or 0 when the TLB does not allow the access right away.
-   * Good up to the end of the page. Undefined when the segment needs checks.
+   * Good up to the end of the page. Undefined when the segment needs checks. `bytes`, not 0: all of those, as far as they
+   * lie in the page, will be written, code that was there is forgotten; else there is none to the end of a page to write.
    */
-  hostSpan(address: Address, write: boolean): Value<"i32"> | undefined;
+  hostSpan(address: Address, write: boolean, bytes?: Value<"i32">): Value<"i32"> | undefined;
   hostLoad<W extends Width>(w: W, at: Value<"i32">): ValueOf<W>;
   hostLoad128(at: Value<"i32">): Value<"v128">;
   hostStore<W extends Width>(w: W, at: Value<"i32">, value: ValueOf<W>): void;

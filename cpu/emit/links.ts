@@ -30,8 +30,11 @@ const CORE = {
   sliceEnd: ["rec"],
   /** Does all of an SSE instruction, and goes on with the record behind. */
   sseSlow: ["rec", "how", "a", "b", "result"],
-  /** Byte offset of linear address S.memAddr in the WebAssembly memory, up to the end of its page; 0: not to be had here. */
-  span: ["write"],
+  /**
+   * Byte offset of linear address S.memAddr in the WebAssembly memory, up to the end of its page; 0: not to be had here.
+   * `bytes`: SPAN_READ, SPAN_WITHOUT_CODE, or how many are about to be written.
+   */
+  span: ["bytes"],
 } as const;
 /** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
 const CORE_FUNCTIONS = {
@@ -58,6 +61,9 @@ export const VECTOR_FUNCTIONS = [
 export type VectorFunction = typeof VECTOR_FUNCTIONS[number];
 const IMPORTS = { ...CALLBACKS, ...CORE, ...CORE_FUNCTIONS };
 const VECTORS: readonly string[] = ["a", "b", "result"];
+
+/** For `span`: bytes will be read; some may be written, if there is no code. */
+export const SPAN_READ = 0, SPAN_WITHOUT_CODE = -1;
 
 type Numbers<P extends readonly string[]> = { -readonly [I in keyof P]: number };
 

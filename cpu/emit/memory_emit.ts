@@ -7,6 +7,7 @@
  * before their first write, and loadForUpdate/peek/commit exist for those that cannot.
  * @module
  */
+import { SPAN_READ, SPAN_WITHOUT_CODE } from "./links.ts";
 import { EXC_GP, S, SS, TLB_BITS, tlbEntry } from "../state/state.ts";
 import { type LoadName, type StoreName, Val } from "./builder.ts";
 import type { Address, AlignmentCheck, Value, Width } from "./emit.ts";
@@ -233,7 +234,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       },
     );
   }
-  hostSpan(address: Address, write: boolean): Value | undefined {
+  hostSpan(address: Address, write: boolean, bytes?: Value): Value | undefined {
     if ((address as Place).how === "checked") return undefined;
     if (write) this.facts.stores = true;
     const linear = this.linear(address) as Val;
@@ -242,7 +243,9 @@ export abstract class MemoryEmit extends RegisterEmit {
     const at = this.variable(this.#host(linear, entry));
     this.if(this.eqz(32, hit), () => {
       this.setState64(S.memAddr, linear);
-      this.set(at, this.call(this.links.span, [this.i32(write ? 1 : 0)], "i32") as Val);
+      const written = bytes ?? this.i32(write ? SPAN_WITHOUT_CODE : SPAN_READ);
+      this.set(at, this.call(this.links.span, [written], "i32") as Val);
+      if (bytes !== undefined) this.recordsChanged();
     });
     return this.get(at);
   }

@@ -8,6 +8,7 @@
 import { PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
 import type { LoadName, StoreName, Val, WasmBuilder } from "../emit/builder.ts";
+import { SPAN_READ, SPAN_WITHOUT_CODE } from "../emit/links.ts";
 import { S, TLB_ENTRIES, tlbEntry } from "../state/state.ts";
 import { NEXT } from "../state/status.ts";
 import type { WalkMap } from "./emitted_walk.ts";
@@ -33,8 +34,8 @@ const MOVES: readonly (readonly [bytes: number, load: LoadName, store: StoreName
 /** Pieces of a page in the code map. */
 const PIECE_SHIFT = 6, PIECES = PAGE_SIZE >> PIECE_SHIFT;
 
-/** Whether there is code from `host` up to `last`, both in one page; by default up to the end of the page. */
-function hasCode(b: WasmBuilder, map: WalkMap, host: Val, last?: Val): Val {
+/** Whether there is code from `host` up to `last`, both in one page. */
+function hasCode(b: WasmBuilder, map: WalkMap, host: Val, last: Val): Val {
   const page = b.op("i32.shr_u", host, b.i32(PAGE_SHIFT));
   const some = b.variable(
     b.and(32, b.loadRaw("i32.load8_u", page, map.pageAttributes), b.i32(PAGE_HAS_CODE)),
@@ -43,10 +44,8 @@ function hasCode(b: WasmBuilder, map: WalkMap, host: Val, last?: Val): Val {
     const piece = (at: Val) => b.and(32, b.op("i32.shr_u", at, b.i32(PIECE_SHIFT)), b.i32(PIECES - 1));
     const pieces = b.loadRaw("i64.load", b.shl(32, page, b.i32(3)), map.codeMap);
     const from = b.shrU(64, pieces, piece(host));
-    const length = last === undefined ? undefined : b.op("i32.sub", piece(last), piece(host));
-    const kept = length === undefined
-      ? from
-      : b.and(64, from, b.op("i64.sub", b.shl(64, b.i64(2), length), b.i64(1)));
+    const length = b.op("i32.sub", piece(last), piece(host));
+    const kept = b.and(64, from, b.op("i64.sub", b.shl(64, b.i64(2), length), b.i64(1)));
     b.set(some, b.op("i64.ne", kept, b.i64(0)));
   });
   return b.get(some);
@@ -96,12 +95,19 @@ export function slowAccess(
   b.return(b.i32(NEXT));
 }
 
-/** Body of `span` (links.ts). */
-export function spanOf(b: WasmBuilder, { walk, map }: Walk): void {
-  const write = b.parameter(0, "i32");
+/** Body of `span` (links.ts); `written`: tells TypeScript that bytes from an offset on are about to be written. */
+export function spanOf(b: WasmBuilder, { walk, map, written }: Walk & { readonly written: number }): void {
+  const wanted = b.parameter(0, "i32"); // see links.ts
   const address = b.loadRaw("i64.load", b.i32(S.memAddr));
-  const access = b.select(write, b.i32(ACCESS_WRITE), b.i32(ACCESS_READ));
+  const access = b.select(b.eq(32, wanted, b.i32(SPAN_READ)), b.i32(ACCESS_READ), b.i32(ACCESS_WRITE));
   const host = b.call(walk, [address, access], "i32") as Val;
-  b.if(write, () => b.if(host, () => b.if(hasCode(b, map, host), () => b.return(b.i32(0)))));
+  b.if(b.and(32, b.op("i32.ne", wanted, b.i32(SPAN_READ)), b.op("i32.ne", host, b.i32(0))), () => {
+    const room = b.op("i32.sub", b.i32(PAGE_SIZE), b.and(32, host, b.i32(PAGE_SIZE - 1)));
+    const bytes = b.select(b.ltU(32, wanted, room), wanted, room);
+    b.if(hasCode(b, map, host, b.add(32, host, b.op("i32.sub", bytes, b.i32(1)))), () => {
+      b.if(b.eq(32, wanted, b.i32(SPAN_WITHOUT_CODE)), () => b.return(b.i32(0)));
+      void b.call(written, [host, bytes], "i32");
+    });
+  });
   b.return(host);
 }

@@ -69,6 +69,44 @@ for (const how of ENGINES) {
     assertEquals(t.cpu.slowAccesses - before.slow, 5);
   });
 
+  for (
+    const [name, code] of [["STOS", [0xf3, 0x48, 0xab, HLT]], ["MOVS", [0xf3, 0x48, 0xa5, HLT]]] as const
+  ) {
+    test(`REP ${name} over code forgets what it covers, and no more, and is as fast as elsewhere`, () => {
+      const t = new TestCpu(64, how);
+      const { s } = t.cpu.core, first = CODE_BASE + 0x1000, bytes = 0xf00, source = CODE_BASE + 0x4000;
+      const functions = [...Array(9).keys()].map((n) => first + 8 + n * 0x1f0); // the last one lies behind
+      const call = (at: number) => {
+        s.setGpr(0, BigInt(at));
+        go(t, CODE_BASE);
+        return s.gpr32(3);
+      };
+      const returning = (n: number) => [0xb3, n, RET]; // mov bl, n
+      t.write(CODE_BASE, [0xff, 0xd0, HLT]); // call rax
+      functions.forEach((at, n) => t.write(at, returning(n)));
+      functions.forEach((at, n) => assertEquals(call(at) & 0xff, n));
+      t.write(CODE_BASE + 0x40, code);
+      const fill = 0xc3_28_b3_c3_28_b3_c3n | 0x90n << 56n; // from its second byte on: mov bl, 28h; ret
+      for (let i = 0; i < bytes; i += 8) {
+        t.memory.view.setBigUint64(t.memory.offsetOf(source + i), fill, true);
+      }
+      s.setGpr(0, fill);
+      s.setGpr(1, BigInt(bytes / 8));
+      s.setGpr(6, BigInt(source));
+      s.setGpr(7, BigInt(first));
+      const before = { gone: t.cpu.blocks.invalidated, instructions: t.cpu.instructions };
+      go(t, CODE_BASE + 0x40);
+      assertEquals(t.cpu.instructions - before.instructions < bytes / 8 / 8, true);
+      assertEquals([s.gpr(1), s.gpr(7)], [0n, BigInt(first + bytes)]);
+      const covered = functions.filter((at) => at < first + bytes);
+      assertEquals(t.cpu.blocks.invalidated - before.gone, covered.length);
+      for (const at of covered) assertEquals(call(at + 1) & 0xff, 0x28);
+      assertEquals(covered.length < functions.length, true);
+      for (const at of functions.slice(covered.length)) assertEquals(call(at) & 0xff, functions.indexOf(at));
+      assertEquals(t.cpu.blocks.invalidated - before.gone, covered.length);
+    });
+  }
+
   test("a store that changes the instruction behind it leaves its flags, whatever that was to do with them", () => {
     const t = new TestCpu(64, how);
     // xor edx, edx; add [next instruction], al; add ecx, ebx, which becomes mov ecx, ebx; lahf

@@ -64,8 +64,10 @@ import { findBlock } from "./find_block.ts";
 
 /** The export that runs the record at the given address until something leaves with a status. */
 export const RUN_NAME = "run";
-/** The one import that only the core module has: record of the block a link stub leads to, or 0 with a fault recorded. */
+/** An import that only the core module has: record of the block a link stub leads to, or 0 with a fault recorded. */
 export const LINK_NAME = "link";
+/** The other one: that many bytes from an offset in the WebAssembly memory on are about to be written; answers 0. */
+export const WRITTEN_NAME = "written";
 
 /**
  * The bytes of the module with the functions that compute floating point in place of microcode: those of the x87, and second
@@ -88,6 +90,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   const link = module.importFunction(ENVIRONMENT, LINK_NAME, handlerType);
   const warm = module.importFunction(ENVIRONMENT, "warm", handlerType);
   const microcode = module.importFunction(ENVIRONMENT, "microcode", binary);
+  const written = module.importFunction(ENVIRONMENT, WRITTEN_NAME, binary);
   const unary64 = module.type(["i64"], ["i32"]), mixed = module.type(["i64", "i32"], ["i32"]);
   const slow = SLOW_ACCESSES.map((name) => module.importFunction(ENVIRONMENT, name, binary));
 
@@ -149,7 +152,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     const otherwise = slow[i] as number;
     define(binary, 2, (b) => slowAccess(b, exportName, { walk, otherwise, map }), { exportName });
   });
-  define(handlerType, 1, (b) => spanOf(b, { walk, map }), { exportName: "span" });
+  define(handlerType, 1, (b) => spanOf(b, { walk, map, written }), { exportName: "span" });
   const isLong = (b: WasmBuilder) => b.eq(32, b.loadRaw("i32.load", b.i32(S.codeBits)), b.i32(64));
   const find = define(unary64, 1, (b) => findBlock(b, walk), {});
   // Goes to the block at S.rip if it is known; `segmented`: RIP need not be the linear address; `from`: for a record with

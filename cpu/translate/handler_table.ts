@@ -24,7 +24,7 @@ import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
 import { fusesWithNext, type Run } from "./block_layout.ts";
 import { compileHandler } from "./compile.ts";
-import { coreModule, floatModule, LINK_NAME, RUN_NAME } from "./core_module.ts";
+import { coreModule, floatModule, LINK_NAME, RUN_NAME, WRITTEN_NAME } from "./core_module.ts";
 import { type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
@@ -80,6 +80,7 @@ export class Modules {
       }),
       ...callbacks,
       [LINK_NAME]: callbacks.link,
+      [WRITTEN_NAME]: (offset: number, bytes: number) => (memory.announceWrite(offset, bytes), 0),
     };
     const core = new WebAssembly.Instance(
       new WebAssembly.Module(coreModule(this.#sizes, memory.map)),

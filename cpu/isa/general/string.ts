@@ -152,7 +152,8 @@ function movs(e: Emit, w: Width): void {
       const found = e.variable(e.i32(0));
       let checked = false;
       e.if(straight, () => {
-        const span = e.hostSpan(destination(e), true);
+        const bytes = e.shl(32, least(e, fromRoom, count), e.k(8, log2(w)));
+        const span = e.hostSpan(destination(e), true, bytes);
         if (span === undefined) checked = true;
         else e.set(found, span);
       });
@@ -201,10 +202,21 @@ function stos(e: Emit, w: Width): void {
   if (e.form.rep === 0) return void iterate();
   e.atOnce((region) => stosAtOnce(e, w, region), () =>
     repeat(e, iterate, (count) => {
-      const to = e.hostSpan(destination(e), true);
-      if (to === undefined) return undefined;
-      const usable = e.and(32, nonZero(e, 32, to), e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
-      const elements = e.select(usable, least(e, elementsToPageEnd(e, w, to), count), e.i32(0));
+      const found = e.variable(e.i32(0));
+      let checked = false;
+      e.if(e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)), () => {
+        const bytes = e.shl(32, least(e, e.i32(PAGE * 8 / w), count), e.k(8, log2(w)));
+        const span = e.hostSpan(destination(e), true, bytes);
+        if (span === undefined) checked = true;
+        else e.set(found, span);
+      });
+      if (checked) return undefined;
+      const to = e.get(found);
+      const elements = e.select(
+        nonZero(e, 32, to),
+        least(e, elementsToPageEnd(e, w, to), count),
+        e.i32(0),
+      );
       e.if(elements, () => {
         const bytes = e.shl(32, elements, e.k(8, log2(w)));
         const value = e.gpr(RAX, w);

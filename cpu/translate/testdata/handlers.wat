@@ -1550,6 +1550,20 @@
         local.set $l12
         local.get $l11
         if $I3
+          local.get $l7
+          i64.extend_i32_u
+          local.tee $l6
+          local.get $l5
+          i64.lt_u
+          local.set $l11
+          local.get $l6
+          local.get $l5
+          local.get $l11
+          select
+          i32.wrap_i64
+          i32.const 0
+          i32.shl
+          local.set $l11
           i32.const 0
           i64.load offset=rdi align=1
           local.tee $l6
@@ -1558,72 +1572,75 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l11
+          local.set $l13
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l13
-          local.get $l11
+          local.set $l14
           local.get $l13
+          local.get $l14
           i32.add
-          local.set $l13
+          local.set $l14
           local.get $l6
           i64.const -4096
           i64.and
           local.set $l10
-          local.get $l13
+          local.get $l14
           i64.load offset=8 align=1
           local.set $l9
           local.get $l10
           local.get $l9
           i64.eq
-          local.set $l11
+          local.set $l13
           local.get $l6
           i32.wrap_i64
+          local.set $l15
+          local.get $l14
+          i32.load offset=24 align=1
+          local.set $l14
+          local.get $l15
+          local.get $l14
+          i32.add
           local.set $l14
           local.get $l13
-          i32.load offset=24 align=1
-          local.set $l13
-          local.get $l14
-          local.get $l13
-          i32.add
-          local.set $l13
-          local.get $l11
           i32.eqz
           if $I4
             i32.const 0
             local.get $l6
             i64.store offset=memAddr align=1
-            i32.const 1
+            local.get $l11
             call $e.span
-            local.set $l13
+            local.set $l14
+            local.get $p0
+            i32.load offset=32 align=1
+            local.set $l1
           end
-          local.get $l13
+          local.get $l14
           local.set $l12
         end
         local.get $l12
         local.tee $l12
         i32.const 4095
         i32.and
-        local.set $l13
+        local.set $l14
         i32.const 4096
-        local.get $l13
+        local.get $l14
         i32.sub
         i32.const 0
         i32.shr_u
-        local.set $l13
+        local.set $l14
         local.get $l7
-        local.get $l13
+        local.get $l14
         i32.lt_u
         local.set $l11
         local.get $l7
-        local.get $l13
+        local.get $l14
         local.get $l11
         select
         local.set $l11
         local.get $l12
         i32.const 0
         i32.ne
-        local.set $l13
+        local.set $l14
         local.get $l11
         i64.extend_i32_u
         local.tee $l6
@@ -1636,11 +1653,11 @@
         select
         i32.wrap_i64
         i32.const 0
-        local.get $l13
+        local.get $l14
         select
-        local.tee $l13
+        local.tee $l14
         if $I5
-          local.get $l13
+          local.get $l14
           i32.const 0
           i32.shl
           local.set $l11
@@ -1650,12 +1667,12 @@
           local.tee $l7
           i32.const 0
           i32.ne
-          local.set $l14
+          local.set $l13
           local.get $l7
           local.get $l11
           i32.lt_u
           local.set $l7
-          local.get $l14
+          local.get $l13
           local.get $l7
           i32.and
           if $I6
@@ -1663,25 +1680,25 @@
             local.set $l7
             loop $L7
               local.get $l7
-              local.set $l14
+              local.set $l13
               local.get $l12
-              local.get $l14
+              local.get $l13
               i32.add
               local.set $l15
               local.get $l8
-              local.get $l14
+              local.get $l13
               i32.add
               i32.load8_u
               local.set $l16
               local.get $l15
               local.get $l16
               i32.store8
-              local.get $l14
+              local.get $l13
               i32.const 1
               i32.add
-              local.tee $l14
+              local.tee $l13
               local.set $l7
-              local.get $l14
+              local.get $l13
               local.get $l11
               i32.lt_u
               br_if $L7
@@ -1712,9 +1729,9 @@
           local.get $l6
           i64.store offset=rdi align=1
         end
-        local.get $l13
+        local.get $l14
         if $I8
-          local.get $l13
+          local.get $l14
           i64.extend_i32_u
           local.set $l6
           local.get $l5
@@ -1729,7 +1746,7 @@
           i64.ne
           local.set $l2
           local.get $l4
-          local.get $l13
+          local.get $l14
           i32.add
           local.set $l4
         else
@@ -1744,11 +1761,11 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l13
+          local.set $l14
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l11
-          local.get $l13
+          local.get $l14
           local.get $l11
           i32.add
           local.set $l11
@@ -1765,11 +1782,11 @@
           if $I9
             local.get $l9
             i32.wrap_i64
-            local.set $l13
+            local.set $l14
             local.get $l11
             i32.load offset=24 align=1
             local.set $l11
-            local.get $l13
+            local.get $l14
             local.get $l11
             i32.add
             i32.load8_u
@@ -1781,9 +1798,9 @@
             local.get $p0
             i32.const 1
             call $e.slowLoad
-            local.tee $l13
+            local.tee $l14
             if $I10
-              local.get $l13
+              local.get $l14
               return
             end
             local.get $p0
@@ -1799,11 +1816,11 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l13
+          local.set $l14
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l8
-          local.get $l13
+          local.get $l14
           local.get $l8
           i32.add
           local.set $l8
@@ -1820,11 +1837,11 @@
           if $I11
             local.get $l6
             i32.wrap_i64
-            local.set $l13
+            local.set $l14
             local.get $l8
             i32.load offset=24 align=1
             local.set $l8
-            local.get $l13
+            local.get $l14
             local.get $l8
             i32.add
             local.get $l11

@@ -1377,6 +1377,20 @@
         local.set $l11
         local.get $l10
         if $I4
+          local.get $l6
+          i64.extend_i32_u
+          local.tee $l5
+          local.get $l4
+          i64.lt_u
+          local.set $l10
+          local.get $l5
+          local.get $l4
+          local.get $l10
+          select
+          i32.wrap_i64
+          i32.const 0
+          i32.shl
+          local.set $l10
           i32.const 0
           i64.load offset=rdi align=1
           local.tee $l5
@@ -1385,72 +1399,72 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l10
+          local.set $l12
           i32.const 0
           i32.load offset=tlbBase align=1
-          local.set $l12
-          local.get $l10
+          local.set $l13
           local.get $l12
+          local.get $l13
           i32.add
-          local.set $l12
+          local.set $l13
           local.get $l5
           i64.const -4096
           i64.and
           local.set $l9
-          local.get $l12
+          local.get $l13
           i64.load offset=8 align=1
           local.set $l8
           local.get $l9
           local.get $l8
           i64.eq
-          local.set $l10
+          local.set $l12
           local.get $l5
           i32.wrap_i64
+          local.set $l14
+          local.get $l13
+          i32.load offset=24 align=1
+          local.set $l13
+          local.get $l14
+          local.get $l13
+          i32.add
           local.set $l13
           local.get $l12
-          i32.load offset=24 align=1
-          local.set $l12
-          local.get $l13
-          local.get $l12
-          i32.add
-          local.set $l12
-          local.get $l10
           i32.eqz
           if $I5
             i32.const 0
             local.get $l5
             i64.store offset=memAddr align=1
-            i32.const 1
+            local.get $l10
             call $e.span
-            local.set $l12
+            local.set $l13
           end
-          local.get $l12
+          local.get $l13
           local.set $l11
         end
         local.get $l11
         local.tee $l11
         i32.const 4095
         i32.and
-        local.set $l12
+        local.set $l13
         i32.const 4096
-        local.get $l12
+        local.get $l13
         i32.sub
         i32.const 0
         i32.shr_u
-        local.set $l12
+        local.set $l13
         local.get $l6
-        local.get $l12
+        local.get $l13
         i32.lt_u
         local.set $l10
         local.get $l6
-        local.get $l12
+        local.get $l13
         local.get $l10
         select
         local.set $l10
         local.get $l11
         i32.const 0
         i32.ne
-        local.set $l12
+        local.set $l13
         local.get $l10
         i64.extend_i32_u
         local.tee $l5
@@ -1463,11 +1477,11 @@
         select
         i32.wrap_i64
         i32.const 0
-        local.get $l12
+        local.get $l13
         select
-        local.tee $l12
+        local.tee $l13
         if $I6
-          local.get $l12
+          local.get $l13
           i32.const 0
           i32.shl
           local.set $l10
@@ -1477,12 +1491,12 @@
           local.tee $l6
           i32.const 0
           i32.ne
-          local.set $l13
+          local.set $l12
           local.get $l6
           local.get $l10
           i32.lt_u
           local.set $l6
-          local.get $l13
+          local.get $l12
           local.get $l6
           i32.and
           if $I7
@@ -1490,25 +1504,25 @@
             local.set $l6
             loop $L8
               local.get $l6
-              local.set $l13
+              local.set $l12
               local.get $l11
-              local.get $l13
+              local.get $l12
               i32.add
               local.set $l14
               local.get $l7
-              local.get $l13
+              local.get $l12
               i32.add
               i32.load8_u
               local.set $l15
               local.get $l14
               local.get $l15
               i32.store8
-              local.get $l13
+              local.get $l12
               i32.const 1
               i32.add
-              local.tee $l13
+              local.tee $l12
               local.set $l6
-              local.get $l13
+              local.get $l12
               local.get $l10
               i32.lt_u
               br_if $L8
@@ -1539,9 +1553,9 @@
           local.get $l5
           i64.store offset=rdi align=1
         end
-        local.get $l12
+        local.get $l13
         if $I9
-          local.get $l12
+          local.get $l13
           i64.extend_i32_u
           local.set $l5
           local.get $l4
@@ -1556,7 +1570,7 @@
           i64.ne
           local.set $l1
           local.get $l3
-          local.get $l12
+          local.get $l13
           i32.add
           local.set $l3
         else
@@ -1571,11 +1585,11 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l12
+          local.set $l13
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l10
-          local.get $l12
+          local.get $l13
           local.get $l10
           i32.add
           local.set $l10
@@ -1592,11 +1606,11 @@
           if $I10
             local.get $l8
             i32.wrap_i64
-            local.set $l12
+            local.set $l13
             local.get $l10
             i32.load offset=24 align=1
             local.set $l10
-            local.get $l12
+            local.get $l13
             local.get $l10
             i32.add
             i32.load8_u
@@ -1608,9 +1622,9 @@
             local.get $p0
             i32.const 1
             call $e.slowLoad
-            local.tee $l12
+            local.tee $l13
             if $I11
-              local.get $l12
+              local.get $l13
               return
             end
             i32.const 0
@@ -1623,11 +1637,11 @@
           i32.shr_u
           i32.const 524256
           i32.and
-          local.set $l12
+          local.set $l13
           i32.const 0
           i32.load offset=tlbBase align=1
           local.set $l7
-          local.get $l12
+          local.get $l13
           local.get $l7
           i32.add
           local.set $l7
@@ -1644,11 +1658,11 @@
           if $I12
             local.get $l5
             i32.wrap_i64
-            local.set $l12
+            local.set $l13
             local.get $l7
             i32.load offset=24 align=1
             local.set $l7
-            local.get $l12
+            local.get $l13
             local.get $l7
             i32.add
             local.get $l10
