@@ -129,6 +129,18 @@ Deno.test("with too much code the oldest regions end, their slots are used again
   assertEquals(regionsOf(0, 1), 1);
 });
 
+Deno.test("a loop of a thousand instructions that all leave the region runs", () => {
+  const t = new TestCpu(64, { engine: "jit" });
+  const rdtscs = new Array<readonly number[]>(900).fill([0x0f, 0x31]).flat();
+  // loop: rdtsc, 900 times; dec r8d; jnz loop; hlt
+  const back = le32(-(rdtscs.length + 9));
+  t.write(CODE_BASE, [...rdtscs, 0x41, 0xff, 0xc8, 0x0f, 0x85, ...back, 0xf4]);
+  t.cpu.core.s.setGpr(8, 5000n);
+  finish(t);
+  assert(t.cpu.regions.compiled > 0);
+  assertEquals(t.cpu.instructions, 5000 * 902 + 1);
+});
+
 Deno.test("a register that only some path of a region changes has its value when the region is left", () => {
   const t = new TestCpu(64, { engine: "jit" });
   // loop: test ecx, 1; jz even; inc ebx; jmp next; even: inc r8d; next: mov [DATA], ecx; dec ecx; jnz loop

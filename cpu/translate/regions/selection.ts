@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** Which blocks make a region: those around a hot or warm one that have run often enough, too. @module */
+import { MAX_NODES } from "../../emit/region/structure.ts";
 import { RECORD_RUNS } from "../../state/record.ts";
 import type { Block } from "../block.ts";
 import type { BlockCache } from "../block_cache.ts";
@@ -8,10 +9,10 @@ import type { Modules } from "../handler_table.ts";
 import { type Member, MemberFinder, type Target, waysFrom } from "./members.ts";
 
 /**
- * Most nodes and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for
+ * Most blocks and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for
  * 300 instructions, 35 for 1,400, 150 for 3,500.
  */
-const MOST_NODES = 120, MOST_INSTRUCTIONS = 1000;
+const MOST_BLOCKS = 120, MOST_INSTRUCTIONS = 1000;
 
 /** A region has blocks that handlers have run at least so often, or that regions have had. */
 const LEAST_RUNS = WARM_RUNS / 8;
@@ -29,6 +30,11 @@ export interface Selection {
   /** Instructions. */
   readonly size: number;
   readonly isWarm: boolean;
+}
+
+/** A block is cut behind each instruction that always leaves the region. */
+function mostNodesOf({ summaries }: Member): number {
+  return 1 + summaries.filter(({ leaves }) => leaves).length;
 }
 
 /** See the module's description. */
@@ -56,14 +62,16 @@ export class Selector {
     const members: Member[] = [];
     const seen = new Set([root]);
     const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
-    let size = 0;
+    let size = 0, nodes = 0;
     for (const next of queue) {
       const member = this.#members.memberOf(next.block, next.linear);
       if (member === undefined) continue;
-      if (members.length > 0 && size + member.insns.length > MOST_INSTRUCTIONS) break;
-      size += member.insns.length;
+      const more = member.insns.length, parts = mostNodesOf(member);
+      if (members.length > 0 && (size + more > MOST_INSTRUCTIONS || nodes + parts > MAX_NODES)) break;
+      size += more;
+      nodes += parts;
       members.push(member);
-      if (members.length === MOST_NODES) break;
+      if (members.length === MOST_BLOCKS) break;
       for (const target of waysFrom(member)) {
         if (seen.has(target.block)) continue;
         if (isWarm && this.#isEntry(target.block.start) || !this.#hasRun(target.block)) continue;
