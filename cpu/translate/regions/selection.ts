@@ -12,7 +12,7 @@ import { type Member, MemberFinder, type Target, waysFrom } from "./members.ts";
  * Most blocks and instructions of a region. V8's time to optimize a function grows faster than its size: some 5 ms for
  * 300 instructions, 35 for 1,400, 150 for 3,500.
  */
-const MOST_BLOCKS = 120, MOST_INSTRUCTIONS = 1000;
+const MOST_BLOCKS = 160, MOST_INSTRUCTIONS = 1000;
 
 /** A region has blocks that handlers have run at least so often, or that regions have had. */
 const LEAST_RUNS = WARM_RUNS / 8;
@@ -20,7 +20,7 @@ const LEAST_RUNS = WARM_RUNS / 8;
  * A function of so many instructions that some region can be entered at is called there instead of copied: to go there and
  * back takes some 16 ns, a copy a millisecond of this thread, and several of V8's to optimize it.
  */
-const LARGE_FUNCTION = 100;
+const LARGE_FUNCTION = 200;
 
 /** A hot block, the blocks around it, and their instructions. */
 export interface Selection {
@@ -32,6 +32,10 @@ export interface Selection {
   readonly isWarm: boolean;
 }
 
+/** It is warm, or nobody counts how often it runs. */
+function isFrequent({ isWarm, counting }: Block): boolean {
+  return isWarm || counting === 0;
+}
 /** A block is cut behind each instruction that always leaves the region. */
 function mostNodesOf({ summaries }: Member): number {
   return 1 + summaries.filter(({ leaves }) => leaves).length;
@@ -57,13 +61,15 @@ export class Selector {
     this.#leastRuns = leastRuns;
   }
 
-  /** The blocks around `root`, nearest first. */
+  /** The blocks around `root`, nearest first; those that are rarer behind all that are warm. */
   select(root: Block, linear: bigint, isWarm: boolean): Selection {
     const members: Member[] = [];
     const seen = new Set([root]);
-    const queue: { readonly block: Block; readonly linear: bigint }[] = [{ block: root, linear }];
+    const queue: Pick<Target, "block" | "linear">[] = [{ block: root, linear }], later: typeof queue = [];
     let size = 0, nodes = 0;
-    for (const next of queue) {
+    for (let i = 0, j = 0;;) {
+      const next = i < queue.length ? queue[i++] : later[j++];
+      if (next === undefined) break;
       const member = this.#members.memberOf(next.block, next.linear);
       if (member === undefined) continue;
       const more = member.insns.length, parts = mostNodesOf(member);
@@ -78,7 +84,7 @@ export class Selector {
         const isCalled = member.after !== undefined && target !== member.after;
         if (isCalled && this.#isEntry(target.block.start) && this.#isLarge(target)) continue;
         seen.add(target.block);
-        queue.push(target);
+        (isFrequent(target.block) ? queue : later).push(target);
       }
     }
     return { root, linear, members, size, isWarm };
@@ -102,7 +108,7 @@ export class Selector {
   }
   /** Whether a block has been run often enough to be in a region. */
   #hasRun(block: Block): boolean {
-    if (block.isWarm || block.counting === 0) return true;
+    if (isFrequent(block)) return true;
     return WARM_RUNS - this.#blocks.view.getUint16(block.counting + RECORD_RUNS, true) >= this.#leastRuns;
   }
 }
