@@ -457,6 +457,22 @@ Deno.test("a page that regions know is not there for writing if one of them read
     t.write(then, jumpTo(writes, then));
     assertEquals(run(loops, user), "shutdown");
     assertEquals([s.get64(S.cr2), s.gpr32(2)], [BigInt(user), turns]);
+    // Within a block: loop: mov rsi, [rdi]; stac; mov eax, [rsi]; clac; mov ebx, [rsi]; dec ecx; jnz loop; hlt
+    const block = loops + 0xc0;
+    t.write(block, [
+      ...[0x48, 0x8b, 0x37, 0x0f, 0x01, 0xcb, 0x8b, 0x06, 0x0f, 0x01, 0xca, 0x8b, 0x1e],
+      ...[0xff, 0xc9, 0x75, 0xef, 0xf4],
+    ]);
+    s.setGpr(7, BigInt(DATA_BASE));
+    view.setBigUint64(t.memory.offsetOf(DATA_BASE), BigInt(DATA_BASE), true);
+    const compiled = t.cpu.regions.compiled;
+    assertEquals(run(block, 0), "halted");
+    assertEquals(t.cpu.regions.compiled > compiled, engine === "jit");
+    view.setBigUint64(t.memory.offsetOf(DATA_BASE), BigInt(user), true);
+    for (let n = 0; n < 2; n++) { // the second time the TLB has the page for accesses with AC
+      assertEquals(run(block, 0), "shutdown");
+      assertEquals([s.get64(S.cr2), s.gpr32(1)], [BigInt(user), turns]);
+    }
   }
 });
 
