@@ -241,6 +241,9 @@ export class Decoder {
       case "y":
         width = rexW ? 64 : 32;
         break;
+      case "d":
+        width = this.#amd || osize !== 16 ? 32 : 16;
+        break;
       case 128:
         width = 64;
         break;

@@ -95,7 +95,7 @@ Deno.test("VEX: LES and LDS of memory are what they were; LOCK, 66, F2, F3 or RE
   }
 });
 
-Deno.test("REX.W before a far pointer, 66 before a near branch: each vendor's way", () => {
+Deno.test("REX.W before a far pointer, 66 before a near branch and MOVSXD: each vendor's way", () => {
   const amd = new Decoder(new Set(ALL_FEATURES), "AuthenticAMD");
   const widths = (...code: number[]) =>
     [decoder, amd].map((d) => {
@@ -113,5 +113,6 @@ Deno.test("REX.W before a far pointer, 66 before a near branch: each vendor's wa
   assertEquals(widths(0x66, 0x0f, 0x84, 1, 2, 3, 4), [[64, 7], [16, 5]]);
   assertEquals(widths(0x66, 0xc3), [[64, 2], [16, 2]]);
   assertEquals(widths(0x66, 0x48, 0xc3), [[64, 3], [64, 3]]);
+  assertEquals(widths(0x66, 0x63, 0x03), [[16, 3], [32, 3]]);
   assertEquals(widths(0x48, 0x8b, 0x03), [[64, 3], [64, 3]]);
 });

@@ -29,6 +29,8 @@ const OPERANDS: Readonly<
 > = {
   "mov r, m16": [2, "66 8b 03"],
   "mov r, m64": [8, "48 8b 03"],
+  "movsxd r, m": [4, "48 63 03"],
+  "movsxd r16, m": [{ intel: 2, amd: 4 }, "66 63 03"],
   "add m32, r": [4, "01 03"],
   "lock add m32, r": [4, "f0 01 03"],
   "cmpxchg8b m64": [8, "0f c7 0b"],

@@ -40,6 +40,8 @@ function widthsOf(row: Row, codeBits: 16 | 32 | 64): readonly (readonly [Width, 
       return long ? [[16, 16], [64, 64]] : [[16, 16], [32, 32]];
     case "f":
       return long ? [[16, 16], [64, 64]] : [[16, 16], [32, 32]];
+    case "d":
+      return long ? [[16, 16], [32, 16], [32, 32], [32, 64]] : [];
     case "y":
       return long ? [[32, 32], [64, 64]] : [[32, 32]];
     case 128:

@@ -54,8 +54,10 @@ widening("MOVZX", 0xb6, 8, false);
 widening("MOVZX", 0xb7, 16, false);
 widening("MOVSX", 0xbe, 8, true);
 widening("MOVSX", 0xbf, 16, true);
-row("MOVSXD r, r/m", "only64 63 /r", "v", (e, w) => {
-  e.setReg(w, w === 64 ? e.signExtend(32, 64, e.rm(32)) : e.rm(w));
+// With 66 AMD's processors read 32 bits of memory, too, and use half of them.
+row("MOVSXD r, r/m", "only64 63 /r", "d", (e, from) => {
+  const value = e.rm(from), to = e.form.osize;
+  e.setReg(to, to > from ? e.signExtend(from, to, value) : e.truncate(from, to, value));
 });
 row("CBW/CWDE/CDQE", "98", "v", (e, w) => {
   const half = w === 64 ? 32 : w === 32 ? 16 : 8;

@@ -26,8 +26,9 @@ import type { CpuFeature } from "../../base/cpu_features.ts";
 import type { Emit, Width } from "../../emit/emit.ts";
 
 /** Operand size: bits, or v: 16/32/64 by prefix and mode; q: like v but 64 by default in 64-bit mode (stack and
- * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say (AMD: like q), like v elsewhere. */
-export type RowSize = 8 | 16 | 32 | 64 | 128 | "v" | "q" | "y" | "f";
+ * near branches); y: 32, or 64 with REX.W; f: 64 in 64-bit mode whatever the prefixes say (AMD: like q), like v elsewhere;
+ * d: a doubleword whatever the operand size, which is as for v (Intel: at most the operand size). */
+export type RowSize = 8 | 16 | 32 | 64 | 128 | "v" | "q" | "y" | "f" | "d";
 /** What kind of register a ModRM field names. */
 export type RegisterClass = "gpr8" | "gpr" | "xmm" | "mmx" | "segment" | "none";
 /** Immediates and branch displacements. */
