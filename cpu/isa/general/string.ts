@@ -132,6 +132,26 @@ function replicates(e: Emit, to: Value<"i32">, from: Value<"i32">, bytes: Value<
   const distance = e.op("i32.sub", to, from);
   return e.and(32, nonZero(e, 32, distance), e.ltU(32, distance, bytes));
 }
+/**
+ * Where the destination is, if it is `straight` that `elements` are about to be written from there on, as far as they lie in
+ * its page; else 0. Undefined: its segment needs checks.
+ */
+function destinationSpan(
+  e: Emit,
+  w: Width,
+  straight: Value<"i32">,
+  elements: () => Value<"i32">,
+): Value<"i32"> | undefined {
+  const found = e.variable(e.i32(0));
+  let checked = false;
+  e.if(straight, () => {
+    const bytes = e.shl(32, elements(), e.k(8, log2(w)));
+    const span = e.hostSpan(destination(e), true, bytes);
+    if (span === undefined) checked = true;
+    else e.set(found, span);
+  });
+  return checked ? undefined : e.get(found);
+}
 function movs(e: Emit, w: Width): void {
   const iterate = () => {
     e.store(w, destination(e), e.load(w, source(e)));
@@ -149,16 +169,8 @@ function movs(e: Emit, w: Width): void {
       // The destination's page becomes dirty when it is looked up: not before it is known that something will be written.
       const readable = e.and(32, nonZero(e, 32, from), nonZero(e, 32, fromRoom));
       const straight = e.and(32, readable, e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)));
-      const found = e.variable(e.i32(0));
-      let checked = false;
-      e.if(straight, () => {
-        const bytes = e.shl(32, least(e, fromRoom, count), e.k(8, log2(w)));
-        const span = e.hostSpan(destination(e), true, bytes);
-        if (span === undefined) checked = true;
-        else e.set(found, span);
-      });
-      if (checked) return undefined;
-      const to = e.get(found);
+      const to = destinationSpan(e, w, straight, () => least(e, fromRoom, count));
+      if (to === undefined) return undefined;
       const toRoom = elementsToPageEnd(e, w, to);
       const room = e.select(e.ltU(32, fromRoom, toRoom), fromRoom, toRoom);
       const usable = nonZero(e, 32, to);
@@ -202,16 +214,9 @@ function stos(e: Emit, w: Width): void {
   if (e.form.rep === 0) return void iterate();
   e.atOnce((region) => stosAtOnce(e, w, region), () =>
     repeat(e, iterate, (count) => {
-      const found = e.variable(e.i32(0));
-      let checked = false;
-      e.if(e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF)), () => {
-        const bytes = e.shl(32, least(e, e.i32(PAGE * 8 / w), count), e.k(8, log2(w)));
-        const span = e.hostSpan(destination(e), true, bytes);
-        if (span === undefined) checked = true;
-        else e.set(found, span);
-      });
-      if (checked) return undefined;
-      const to = e.get(found);
+      const straight = e.eqz(32, eflagsAny(e, FLAG_DF | FLAG_TF));
+      const to = destinationSpan(e, w, straight, () => least(e, e.i32(PAGE * 8 / w), count));
+      if (to === undefined) return undefined;
       const elements = e.select(
         nonZero(e, 32, to),
         least(e, elementsToPageEnd(e, w, to), count),
