@@ -66,7 +66,7 @@ const noDebian = (() => {
 
 /** What the shell is told: compiles a program and runs it. */
 const BUILD = [
-  "cd /root",
+  "cd /srv",
   `printf '#include <stdio.h>\\nint main(void) { printf("sum %%d\\\\n", 6 * 7); return 0; }\\n' >program.c`,
   "/sbin/getcap /bin/ping",
   "tcc -o program program.c && ./program",
@@ -80,7 +80,7 @@ Deno.test({
   ignore: noDebian !== "",
   async fn() {
     for (const name of ["program", "program.c"]) {
-      await Deno.remove(`${debian}/root/${name}`).catch(() => {});
+      await Deno.remove(`${debian}/srv/${name}`).catch(() => {});
     }
     const child = new Child(
       xenner([
@@ -99,7 +99,7 @@ Deno.test({
       assert(/^\/bin\/ping cap_net_raw=ep\r?$/m.test(child.stdout), tail); // an extended attribute
       assert(/^XENNER-BUILT 0\r?$/m.test(child.stdout), tail);
       assertEquals(status, 0, tail);
-      const built = await run(`${debian}/root/program`);
+      const built = await run(`${debian}/srv/program`);
       assertEquals(built, { code: 0, text: "sum 42\n" });
     } finally {
       child.kill();

@@ -50,7 +50,7 @@ Deno.test({
       assertEquals((await run("dropbearkey", "-t", "ed25519", "-f", `${dir}/hostkey`)).code, 0);
       const url = `http://10.0.2.2:${server.addr.port}/`;
       const script = `curl -sS ${url}; echo "CURL $?"; id -u\n` +
-        `dropbear -r /root/hostkey -p 22 && echo XENNER-SSHD\n` +
+        `dropbear -r /etc/hostkey -p 22 && echo XENNER-SSHD\n` +
         `tries=0; while [ ! -e /tmp/visited ] && [ $tries -lt 2000 ]; do sleep 0.5; tries=$((tries + 1)); done; sleep 1\n`;
       const file = (name: string, data: Uint8Array, mode = 0o600) =>
         ({ type: "file", name, data, mode }) as const;
@@ -58,7 +58,7 @@ Deno.test({
         `${dir}/initrd`,
         await tools.initramfs("cloud", [
           file("script", text(script), 0o755),
-          file("root/hostkey", await Deno.readFile(`${dir}/hostkey`)),
+          file("etc/hostkey", await Deno.readFile(`${dir}/hostkey`)),
           file("root/.ssh/authorized_keys", await Deno.readFile(`${dir}/key.pub`)),
           file("etc/passwd", text("root:x:0:0::/root:/bin/sh\n"), 0o644),
           file("etc/shells", text("/bin/sh\n"), 0o644),
