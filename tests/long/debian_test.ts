@@ -66,8 +66,8 @@ class Session {
     await this.until(/root@debian:~# /);
     await this.run("dmesg -n 1; findmnt -no SOURCE /", /^\/dev\/xvda/m);
     await this.run(
-      `dd if=/dev/zero of=/root/zeros bs=64k count=64 conv=fsync status=none && echo ${name} >/root/in-${name} && ` +
-        "sync && echo 3 >/proc/sys/vm/drop_caches && cat /root/in-*",
+      `dd if=/dev/zero of=/srv/zeros bs=64k count=64 conv=fsync status=none && echo ${name} >/srv/in-${name} && ` +
+        "sync && echo 3 >/proc/sys/vm/drop_caches && cat /srv/in-*",
       new RegExp([...before, name].toSorted().map((one) => `^${one}\\r?\\n`).join(""), "m"),
     );
     await this.run(
