@@ -42,6 +42,7 @@ const SEEK_END = 2;
 const F_OFD_SETLK = 37;
 const F_RDLCK = 0;
 const F_WRLCK = 1;
+const F_UNLCK = 2;
 const RWF_NOWAIT = 8;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
@@ -134,17 +135,31 @@ export class HostFile {
     const whole = [[0, 0]] as const;
     const some = [[QEMU_CONSISTENT_READ, 1], [QEMU_NO_WRITERS, 1]] as const;
     for (const [start, length] of this.writable ? whole : some) {
-      const flock = new Uint8Array(32); // short type, whence; long start, len; int pid
-      const view = new DataView(flock.buffer);
-      view.setInt16(0, this.writable ? F_WRLCK : F_RDLCK, true);
-      view.setBigInt64(8, BigInt(start), true);
-      view.setBigInt64(16, BigInt(length), true);
-      if (this.#call.fcntl(this.#fd, F_OFD_SETLK, flock) === 0) continue;
+      if (this.#setLock(this.writable ? F_WRLCK : F_RDLCK, start, length)) continue;
       const errno = this.#errno[0] as number;
       if (errno !== EAGAIN && errno !== EACCES) return undefined; // a file system without locks
       return cannotUse(this.path, "it is in use by another program, or given twice", "host");
     }
     return undefined;
+  }
+
+  /** False: errno says why not. `length` 0: to the end, wherever that is. */
+  #setLock(type: number, start: number, length: number): boolean {
+    const flock = new Uint8Array(32); // short type, whence; long start, len; int pid
+    const view = new DataView(flock.buffer);
+    view.setInt16(0, type, true);
+    view.setBigInt64(8, BigInt(start), true);
+    view.setBigInt64(16, BigInt(length), true);
+    return this.#call.fcntl(this.#fd, F_OFD_SETLK, flock) === 0;
+  }
+
+  /**
+   * The lock goes first, by a call of its own: a process that is being started, by whichever thread, has a copy of the
+   * descriptor until its exec, and with the copy the lock would stay.
+   */
+  #letGo(): void {
+    this.#setLock(F_UNLCK, 0, 0);
+    this.#call.close(this.#fd);
   }
 
   /** Bytes in it. */
@@ -325,14 +340,14 @@ export class HostFile {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#under === 0) this.#call.close(this.#fd);
+    if (this.#under === 0) this.#letGo();
   }
 
   async #thread(call: Promise<number>): Promise<number> {
     this.#under++;
     const result = await call;
     if (--this.#under === 0) {
-      if (this.#closed) this.#call.close(this.#fd);
+      if (this.#closed) this.#letGo();
       for (const resolve of this.#settling.splice(0)) resolve();
     }
     return result;
