@@ -77,7 +77,7 @@ export { Hub } from "./net/ends/hub.ts";
 export { Responder, type ResponderOptions } from "./net/ends/responder.ts";
 export type { Direction, PacketEvent } from "./net/ends/observed_end.ts";
 export type { UserNetworkOptions } from "./net/ends/user/user_addresses.ts";
-export type { StreamOptions } from "./net/host/stream_socket.ts";
+export type { StreamOptions } from "./net/ends/stream_address.ts";
 export { TapDevice, type TapOptions } from "./net/host/tap.ts";
 
 export { WorkerMachine, type WorkerStore } from "./devices/machine/worker/worker_machine.ts";

@@ -72,15 +72,15 @@ Deno.test("Engine loads what another kind of engine has saved, halted or not, an
   assertEquals(b.cpu.readRegisters().gprs.rax, 0x0403_0201n); // nothing changed
 });
 
-function engine(name: "interp" | "jit"): Engine {
-  const factory = engineFactory(name, () => {
+async function engine(name: "interp" | "jit"): Promise<Engine> {
+  const factory = await engineFactory(name, () => {
     throw new Error("there is no KVM in this test");
   });
   return factory.create(new GuestMemory(2 * MiB, factory.reservedBytes), noHooks());
 }
 
-Deno.test("Engine registers go in and out as plain data", () => {
-  const e = engine("interp");
+Deno.test("Engine registers go in and out as plain data", async () => {
+  const e = await engine("interp");
   const before = e.readRegisters();
   assertEquals([before.rip, before.segments.cs.base, before.control.cr0], [
     0xfff0n,

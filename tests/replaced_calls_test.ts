@@ -45,7 +45,7 @@ function program(mode: 32 | 64, calls: "xen_hypercall_amd" | "xen_hypercall_inte
 
 /** Runs it under the JIT, which says that it sees these instructions or not. */
 async function run(g: GuestProgram, options: { readonly sees: boolean; readonly patch?: boolean }) {
-  const jit = engineFactory("jit", kvmHost);
+  const jit = await engineFactory("jit", kvmHost);
   const { sees, ...more } = options;
   const said: string[] = [];
   const tracer = new Tracer();

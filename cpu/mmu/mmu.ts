@@ -71,7 +71,6 @@ const PKRU_AT = S.pkru >> 2;
 const TLB_BASE_AT = S.tlbBase >> 2;
 const READ_TAG = tlbEntry.at.readTag >> 2, WRITE_TAG = tlbEntry.at.writeTag >> 2;
 const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MARKS = tlbEntry.at.pad >> 2;
-const ENTRY_WORDS = tlbEntry.size >> 2;
 const USED = (TLB_LIST_BASE + tlbList.at.count) >> 2, FIRST_USED = (TLB_LIST_BASE + tlbList.size) >> 2;
 const USED_GLOBAL = (TLB_LIST_BASE + tlbList.at.globals) >> 2, FIRST_GLOBAL = FIRST_USED + (TLB_GLOBALS >> 2);
 const LISTED_MARKS = MARK_LISTED | MARK_LISTED_GLOBAL;
@@ -104,8 +103,12 @@ export class Mmu {
     const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
     this.#frames = memory.frames;
-    const first = TLB_BASE >> 2;
-    for (let e = first; e < first + TLB_TABLES * TLB_ENTRIES * ENTRY_WORDS; e += ENTRY_WORDS) this.#drop(e);
+    // one entry, then twice as many each time: a loop over all of them would run before V8 has compiled it
+    this.#drop(TLB_BASE >> 2);
+    const end = TLB_BASE + TLB_TABLES * TLB_BYTES;
+    for (let at = TLB_BASE + tlbEntry.size; at < end; at += at - TLB_BASE) {
+      memory.bytes.copyWithin(at, TLB_BASE, Math.min(at, TLB_BASE + end - at));
+    }
     this.#registers.forgetRegionPages();
   }
 

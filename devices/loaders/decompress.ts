@@ -12,9 +12,7 @@ import { formatSize } from "../../cpu/base/sizes.ts";
 import { parseSetupHeader } from "./bzimage.ts";
 import { BoundedOutput } from "./compression/bounded_output.ts";
 import { decodeLz4, decodeLz4Legacy, LZ4_FRAME_MAGIC, LZ4_LEGACY_MAGIC } from "./compression/lz4.ts";
-import { LzmaDecoder } from "./compression/lzma.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
-import { decodeXz, XZ_MAGIC, xzOutputBytes } from "./compression/xz.ts";
 
 /** Most bytes that a kernel may decompress to. */
 const MAX_OUTPUT_BYTES = 512 * MiB;
@@ -34,7 +32,12 @@ interface Format {
 
 const FORMATS: readonly Format[] = [
   { name: "gzip", magic: [0x1f, 0x8b], payload: gunzip, file: gunzip },
-  { name: "xz", magic: XZ_MAGIC, payload: decodeXz, file: decodeXzFile },
+  {
+    name: "xz",
+    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+    payload: async (packed, outputBytes) => (await xz()).decodeXz(packed, outputBytes),
+    file: decodeXzFile,
+  },
   { name: "lz4", magic: LZ4_LEGACY_MAGIC, payload: decodeLz4Legacy, file: decodeLz4 },
   { name: "lz4", magic: LZ4_FRAME_MAGIC, file: decodeLz4 },
   {
@@ -133,14 +136,17 @@ async function gunzip(packed: Uint8Array, limit: number): Promise<Uint8Array> {
   return output.bytes();
 }
 
-function decodeXzFile(packed: Uint8Array, limit: number): Uint8Array {
+// Decoders that are loaded when a kernel needs them: the others begin sooner.
+const xz = () => import("./compression/xz.ts");
+const lzma = () => import("./compression/lzma.ts");
+const zstd = () => import("npm:fzstd@0.1.1");
+
+async function decodeXzFile(packed: Uint8Array, limit: number): Promise<Uint8Array> {
+  const { decodeXz, xzOutputBytes } = await xz();
   const outputBytes = xzOutputBytes(packed);
   if (outputBytes > limit) throw new ConfigError(`more than ${limit} bytes of output`);
   return decodeXz(packed, outputBytes);
 }
-
-/** The package that knows Zstandard; loaded when a kernel needs it. */
-const zstd = () => import("npm:fzstd@0.1.1");
 
 /** Frames say how long they are, or not. */
 async function decodeZstdFile(packed: Uint8Array, limit: number): Promise<Uint8Array> {
@@ -172,12 +178,13 @@ async function decodeZstdFile(packed: Uint8Array, limit: number): Promise<Uint8A
  * The .lzma format: properties, dictionary size (u32), size (u64, or all ones for unknown), then one stream. Gives what
  * there is, up to `limit` bytes; more is an error.
  */
-function decodeLzmaAlone(packed: Uint8Array, limit: number): Uint8Array {
+async function decodeLzmaAlone(packed: Uint8Array, limit: number): Promise<Uint8Array> {
   if (packed.length < 18) throw new ConfigError("input is truncated");
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const size = view.getBigUint64(5, true);
   const known = size !== 2n ** 64n - 1n;
   if (known && size > BigInt(limit)) throw new ConfigError(`more than ${limit} bytes of output`);
+  const { LzmaDecoder } = await lzma();
   const decoderInto = (bytes: number) => {
     const decoder = new LzmaDecoder(packed, new Uint8Array(bytes));
     decoder.setProperties(packed[0] ?? 0xff);

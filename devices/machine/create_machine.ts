@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * Makes a machine out of what people have: file names, sizes as text, names of TAP devices and hubs. The embedding API
- * and the command line both stand on it; it alone opens host ends.
+ * and the command line both stand on it; it alone opens host ends. What only some machines have is loaded when one has it:
+ * the others begin sooner.
  * @module
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
@@ -13,7 +14,7 @@ import { checkedOptions } from "./check_options.ts";
 import type { CreateOptions, FileSource, NetCommon, NetSpec } from "./create_options.ts";
 import { closeDisks, openDisks } from "./disks.ts";
 import { Machine } from "./machine.ts";
-import { WorkerMachine } from "./worker/worker_machine.ts";
+import type { WorkerMachine } from "./worker/worker_machine.ts";
 import type { RootBoot } from "../loaders/root_folder/root_folder.ts";
 import { closeShares, openShares, pathOf, type ShareSpec } from "./shares.ts";
 import {
@@ -28,11 +29,6 @@ import type { NetEnd } from "../../net/ends/end.ts";
 import { SystemClock } from "../../net/host/host_clock.ts";
 import { Hub } from "../../net/ends/hub.ts";
 import { NoneEnd } from "../../net/ends/none.ts";
-import { UserNetwork } from "../../net/ends/user/user_network.ts";
-import { DenoNetwork } from "../../net/host/deno_network.ts";
-import { PcapngCapture } from "../../net/ends/pcapng.ts";
-import { openPasst, openStream } from "../../net/host/stream_socket.ts";
-import { TapDevice } from "../../net/host/tap.ts";
 
 /** Hubs by name: shared by all machines of this process. */
 const hubs = new Map<string, Hub>();
@@ -52,7 +48,9 @@ export async function createMachine(
   options: CreateOptions & { readonly worker?: boolean },
 ): Promise<Machine | WorkerMachine> {
   const { worker = false, ...others } = checkedOptions(options);
-  return worker ? await WorkerMachine.create(others, hubByName) : await create(others);
+  if (!worker) return await create(others);
+  const { WorkerMachine } = await import("./worker/worker_machine.ts");
+  return await WorkerMachine.create(others, hubByName);
 }
 
 /** Makes one in this thread. The options were checked. */
@@ -177,6 +175,7 @@ async function openNet(spec: NetSpec, time: CaptureTime, tracer: Tracer): Promis
   }
   let end = await openEnd(spec, tracer);
   if (common.capture !== undefined) {
+    const { PcapngCapture } = await import("../../net/ends/pcapng.ts");
     end = new PcapngCapture(end, common.capture, {
       clock: {
         nowNs: () => time.nowNs(),
@@ -194,9 +193,14 @@ async function openEnd(spec: NetSpec, tracer: Tracer): Promise<NetEnd> {
   if (spec === "none" || "none" in spec) return new NoneEnd();
   if ("end" in spec) return spec.end;
   if ("hub" in spec) return (typeof spec.hub === "string" ? hubByName(spec.hub) : spec.hub).port();
-  if ("stream" in spec) return await openStream(spec.stream, tracer);
-  if ("passt" in spec) return await openPasst(spec.passt === true ? [] : spec.passt, tracer);
+  if ("stream" in spec || "passt" in spec) {
+    const { openPasst, openStream } = await import("../../net/host/stream_socket.ts");
+    if ("stream" in spec) return await openStream(spec.stream, tracer);
+    return await openPasst(spec.passt === true ? [] : spec.passt, tracer);
+  }
   if ("user" in spec) {
+    const { UserNetwork } = await import("../../net/ends/user/user_network.ts");
+    const { DenoNetwork } = await import("../../net/host/deno_network.ts");
     const network = new UserNetwork(new DenoNetwork(tracer), {
       ...(spec.user === true ? {} : spec.user),
       tracer,
@@ -209,6 +213,7 @@ async function openEnd(spec: NetSpec, tracer: Tracer): Promise<NetEnd> {
     }
     return network;
   }
+  const { TapDevice } = await import("../../net/host/tap.ts");
   const { ifname } = spec.tap;
   return TapDevice.open({ tracer, ...(ifname !== undefined && { name: ifname }) });
 }

@@ -4,7 +4,7 @@ import type { Tracer } from "../../cpu/base/trace.ts";
 import type { NetEnd } from "../../net/ends/end.ts";
 import type { UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
 import type { Hub } from "../../net/ends/hub.ts";
-import type { StreamOptions } from "../../net/host/stream_socket.ts";
+import type { StreamOptions } from "../../net/ends/stream_address.ts";
 import type { NamedFile } from "../loaders/named_file.ts";
 import type { DiskSpec } from "./disks.ts";
 import type { ShareSpec } from "./shares.ts";

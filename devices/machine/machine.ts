@@ -8,9 +8,10 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { type Gpa, MiB } from "../../cpu/base/bits.ts";
 import { Tracer } from "../../cpu/base/trace.ts";
 import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
+import type { EngineFactory } from "../../cpu/base/engine.ts";
+import type { KvmHost } from "../../cpu/base/kvm_host.ts";
 import { engineFactory } from "../../cpu/engines.ts";
 import type { GprName } from "../../cpu/base/vcpu.ts";
-import { kvmHost } from "../../net/host/kvm.ts";
 import { PORT_CALL } from "../../xen/platform/hypercall_page.ts";
 import { type PacketEvent, PacketWatch } from "../../net/ends/observed_end.ts";
 import { formatMac } from "../../net/frames/addresses.ts";
@@ -90,7 +91,7 @@ export class Machine {
   /** Executed by the engine that a snapshot came from. */
   #instructionsBefore = 0;
 
-  private constructor(options: MachineOptions, type: MachineType) {
+  private constructor(options: MachineOptions, type: MachineType, engine: EngineFactory) {
     this.#options = options;
     this.type = type;
     this.#bios = isBiosImage(options.kernel.bytes);
@@ -110,7 +111,7 @@ export class Machine {
       memoryBytes: checkRamBytes(options.memoryBytes ?? 512 * MiB),
       type,
       bios: this.#bios,
-      engine: options.engineFactory ?? engineFactory(options.engine ?? "jit", kvmHost),
+      engine,
       cpu: { features, vendor: vendor === "amd" ? "AuthenticAMD" : "GenuineIntel" },
       hypercallPages: options.hypercallPages ?? 1,
       xenVersion: options.xenVersion ?? { major: 4, minor: 17 },
@@ -159,7 +160,8 @@ export class Machine {
     }
     const kernel = await unpackKernel(options.kernel);
     const type = options.type ?? platformOf(kernel);
-    const machine = new Machine({ ...options, kernel }, type);
+    const engine = options.engineFactory ?? await engineFactory(options.engine ?? "jit", kvmHost);
+    const machine = new Machine({ ...options, kernel }, type, engine);
     await machine.#load(machine.board.powerOn());
     return machine;
   }
@@ -526,4 +528,9 @@ export class Machine {
   stats(): MachineStats {
     return inspect.machineStats(this.board.engine, this.tracer, this.#loop.ranNs, this.#instructionsBefore);
   }
+}
+
+/** See net/host/kvm.ts, which few machines need. */
+async function kvmHost(): Promise<KvmHost> {
+  return (await import("../../net/host/kvm.ts")).kvmHost();
 }

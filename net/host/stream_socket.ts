@@ -6,6 +6,7 @@
  */
 import { ConfigError } from "../../cpu/base/assert.ts";
 import type { Tracer } from "../../cpu/base/trace.ts";
+import { parseStreamAddress, type StreamAddress, type StreamOptions } from "../ends/stream_address.ts";
 import { StreamEnd } from "../ends/stream_end.ts";
 import { DenoTcp, nameOf, why } from "./deno_network.ts";
 
@@ -17,40 +18,13 @@ const PASST_LOOK_MS = 20;
 
 const NOBODY = 65_534;
 
-/** Where the other end is: "HOST:PORT", "[ADDRESS]:PORT" or "unix:PATH"; one of the two. */
-export interface StreamOptions {
-  /** A server to go to. */
-  readonly connect?: string;
-  /** Where to wait for a client. */
-  readonly listen?: string;
-}
-
-type Address = { readonly transport: "tcp"; readonly hostname: string; readonly port: number } | {
-  readonly transport: "unix";
-  readonly path: string;
-};
-
-/** "127.0.0.1:1234", "unix:/tmp/socket". Throws ConfigError. */
-export function parseStreamAddress(text: string): Address {
-  if (text.startsWith("unix:") && text.length > 5) return { transport: "unix", path: text.slice(5) };
-  const match = /^(?:tcp:)?(\[[\da-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match === null || !(port >= 1 && port <= 65_535)) {
-    throw new ConfigError(
-      `Cannot use ${JSON.stringify(text)} as address: write it like 127.0.0.1:1234 or unix:PATH`,
-    );
-  }
-  const hostname = (match[1] as string).replace(/^\[|\]$/g, "");
-  return { transport: "tcp", hostname: hostname === "" ? "127.0.0.1" : hostname, port };
-}
-
-function show(address: Address): string {
+function show(address: StreamAddress): string {
   return address.transport === "unix"
     ? `unix:${address.path}`
     : nameOf({ address: address.hostname, port: address.port });
 }
 
-async function dial(address: Address): Promise<Deno.TcpConn | Deno.UnixConn> {
+async function dial(address: StreamAddress): Promise<Deno.TcpConn | Deno.UnixConn> {
   return address.transport === "unix" ? await Deno.connect(address) : await Deno.connect(address);
 }
 
@@ -74,7 +48,7 @@ function use(end: StreamEnd, conn: Deno.TcpConn | Deno.UnixConn): void {
   end.begin();
 }
 
-async function openClient(address: Address, tracer?: Tracer): Promise<StreamEnd> {
+async function openClient(address: StreamAddress, tracer?: Tracer): Promise<StreamEnd> {
   let first: Deno.TcpConn | Deno.UnixConn;
   try {
     first = await dial(address);
@@ -105,7 +79,7 @@ async function openClient(address: Address, tracer?: Tracer): Promise<StreamEnd>
   return end;
 }
 
-function openServer(address: Address, tracer?: Tracer): StreamEnd {
+function openServer(address: StreamAddress, tracer?: Tracer): StreamEnd {
   let listener: Deno.Listener<Deno.TcpConn> | Deno.Listener<Deno.UnixConn>;
   try {
     listener = address.transport === "unix" ? Deno.listen(address) : Deno.listen(address);

@@ -4,7 +4,8 @@ import { ConfigError } from "../../cpu/base/assert.ts";
 import { Collector } from "../frames/_frames.ts";
 import { frameOf, type NetEnd } from "../ends/end.ts";
 import type { StreamEnd } from "../ends/stream_end.ts";
-import { openPasst, openStream, parseStreamAddress } from "./stream_socket.ts";
+import { parseStreamAddress } from "../ends/stream_address.ts";
+import { openPasst, openStream } from "./stream_socket.ts";
 
 /** Waits until `ready`, polling the ends meanwhile. */
 async function until(ready: () => boolean, ...ends: NetEnd[]): Promise<void> {

@@ -2,7 +2,7 @@
 /** `--net`: what a network interface is connected to, checked and turned into plain data. @module */
 import { InvalidArgumentError } from "npm:@commander-js/extra-typings@15.1.0";
 import { UserAddresses, type UserNetworkOptions } from "../../net/ends/user/user_addresses.ts";
-import { parseStreamAddress, type StreamOptions } from "../../net/host/stream_socket.ts";
+import { parseStreamAddress, type StreamOptions } from "../../net/ends/stream_address.ts";
 import { parseInterfaceMac } from "../../net/frames/addresses.ts";
 
 /** One --net. */

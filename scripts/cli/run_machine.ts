@@ -10,8 +10,6 @@ import { reason } from "../../devices/loaders/host_file.ts";
 import { createMachine, hubByName } from "../../devices/machine/create_machine.ts";
 import type { NetSpec } from "../../devices/machine/create_options.ts";
 import type { ExitInfo, Machine } from "../../devices/machine/machine.ts";
-import { Responder } from "../../net/ends/responder.ts";
-import { whyNoKvm } from "../host/why_no_kvm.ts";
 import { crashReport } from "./crash_report.ts";
 import { fileToBoot } from "../boot/find_firmware.ts";
 import type { NetChoice } from "./net_options.ts";
@@ -141,12 +139,17 @@ class Session {
   }
 
   /** What was asked for; "auto" says what it takes, and why. */
-  #engine(): EngineName {
+  async #engine(): Promise<EngineName> {
     const { engine, icount } = this.#choices;
     if (engine !== "auto") return engine;
-    const why = icount ? "KVM counts no instructions" : whyNoKvm();
+    const why = icount ? "KVM counts no instructions" : await this.#whyNoKvm();
     this.#note(why === undefined ? "engine: kvm" : `engine: jit (${why})`);
     return why === undefined ? "kvm" : "jit";
+  }
+
+  async #whyNoKvm(): Promise<string | undefined> {
+    const { whyNoKvm } = await import("../host/why_no_kvm.ts");
+    return await whyNoKvm();
   }
 
   async #create(): Promise<Machine> {
@@ -168,7 +171,8 @@ class Session {
       ? choices.nets
       : [{ kind: "user", options: {} }];
     for (const i of chosen.keys()) captures.push(await this.#capture(i));
-    const nets = chosen.map((net, i) => this.#net(net, captures[i]));
+    const nets: NetSpec[] = [];
+    for (const [i, net] of chosen.entries()) nets.push(await this.#net(net, captures[i]));
     if (choices.traceFile !== undefined) {
       this.#traceFile = await this.#files.open(choices.traceFile, "trace file");
     }
@@ -178,7 +182,7 @@ class Session {
       append: choices.append,
       modules: choices.modules.map(({ path, cmdline }) => ({ file: path, cmdline })),
       memory: choices.memoryBytes,
-      engine: this.#engine(),
+      engine: await this.#engine(),
       cpu: choices.cpu,
       cpuVendor: choices.cpuVendor,
       icount: choices.icount,
@@ -217,7 +221,10 @@ class Session {
     return await this.#files.open(index === 0 ? pcap : `${pcap}.${index}`, "capture");
   }
 
-  #net(choice: NetChoice, capture: ((block: Uint8Array) => void) | undefined): NetSpec {
+  async #net(
+    choice: NetChoice,
+    capture: ((block: Uint8Array) => void) | undefined,
+  ): Promise<NetSpec> {
     const common = {
       ...(choice.mac !== undefined && { mac: choice.mac }),
       ...(choice.queues !== undefined && { queues: choice.queues }),
@@ -234,7 +241,10 @@ class Session {
         return { ...common, tap: choice.ifname === undefined ? {} : { ifname: choice.ifname } };
       case "hub": {
         const hub = hubByName(choice.name);
-        if (choice.responder) new Responder(hub.port("responder"), { tracer: this.#tracer });
+        if (choice.responder) {
+          const { Responder } = await import("../../net/ends/responder.ts");
+          new Responder(hub.port("responder"), { tracer: this.#tracer });
+        }
         return { ...common, hub };
       }
       case "none":

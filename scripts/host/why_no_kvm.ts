@@ -4,6 +4,6 @@ import { whyNoKvmEngine } from "../../cpu/engines.ts";
 import { kvmHost, whyNotHardware } from "../../net/host/kvm.ts";
 
 /** Why not; undefined: a machine can be made with it, on a processor made for it. */
-export function whyNoKvm(): string | undefined {
-  return whyNoKvmEngine(kvmHost) ?? whyNotHardware();
+export async function whyNoKvm(): Promise<string | undefined> {
+  return await whyNoKvmEngine(kvmHost) ?? whyNotHardware();
 }

@@ -201,7 +201,7 @@ async function inOuterGuest(wanted: Wanted, tests: readonly string[]): Promise<A
 
 async function main(all: readonly string[]): Promise<number> {
   const wanted = parse(all);
-  const why = wanted.where === "outer" ? "as asked" : whyNoKvm();
+  const why = wanted.where === "outer" ? "as asked" : await whyNoKvm();
   await makeGuests({ names: [...GUESTS, GRUB], progress: (what) => console.log(`guests: ${what}`) });
   const direct = wanted.where === "direct" || why === undefined;
   const where = direct ? "direct" : wanted.kernel;

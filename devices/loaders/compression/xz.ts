@@ -10,7 +10,7 @@ import { ConfigError } from "../../../cpu/base/assert.ts";
 import { decodeLzma2, LzmaDecoder } from "./lzma.ts";
 
 /** First bytes of an .xz stream. */
-export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] as const;
+const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] as const;
 const FOOTER_MAGIC = 0x5a59; // "YZ"
 const FILTER_X86 = 0x04;
 const FILTER_LZMA2 = 0x21;
