@@ -58,12 +58,13 @@ export class Decoder {
   readonly #forms = new Map<number, InstructionForm>();
   readonly #amd: boolean;
   readonly #table: readonly (readonly Row[] | undefined)[];
-  readonly #known: KnownEncodings;
+  /** Encodings that have been decoded. */
+  readonly known: KnownEncodings;
 
   /** `features`, `vendor`: of the processor whose instructions these are. */
   constructor(features: CpuFeatures, vendor: CpuVendor = "GenuineIntel") {
     this.#table = buildTable(features);
-    this.#known = new KnownEncodings(this.#table);
+    this.known = new KnownEncodings(this.#table);
     this.#amd = vendor === "AuthenticAMD";
   }
 
@@ -98,7 +99,7 @@ export class Decoder {
     poff: number,
     mode: DecodeMode,
   ): Instruction | undefined {
-    return this.#known.decode(bytes, at, limit, poff, mode) ?? this.#decode(bytes, at, limit, poff, mode);
+    return this.known.decode(bytes, at, limit, poff, mode) ?? this.#decode(bytes, at, limit, poff, mode);
   }
 
   #decode(
@@ -440,7 +441,7 @@ export class Decoder {
       immHigh,
       vvvv: third,
     };
-    if (found !== UNDEFINED_OPCODE) this.#known.learn(bytes, at, mode, insn, dispBytes);
+    if (found !== UNDEFINED_OPCODE) this.known.learn(bytes, at, mode, insn, dispBytes);
     return insn;
   }
 }

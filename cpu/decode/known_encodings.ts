@@ -7,8 +7,6 @@
  * A guest chooses which there are; the table is of fixed size and the newest entry of a place stays.
  * @module
  */
-import type { InstructionForm } from "../emit/form.ts";
-import type { Width } from "../emit/emit.ts";
 import type { Row } from "../isa/row/row.ts";
 import { S } from "../state/state.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH, mayUseFpu } from "./instruction.ts";
@@ -33,42 +31,53 @@ const NONE = 0,
   ALL_64 = 7;
 const IMMEDIATE_BYTES = [0, 1, 1, 2, 2, 4, 4, 8];
 
-interface Known {
-  readonly row: Row;
-  readonly form: InstructionForm;
-  readonly formKey: number;
-  readonly width: Width;
-  readonly reg: number;
-  readonly rm: number;
-  readonly base: number;
-  readonly index: number;
-  readonly scale: number;
-  readonly segment: number;
-  /** The immediate when there is none: see RowOptions.passModrm. */
-  readonly immLow: number;
-  /** 0, 1 or 4. */
-  readonly dispBytes: number;
-  readonly ripRelative: boolean;
-  readonly immediate: number;
-  /** Of a shift count: these bits of the immediate are not all zero. */
-  readonly countMask: number;
-}
+/**
+ * Words of a row: the key (two halves); those of the record (cpu/state/record.ts) with the register fields, with the address
+ * fields, with scale and segment; the immediate when there is none (RowOptions.passModrm); how the rest is read; from
+ * `notes` on some that are for whoever decodes, 0 at first.
+ */
+export const encodingRow = {
+  encoding: 0,
+  detail: 1,
+  registers: 2,
+  addresses: 3,
+  scale: 4,
+  immLow: 5,
+  rest: 6,
+  notes: 8,
+  size: 16,
+} as const;
+const ROW_SHIFT = Math.log2(encodingRow.size);
+const { encoding: ENCODING, detail: DETAIL, rest: REST } = encodingRow;
+/**
+ * Bits of `rest`: bytes of displacement (0, 1 or 4); how an immediate is read; the base is RIP; of a shift count, these bits
+ * of the immediate are not all zero.
+ */
+const DISP_BYTES = 7, IMMEDIATE_AT = 3, IMMEDIATE = 7, RIP_RELATIVE = 1 << 6, COUNT_MASK_AT = 7;
 
 /** See the module's description. */
 export class KnownEncodings {
   readonly #opcodes = new Uint8Array(4 * 256);
   readonly #prefixes = new Uint8Array(256);
-  readonly #encodings = new Int32Array(1 << TABLE_BITS).fill(-1);
-  readonly #details = new Int32Array(1 << TABLE_BITS);
-  readonly #known: (Known | undefined)[] = new Array(1 << TABLE_BITS);
+  /** See encodingRow; a row that is empty has no mode in its key. */
+  readonly rows = new Int32Array(1 << (TABLE_BITS + ROW_SHIFT));
+  /** An instruction of each, by the number of its row. */
+  readonly #samples: (Instruction | undefined)[] = [];
   /** The mode of the last instruction, and its part of the keys. */
   #mode: DecodeMode | undefined;
   #modeKey = 0;
-  /** Of the bytes looked at last: the key (two halves), where it ends, and its place in the table. */
+  /** Of the bytes looked at last: the key (two halves), where it ends, and its row. */
   #encoding = 0;
   #detail = 0;
   #end = 0;
-  #place = 0;
+  #row = 0;
+  /** The row is about to be another encoding's. */
+  onReplace: (row: number) => void = () => {};
+  /** Of the instruction that `scan` found: bytes, displacement, halves of the immediate. */
+  length = 0;
+  disp = 0;
+  immLow = 0;
+  immHigh = 0;
 
   /** `table`: rows by legacy map and opcode. */
   constructor(table: readonly (readonly Row[] | undefined)[]) {
@@ -118,31 +127,29 @@ export class KnownEncodings {
     this.#encoding = encoding |= opcode;
     this.#detail = detail;
     this.#end = at;
-    this.#place = (Math.imul(encoding, 0x9e37_79b1) ^ Math.imul(detail, 0x85eb_ca6b)) >>> (32 - TABLE_BITS);
+    const hash = (Math.imul(encoding, 0x9e37_79b1) ^ Math.imul(detail, 0x85eb_ca6b)) >>> (32 - TABLE_BITS);
+    this.#row = hash << ROW_SHIFT;
     return true;
   }
 
-  /** The instruction at `bytes[at]`, or undefined: nothing is known, or it does not end below `limit`. */
-  decode(
-    bytes: Uint8Array,
-    at: number,
-    limit: number,
-    poff: number,
-    mode: DecodeMode,
-  ): Instruction | undefined {
-    if (!this.#look(bytes, at, mode)) return undefined;
-    const place = this.#place;
-    if (this.#encodings[place] !== this.#encoding || this.#details[place] !== this.#detail) return undefined;
-    const known = this.#known[place] as Known;
+  /**
+   * Where in `rows` the row of the instruction at `bytes[at]` begins; what else there is of it stands in `length`, `disp`,
+   * `immLow` and `immHigh`. -1: it is not known, or does not end below `limit`. `poff`: its offset in the physical page.
+   */
+  scan(bytes: Uint8Array, at: number, limit: number, poff: number, mode: DecodeMode): number {
+    if (!this.#look(bytes, at, mode)) return -1;
+    const row = this.#row, { rows } = this;
+    if (rows[row] !== this.#encoding || rows[row + DETAIL] !== this.#detail) return -1;
+    const rest = rows[row + REST] as number, dispBytes = rest & DISP_BYTES;
     let end = this.#end;
     let disp = 0;
-    if (known.dispBytes === 1) disp = ((bytes[end++] as number) << 24) >> 24;
-    else if (known.dispBytes === 4) {
+    if (dispBytes === 1) disp = ((bytes[end++] as number) << 24) >> 24;
+    else if (dispBytes === 4) {
       disp = word(bytes, end);
       end += 4;
     }
-    let immLow = known.immLow, immHigh = 0;
-    switch (known.immediate) {
+    let immLow = rows[row + encodingRow.immLow] as number, immHigh = 0;
+    switch ((rest >> IMMEDIATE_AT) & IMMEDIATE) {
       case NONE:
         break;
       case SIGNED_8:
@@ -177,66 +184,77 @@ export class KnownEncodings {
         break;
     }
     const length = end - at;
-    if (end > limit || length > MAX_LENGTH) return undefined;
-    if (known.countMask !== 0 && (immLow & known.countMask) === 0) return undefined;
-    if (known.ripRelative) {
+    if (end > limit || length > MAX_LENGTH) return -1;
+    const countMask = rest >> COUNT_MASK_AT;
+    if (countMask !== 0 && (immLow & countMask) === 0) return -1;
+    if ((rest & RIP_RELATIVE) !== 0) {
       disp += poff + length;
-      if (disp > 0x7fff_ffff) return undefined;
+      if (disp > 0x7fff_ffff) return -1;
     }
+    this.length = length;
+    this.disp = disp;
+    this.immLow = immLow;
+    this.immHigh = immHigh;
+    return row;
+  }
+
+  /** The instruction at `bytes[at]`; see `scan`. */
+  decode(
+    bytes: Uint8Array,
+    at: number,
+    limit: number,
+    poff: number,
+    mode: DecodeMode,
+  ): Instruction | undefined {
+    const row = this.scan(bytes, at, limit, poff, mode);
+    if (row < 0) return undefined;
+    const sample = this.#samples[row >> ROW_SHIFT] as Instruction;
     return {
-      row: known.row,
-      form: known.form,
-      formKey: known.formKey,
-      width: known.width,
+      row: sample.row,
+      form: sample.form,
+      formKey: sample.formKey,
+      width: sample.width,
       poff,
-      length,
-      reg: known.reg,
-      rm: known.rm,
-      base: known.base,
-      index: known.index,
-      scale: known.scale,
-      disp,
-      segment: known.segment,
-      immLow,
-      immHigh,
+      length: this.length,
+      reg: sample.reg,
+      rm: sample.rm,
+      base: sample.base,
+      index: sample.index,
+      scale: sample.scale,
+      disp: this.disp,
+      segment: sample.segment,
+      immLow: this.immLow,
+      immHigh: this.immHigh,
       vvvv: 0,
     };
   }
 
   /** Remembers the encoding of the instruction at `bytes[at]`, `dispBytes` of which are its displacement. */
   learn(bytes: Uint8Array, at: number, mode: DecodeMode, insn: Instruction, dispBytes: number): void {
-    const { row, form, width } = insn;
+    const { row, form } = insn;
     const immediate = immediateOf(insn);
     if (immediate === undefined || insn.vvvv !== 0 || form.vector !== 0 || !this.#look(bytes, at, mode)) {
       return;
     }
-    const ripRelative = form.isMemory && insn.base === S.codeBias;
-    if (ripRelative && insn.index === S.constant8192) return;
+    if (form.isMemory && insn.base === S.codeBias && insn.index === S.constant8192) return;
     // A REX in front of a REX: the bytes in front were taken for others.
     if (this.#end - at + dispBytes + (IMMEDIATE_BYTES[immediate] as number) !== insn.length) return;
     if (row.options.ignoresMod === true || (form.isMemory && form.asize === 16)) return;
     const isCount = row.options.shiftCount === true && immediate !== NONE;
     if (isCount && !form.countNonZero) return;
-    const place = this.#place;
-    this.#encodings[place] = this.#encoding;
-    this.#details[place] = this.#detail;
-    this.#known[place] = {
-      row,
-      form,
-      formKey: insn.formKey,
-      width,
-      reg: insn.reg,
-      rm: insn.rm,
-      base: insn.base,
-      index: insn.index,
-      scale: insn.scale,
-      segment: insn.segment,
-      immLow: insn.immLow,
-      dispBytes,
-      ripRelative,
-      immediate,
-      countMask: isCount ? (width === 64 ? 63 : 31) : 0,
-    };
+    const { rows } = this, place = this.#row;
+    this.onReplace(place);
+    rows.fill(0, place, place + encodingRow.size);
+    rows[place + ENCODING] = this.#encoding;
+    rows[place + DETAIL] = this.#detail;
+    rows[place + encodingRow.registers] = insn.reg | (insn.rm << 16);
+    rows[place + encodingRow.addresses] = insn.index | (insn.base << 16);
+    rows[place + encodingRow.scale] = insn.scale | (insn.segment << 16);
+    rows[place + encodingRow.immLow] = insn.immLow;
+    rows[place + REST] = dispBytes | (immediate << IMMEDIATE_AT) |
+      (form.isMemory && insn.base === S.codeBias ? RIP_RELATIVE : 0) |
+      (isCount ? (insn.width === 64 ? 63 : 31) << COUNT_MASK_AT : 0);
+    this.#samples[place >> ROW_SHIFT] = insn;
   }
 }
 

@@ -10,8 +10,7 @@ import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts
 import { summarize } from "../emit/region/summary.ts";
 import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
-import { fusesWithNext } from "./block_layout.ts";
-import { isDirectBranch, newShape } from "./shapes.ts";
+import { fusesWithNext, isDirectBranch, newShape, type Shape } from "./shapes.ts";
 import { compileBlock, compileHandler, factsOf } from "./compile.ts";
 
 /** Flat 64-bit code. */
@@ -115,7 +114,7 @@ function handlersOf(insns: readonly Instruction[]): (readonly Instruction[])[] {
   const shapes = insns.map(newShape);
   const groups: (readonly Instruction[])[] = [];
   for (let i = 0; i < insns.length;) {
-    const count = fusesWithNext(shapes, i) ? 2 : 1;
+    const count = fusesWithNext(shapes[i] as Shape, shapes[i + 1]) ? 2 : 1;
     groups.push(insns.slice(i, i + count));
     i += count;
   }

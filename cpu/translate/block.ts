@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/** A decoded block. @module */
-import type { DecodeMode, Instruction } from "../decode/instruction.ts";
-import { type BlockCode, countingRecord } from "./block_layout.ts";
+/** A decoded block that somebody looks at: the profiler, a region, whoever dumps it. @module */
+import type { DecodeMode } from "../decode/instruction.ts";
+import type { BlockIndex } from "./block_index.ts";
 
 /**
  * A decoded block. It owns the table slot of its function; its room in the arena is its place's, see block_index.ts.
@@ -30,24 +30,23 @@ export class Block {
   /** Times the profiler saw it at all. */
   looks = 0;
 
-  /**
-   * `host`: byte offset of its first instruction in the WebAssembly memory. `modeBits`: MODE_* bits it was decoded for,
-   * without MODE_USER; `mode` is what they mean to the decoder. `place`: number of its place in the index. `start`, `end`:
-   * its first record, and behind the last one (branch stubs included).
-   */
-  constructor(
-    code: BlockCode,
-    readonly host: number,
-    readonly modeBits: number,
-    readonly mode: DecodeMode,
-    readonly place: number,
-    readonly start: number,
-    readonly end: number,
-  ) {
-    const first = code.insns[0] as Instruction, last = code.insns[code.insns.length - 1] as Instruction;
-    this.length = last.poff + last.length - first.poff;
-    this.secondHost = code.secondHost;
-    this.leavesCanonical = code.leavesCanonical;
-    this.counting = countingRecord(start, code);
+  /** Byte offset of its first instruction in the WebAssembly memory. */
+  readonly host: number;
+  /** MODE_* bits it was decoded for, without MODE_USER. */
+  readonly modeBits: number;
+  /** Its first record, and behind the last one (branch stubs included). */
+  readonly start: number;
+  readonly end: number;
+
+  /** The block at `place` of `index`; `mode` is what its mode bits mean to the decoder. */
+  constructor(index: BlockIndex, readonly place: number, readonly mode: DecodeMode) {
+    this.host = index.hostOf(place);
+    this.modeBits = index.modeOf(place);
+    this.start = index.startOf(place);
+    this.end = index.endOf(place);
+    this.length = index.lengthOf(place);
+    this.secondHost = index.secondHostOf(place);
+    this.leavesCanonical = index.leavesCanonical(place);
+    this.counting = index.countingOf(place);
   }
 }

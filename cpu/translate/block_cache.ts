@@ -18,10 +18,9 @@
  */
 import { BREAK_EXECUTE, breakpointsMet } from "../state/breakpoints.ts";
 import { assert } from "../base/assert.ts";
-import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
-import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
+import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
 import type { CpuCore } from "../core/core.ts";
-import { CodeMap, PIECE_BYTES } from "../mmu/code_map.ts";
+import { PIECE_BYTES } from "../mmu/code_map.ts";
 import { isCanonical } from "../mmu/mmu.ts";
 import { Decoder, UNDEFINED_OPCODE } from "../decode/decoder.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH } from "../decode/instruction.ts";
@@ -49,13 +48,12 @@ import {
 import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../state/state.ts";
 import { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
-import { type BlockCode, immediate, layOut, recordsOf, type Run, shadowed } from "./block_layout.ts";
+import { BlockDraft, MAX_INSTRUCTIONS } from "./block_draft.ts";
+import { immediate, layOut } from "./block_layout.ts";
+import { CodePages } from "./code_pages.ts";
 import type { Modules } from "./handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
-import { isDirectBranch, leavingCanonical, type Shape } from "./shapes.ts";
-
-/** Most instructions in a block; a record counts them in a byte. */
-const MAX_INSTRUCTIONS = 96;
+import { isDirectBranch, leavingCanonical, type Run } from "./shapes.ts";
 
 /** Whether a canonical address is so near the end of its half that a relative branch may leave it. */
 const isNearHole = (lo: number, hi: number) =>
@@ -80,14 +78,15 @@ export class BlockCache {
   onReset: () => void = () => {};
 
   readonly #core: CpuCore;
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   readonly #modules: Modules;
   readonly #decoder: Decoder;
+  readonly #draft: BlockDraft;
   readonly #jumps: JumpCache;
   readonly #index = new BlockIndex();
-  readonly #codeMap: CodeMap;
-  /** Blocks with code in each page, by number of the page in the WebAssembly memory. */
-  readonly #pages = new Map<number, Block[]>();
+  readonly #pages: CodePages;
+  /** Blocks that somebody has looked at, by place. */
+  readonly #blocks = new Map<number, Block>();
   readonly #modes = new Map<number, DecodeMode>();
   readonly #crossing = new Uint8Array(2 * MAX_LENGTH);
   /** Where the last write that touched code ended. */
@@ -96,10 +95,12 @@ export class BlockCache {
 
   constructor(core: CpuCore, modules: Modules) {
     this.#core = core;
-    this.#words = new Uint32Array(core.memory.memory.buffer as ArrayBuffer);
-    this.#codeMap = new CodeMap(core.memory);
+    this.#words = new Int32Array(core.memory.memory.buffer as ArrayBuffer);
+    this.#pages = new CodePages(core.memory, this.#index);
+    this.#pages.onWatched = (page) => core.mmu.onCodePageWatched(page);
     this.#modules = modules;
     this.#decoder = new Decoder(core.features, core.vendor);
+    this.#draft = new BlockDraft(this.#decoder.known);
     this.#jumps = new JumpCache(core.memory);
     core.memory.onCodeWrite = (page, from, to) => this.#written(page, from, to);
     core.mmu.onFlush = (keepGlobal) => this.#jumps.mappingsChanged(keepGlobal);
@@ -116,8 +117,8 @@ export class BlockCache {
     return this.#index.size;
   }
   /** All of them. */
-  known(): Iterable<Block> {
-    return this.#index.known();
+  *known(): Iterable<Block> {
+    for (const place of this.#index.places()) yield this.#blockOf(place);
   }
   /** Room that their records, and those of blocks that are gone, take. */
   get arenaBytes(): number {
@@ -127,12 +128,9 @@ export class BlockCache {
   get occupancy(): Readonly<
     Record<"blocks" | "pages" | "listed" | "arenaBytes" | "code", number>
   > {
-    let listed = 0;
-    for (const list of this.#pages.values()) listed += list.length;
     return {
       blocks: this.#index.size,
-      pages: this.#pages.size,
-      listed,
+      ...this.#pages.occupancy,
       arenaBytes: this.#index.arenaBytes,
       code: this.#jumps.watched,
     };
@@ -158,17 +156,24 @@ export class BlockCache {
     const host = this.#codeAt(lo, hi);
     if (host === -1) return 0;
     if (host < 0) return this.#outsideMemory(lo, hi);
-    let block = this.#index.find(host, modeBits);
-    const second = block === undefined || block.secondHost === 0 ? 0 : this.#secondPage(lo, hi);
-    if (block === undefined || block.length > room || second !== block.secondHost) {
-      block = this.#decode(host, modeBits, lo, hi, room, block);
-      if (block === undefined) return 0;
+    const index = this.#index;
+    let place = index.find(host, modeBits);
+    if (place === 0 || index.lengthOf(place) > room || this.#hasMoved(place, lo, hi)) {
+      place = this.#decode(host, modeBits, lo, hi, room, place);
+      if (place === 0) return 0;
     }
+    const start = index.startOf(place);
     const poff = host & PAGE_MASK;
     s.set32(S.codeBias, core.ripLo - poff);
     s.set32(S.codeBias + 4, core.ripHi - (core.ripLo < poff ? 1 : 0));
-    this.#jumps.remember(lo, hi, block.start, host);
-    return block.start;
+    this.#jumps.remember(lo, hi, start, host);
+    return start;
+  }
+
+  /** Whether the block at a linear address goes on in a page that is elsewhere now. */
+  #hasMoved(place: number, lo: number, hi: number): boolean {
+    const secondHost = this.#index.secondHostOf(place);
+    return secondHost !== 0 && this.#secondPage(lo, hi) !== secondHost;
   }
 
   /** Byte offset of the code at a linear address, whose page is in the code TLB then; negative as translateCode says. */
@@ -232,68 +237,76 @@ export class BlockCache {
     return this.#codeAt(next.lo, next.hi);
   }
 
-  /** Decodes the block at `host`, of at most `room` bytes, in place of `old`. Undefined: a fault was recorded. */
+  /** Decodes the block at `host`, of at most `room` bytes, instead of the one at place `old`: its place. 0: a fault was recorded. */
   #decode(
     host: number,
     modeBits: number,
     lo: number,
     hi: number,
     room: number,
-    old: Block | undefined,
-  ): Block | undefined {
-    const { memory } = this.#core;
+    old: number,
+  ): number {
+    const { bytes } = this.#core.memory;
     const mode = this.#mode(modeBits);
-    const insns: Instruction[] = [];
-    const shapes: Shape[] = [];
+    const { known } = this.#decoder;
+    const draft = this.#draft;
     const page = host - (host & PAGE_MASK);
+    draft.begin(host, page, mode);
     const limit = page + PAGE_SIZE;
     const segmented = mode.codeBits !== 64 && !mode.flat;
     const most = (modeBits & MODE_TF) !== 0 ? 1 : MAX_INSTRUCTIONS;
     const end = host + (segmented ? Math.min(room, MAX_SEGMENTED_BYTES) : room);
+    const nearHole = isNearHole(lo, hi);
     let at = host;
-    let secondHost = 0, leavesCanonical = false;
     let remaining = most;
     while (at < limit && remaining > 0) {
-      let insn = this.#decoder.decode(memory.bytes, at, limit, at & PAGE_MASK, mode);
-      if (insn === undefined) {
-        if (insns.length > 0) break;
-        if (limit - at >= MAX_LENGTH) return this.#tooLong();
-        secondHost = this.#secondPage(lo, hi);
-        if (secondHost === -1) return undefined;
-        if (secondHost < 0) {
-          this.#outsideMemory(lo, hi);
-          return undefined;
+      const row = nearHole ? -1 : known.scan(bytes, at, limit, at & PAGE_MASK, mode);
+      if (row >= 0 && draft.knows(row)) {
+        if (at + known.length > end) {
+          if (draft.count > 0) break;
+          return this.#tooLong(); // for the segment
         }
-        insn = this.#decodeCrossing(at, secondHost, mode);
-        if (insn === undefined) return this.#tooLong();
+        at += known.length;
+        draft.add(row);
+      } else {
+        let insn = this.#decoder.decode(bytes, at, limit, at & PAGE_MASK, mode);
+        if (insn === undefined) {
+          if (draft.count > 0) break;
+          if (limit - at >= MAX_LENGTH) return this.#tooLong();
+          const secondHost = this.#secondPage(lo, hi);
+          if (secondHost === -1) return 0;
+          if (secondHost < 0) return this.#outsideMemory(lo, hi);
+          insn = this.#decodeCrossing(at, secondHost, mode);
+          if (insn === undefined) return this.#tooLong();
+          draft.secondHost = secondHost;
+        }
+        if (at + insn.length > end) {
+          if (draft.count > 0) break;
+          return this.#tooLong(); // for the segment
+        }
+        at += insn.length;
+        if (nearHole && this.#leavesCanonical(insn, lo, hi, at - page)) {
+          draft.leavesCanonical = true;
+          insn = leavingCanonical(insn);
+        }
+        const shape = this.#modules.shapeOf(insn);
+        if (row >= 0) draft.learn(row, shape);
+        draft.addInstruction(insn, shape);
       }
-      if (at + insn.length > end) {
-        if (insns.length > 0) break;
-        return this.#tooLong(); // for the segment
-      }
-      at += insn.length;
-      if (isNearHole(lo, hi) && this.#leavesCanonical(insn, lo, hi, at - page)) {
-        leavesCanonical = true;
-        insn = leavingCanonical(insn);
-      }
-      const shape = this.#modules.shapeOf(insn);
-      insns.push(insn);
-      shapes.push(shape);
       remaining--;
-      if (shape.facts.ends || secondHost !== 0) break;
+      if (draft.ends || draft.secondHost !== 0) break;
       // In the shadow of STI or MOV SS one more instruction follows.
-      if (shape.shadow !== undefined && most > 1) {
-        remaining = shadowed(shapes) && insns.length < MAX_INSTRUCTIONS ? 1 : 0;
+      if (draft.castsShadow && most > 1) {
+        remaining = draft.isShadowed && draft.count < MAX_INSTRUCTIONS ? 1 : 0;
       }
     }
-    const code = { insns, shapes, page, secondHost, leavesCanonical, links: !segmented && secondHost === 0 };
-    if (old !== undefined) {
-      this.#unlist(old);
+    draft.links = !segmented && draft.secondHost === 0;
+    if (old !== 0) {
+      this.#pages.remove(old);
       this.#forget(old);
     }
-    const block = this.#add(code, host, modeBits, mode);
     this.decoded++;
-    return block;
+    return this.#add(draft, host, modeBits, mode);
   }
 
   /** Whether `insn`, which ends `end` bytes behind the start of the page of `lo`,`hi`, is a direct branch out of there. */
@@ -304,8 +317,8 @@ export class BlockCache {
   }
 
   /** An instruction of more than 15 bytes, or one that ends beyond the limit of CS. */
-  #tooLong(): undefined {
-    this.#core.raise(EXC_GP, 0);
+  #tooLong(): 0 {
+    return this.#fail(EXC_GP);
   }
 
   /** The instruction at byte offset `at`, less than MAX_LENGTH before the end of its page, that goes on at `secondHost`. */
@@ -316,70 +329,46 @@ export class BlockCache {
     return this.#decoder.decode(this.#crossing, 0, 2 * MAX_LENGTH, at & PAGE_MASK, mode);
   }
 
-  #add(code: BlockCode, host: number, modeBits: number, mode: DecodeMode): Block {
-    const { insns, page, secondHost } = code;
+  #add(draft: BlockDraft, host: number, modeBits: number, mode: DecodeMode): number {
+    const { records } = draft;
     if (mode.codeBits === 64 && this.#modules.wantsUsual) {
       this.#modules.addUsual(usualInstructions(this.#decoder));
     }
-    const records = recordsOf(code);
     let place = this.#index.take(host, modeBits, records);
-    if (place === 0 || this.#modules.slots.free < insns.length) {
+    if (place === 0 || this.#modules.slots.free < draft.count) {
       this.reset();
       place = this.#index.take(host, modeBits, records);
       assert(place !== 0, "an empty arena has room for a block");
     }
-    const slots = this.#modules.handlersOf(code, () => this.#ahead(insns, page, mode));
+    this.#modules.addHandlers(
+      draft,
+      () => this.#decodeAgain(draft, host, mode),
+      () => this.#ahead(draft, mode),
+    );
     const start = this.#index.startOf(place);
-    const end = layOut(this.#words, start, code, slots);
-    const block = new Block(code, host, modeBits, mode, place, start, end);
-    this.#index.add(block);
+    layOut(this.#words, start, draft);
+    this.#index.add(place, draft);
     this.#core.memory.bytes[REGION_STATES + (start >>> 5)] = NO_ENTRY;
-    this.#watch(block, page);
-    if (secondHost !== 0) this.#watch(block, secondHost);
+    this.#pages.add(place);
+    return place;
+  }
+
+  /** The block at a place, to look at. */
+  #blockOf(place: number): Block {
+    let block = this.#blocks.get(place);
+    if (block === undefined) {
+      block = new Block(this.#index, place, this.#mode(this.#index.modeOf(place)));
+      this.#blocks.set(place, block);
+    }
     return block;
   }
 
-  #watch(block: Block, page: number): void {
-    const list = this.#pages.get(page >>> PAGE_SHIFT);
-    if (list !== undefined) list.push(block);
-    else {
-      this.#pages.set(page >>> PAGE_SHIFT, [block]);
-      this.#core.memory.setAttribute(page, PAGE_HAS_CODE, true);
-      this.#core.mmu.onCodePageWatched(page);
-      this.#codeMap.clear(page);
-    }
-    this.#mapCode(block, page);
-  }
-  #mapCode(block: Block, page: number): void {
-    const from = block.host & PAGE_MASK;
-    if (block.host - from === page) this.#codeMap.add(page, from, Math.min(PAGE_SIZE, from + block.length));
-    if (block.secondHost === page) this.#codeMap.add(page, 0, from + block.length - PAGE_SIZE);
-  }
-  #listPage(page: number, list: Block[]): void {
-    if (list.length > 0) {
-      this.#pages.set(page >>> PAGE_SHIFT, list);
-      this.#codeMap.clear(page);
-      for (const block of list) this.#mapCode(block, page);
-    } else {
-      this.#pages.delete(page >>> PAGE_SHIFT);
-      this.#core.memory.setAttribute(page, PAGE_HAS_CODE, false);
-    }
-  }
-  /** Takes the block out of the lists of its pages, that of `but` excepted. */
-  #unlist(block: Block, but = -1): void {
-    for (const page of [block.host - (block.host & PAGE_MASK), block.secondHost]) {
-      const list = page === but || page === 0 ? undefined : this.#pages.get(page >>> PAGE_SHIFT);
-      if (list !== undefined) this.#listPage(page, list.filter((b) => b !== block));
-    }
-  }
-
   /** What stands behind a block, as far as it decodes within the page. */
-  #ahead(insns: readonly Instruction[], page: number, mode: DecodeMode): Run {
+  #ahead({ page, end }: BlockDraft, mode: DecodeMode): Run {
     const { bytes } = this.#core.memory;
-    const last = insns[insns.length - 1] as Instruction;
     const limit = page + PAGE_SIZE;
     const found: Instruction[] = [];
-    for (let at = page + last.poff + last.length; at < limit && found.length < LOOK_AHEAD;) {
+    for (let at = page + end; at < limit && found.length < LOOK_AHEAD;) {
       const insn = this.#decoder.decode(bytes, at, limit, at & PAGE_MASK, mode);
       if (insn === undefined || insn.row === UNDEFINED_OPCODE) break;
       found.push(insn);
@@ -399,12 +388,13 @@ export class BlockCache {
     const page = view.getUint32(stub + record.at.disp, true);
     const target = this.lookup();
     if (target === 0) return 0;
-    const block = this.#index.startingAt(target);
-    assert(block !== undefined, "a block starts at the record found");
+    const place = this.#index.startingAt(target);
+    assert(place !== 0, "a block starts at the record found");
     // Linked is what stands in the same page for whoever comes this way: mappings and segments may change.
-    const links = block.mode.codeBits === 64 || block.mode.flat;
+    const mode = this.#mode(this.#index.modeOf(place)), links = mode.codeBits === 64 || mode.flat;
     if (generation !== this.#generation || target === stub || !links) return target;
-    if (block.host - (block.host & PAGE_MASK) !== page) return target;
+    const host = this.#index.hostOf(place);
+    if (host - (host & PAGE_MASK) !== page) return target;
     if (handler === H_RELINK) {
       view.setUint32(stub + record.at.handler, H_FORWARD, true);
       view.setUint32(stub + record.at.imm, target, true);
@@ -415,7 +405,8 @@ export class BlockCache {
 
   /** The block whose first record is `start`. */
   blockAt(start: number): Block | undefined {
-    return this.#index.startingAt(start);
+    const place = this.#index.startingAt(start);
+    return place === 0 ? undefined : this.#blockOf(place);
   }
 
   /** The block that counts its runs in the record `rec`: none, if that is a stub's or its code has gone. */
@@ -423,8 +414,8 @@ export class BlockCache {
     const count = this.view.getUint8(rec + record.at.count);
     // Its instructions' records are before this one, or this is the last; one that crosses has another before it.
     for (let i = count + 1; i >= count - 1 && count > 0; i--) {
-      const block = this.blockAt(rec - i * RECORD_BYTES);
-      if (block?.counting === rec) return block;
+      const place = this.#index.startingAt(rec - i * RECORD_BYTES);
+      if (place !== 0 && this.#index.countingOf(place) === rec) return this.#blockOf(place);
     }
   }
 
@@ -434,7 +425,8 @@ export class BlockCache {
   }
   /** The block of the mode of `like` whose code begins at `host`, if it has run. */
   find(host: number, like: Block): Block | undefined {
-    return this.#index.find(host, like.modeBits);
+    const place = this.#index.find(host, like.modeBits);
+    return place === 0 ? undefined : this.#blockOf(place);
   }
 
   /** Gives the block the function in `slot`, which it owns from now on. */
@@ -445,20 +437,28 @@ export class BlockCache {
 
   /** Decodes the instructions of a block again, for the compiler and for dumps. */
   instructionsOf(block: Block): Instruction[] {
+    return this.#decodeAgain(block, block.host, block.mode);
+  }
+  #decodeAgain(
+    { length, secondHost, leavesCanonical }: Block | BlockDraft,
+    host: number,
+    mode: DecodeMode,
+  ): Instruction[] {
     const insns: Instruction[] = [];
-    if (block.secondHost !== 0) {
-      const insn = this.#decodeCrossing(block.host, block.secondHost, block.mode);
-      return insn === undefined ? [] : [block.leavesCanonical ? leavingCanonical(insn) : insn];
+    if (secondHost !== 0) {
+      const insn = this.#decodeCrossing(host, secondHost, mode);
+      return insn === undefined ? [] : [leavesCanonical ? leavingCanonical(insn) : insn];
     }
-    const limit = block.host + block.length;
-    for (let at = block.host; at < limit;) {
-      const insn = this.#decoder.decode(this.#core.memory.bytes, at, limit, at & PAGE_MASK, block.mode);
+    // As far as the first time: what an undefined opcode is may depend on the byte behind it.
+    const limit = host - (host & PAGE_MASK) + PAGE_SIZE;
+    for (let at = host; at < host + length;) {
+      const insn = this.#decoder.decode(this.#core.memory.bytes, at, limit, at & PAGE_MASK, mode);
       if (insn === undefined) return [];
       insns.push(insn);
       at += insn.length;
     }
     const last = insns.at(-1);
-    if (block.leavesCanonical && last !== undefined) insns[insns.length - 1] = leavingCanonical(last);
+    if (leavesCanonical && last !== undefined) insns[insns.length - 1] = leavingCanonical(last);
     return insns;
   }
 
@@ -467,42 +467,35 @@ export class BlockCache {
    * fill or a copy: the piece of code it touches will be written to its end, and what comes is not seen here.
    */
   #written(page: number, from: number, to: number): void {
-    if (!this.#codeMap.touches(page, from, to)) return;
+    if (!this.#pages.touches(page, from, to)) return;
     if (page + from === this.#writtenTo) to = Math.ceil(to / PIECE_BYTES) * PIECE_BYTES;
     this.#writtenTo = page + to;
-    const list = this.#pages.get(page >>> PAGE_SHIFT);
-    if (list === undefined) return;
-    const hits: Block[] = [];
-    const kept = list.filter((block) => {
-      const start = block.host - page;
-      const rest = (block.host & PAGE_MASK) + block.length - PAGE_SIZE; // bytes in its second page
-      const hit = (block.secondHost === page && from < rest) || (start < to && start + block.length > from);
-      if (hit) hits.push(block);
-      return !hit;
-    });
-    if (hits.length === 0) return;
-    this.#listPage(page, kept);
-    for (const block of hits) {
-      this.#unlist(block, page);
-      this.#forget(block);
+    for (const place of this.#pages.take(page, from, to)) {
+      this.#pages.remove(place, page);
+      this.#forget(place);
     }
   }
 
-  /** The block is gone, but for the lists of its pages; whoever reaches one of its records comes back. */
-  #forget(block: Block): void {
-    this.onForget(block);
+  /** The block at a place is gone, but for the lists of its pages; whoever reaches one of its records comes back. */
+  #forget(place: number): void {
+    const index = this.#index, block = this.#blocks.get(place);
+    if (block !== undefined) {
+      this.onForget(block);
+      this.#giveSlot(block);
+      this.#blocks.delete(place);
+    }
     this.invalidated++;
-    this.#index.remove(block);
-    this.#giveSlot(block);
     const { view } = this.#core.s;
-    for (let at = block.start; at < block.end; at += RECORD_BYTES) {
+    const start = index.startOf(place), end = index.endOf(place), host = index.hostOf(place);
+    index.remove(place);
+    for (let at = start; at < end; at += RECORD_BYTES) {
       const handler = view.getUint32(at + record.at.handler, true);
       // GOTO is about no code of its own; a stale LINK would patch a record that is dead.
       if (handler === H_GOTO || handler === H_GOTO_SEGMENTED || handler === H_SHADOW) continue;
       view.setUint32(at + record.at.handler, H_STALE, true);
     }
-    view.setUint32(block.start + record.at.handler, H_RELINK, true);
-    view.setUint32(block.start + record.at.disp, block.host - (block.host & PAGE_MASK), true);
+    view.setUint32(start + record.at.handler, H_RELINK, true);
+    view.setUint32(start + record.at.disp, host - (host & PAGE_MASK), true);
   }
   #giveSlot(block: Block): void {
     if (block.slot !== 0) this.#modules.slots.give(block.slot);
@@ -513,10 +506,8 @@ export class BlockCache {
   reset(): void {
     this.resets++;
     this.#generation++;
-    for (const number of this.#pages.keys()) {
-      this.#core.memory.setAttribute(number * PAGE_SIZE, PAGE_HAS_CODE, false);
-    }
-    for (const block of this.#index.known()) this.#giveSlot(block);
+    for (const block of this.#blocks.values()) this.#giveSlot(block);
+    this.#blocks.clear();
     this.#pages.clear();
     this.onReset();
     this.#index.clear();
@@ -524,6 +515,7 @@ export class BlockCache {
     const { slots } = this.#modules;
     if (this.#modules.starved || slots.free < Math.max(MAX_INSTRUCTIONS, slots.size / 4)) {
       this.#modules.dropHandlers();
+      this.#draft.forgetSlots();
     }
   }
 }

@@ -22,10 +22,10 @@ import {
 } from "../emit/links.ts";
 import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
-import { fusesWithNext, type Run } from "./block_layout.ts";
+import type { BlockDraft } from "./block_draft.ts";
 import { compileHandler } from "./compile.ts";
 import { coreModule, floatModule, LINK_NAME, RUN_NAME, WRITTEN_NAME } from "./core_module.ts";
-import { type Shape, Shapes } from "./shapes.ts";
+import { fusesWithNext, type Run, type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
 /**
@@ -106,19 +106,37 @@ export class Modules {
   }
 
   /**
-   * The handler of each instruction's record: a table slot, or H_COVERED when the handler before does it, too. When a
-   * module must be made for some of them, handlers for the instructions that `ahead` names go into it too: a module costs
-   * several times what a function in it does, and most of these are needed soon. There must be a free slot for each of
-   * `run`.
+   * Says in each record of `draft` which handler it has: a table slot, or H_COVERED when the handler before does it, too.
+   * When a module must be made for some of `insns`, its instructions, handlers for those that `ahead` names go into it
+   * too: a module costs several times what a function in it does, and most of these are needed soon. There must be a free
+   * slot for each instruction.
    */
-  handlersOf(run: Run, ahead: () => Run): number[] {
-    const slots: number[] = [];
-    const open = this.#addHandlers(run, undefined, slots);
+  addHandlers(draft: BlockDraft, insns: () => readonly Instruction[], ahead: () => Run): void {
+    if (this.#findHandlers(draft)) return;
+    const slots: number[] = [], shapes = Array.from({ length: draft.count }, (_, i) => draft.shapeOf(i));
+    const open = this.#addHandlers({ insns: insns(), shapes }, undefined, slots);
+    assert(slots.length === draft.count, "decoding again finds the same instructions");
+    slots.forEach((slot, i) => draft.setHandler(i, slot));
     if (open !== undefined) {
       this.#addHandlers(ahead(), open);
       this.instantiate(open);
     }
-    return slots;
+  }
+  /** The same, when all of them are there. */
+  #findHandlers(draft: BlockDraft): boolean {
+    for (let i = 0; i < draft.count; i++) {
+      if (draft.isFused(i)) {
+        const slot = draft.shapeOf(i).fused?.get(draft.shapeOf(i + 1)) ?? 0;
+        if (slot === 0) return false;
+        draft.setHandler(i, slot);
+        draft.setHandler(++i, H_COVERED);
+      } else if (draft.handlerOf(i) === 0) {
+        const { slot } = draft.shapeOf(i);
+        if (slot === 0) return false;
+        draft.noteHandler(i, slot);
+      }
+    }
+    return true;
   }
   /**
    * Makes the handlers that are not there, as long as there are free slots: in `open`, or the module it answers. With
@@ -133,7 +151,7 @@ export class Modules {
     const { insns, shapes } = run;
     for (let i = 0; i < insns.length; i++) {
       const shape = shapes[i] as Shape;
-      const second = fusesWithNext(shapes, i) ? shapes[i + 1] as Shape : undefined;
+      const second = fusesWithNext(shape, shapes[i + 1]) ? shapes[i + 1] as Shape : undefined;
       let slot = second === undefined ? shape.slot : shape.fused?.get(second) ?? 0;
       const isNew = slot === 0;
       if (isNew) {

@@ -11,6 +11,12 @@ import type { RowOptions } from "../isa/row/row.ts";
 import { isComputedBranch } from "../emit/form.ts";
 import { factsOf } from "./compile.ts";
 
+/** Instructions that follow each other, and the shape of each. */
+export interface Run {
+  readonly insns: readonly Instruction[];
+  readonly shapes: readonly Shape[];
+}
+
 /** Shapes remembered, but for those with handlers. */
 const MOST_SHAPES = 1 << 16;
 
@@ -32,6 +38,41 @@ export interface Shape {
 export function isDirectBranch(insn: Instruction): boolean {
   const kind = insn.row.immediates[0];
   return (kind === "cb" || kind === "cz") && !isComputedBranch(insn.form, insn.form.osize);
+}
+
+/**
+ * What a block must know of the shapes of its instructions, as bits; none has no bit at all. It ends its block; it is a
+ * direct branch; its record counts the runs; it writes flags in a way that the next one may go on with; it is a direct
+ * branch that reads flags; what it keeps off the next instruction.
+ */
+export const TRAIT_KNOWN = 1,
+  TRAIT_ENDS = 2,
+  TRAIT_DIRECT_BRANCH = 4,
+  TRAIT_COUNTS_RUNS = 8,
+  TRAIT_MAKES_FLAGS = 16,
+  TRAIT_TAKES_FLAGS = 32,
+  TRAIT_SHADOW = 192;
+const SHADOW_AT = 6, SHADOWS = [undefined, "interrupts", "interrupts and traps"] as const;
+
+/** See TRAIT_KNOWN. */
+export function traitsOf({ facts, isDirectBranch, shadow }: Shape): number {
+  const makesFlags = facts.flagsWritten !== 0 && !facts.stores && !facts.ends;
+  return TRAIT_KNOWN | (facts.ends ? TRAIT_ENDS : 0) | (isDirectBranch ? TRAIT_DIRECT_BRANCH : 0) |
+    (facts.countsRuns ? TRAIT_COUNTS_RUNS : 0) | (makesFlags ? TRAIT_MAKES_FLAGS : 0) |
+    (isDirectBranch && facts.flagsRead !== 0 ? TRAIT_TAKES_FLAGS : 0) |
+    (SHADOWS.indexOf(shadow) << SHADOW_AT);
+}
+
+/**
+ * A producer of flags and the conditional branch behind it have one handler, every other instruction one of its own. By
+ * their traits; 0 when there is none.
+ */
+export function areFused(first: number, second: number): boolean {
+  return (first & TRAIT_MAKES_FLAGS) !== 0 && (second & TRAIT_TAKES_FLAGS) !== 0;
+}
+/** Whether one handler does both; see areFused. */
+export function fusesWithNext(shape: Shape, next: Shape | undefined): boolean {
+  return next !== undefined && areFused(traitsOf(shape), traitsOf(next));
 }
 
 /** A direct branch of 64-bit code as one that looks at where it goes when it is executed. */

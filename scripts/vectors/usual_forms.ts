@@ -9,7 +9,7 @@ import { DEFAULT_CPU, parseCpuModel } from "../../cpu/base/cpu_model.ts";
 import { Cpu } from "../../cpu/cpu.ts";
 import { Decoder } from "../../cpu/decode/decoder.ts";
 import { instructionsOf } from "../../cpu/decode/usual_forms.ts";
-import { fusesWithNext } from "../../cpu/translate/block_layout.ts";
+import { fusesWithNext, type Shape } from "../../cpu/translate/shapes.ts";
 import { createMachine } from "../../mod.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { guestCommandLine, guestFiles } from "../guests/manifest.ts";
@@ -28,7 +28,9 @@ function ran(cpu: Cpu): Set<string> {
     const shapes = insns.map((insn) => cpu.modules.shapeOf(insn));
     let at = block.host;
     for (let i = 0; i < insns.length; i++) {
-      const covered = fusesWithNext(shapes, i) ? insns.slice(i, i + 2) : insns.slice(i, i + 1);
+      const covered = fusesWithNext(shapes[i] as Shape, shapes[i + 1])
+        ? insns.slice(i, i + 2)
+        : insns.slice(i, i + 1);
       if (covered.length === 2) i++;
       const length = covered.reduce((sum, insn) => sum + insn.length, 0);
       found.add(memory.bytes.slice(at, at + length).toHex());
