@@ -6,8 +6,8 @@
  */
 import type { CpuCore } from "./core/core.ts";
 import { H_FIRST, H_STALE, record, RECORD_BYTES } from "./state/record.ts";
-import type { Block } from "./translate/block.ts";
-import type { BlockCache } from "./translate/block_cache.ts";
+import type { Block } from "./translate/blocks/block.ts";
+import type { BlockCache } from "./translate/blocks/block_cache.ts";
 
 /** See the module's description. */
 export class StoreBoundary {

@@ -37,7 +37,7 @@ const stateFields = {
   codeBits: "u32", // 16, 32 or 64
   stackMask: "u64", // 0xffff, 0xffffffff or all ones: what RSP arithmetic keeps
   codeMask: "u64", // 0xffffffff or all ones: what RIP arithmetic keeps
-  modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/jump_cache.ts
+  modeKey: "u64", // what a jump-cache tag is XORed with, see cpu/translate/blocks/jump_cache.ts
   budget: "i32", // instructions left in this slice; block ends leave when it is negative
   attention: "u32", // ATTENTION_*: what keeps emitted code from letting interrupts in by itself
   memAddr: "u64", // slow path: linear address
@@ -183,7 +183,7 @@ export const TLB_MODE_USER_AC = 3;
 /** How many tables there are. */
 export const TLB_TABLES = 4;
 
-/** Jump cache: linear address to record, direct mapped; see cpu/translate/jump_cache.ts. */
+/** Jump cache: linear address to record, direct mapped; see cpu/translate/blocks/jump_cache.ts. */
 export const JUMP_CACHE_BASE = TLB_BASE + TLB_TABLES * TLB_BYTES;
 /** log2 of the number of entries. */
 export const JUMP_CACHE_BITS = 14;

@@ -2,7 +2,7 @@
 /**
  * The second look for the block at a linear address, when the jump cache has it not, or the code TLB not its page: emitted
  * code of the core module. It fills the code TLB from the TLB of the mode that runs or the page tables, and the jump cache
- * from the block table; what is not there is for TypeScript (cpu/translate/block_cache.ts).
+ * from the block table; what is not there is for TypeScript (cpu/translate/blocks/block_cache.ts).
  * @module
  */
 import { PAGE_SHIFT } from "../base/bits.ts";
@@ -29,7 +29,7 @@ import {
   TLB_ENTRIES,
   tlbEntry,
 } from "../state/state.ts";
-import { MODES_OF_PAGES } from "./jump_cache.ts";
+import { MODES_OF_PAGES } from "./blocks/jump_cache.ts";
 
 /** modeKey has the mode bits from here on. */
 const MODES_SHIFT = 48n;

@@ -22,7 +22,7 @@ import {
 } from "../emit/links.ts";
 import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
-import type { BlockDraft } from "./block_draft.ts";
+import type { BlockDraft } from "./blocks/block_draft.ts";
 import { compileHandler } from "./compile.ts";
 import { coreModule, floatModule, LINK_NAME, RUN_NAME, WRITTEN_NAME } from "./core_module.ts";
 import { fusesWithNext, type Run, type Shape, Shapes } from "./shapes.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Gives hot blocks functions of their own, several to a module. @module */
-import type { Block } from "./block.ts";
-import type { BlockCache } from "./block_cache.ts";
+import type { Block } from "./blocks/block.ts";
+import type { BlockCache } from "./blocks/block_cache.ts";
 import { compileBlock } from "./compile.ts";
 import type { Modules } from "./handler_table.ts";
 

@@ -198,7 +198,7 @@ export abstract class RegionFrame extends WasmEmit {
     this.goTo(this.#leaveByRecord);
   }
   /**
-   * Goes where targetCell says: by the jump cache (cpu/translate/block_cache.ts), and back to `top` when the block found is
+   * Goes where targetCell says: by the jump cache (cpu/translate/blocks/block_cache.ts), and back to `top` when the block found is
    * an entry of this region.
    */
   closeIndirect(top: Label): void {

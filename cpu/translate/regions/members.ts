@@ -13,9 +13,9 @@ import {
   RECORD_GOES_HOST,
   RECORD_TAKEN,
 } from "../../state/record.ts";
-import type { Block } from "../block.ts";
-import type { BlockCache } from "../block_cache.ts";
-import { immediate } from "../block_layout.ts";
+import type { Block } from "../blocks/block.ts";
+import type { BlockCache } from "../blocks/block_cache.ts";
+import { immediate } from "../blocks/block_layout.ts";
 import type { Modules } from "../handler_table.ts";
 import { isDirectBranch } from "../shapes.ts";
 

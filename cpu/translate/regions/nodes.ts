@@ -5,7 +5,7 @@ import type { Instruction } from "../../decode/instruction.ts";
 import type { Edge, RegionNode } from "../../emit/region/compile_region.ts";
 import type { Neighbour } from "../../emit/region/region_frame.ts";
 import { H_COVERED, RECORD_BYTES } from "../../state/record.ts";
-import type { Block } from "../block.ts";
+import type { Block } from "../blocks/block.ts";
 import type { Member, Target } from "./members.ts";
 
 /**

@@ -13,9 +13,9 @@
 import { compileRegion, type RegionNode } from "../../emit/region/compile_region.ts";
 import { record, RECORD_RUNS } from "../../state/record.ts";
 import { NO_ENTRY, REGION_STATES } from "../../state/state.ts";
-import type { Block } from "../block.ts";
-import type { BlockCache } from "../block_cache.ts";
-import { WARM_RUNS } from "../block_layout.ts";
+import type { Block } from "../blocks/block.ts";
+import type { BlockCache } from "../blocks/block_cache.ts";
+import { WARM_RUNS } from "../blocks/block_layout.ts";
 import type { Modules } from "../handler_table.ts";
 import { CodeRoom, MOST_CODE_BYTES } from "./code_room.ts";
 import type { Member } from "./members.ts";

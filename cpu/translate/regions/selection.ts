@@ -2,9 +2,9 @@
 /** Which blocks make a region: those around a hot or warm one that have run often enough, too. @module */
 import { MAX_NODES } from "../../emit/region/structure.ts";
 import { RECORD_RUNS } from "../../state/record.ts";
-import type { Block } from "../block.ts";
-import type { BlockCache } from "../block_cache.ts";
-import { WARM_RUNS } from "../block_layout.ts";
+import type { Block } from "../blocks/block.ts";
+import type { BlockCache } from "../blocks/block_cache.ts";
+import { WARM_RUNS } from "../blocks/block_layout.ts";
 import type { Modules } from "../handler_table.ts";
 import { type Member, MemberFinder, type Target, waysFrom } from "./members.ts";
 

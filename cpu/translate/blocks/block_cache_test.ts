@@ -5,10 +5,10 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../_bare_cpu.ts";
+import { CODE_BASE, DATA_BASE, ENGINES, TestCpu } from "../../_bare_cpu.ts";
 import { MOST_PLACES } from "./block_index.ts";
-import { RECORD_BYTES } from "../state/record.ts";
-import { ARENA_BYTES, CS, DS, ES, EXC_GP, FS, GS, S, SS, TLB_ENTRIES } from "../state/state.ts";
+import { RECORD_BYTES } from "../../state/record.ts";
+import { ARENA_BYTES, CS, DS, ES, EXC_GP, FS, GS, S, SS, TLB_ENTRIES } from "../../state/state.ts";
 
 const le32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
 const le16 = (n: number) => [n & 0xff, (n >>> 8) & 0xff];

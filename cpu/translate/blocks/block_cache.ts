@@ -16,15 +16,15 @@
  * full, everything goes: no guest can make any of it grow.
  * @module
  */
-import { BREAK_EXECUTE, breakpointsMet } from "../state/breakpoints.ts";
-import { assert } from "../base/assert.ts";
-import { PAGE_MASK, PAGE_SIZE } from "../base/bits.ts";
-import type { CpuCore } from "../core/core.ts";
-import { PIECE_BYTES } from "../mmu/code_map.ts";
-import { isCanonical } from "../mmu/mmu.ts";
-import { Decoder, UNDEFINED_OPCODE } from "../decode/decoder.ts";
-import { type DecodeMode, type Instruction, MAX_LENGTH } from "../decode/instruction.ts";
-import { usualInstructions } from "../decode/usual_forms.ts";
+import { BREAK_EXECUTE, breakpointsMet } from "../../state/breakpoints.ts";
+import { assert } from "../../base/assert.ts";
+import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
+import type { CpuCore } from "../../core/core.ts";
+import { PIECE_BYTES } from "../../mmu/code_map.ts";
+import { isCanonical } from "../../mmu/mmu.ts";
+import { Decoder, UNDEFINED_OPCODE } from "../../decode/decoder.ts";
+import { type DecodeMode, type Instruction, MAX_LENGTH } from "../../decode/instruction.ts";
+import { usualInstructions } from "../../decode/usual_forms.ts";
 import {
   H_FORWARD,
   H_GOTO,
@@ -35,7 +35,7 @@ import {
   H_STALE,
   record,
   RECORD_BYTES,
-} from "../state/record.ts";
+} from "../../state/record.ts";
 import {
   MODE_AVX_TRAP,
   MODE_CODE,
@@ -44,16 +44,16 @@ import {
   MODE_STACK_WIDE,
   MODE_TF,
   MODE_USER,
-} from "../state/registers.ts";
-import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../state/state.ts";
+} from "../../state/registers.ts";
+import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../../state/state.ts";
 import { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
 import { BlockDraft, MAX_INSTRUCTIONS } from "./block_draft.ts";
 import { immediate, layOut } from "./block_layout.ts";
 import { CodePages } from "./code_pages.ts";
-import type { Modules } from "./handler_table.ts";
+import type { Modules } from "../handler_table.ts";
 import { JumpCache } from "./jump_cache.ts";
-import { isDirectBranch, leavingCanonical, type Run } from "./shapes.ts";
+import { isDirectBranch, leavingCanonical, type Run } from "../shapes.ts";
 
 /** Whether a canonical address is so near the end of its half that a relative branch may leave it. */
 const isNearHole = (lo: number, hi: number) =>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /** A decoded block that somebody looks at: the profiler, a region, whoever dumps it. @module */
-import type { DecodeMode } from "../decode/instruction.ts";
+import type { DecodeMode } from "../../decode/instruction.ts";
 import type { BlockIndex } from "./block_index.ts";
 
 /**

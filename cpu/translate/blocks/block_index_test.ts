@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /** Places keep their room, and blocks are found by place, mode and first record while they are there. @module */
 import { assertEquals } from "@std/assert";
-import { RECORD_BYTES } from "../state/record.ts";
-import { ARENA_BASE, ARENA_BYTES } from "../state/state.ts";
+import { RECORD_BYTES } from "../../state/record.ts";
+import { ARENA_BASE, ARENA_BYTES } from "../../state/state.ts";
 import { type BlockFacts, BlockIndex, MOST_PLACES } from "./block_index.ts";
 
 const FACTS = { length: 4, counting: 0, secondHost: 0, leavesCanonical: false };

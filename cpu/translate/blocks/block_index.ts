@@ -8,8 +8,8 @@
  * that rewrites its code forever uses no more and more room. Places and room are given back by `clear` alone.
  * @module
  */
-import { RECORD_BYTES } from "../state/record.ts";
-import { ARENA_BASE, ARENA_BYTES, JUMP_CACHE_HASH } from "../state/state.ts";
+import { RECORD_BYTES } from "../../state/record.ts";
+import { ARENA_BASE, ARENA_BYTES, JUMP_CACHE_HASH } from "../../state/state.ts";
 
 /**
  * Most places: a boot of a kernel has some 65,000, one with two dozen programs behind it 150,000. Too few are dear: all

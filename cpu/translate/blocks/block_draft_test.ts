@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /** Instructions whose encodings have one place in the table of those that are known do not get each other's handlers. @module */
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { CODE_BASE, TestCpu } from "../_bare_cpu.ts";
-import { ALL_FEATURES } from "../base/cpu_features.ts";
-import { Decoder } from "../decode/decoder.ts";
-import type { DecodeMode, Instruction } from "../decode/instruction.ts";
-import { record, RECORD_BYTES } from "../state/record.ts";
-import { S } from "../state/state.ts";
+import { CODE_BASE, TestCpu } from "../../_bare_cpu.ts";
+import { ALL_FEATURES } from "../../base/cpu_features.ts";
+import { Decoder } from "../../decode/decoder.ts";
+import type { DecodeMode, Instruction } from "../../decode/instruction.ts";
+import { record, RECORD_BYTES } from "../../state/record.ts";
+import { S } from "../../state/state.ts";
 
 const MODE: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
 /** REX.W and an operation of two registers. */

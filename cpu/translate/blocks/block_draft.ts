@@ -4,10 +4,10 @@
  * each block, because a boot decodes eighty thousand of them and what is made for each would be garbage at once.
  * @module
  */
-import { assert } from "../base/assert.ts";
-import { encodingRow, type KnownEncodings } from "../decode/known_encodings.ts";
-import type { DecodeMode, Instruction } from "../decode/instruction.ts";
-import { record, RECORD_BYTES } from "../state/record.ts";
+import { assert } from "../../base/assert.ts";
+import { encodingRow, type KnownEncodings } from "../../decode/known_encodings.ts";
+import type { DecodeMode, Instruction } from "../../decode/instruction.ts";
+import { record, RECORD_BYTES } from "../../state/record.ts";
 import {
   areFused,
   type Shape,
@@ -16,7 +16,7 @@ import {
   TRAIT_ENDS,
   TRAIT_SHADOW,
   traitsOf,
-} from "./shapes.ts";
+} from "../shapes.ts";
 
 /** Most instructions in a block; a record counts them in a byte. */
 export const MAX_INSTRUCTIONS = 96;

@@ -12,10 +12,10 @@
  * another begins with a record that asks the code TLB about that (H_CROSSING).
  * @module
  */
-import { PAGE_MASK, PAGE_SHIFT } from "../base/bits.ts";
-import type { GuestMemory } from "../base/guest_memory.ts";
-import { isCanonical } from "../mmu/mmu.ts";
-import { MODE_USER, modeKeyOf } from "../state/registers.ts";
+import { PAGE_MASK, PAGE_SHIFT } from "../../base/bits.ts";
+import type { GuestMemory } from "../../base/guest_memory.ts";
+import { isCanonical } from "../../mmu/mmu.ts";
+import { MODE_USER, modeKeyOf } from "../../state/registers.ts";
 import {
   BLOCK_TABLE_BASE,
   BLOCK_TABLE_BITS,
@@ -34,7 +34,7 @@ import {
   JUMP_CACHE_HASH,
   jumpCacheEntry,
   S,
-} from "../state/state.ts";
+} from "../../state/state.ts";
 
 const KEY_LO_AT = S.modeKey >> 2, KEY_HI_AT = KEY_LO_AT + 1;
 const COUNT = (CODE_LIST_BASE + codeLists.count) >> 2, FIRST = (CODE_LIST_BASE + codeLists.first) >> 2;

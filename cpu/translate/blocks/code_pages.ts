@@ -4,9 +4,9 @@
  * plain arrays, the newest first. Pages in a list are marked for the memory and the code map.
  * @module
  */
-import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
-import { type GuestMemory, PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import { CodeMap } from "../mmu/code_map.ts";
+import { PAGE_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../base/bits.ts";
+import { type GuestMemory, PAGE_HAS_CODE } from "../../base/guest_memory.ts";
+import { CodeMap } from "../../mmu/code_map.ts";
 import { type BlockIndex, MOST_PLACES } from "./block_index.ts";
 
 /** See the module's description. Pages are byte offsets in the WebAssembly memory. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** Writes a block's records: one per instruction, then where it goes on, or a stub per direction of its branch. @module */
-import { PAGE_SIZE } from "../base/bits.ts";
-import type { DecodeMode, Instruction } from "../decode/instruction.ts";
+import { PAGE_SIZE } from "../../base/bits.ts";
+import type { DecodeMode, Instruction } from "../../decode/instruction.ts";
 import {
   H_CROSSING,
   H_GOTO,
@@ -13,7 +13,7 @@ import {
   RECORD_GOES_TO,
   RECORD_RUNS,
   RECORD_TAKEN,
-} from "../state/record.ts";
+} from "../../state/record.ts";
 import {
   type BlockDraft,
   DISP_WORD,

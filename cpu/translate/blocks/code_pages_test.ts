@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /** Pages know the blocks that have code in them, and forget those that go. @module */
 import { assertEquals } from "@std/assert";
-import { MiB, PAGE_SIZE } from "../base/bits.ts";
-import { GuestMemory, PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import { CPU_RESERVED_BYTES } from "../state/state.ts";
+import { MiB, PAGE_SIZE } from "../../base/bits.ts";
+import { GuestMemory, PAGE_HAS_CODE } from "../../base/guest_memory.ts";
+import { CPU_RESERVED_BYTES } from "../../state/state.ts";
 import { BlockIndex } from "./block_index.ts";
 import { CodePages } from "./code_pages.ts";
 
