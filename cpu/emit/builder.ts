@@ -6,25 +6,11 @@
  * @module
  */
 import { assert } from "../base/assert.ts";
-import { ByteBuffer, type FunctionBody } from "../wasm/encoder.ts";
+import { ByteBuffer, type FunctionBody, Val } from "../wasm/encoder.ts";
+
+export { Val };
 import { type LaneName, type OpName, OPS, type ValueType } from "../wasm/opcodes.ts";
 import type { Value, Variable, Width } from "./emit.ts";
-
-/** A value: a local that is assigned once, or a constant. */
-export class Val implements Value {
-  /** Number of the local; CONSTANT: there is none, but the low and high 32 bits of a constant, signed. */
-  constructor(
-    readonly type: ValueType,
-    readonly local: number,
-    readonly low: number = 0,
-    readonly high: number = 0,
-  ) {}
-  /** The constant without a sign, rounded beyond 2^53; undefined: it is none. */
-  get constant(): number | undefined {
-    return this.local === CONSTANT ? (this.high >>> 0) * 2 ** 32 + (this.low >>> 0) : undefined;
-  }
-}
-const CONSTANT = -1;
 
 /** The text of an assertion costs more than what is asserted here. */
 function refuse(name: string): never {
@@ -36,34 +22,96 @@ class Var implements Variable {
 }
 
 /** The bits of an i32 that a width has. */
-const MASK: { readonly [W in Width]: number } = { 8: 0xff, 16: 0xffff, 32: -1, 64: -1 };
+function mask(w: Width): number {
+  return w === 8 ? 0xff : w === 16 ? 0xffff : -1;
+}
 
-/** WebAssembly memory instructions: opcode byte and type. */
-const LOADS = {
-  "i32.load": [0x28, "i32"],
-  "i64.load": [0x29, "i64"],
-  "f32.load": [0x2a, "f32"],
-  "f64.load": [0x2b, "f64"],
-  "i32.load8_s": [0x2c, "i32"],
-  "i32.load8_u": [0x2d, "i32"],
-  "i32.load16_s": [0x2e, "i32"],
-  "i32.load16_u": [0x2f, "i32"],
-  "i64.load32_s": [0x34, "i64"],
-  "i64.load32_u": [0x35, "i64"],
-} as const satisfies Record<string, readonly [number, ValueType]>;
-const STORES = {
-  "i32.store": 0x36,
-  "i64.store": 0x37,
-  "f32.store": 0x38,
-  "f64.store": 0x39,
-  "i32.store8": 0x3a,
-  "i32.store16": 0x3b,
-  "i64.store32": 0x3e,
-} as const;
 /** Name of a load instruction. */
-export type LoadName = keyof typeof LOADS | "v128.load";
+export type LoadName =
+  | `i32.load${"" | "8_s" | "8_u" | "16_s" | "16_u"}`
+  | `i64.load${"" | "32_s" | "32_u"}`
+  | "f32.load"
+  | "f64.load"
+  | "v128.load";
 /** Name of a store instruction. */
-export type StoreName = keyof typeof STORES | "v128.store";
+export type StoreName =
+  | `i32.store${"" | "8" | "16"}`
+  | `i64.store${"" | "32"}`
+  | "f32.store"
+  | "f64.store"
+  | "v128.store";
+
+// Opcodes by comparison, the usual ones first: V8 looks up properties of many names slowly.
+
+/** Opcode of a load; that of vectors stands behind VECTOR. */
+function loadOpcode(name: LoadName): number {
+  switch (name) {
+    case "i64.load":
+      return I64_LOAD;
+    case "i32.load":
+      return I32_LOAD;
+    case "i32.load8_u":
+      return 0x2d;
+    case "i32.load16_u":
+      return 0x2f;
+    case "v128.load":
+      return 0;
+    case "f32.load":
+      return 0x2a;
+    case "f64.load":
+      return 0x2b;
+    case "i32.load8_s":
+      return 0x2c;
+    case "i32.load16_s":
+      return 0x2e;
+    case "i64.load32_s":
+      return 0x34;
+    case "i64.load32_u":
+      return 0x35;
+  }
+}
+/** Type of what it loads. */
+function loadType(name: LoadName): ValueType {
+  switch (name) {
+    case "v128.load":
+      return "v128";
+    case "f32.load":
+      return "f32";
+    case "f64.load":
+      return "f64";
+    case "i64.load":
+    case "i64.load32_s":
+    case "i64.load32_u":
+      return "i64";
+    default:
+      return "i32";
+  }
+}
+/** Opcode of a store; that of vectors stands behind VECTOR. */
+function storeOpcode(name: StoreName): number {
+  switch (name) {
+    case "i64.store":
+      return I64_STORE;
+    case "i32.store":
+      return I32_STORE;
+    case "i32.store8":
+      return 0x3a;
+    case "i32.store16":
+      return 0x3b;
+    case "v128.store":
+      return 11;
+    case "f32.store":
+      return 0x38;
+    case "f64.store":
+      return 0x39;
+    case "i64.store32":
+      return 0x3e;
+  }
+}
+/** In front of the opcodes of vectors. */
+const VECTOR = 0xfd;
+const I32_LOAD = 0x28, I64_LOAD = 0x29, I32_STORE = 0x36, I64_STORE = 0x37;
+const I32_CONST = 0x41, IF = 0x04, ELSE = 0x05, END = 0x0b, NO_RESULT = 0x40;
 
 /** Operations that i32 and i64 have alike: their opcodes. */
 const ADD = [0x6a, 0x7c], SUB = [0x6b, 0x7d], MUL = [0x6c, 0x7e], AND = [0x71, 0x83], OR = [0x72, 0x84];
@@ -71,11 +119,11 @@ const XOR = [0x73, 0x85], SHL = [0x74, 0x86], SHR_S = [0x75, 0x87], SHR_U = [0x7
 const EQ = [0x46, 0x51], LT_S = [0x48, 0x53], LT_U = [0x49, 0x54];
 type Alike = readonly number[];
 
-/** Code for {@linkcode WasmBuilder.sequence}: opcodes, and constants as [opcode, value]. */
+/** Code that is emitted over and over: opcodes, and constants as [opcode, value]. */
 export function ready(
   ...parts: readonly (number | readonly [opcode: 0x41 | 0x42, value: number])[]
 ): Uint8Array {
-  const code = new ByteBuffer();
+  const code = new ByteBuffer(64);
   for (const part of parts) {
     if (typeof part === "number") code.u8(part);
     else {
@@ -84,6 +132,41 @@ export function ready(
     }
   }
   return code.view();
+}
+
+/** An operation on two values of a width. */
+function binary(body: FunctionBody, ops: Alike, w: Width, a: Value, b: Value): Val {
+  return result(body, ops, w, a, b, w === 64 ? "i64" : "i32");
+}
+function compare(body: FunctionBody, ops: Alike, w: Width, a: Value, b: Value): Val {
+  return result(body, ops, w, a, b, "i32");
+}
+function result(body: FunctionBody, ops: Alike, w: Width, a: Value, b: Value, type: ValueType): Val {
+  const wide = w === 64, wanted = wide ? "i64" : "i32";
+  if (a.type !== wanted || b.type !== wanted) refuse("an integer operation");
+  body.push(a);
+  body.push(b);
+  body.code.u8((wide ? ops[1] : ops[0]) as number);
+  return body.pop(type);
+}
+function unary(body: FunctionBody, opcode: number, from: ValueType, a: Value, to: ValueType): Val {
+  if (a.type !== from) refuse("an integer operation");
+  body.push(a);
+  body.code.u8(opcode);
+  return body.pop(to);
+}
+function masked(body: FunctionBody, w: Width, v: Val): Val {
+  return w >= 32 ? v : binary(body, AND, 32, v, Val.i32(mask(w)));
+}
+/** A shift's count, of the type that the shifted value has. */
+function counted(body: FunctionBody, w: Width, count: Value): Val {
+  const v = count as Val;
+  if (w !== 64) return v;
+  return v.isConstant ? Val.i64(v.low, 0) : unary(body, 0xad, "i32", v, "i64");
+}
+/** The i32 holding `a` sign-extended from 8 or 16 bits; other widths unchanged. */
+function signed(body: FunctionBody, w: Width, a: Value): Val {
+  return w >= 32 ? a as Val : unary(body, w === 8 ? 0xc0 : 0xc1, "i32", a, "i32");
 }
 
 /** See the module's description. */
@@ -95,66 +178,44 @@ export class WasmBuilder {
 
   /** The value of parameter `index`. */
   parameter(index: number, type: ValueType): Val {
-    return new Val(type, index);
+    return Val.of(type, index);
   }
 
   i32(value: number): Val {
-    return new Val("i32", CONSTANT, value | 0);
+    return Val.i32(value);
   }
   i64(value: number | bigint): Val {
     if (typeof value === "number") {
-      return new Val("i64", CONSTANT, value | 0, Math.floor(value / 2 ** 32) | 0);
+      return Val.i64(value | 0, Math.floor(value / 2 ** 32) | 0);
     }
-    return this.i64Halves(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
-  }
-  /** A constant from its signed halves. */
-  protected i64Halves(low: number, high: number): Val {
-    return new Val("i64", CONSTANT, low, high);
+    return Val.i64(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
   }
   k(w: Width, value: number | bigint): Val {
     if (w === 64) return this.i64(value);
     const low = typeof value === "number" ? value : Number(BigInt.asIntN(32, value));
-    return new Val("i32", CONSTANT, low & MASK[w]);
+    return Val.i32(low & mask(w));
   }
   v128(low: bigint, high: bigint): Val {
     const b = this.body.code;
     b.raw([0xfd, 12]);
     for (const half of [low, high]) for (let i = 0n; i < 64n; i += 8n) b.u8(Number((half >> i) & 0xffn));
-    return this.popValue("v128");
+    return this.body.pop("v128");
   }
 
   known(value: Value): number | undefined {
     return (value as Val).constant;
   }
 
-  /** Pushes a value on the WebAssembly stack. */
-  pushValue(value: Value): void {
-    const v = value as Val;
-    if (v.local !== CONSTANT) return this.body.get(v.local);
-    const b = this.body.code;
-    if (v.type === "i32") {
-      b.u8(0x41);
-      b.s32(v.low);
-    } else {
-      b.u8(0x42);
-      b.s64(v.low, v.high);
-    }
-  }
-  /** Takes the top of the WebAssembly stack into a fresh local. */
-  popValue(type: ValueType): Val {
-    return new Val(type, this.body.take(type));
-  }
-
   /**
-   * What values and code that is ready make one after the other. For what is emitted over and over: values in between take
-   * time. Nothing looks whether it is right.
+   * What code that is ready makes of a value, or of two. For what is emitted over and over: values in between take time.
+   * Nothing looks whether it is right.
    */
-  protected sequence(type: ValueType, ...parts: readonly (Value | Uint8Array)[]): Val {
-    for (const part of parts) {
-      if (part instanceof Val) this.pushValue(part);
-      else this.body.code.raw(part as Uint8Array);
-    }
-    return this.popValue(type);
+  protected made(type: ValueType, code: Uint8Array, first: Value, second?: Value): Val {
+    const b = this.body;
+    b.push(first);
+    if (second !== undefined) b.push(second);
+    b.code.raw(code);
+    return b.pop(type);
   }
   op(name: OpName, ...args: Value[]): Val {
     const op = OPS.get(name);
@@ -162,169 +223,141 @@ export class WasmBuilder {
     for (let i = 0; i < args.length; i++) {
       const arg = args[i] as Val;
       if (arg.type !== op.params[i]) return refuse(name);
-      this.pushValue(arg);
+      this.body.push(arg);
     }
     const { bytes } = op;
     if (bytes.length === 1) this.body.code.u8(bytes[0] as number);
     else this.body.code.raw(bytes);
-    return this.popValue(op.result);
+    return this.body.pop(op.result);
   }
   lane(name: LaneName, lane: number, ...args: Value[]): Val {
     const op = OPS.get(name);
     assert(op !== undefined && op.params.length === args.length && op.lane, `lane operation ${name}`);
     args.forEach((a, i) => {
       assert(a.type === op.params[i], `operand ${i} of ${name}`);
-      this.pushValue(a);
+      this.body.push(a);
     });
     this.body.code.raw(op.bytes);
     this.body.code.u8(lane);
-    return this.popValue(op.result);
+    return this.body.pop(op.result);
   }
   shuffle(lanes: readonly number[], a: Value, b: Value): Val {
     assert(lanes.length === 16 && lanes.every((l) => l >= 0 && l < 32), "sixteen lanes below 32");
-    this.pushValue(a);
-    this.pushValue(b);
+    this.body.push(a);
+    this.body.push(b);
     this.body.code.raw([0xfd, 13, ...lanes]);
-    return this.popValue("v128");
+    return this.body.pop("v128");
   }
   select(condition: Value, then: Value, otherwise: Value): Val {
     assert(then.type === otherwise.type, "select of one type");
-    this.pushValue(then);
-    this.pushValue(otherwise);
-    this.pushValue(condition);
+    this.body.push(then);
+    this.body.push(otherwise);
+    this.body.push(condition);
     this.body.code.raw(then.type === "v128" ? [0x1c, 1, 0x7b] : [0x1b]);
-    return this.popValue(then.type);
+    return this.body.pop(then.type);
   }
 
   // Integer arithmetic at a width
 
-  #push(type: ValueType, value: Value): void {
-    if (value.type !== type) refuse("an integer operation");
-    this.pushValue(value);
-  }
-  #binary(ops: Alike, w: Width, a: Value, b: Value): Val {
-    return this.#result(ops, w, a, b, w === 64 ? "i64" : "i32");
-  }
-  #compare(ops: Alike, w: Width, a: Value, b: Value): Val {
-    return this.#result(ops, w, a, b, "i32");
-  }
-  #result(ops: Alike, w: Width, a: Value, b: Value, result: ValueType): Val {
-    const type = w === 64 ? "i64" : "i32";
-    this.#push(type, a);
-    this.#push(type, b);
-    this.body.code.u8(ops[w === 64 ? 1 : 0] as number);
-    return this.popValue(result);
-  }
-  #unary(opcode: number, from: ValueType, a: Value, to: ValueType): Val {
-    this.#push(from, a);
-    this.body.code.u8(opcode);
-    return this.popValue(to);
-  }
-  #masked(w: Width, v: Val): Val {
-    return w >= 32 ? v : this.#binary(AND, 32, v, this.i32(MASK[w]));
-  }
   add(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary(ADD, w, a, b));
+    return masked(this.body, w, binary(this.body, ADD, w, a, b));
   }
   sub(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary(SUB, w, a, b));
+    return masked(this.body, w, binary(this.body, SUB, w, a, b));
   }
   mul(w: Width, a: Value, b: Value): Val {
-    return this.#masked(w, this.#binary(MUL, w, a, b));
+    return masked(this.body, w, binary(this.body, MUL, w, a, b));
   }
   and(w: Width, a: Value, b: Value): Val {
-    return this.#binary(AND, w, a, b);
+    return binary(this.body, AND, w, a, b);
   }
   or(w: Width, a: Value, b: Value): Val {
-    return this.#binary(OR, w, a, b);
+    return binary(this.body, OR, w, a, b);
   }
   xor(w: Width, a: Value, b: Value): Val {
-    return this.#binary(XOR, w, a, b);
+    return binary(this.body, XOR, w, a, b);
   }
   not(w: Width, a: Value): Val {
-    return this.#binary(XOR, w, a, this.k(w, -1));
-  }
-  #count(w: Width, count: Value): Val {
-    return w === 64 ? this.zeroExtend(32, 64, count) : count as Val;
+    return binary(this.body, XOR, w, a, this.k(w, -1));
   }
   shl(w: Width, a: Value, count: Value): Val {
-    return this.#masked(w, this.#binary(SHL, w, a, this.#count(w, count)));
+    return masked(this.body, w, binary(this.body, SHL, w, a, counted(this.body, w, count)));
   }
   shrU(w: Width, a: Value, count: Value): Val {
-    return this.#binary(SHR_U, w, a, this.#count(w, count));
+    return binary(this.body, SHR_U, w, a, counted(this.body, w, count));
   }
   shrS(w: Width, a: Value, count: Value): Val {
-    return this.#masked(w, this.#binary(SHR_S, w, this.#signed(w, a), this.#count(w, count)));
-  }
-  /** The i32 holding `a` sign-extended from 8 or 16 bits; other widths unchanged. */
-  #signed(w: Width, a: Value): Val {
-    return w >= 32 ? a as Val : this.#unary(w === 8 ? 0xc0 : 0xc1, "i32", a, "i32");
+    return masked(
+      this.body,
+      w,
+      binary(this.body, SHR_S, w, signed(this.body, w, a), counted(this.body, w, count)),
+    );
   }
   eqz(w: Width, a: Value): Val {
-    return w === 64 ? this.#unary(0x50, "i64", a, "i32") : this.#unary(0x45, "i32", a, "i32");
+    return w === 64 ? unary(this.body, 0x50, "i64", a, "i32") : unary(this.body, 0x45, "i32", a, "i32");
   }
   eq(w: Width, a: Value, b: Value): Val {
-    return this.#compare(EQ, w, a, b);
+    return compare(this.body, EQ, w, a, b);
   }
   ltU(w: Width, a: Value, b: Value): Val {
-    return this.#compare(LT_U, w, a, b);
+    return compare(this.body, LT_U, w, a, b);
   }
   ltS(w: Width, a: Value, b: Value): Val {
-    return this.#compare(LT_S, w, this.#signed(w, a), this.#signed(w, b));
+    return compare(this.body, LT_S, w, signed(this.body, w, a), signed(this.body, w, b));
   }
   sign(w: Width, a: Value): Val {
-    if (w !== 64) return this.#binary(SHR_U, 32, a, this.i32(w - 1));
-    return this.wrap64(this.#binary(SHR_U, 64, a, this.i64(63)));
+    if (w !== 64) return binary(this.body, SHR_U, 32, a, this.i32(w - 1));
+    return this.wrap64(binary(this.body, SHR_U, 64, a, this.i64(63)));
   }
   /** i32.wrap_i64 */
   protected wrap64(a: Value): Val {
-    return this.#unary(0xa7, "i64", a, "i32");
+    return unary(this.body, 0xa7, "i64", a, "i32");
   }
   zeroExtend(from: Width, to: Width, a: Value): Val {
     if (from > to) refuse("zero extension, which widens");
     const v = a as Val;
     if (to !== 64 || from === 64) return v;
-    return v.local === CONSTANT ? this.i64Halves(v.low, 0) : this.#unary(0xad, "i32", a, "i64");
+    return v.isConstant ? Val.i64(v.low, 0) : unary(this.body, 0xad, "i32", a, "i64");
   }
   signExtend(from: Width, to: Width, a: Value): Val {
     if (from > to) refuse("sign extension, which widens");
     if (from === to) return a as Val;
-    const wide = this.#signed(from, a);
-    return to === 64 ? this.#unary(0xac, "i32", wide, "i64") : this.#masked(to, wide);
+    const wide = signed(this.body, from, a);
+    return to === 64 ? unary(this.body, 0xac, "i32", wide, "i64") : masked(this.body, to, wide);
   }
   truncate(from: Width, to: Width, a: Value): Val {
     if (from < to) refuse("truncation, which narrows");
     const v = a as Val;
     if (from === to) return v;
-    if (v.local === CONSTANT) return new Val("i32", CONSTANT, v.low & MASK[to]);
-    return this.#masked(to, from === 64 ? this.wrap64(v) : v);
+    if (v.isConstant) return Val.i32(v.low & mask(to));
+    return masked(this.body, to, from === 64 ? this.wrap64(v) : v);
   }
   bit(a: Value, bit: number): Val {
-    const shifted = bit === 0 ? a : this.#binary(SHR_U, 32, a, this.i32(bit));
-    return this.#binary(AND, 32, shifted, this.i32(1));
+    const shifted = bit === 0 ? a : binary(this.body, SHR_U, 32, a, this.i32(bit));
+    return binary(this.body, AND, 32, shifted, this.i32(1));
   }
 
   // Control flow
 
   if(condition: Value, then: () => void, otherwise?: () => void): void {
     const b = this.body.code;
-    this.pushValue(condition);
-    b.raw([0x04, 0x40]);
+    this.body.push(condition);
+    b.pair(IF, NO_RESULT);
     this.depth++;
     then();
     if (otherwise !== undefined) {
-      b.u8(0x05);
+      b.u8(ELSE);
       otherwise();
     }
     this.depth--;
-    b.u8(0x0b);
+    b.u8(END);
   }
   ifAll(conditions: readonly (() => Value)[], then: () => void, otherwise: () => void): void {
     const b = this.body.code;
     for (let i = 0; i < 2; i++) b.raw([0x02, 0x40]); // block: past everything; block: to `otherwise`
     this.depth += 2;
     for (const condition of conditions) {
-      this.pushValue(condition());
+      this.body.push(condition());
       b.u8(0x45);
       this.body.hint(0);
       b.raw([0x0d, 0]);
@@ -343,7 +376,7 @@ export class WasmBuilder {
   doWhile(body: () => Value): void {
     this.body.loop();
     this.depth++;
-    this.pushValue(body());
+    this.body.push(body());
     this.body.code.raw([0x0d, 0]);
     this.depth--;
     this.body.endLoop();
@@ -355,11 +388,11 @@ export class WasmBuilder {
   }
   get(variable: Variable): Val {
     this.body.get((variable as Var).local);
-    return this.popValue(variable.type);
+    return this.body.pop(variable.type);
   }
   set(variable: Variable, value: Value): void {
     assert(variable.type === value.type, "variable keeps its type");
-    this.pushValue(value);
+    this.body.push(value);
     this.body.set((variable as Var).local);
   }
 
@@ -368,44 +401,52 @@ export class WasmBuilder {
   loadRaw(name: LoadName, base: Value, offset = 0): Val {
     const b = this.body.code;
     offset = this.#base(base, offset);
-    if (name === "v128.load") b.raw([0xfd, 0]);
-    else b.u8(LOADS[name][0]);
-    b.u8(0); // alignment hint: none, guests are not aligned
-    b.u32(offset);
-    return this.popValue(name === "v128.load" ? "v128" : LOADS[name][1]);
+    if (name === "v128.load") b.u8(VECTOR);
+    b.access(loadOpcode(name), offset);
+    return this.body.pop(loadType(name));
   }
   storeRaw(name: StoreName, base: Value, value: Value, offset = 0): void {
     const b = this.body.code;
     offset = this.#base(base, offset);
-    this.pushValue(value);
-    if (name === "v128.store") b.raw([0xfd, 11]);
-    else b.u8(STORES[name]);
-    b.u8(0);
-    b.u32(offset);
+    this.body.push(value);
+    if (name === "v128.store") b.u8(VECTOR);
+    b.access(storeOpcode(name), offset);
   }
   /** Pushes the base; a constant base moves into the offset. */
   #base(base: Value, offset: number): number {
-    const constant = (base as Val).constant;
-    if (constant === undefined) {
-      this.pushValue(base);
+    const v = base as Val;
+    if (!v.isConstant) {
+      this.body.get(v.local);
       return offset;
     }
-    this.pushValue(this.i32(0));
-    return offset + constant;
+    this.body.code.pair(I32_CONST, 0);
+    return offset + (v.low >>> 0);
   }
   // The state block
 
   state32(address: number): Val {
-    return this.loadRaw("i32.load", this.i32(address));
+    return this.readState("i32", address);
   }
   setState32(address: number, value: Value): void {
-    this.storeRaw("i32.store", this.i32(address), value);
+    this.writeState("i32", address, value);
   }
   state64(address: number): Val {
-    return this.loadRaw("i64.load", this.i32(address));
+    return this.readState("i64", address);
   }
   setState64(address: number, value: Value): void {
-    this.storeRaw("i64.store", this.i32(address), value);
+    this.writeState("i64", address, value);
+  }
+  protected readState(type: "i32" | "i64", address: number): Val {
+    const b = this.body.code;
+    b.pair(I32_CONST, 0);
+    b.access(type === "i64" ? I64_LOAD : I32_LOAD, address);
+    return this.body.pop(type);
+  }
+  protected writeState(type: "i32" | "i64", address: number, value: Value): void {
+    const b = this.body.code;
+    b.pair(I32_CONST, 0);
+    this.body.push(value);
+    b.access(type === "i64" ? I64_STORE : I32_STORE, address);
   }
   state128(address: number): Val {
     return this.loadRaw("v128.load", this.i32(address));
@@ -415,47 +456,47 @@ export class WasmBuilder {
   }
   /** memory.copy(to, from, length), all i32. */
   copyRaw(to: Value, from: Value, length: Value): void {
-    [to, from, length].forEach((v) => this.pushValue(v));
+    [to, from, length].forEach((v) => this.body.push(v));
     this.body.code.raw([0xfc, 10, 0, 0]);
   }
   /** memory.fill(to, byte, length). */
   fillRaw(to: Value, byte: Value, length: Value): void {
-    [to, byte, length].forEach((v) => this.pushValue(v));
+    [to, byte, length].forEach((v) => this.body.push(v));
     this.body.code.raw([0xfc, 11, 0]);
   }
 
   // Calls and exits
 
   call(index: number, args: readonly Value[], result?: ValueType): Val | undefined {
-    args.forEach((a) => this.pushValue(a));
+    args.forEach((a) => this.body.push(a));
     this.body.code.u8(0x10);
     this.body.code.u32(index);
-    return result === undefined ? undefined : this.popValue(result);
+    return result === undefined ? undefined : this.body.pop(result);
   }
   /** Call through a table. */
   callIndirect(type: number, args: readonly Value[], slot: Value, result: ValueType, table = 0): Val {
-    args.forEach((a) => this.pushValue(a));
-    this.pushValue(slot);
+    args.forEach((a) => this.body.push(a));
+    this.body.push(slot);
     this.body.code.u8(0x11);
     this.body.code.u32(type);
     this.body.code.u32(table);
-    return this.popValue(result);
+    return this.body.pop(result);
   }
   returnCall(index: number, args: readonly Value[]): void {
-    args.forEach((a) => this.pushValue(a));
+    args.forEach((a) => this.body.push(a));
     this.body.code.u8(0x12);
     this.body.code.u32(index);
   }
   /** Tail call through table 0. */
   returnCallIndirect(type: number, args: readonly Value[], slot: Value): void {
-    args.forEach((a) => this.pushValue(a));
-    this.pushValue(slot);
+    args.forEach((a) => this.body.push(a));
+    this.body.push(slot);
     this.body.code.u8(0x13);
     this.body.code.u32(type);
     this.body.code.u8(0);
   }
   return(value: Value): void {
-    this.pushValue(value);
+    this.body.push(value);
     this.body.code.u8(0x0f);
   }
   /**

@@ -23,9 +23,13 @@ const WIDTHS: readonly Width[] = [8, 16, 32, 64];
 /** How many kind numbers there are. */
 export const FLAG_KIND_COUNT = 1 + KINDS.length * 4;
 
+/** Number of a kind in KINDS. */
+function kindNumber(kind: FlagKind): number {
+  return kind === "sub" ? 1 : kind === "logic" ? 4 : kind === "add" ? 0 : KINDS.indexOf(kind);
+}
 /** The number stored in S.flagKind. */
 export function flagKindNumber(kind: FlagKind, w: Width): number {
-  return 1 + KINDS.indexOf(kind) * 4 + WIDTHS.indexOf(w);
+  return 1 + kindNumber(kind) * 4 + (w === 64 ? 3 : w === 32 ? 2 : w === 16 ? 1 : 0);
 }
 /** Inverse of flagKindNumber; undefined for raw. */
 export function flagKindOf(number: number): { kind: FlagKind; w: Width } | undefined {

@@ -113,7 +113,7 @@ export abstract class MemoryEmit extends RegisterEmit {
     const entry = this.#tlbEntry(linear);
     const result = this.body.local(name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32");
     const put = (v: Val) => {
-      this.pushValue(v);
+      this.body.push(v);
       this.body.set(result);
     };
     const type = name === "v128.load" ? "v128" : name.startsWith("i64") ? "i64" : "i32";
@@ -123,7 +123,7 @@ export abstract class MemoryEmit extends RegisterEmit {
       this.#slow(this.links.slowLoad, linear, bytes, this.#access(address, alignment));
       put(this.loadRaw(name, this.i32(S.memData)));
     });
-    return new Val(type, result);
+    return Val.of(type, result);
   }
   #storeMemory(
     address: Address,

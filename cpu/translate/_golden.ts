@@ -7,11 +7,11 @@ import { Decoder } from "../decode/decoder.ts";
 import { type DecodeMode, type Instruction } from "../decode/instruction.ts";
 import { importLinks, type Links } from "../emit/links.ts";
 import { compileRegion, type RegionNode } from "../emit/region/compile_region.ts";
-import { summarize } from "../emit/region/summary.ts";
+import { describe, summarize } from "../emit/region/summary.ts";
 import { S, STATE_BASE, XMM_BASE } from "../state/state.ts";
 import { type FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
 import { fusesWithNext, isDirectBranch, newShape, type Shape } from "./shapes.ts";
-import { compileBlock, compileHandler, factsOf } from "./compile.ts";
+import { compileBlock, compileHandler } from "./compile.ts";
 
 /** Flat 64-bit code. */
 export const LONG: DecodeMode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false };
@@ -33,6 +33,8 @@ const BLOCKS: readonly (readonly [string, string, DecodeMode])[] = [
   ["mov eax, fs:[0]; jmp rax", "648b042500000000 ffe0", LONG],
   ["mov [bx+si], ax; call +3", "8900 e80300", REAL],
 ];
+
+const factsOf = (insn: Instruction) => describe(insn).facts;
 
 function decode(hex: string, mode: DecodeMode): Instruction[] {
   const code = Uint8Array.from(hex.replaceAll(" ", "").match(/../g) ?? [], (byte) => parseInt(byte, 16));

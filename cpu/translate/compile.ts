@@ -10,7 +10,7 @@
 import type { Instruction } from "../decode/instruction.ts";
 import { type Facts, liveFlags } from "../emit/facts.ts";
 import { InterpreterEmit } from "../emit/interpreter.ts";
-import { type Links, NO_LINKS } from "../emit/links.ts";
+import type { Links } from "../emit/links.ts";
 import { FunctionBody } from "../wasm/encoder.ts";
 
 /** See WasmBuilder.weight: about 3,000 runs make V8 optimize a function. Measured: /init in 0.85 of the time. */
@@ -52,14 +52,6 @@ export function compileBlock(
   });
   emit.finish();
   return body;
-}
-
-/** What emission finds out about an instruction. */
-export function factsOf(insn: Instruction): Facts {
-  const emit = new InterpreterEmit(new FunctionBody(1), NO_LINKS);
-  emit.begin(insn, 0);
-  insn.row.semantics(emit, insn.width);
-  return emit.facts;
 }
 
 function branchesToItself(insns: readonly Instruction[]): boolean {

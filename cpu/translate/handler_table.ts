@@ -61,6 +61,8 @@ export class Modules {
 
   readonly #sizes: Sizes;
   readonly #imports: WebAssembly.Imports;
+  /** One without functions, which others begin as. */
+  readonly #empty: OpenModule;
   readonly #shapes = new Shapes();
   /** Shapes with handlers, once for each; and their slots. */
   readonly #shaped: Shape[] = [];
@@ -70,6 +72,8 @@ export class Modules {
   constructor(memory: GuestMemory, callbacks: ModuleCallbacks, tableSize: number = TABLE_SIZE) {
     this.slots = new SlotTable(tableSize);
     this.#sizes = { memoryPages: memory.map.totalBytes / 65536, tableSize };
+    const module = new ModuleBuilder();
+    this.#empty = { module, links: importLinks(module, this.#sizes) };
     const environment: Record<string, WebAssembly.ImportValue> = {
       [MEMORY_NAME]: memory.memory,
       [TABLE_NAME]: this.slots.table,
@@ -216,8 +220,8 @@ export class Modules {
 
   /** Begins a module. */
   open(): OpenModule {
-    const module = new ModuleBuilder();
-    return { module, links: importLinks(module, this.#sizes) };
+    const { module, links } = this.#empty;
+    return { module: new ModuleBuilder(module), links };
   }
   /** Compiles and instantiates, which fills the table slots. */
   instantiate({ module }: OpenModule): void {

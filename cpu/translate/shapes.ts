@@ -6,10 +6,9 @@
  */
 import type { Instruction } from "../decode/instruction.ts";
 import type { Facts } from "../emit/facts.ts";
-import type { Summary } from "../emit/region/summary.ts";
+import { describe, type Summary } from "../emit/region/summary.ts";
 import type { RowOptions } from "../isa/row/row.ts";
 import { isComputedBranch } from "../emit/form.ts";
-import { factsOf } from "./compile.ts";
 
 /** Instructions that follow each other, and the shape of each. */
 export interface Run {
@@ -26,7 +25,7 @@ export interface Shape {
   /** See isDirectBranch, and RowOptions.shadow. */
   readonly isDirectBranch: boolean;
   readonly shadow: RowOptions["shadow"];
-  /** What regions want to know, when one has asked. */
+  /** What regions want to know; undefined: it is to be found when one asks. */
   summary: Summary | undefined;
   /** Table slot of the handler for one such instruction; 0: there is none. */
   slot: number;
@@ -82,11 +81,12 @@ export function leavingCanonical(insn: Instruction): Instruction {
 
 /** The shape of an instruction, without a handler. */
 export function newShape(insn: Instruction): Shape {
+  const { facts, summary } = describe(insn);
   return {
-    facts: factsOf(insn),
+    facts,
     isDirectBranch: isDirectBranch(insn),
     shadow: insn.row.options.shadow,
-    summary: undefined,
+    summary,
     slot: 0,
     fused: undefined,
   };

@@ -16,6 +16,10 @@ export class ByteBuffer {
   constructor(room = 256) {
     this.#bytes = new Uint8Array(room);
   }
+  /** Bytes there is room for. */
+  get room(): number {
+    return this.#bytes.length;
+  }
   #grow(n: number): void {
     const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.length + n));
     grown.set(this.#bytes.subarray(0, this.length));
@@ -25,6 +29,13 @@ export class ByteBuffer {
   u8(value: number): void {
     if (this.length === this.#bytes.length) this.#grow(1);
     this.#bytes[this.length++] = value;
+  }
+  /** Two bytes. */
+  pair(first: number, second: number): void {
+    if (this.length + 2 > this.#bytes.length) this.#grow(2);
+    this.#bytes[this.length] = first;
+    this.#bytes[this.length + 1] = second;
+    this.length += 2;
   }
   /** Several bytes. */
   raw(bytes: ArrayLike<number>): void {
@@ -41,30 +52,40 @@ export class ByteBuffer {
   }
   /** Unsigned LEB128 of a u32. */
   u32(value: number): void {
-    value >>>= 0;
-    while (value >= 0x80) {
-      this.u8((value & 0x7f) | 0x80);
-      value >>>= 7;
-    }
-    this.u8(value);
+    if (this.length + MOST_LEB > this.#bytes.length) this.#grow(MOST_LEB);
+    this.length = leb(this.#bytes, this.length, value >>> 0);
   }
   /** Signed LEB128 of an i32. */
   s32(value: number): void {
-    value |= 0;
-    while (value < -64 || value > 63) {
-      this.u8((value & 0x7f) | 0x80);
-      value >>= 7;
-    }
-    this.u8(value & 0x7f);
+    if (this.length + MOST_LEB > this.#bytes.length) this.#grow(MOST_LEB);
+    this.length = signedLeb(this.#bytes, this.length, value);
   }
-  /** Signed LEB128 of an i64, from its halves. */
-  s64(low: number, high: number): void {
+  /** i32.const */
+  i32Const(value: number): void {
+    if (this.length + 1 + MOST_LEB > this.#bytes.length) this.#grow(1 + MOST_LEB);
+    this.#bytes[this.length] = 0x41;
+    this.length = signedLeb(this.#bytes, this.length + 1, value);
+  }
+  /** i64.const, of its halves. */
+  i64Const(low: number, high: number): void {
+    if (this.length + 1 + MOST_LEB > this.#bytes.length) this.#grow(1 + MOST_LEB);
+    const bytes = this.#bytes;
+    let at = this.length;
+    bytes[at++] = 0x42;
     while (high !== low >> 31) {
-      this.u8((low & 0x7f) | 0x80);
+      bytes[at++] = (low & 0x7f) | 0x80;
       low = (low >>> 7) | (high << 25);
       high >>= 7;
     }
-    this.s32(low);
+    this.length = signedLeb(bytes, at, low);
+  }
+  /** A load or store that promises no alignment: guests keep none. */
+  access(opcode: number, offset: number): void {
+    if (this.length + 2 + MOST_LEB > this.#bytes.length) this.#grow(2 + MOST_LEB);
+    const bytes = this.#bytes, at = this.length;
+    bytes[at] = opcode;
+    bytes[at + 1] = 0;
+    this.length = leb(bytes, at + 2, offset >>> 0);
   }
   /** A name: length and UTF-8 (ASCII here). */
   name(text: string): void {
@@ -77,6 +98,22 @@ export class ByteBuffer {
   }
 }
 
+/** Most bytes of a number. */
+const MOST_LEB = 10;
+/** Puts an unsigned number there; where it ends. */
+function leb(bytes: Uint8Array, at: number, value: number): number {
+  for (; value >= 0x80; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
+  bytes[at++] = value;
+  return at;
+}
+/** The same with a signed one. */
+function signedLeb(bytes: Uint8Array, at: number, value: number): number {
+  value |= 0;
+  for (; value < -64 || value > 63; value >>= 7) bytes[at++] = (value & 0x7f) | 0x80;
+  bytes[at++] = value & 0x7f;
+  return at;
+}
+
 /** A function type. */
 export interface FunctionType {
   readonly params: readonly ValueType[];
@@ -87,7 +124,8 @@ interface Func {
   readonly type: number;
   readonly exportName: string | undefined;
   readonly place: TablePlace | undefined;
-  readonly body: FunctionBody;
+  /** Where its hints are: see FunctionBody.encode. */
+  readonly hints: readonly number[];
 }
 
 /** An entry of a table; of table 0 when none is said. */
@@ -102,6 +140,42 @@ const GET = 0, SET = 1;
 /** More uses than a local has: it is pinned. */
 const PINNED = 1 << 29;
 const TYPES: readonly ValueType[] = ["i32", "i64", "f32", "f64", "v128"];
+/** Number of a type in TYPES. */
+function typeNumber(type: ValueType): number {
+  return type === "i32" ? 0 : type === "i64" ? 1 : TYPES.indexOf(type);
+}
+
+/** Numbers of an event: where in the code it stands, and local * 2 + GET or SET. */
+const EVENT = 2;
+/**
+ * Numbers of a local: its type, the last event that it lives at, how many it has, and once it is encoded its number in the
+ * function, or -1: none yet.
+ */
+const LOCAL = 4, LAST = 1, USES = 2, REAL = 3;
+
+/** What a body is written into. */
+interface Room {
+  readonly code: ByteBuffer;
+  readonly events: Int32Array;
+  readonly locals: Int32Array;
+}
+/**
+ * The room of a body that is done, for the next one. A region's is a megabyte, which is dear to get, and for the garbage
+ * collector to look after.
+ */
+let spare: Room | undefined;
+/** Beyond all events and bytes of code. */
+const NEVER = 1 << 30;
+/** Bytes of code in a room that is kept. */
+const MOST_KEPT = 1 << 20;
+
+const NO_ROOM = new Int32Array(0);
+function longer(numbers: Int32Array): Int32Array {
+  assert(numbers.length > 0, "nothing is written to a body that is done");
+  const grown = new Int32Array(numbers.length * 2);
+  grown.set(numbers);
+  return grown;
+}
 
 /** Where bodies are put together. */
 let common = new Uint8Array(1 << 16);
@@ -113,12 +187,38 @@ function roomFor(bytes: number): Uint8Array {
 function lebLength(end: number): number {
   return end <= 0x80 ? 1 : end <= 0x4000 ? 2 : end <= 0x20_0000 ? 3 : 5;
 }
-/** Puts a number there; where it ends. */
-function leb(bytes: Uint8Array, at: number, value: number): number {
-  for (; value >= 0x80; value >>>= 7) bytes[at++] = (value & 0x7f) | 0x80;
-  bytes[at++] = value;
-  return at;
+
+/** A value of a function: a local that is assigned once, or a constant. */
+export class Val {
+  private constructor(
+    readonly type: ValueType,
+    /** Number of the local; CONSTANT: there is none. */
+    readonly local: number,
+    /** Of a constant: the low and high 32 bits, signed. */
+    readonly low: number,
+    readonly high: number,
+  ) {}
+  /** A local's. */
+  static of(type: ValueType, local: number): Val {
+    return new Val(type, local, 0, 0);
+  }
+  /** A constant of type i32. */
+  static i32(value: number): Val {
+    return new Val("i32", CONSTANT, value | 0, 0);
+  }
+  /** A constant of type i64, of its signed halves. */
+  static i64(low: number, high: number): Val {
+    return new Val("i64", CONSTANT, low, high);
+  }
+  get isConstant(): boolean {
+    return this.local === CONSTANT;
+  }
+  /** The constant without a sign, rounded beyond 2^53; undefined: it is none. */
+  get constant(): number | undefined {
+    return this.local === CONSTANT ? (this.high >>> 0) * 2 ** 32 + (this.low >>> 0) : undefined;
+  }
 }
+const CONSTANT = -1;
 
 /**
  * A function's code. Whoever writes it takes a fresh local for every value; encoding gives them few real ones, because
@@ -129,13 +229,12 @@ export class FunctionBody {
   /** The instructions, without local.get and local.set: those go through get() and set(). */
   readonly code: ByteBuffer;
   readonly #params: number;
-  /** Of each local, parameters not included: its type as a number in TYPES, the last event that it lives at, and how many it has. */
-  readonly #types: number[] = [];
-  readonly #last: number[] = [];
-  readonly #uses: number[] = [];
-  /** local.get and local.set in order: where in `code` they stand, and local * 2 + GET or SET. */
-  readonly #at: number[] = [];
-  readonly #events: number[] = [];
+  /** local.get and local.set in order: EVENT numbers each. */
+  #events: Int32Array;
+  #eventCount = 0;
+  /** Parameters not included: LOCAL numbers each. */
+  #locals: Int32Array;
+  #localCount = 0;
   /** Locals that keep what they hold wherever control goes, by number without parameters. */
   readonly #pinned: number[] = [];
   /** Where in `code` branches stand that are taken hardly ever (0) or nearly always (1), times two. */
@@ -147,31 +246,67 @@ export class FunctionBody {
   /** Locals that live up to an event of another local, in pairs of event and local; in order. */
   readonly #prolonged: number[] = [];
 
-  /** `room`: bytes of code to expect. */
-  constructor(params: number, room?: number) {
+  constructor(params: number) {
     this.#params = params;
-    this.code = new ByteBuffer(room);
+    const { code, events, locals } = spare ??
+      { code: new ByteBuffer(1 << 12), events: new Int32Array(1 << 11), locals: new Int32Array(1 << 11) };
+    spare = undefined;
+    code.length = 0;
+    this.code = code;
+    this.#events = events;
+    this.#locals = locals;
+  }
+  /** Gives its room to the next body: for one that is not encoded. Nothing more is written. */
+  release(): void {
+    if (this.code.room <= MOST_KEPT) {
+      spare = { code: this.code, events: this.#events, locals: this.#locals };
+    }
+    this.#events = this.#locals = NO_ROOM;
+    this.#eventCount = this.#localCount = 0;
+  }
+  /** Pushes a value on the stack: a {@linkcode Val}. */
+  push(value: { readonly type: ValueType }): void {
+    const { type, local, low, high } = value as Val;
+    if (local !== CONSTANT) this.get(local);
+    else if (type === "i32") this.code.i32Const(low);
+    else this.code.i64Const(low, high);
+  }
+  /** Takes the top of the stack into a fresh local. */
+  pop(type: ValueType): Val {
+    return Val.of(type, this.take(type));
   }
   /** A fresh local. It is set before it is read, on every path. */
   local(type: ValueType): number {
-    this.#last.push(-1);
-    this.#uses.push(0);
-    return this.#params + this.#types.push(TYPES.indexOf(type)) - 1;
+    return this.#params + this.#newLocal(type, -1, 0);
   }
   /** A fresh local, set to what is on the stack. */
   take(type: ValueType): number {
-    const own = this.#types.push(TYPES.indexOf(type)) - 1, local = this.#params + own;
-    this.#last.push(this.#events.push(local * 2 + SET) - 1);
-    this.#uses.push(1);
-    this.#at.push(this.code.length);
+    const local = this.#params + this.#newLocal(type, this.#eventCount, 1);
+    this.#newEvent(local * 2 + SET);
     return local;
+  }
+  #newLocal(type: ValueType, last: number, uses: number): number {
+    const own = this.#localCount++, at = own * LOCAL;
+    if (at === this.#locals.length) this.#locals = longer(this.#locals);
+    const locals = this.#locals;
+    locals[at] = typeNumber(type);
+    locals[at + LAST] = last;
+    locals[at + USES] = uses;
+    locals[at + REAL] = -1;
+    return own;
+  }
+  #newEvent(event: number): void {
+    const at = this.#eventCount++ * EVENT;
+    if (at === this.#events.length) this.#events = longer(this.#events);
+    const events = this.#events;
+    events[at] = this.code.length;
+    events[at + 1] = event;
   }
   /** A local that may be read where it was not set on every path: it is 0 before, and keeps its value across jumps. */
   pinned(type: ValueType): number {
-    const local = this.local(type);
-    this.#pinned.push(local - this.#params);
-    this.#uses[local - this.#params] = PINNED;
-    return local;
+    const own = this.#newLocal(type, -1, PINNED);
+    this.#pinned.push(own);
+    return this.#params + own;
   }
   /** Whether the if or br_if that is written next is likely to be taken; see ModuleBuilder.encode. */
   hint(likely: 0 | 1): void {
@@ -193,30 +328,31 @@ export class FunctionBody {
     this.#event(local, SET);
   }
   #event(local: number, what: number): void {
-    const own = local - this.#params, number = this.#events.push(local * 2 + what) - 1;
-    this.#at.push(this.code.length);
-    if (own < 0) return;
-    this.#last[own] = number;
-    const uses = (this.#uses[own] as number) + 1;
-    this.#uses[own] = uses;
-    if (own < this.#before && uses < PINNED) this.#loops[this.#loops.length - 1]!.used.push(own);
+    const own = local - this.#params;
+    if (own >= 0) {
+      const locals = this.#locals, at = own * LOCAL, uses = (locals[at + USES] as number) + 1;
+      locals[at + LAST] = this.#eventCount;
+      locals[at + USES] = uses;
+      if (own < this.#before && uses < PINNED) this.#loops[this.#loops.length - 1]!.used.push(own);
+    }
+    this.#newEvent(local * 2 + what);
   }
   /** Opens a loop block without results. */
   loop(): void {
     this.code.u8(0x03);
     this.code.u8(0x40);
-    this.#before = this.#types.length;
+    this.#before = this.#localCount;
     this.#loops.push({ before: this.#before, used: [] });
   }
   /** Closes the innermost loop block. What was there before the loop and is used in it survives to the loop's end. */
   endLoop(): void {
     const loop = this.#loops.pop();
     assert(loop !== undefined, "a loop is open");
-    const outer = this.#loops[this.#loops.length - 1], end = this.#events.length - 1;
+    const outer = this.#loops[this.#loops.length - 1], end = this.#eventCount - 1;
     this.#before = outer?.before ?? 0;
     for (const local of loop.used) {
-      if ((this.#last[local] as number) < end) {
-        this.#last[local] = end;
+      if ((this.#locals[local * LOCAL + LAST] as number) < end) {
+        this.#locals[local * LOCAL + LAST] = end;
         this.#prolonged.push(end, local);
       }
       if (local < this.#before) outer!.used.push(local);
@@ -225,52 +361,55 @@ export class FunctionBody {
   }
 
   /**
-   * Appends the size-prefixed body; where its hints are, counted from the body's first byte behind the size: offset times
+   * Appends the size-prefixed body, which is done then; where its hints are, counted from the body's first byte behind the size: offset times
    * two, and whether it is likely.
    */
   encode(out: ByteBuffer): readonly number[] {
-    const events = this.#events, at = this.#at, params = this.#params, types = this.#types;
-    const last = this.#last, uses = this.#uses, prolonged = this.#prolonged, hints = this.#hints;
+    const events = this.#events, locals = this.#locals, params = this.#params;
+    const prolonged = this.#prolonged, hints = this.#hints;
+    const count = this.#eventCount, end = count * EVENT;
     const code = this.code.view();
-    const body = roomFor(code.length + events.length * (1 + lebLength(params + types.length)));
+    const body = roomFor(code.length + count * (1 + lebLength(params + this.#localCount)));
     let length = 0, done = 0, nextProlonged = 0;
+    let prolongedTo = prolonged.length > 0 ? prolonged[0] as number : NEVER;
     const moved: number[] = [];
-    let hintAt = hints.length > 0 ? (hints[0] as number) >> 1 : Infinity;
-    /** The local's number in the function; -1: none yet. */
-    const real = new Array<number>(types.length).fill(-1);
+    let hintAt = hints.length > 0 ? (hints[0] as number) >> 1 : NEVER;
     const free: number[][] = [[], [], [], [], []];
     /** Groups of locals of one type, as they are declared: type and count. */
     const groups: number[] = [];
-    let next = params;
+    let declared = params;
     const declare = (type: number): number => {
       const { length } = groups;
       if (length > 0 && groups[length - 2] === type) groups[length - 1]!++;
       else groups.push(type, 1);
-      return next++;
+      return declared++;
     };
-    for (const local of this.#pinned) real[local] = declare(types[local] as number);
-    const count = events.length;
+    for (const local of this.#pinned) {
+      locals[local * LOCAL + REAL] = declare(locals[local * LOCAL] as number);
+    }
     for (let i = 0; i < count; i++) {
-      const position = at[i] as number, event = events[i] as number;
+      const position = events[i * EVENT] as number, event = events[i * EVENT + 1] as number;
       while (hintAt < position) {
         moved.push((length + hintAt - done) * 2 + ((hints[moved.length] as number) & 1));
-        hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : Infinity;
+        hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : NEVER;
       }
       while (done < position) body[length++] = code[done++] as number;
       const local = (event >> 1) - params;
       // A value that is made and taken on the spot.
-      const taken = (event & 1) === SET && events[i + 1] === event - 1 && at[i + 1] === position &&
-        local >= 0;
+      const next = (i + 1) * EVENT;
+      const taken = (event & 1) === SET && next < end && events[next + 1] === event - 1 &&
+        events[next] === position && local >= 0;
       let number = event >> 1;
       if (local >= 0) {
-        if (taken && uses[local] === 2) {
+        const own = local * LOCAL, uses = locals[own + USES] as number;
+        if (taken && uses === 2) {
           i++;
           continue;
         }
-        const type = types[local] as number;
-        number = real[local] as number;
-        if (number < 0) real[local] = number = (free[type] as number[]).pop() ?? declare(type);
-        if (last[local] === (taken ? i + 1 : i) && (uses[local] as number) < PINNED) {
+        const type = locals[own] as number;
+        number = locals[own + REAL] as number;
+        if (number < 0) locals[own + REAL] = number = (free[type] as number[]).pop() ?? declare(type);
+        if (locals[own + LAST] === (taken ? i + 1 : i) && uses < PINNED) {
           (free[type] as number[]).push(number);
         }
       }
@@ -278,16 +417,18 @@ export class FunctionBody {
       if (number < 0x80) body[length++] = number;
       else length = leb(body, length, number);
       if (taken) i++;
-      for (; (prolonged[nextProlonged] ?? Infinity) <= i; nextProlonged += 2) {
-        const dead = prolonged[nextProlonged + 1] as number;
-        if (last[dead] === prolonged[nextProlonged]) {
-          (free[types[dead] as number] as number[]).push(real[dead] as number);
+      while (prolongedTo <= i) {
+        const dead = (prolonged[nextProlonged + 1] as number) * LOCAL;
+        if (locals[dead + LAST] === prolongedTo) {
+          (free[locals[dead] as number] as number[]).push(locals[dead + REAL] as number);
         }
+        nextProlonged += 2;
+        prolongedTo = nextProlonged < prolonged.length ? prolonged[nextProlonged] as number : NEVER;
       }
     }
-    while (hintAt < Infinity) {
+    while (hintAt < NEVER) {
       moved.push((length + hintAt - done) * 2 + ((hints[moved.length] as number) & 1));
-      hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : Infinity;
+      hintAt = moved.length < hints.length ? (hints[moved.length] as number) >> 1 : NEVER;
     }
     while (done < code.length) body[length++] = code[done++] as number;
     body[length++] = 0x0b;
@@ -300,20 +441,35 @@ export class FunctionBody {
     out.u32(head.length + length);
     out.raw(head.view());
     out.raw(body.subarray(0, length));
-    return moved.map((hint) => hint + head.length * 2);
+    this.release();
+    for (let i = 0; i < moved.length; i++) moved[i]! += head.length * 2;
+    return moved;
   }
 }
 
 /** Builds one module: imports first, then functions; table slots are filled by an active element segment. */
 export class ModuleBuilder {
-  #types: FunctionType[] = [];
-  readonly #typeIndex = new Map<string, number>();
-  #imports = new ByteBuffer();
+  readonly #types: FunctionType[];
+  readonly #typeIndex: Map<string, number>;
+  readonly #imports = new ByteBuffer();
   #importCount = 0;
   #functionImports = 0;
   #functions: Func[] = [];
+  /** Their bodies. */
+  readonly #code = new ByteBuffer(1 << 12);
   /** Of each imported table: the type of the functions in it; undefined: any. */
-  readonly #tables: (number | undefined)[] = [];
+  readonly #tables: (number | undefined)[];
+
+  /** `like`: has the types and imports of that module at first. */
+  constructor(like?: ModuleBuilder) {
+    this.#types = like === undefined ? [] : [...like.#types];
+    this.#typeIndex = new Map(like === undefined ? [] : like.#typeIndex);
+    this.#tables = like === undefined ? [] : [...like.#tables];
+    if (like === undefined) return;
+    this.#imports.raw(like.#imports.view());
+    this.#importCount = like.#importCount;
+    this.#functionImports = like.#functionImports;
+  }
 
   /** Index of a function type. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
@@ -356,13 +512,14 @@ export class ModuleBuilder {
     this.#imports.u32(size);
     this.#tables.push(of);
   }
-  /** Defines a function; its index. `place`: where instantiation puts it. */
+  /** Defines a function; its index. Its body is done. `place`: where instantiation puts it. */
   addFunction(
     type: number,
     body: FunctionBody,
     options: { readonly exportName?: string; readonly place?: TablePlace } = {},
   ): number {
-    this.#functions.push({ type, body, exportName: options.exportName, place: options.place });
+    const hints = body.encode(this.#code);
+    this.#functions.push({ type, hints, exportName: options.exportName, place: options.place });
     return this.#functionImports + this.#functions.length - 1;
   }
 
@@ -406,12 +563,9 @@ export class ModuleBuilder {
       });
     }
     this.#placeFunctions(section);
-    const code = new ByteBuffer(1 << 14);
-    code.u32(this.#functions.length);
-    const hinted = this.#functions.flatMap((f, i) => {
-      const hints = f.body.encode(code);
-      return hints.length === 0 ? [] : [{ index: this.#functionImports + i, hints }];
-    });
+    const hinted = this.#functions.flatMap(({ hints }, i) =>
+      hints.length === 0 ? [] : [{ index: this.#functionImports + i, hints }]
+    );
     if (hinted.length > 0) {
       section(0, (b) => {
         b.name("metadata.code.branch_hint");
@@ -427,9 +581,12 @@ export class ModuleBuilder {
         }
       });
     }
+    const count = new ByteBuffer(8);
+    count.u32(this.#functions.length);
     out.u8(10);
-    out.u32(code.length);
-    out.raw(code.view());
+    out.u32(count.length + this.#code.length);
+    out.raw(count.view());
+    out.raw(this.#code.view());
     return out.view().slice();
   }
 

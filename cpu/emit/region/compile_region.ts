@@ -11,7 +11,7 @@ import type { Facts } from "../facts.ts";
 import type { Links } from "../links.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
 import { type BranchingNode, type ComputedEdge, computedEdges } from "./computed_edges.ts";
-import { analyse, edgeKind, type Flow } from "./graph.ts";
+import { analyse, type Flow } from "./graph.ts";
 import { type BlockUse, liveOut, longestPaths } from "./liveness.ts";
 import { type PageUse, planPages } from "./page_plan.ts";
 import { type FoundPages, RegionEmit } from "./region_emit.ts";
@@ -65,15 +65,18 @@ export function compileRegion(
   links: Links,
 ): CompiledRegion {
   const computed = computedEdges(nodes);
-  const successors = nodes.map((node, at) =>
-    [node.taken, node.fall, ...computed[at] ?? []].flatMap((edge) => edge === undefined ? [] : [edge.to])
-  );
+  const successors = nodes.map(({ taken, fall }, at) => {
+    const to: number[] = [];
+    if (taken !== undefined) to.push(taken.to);
+    if (fall !== undefined) to.push(fall.to);
+    for (const edge of computed[at] as readonly ComputedEdge[]) to.push(edge.to);
+    return to;
+  });
   const flow = analyse({ successors, entries }, true);
   const live = liveOut(flow, nodes.map(flagUse));
   const needed = longestPaths(flow, nodes.map((node) => leavesAtEnd(node) ? 0 : node.count));
-  let touched = 0, written = 0, instructions = 0, products = false;
+  let touched = 0, written = 0, products = false;
   for (const { insns, summaries } of nodes) {
-    instructions += insns.length;
     for (let i = 0; i < insns.length; i++) {
       const insn = insns[i] as Described, summary = summaries[i] as Summary;
       touched |= touchedBy(insn, summary);
@@ -81,7 +84,7 @@ export function compileRegion(
       products ||= summary.multiplies;
     }
   }
-  const body = new FunctionBody(1, (instructions + 10) * 60);
+  const body = new FunctionBody(1);
   const plan = planPages(nodes);
   const emit = new RegionEmit(body, links, {
     slot,
@@ -92,7 +95,8 @@ export function compileRegion(
     products,
   });
   const kinds = new Kinds(flow);
-  const known = new Map<number, { vectors: VectorKnowledge | undefined; pages: FoundPages }>();
+  const known: ({ readonly vectors: VectorKnowledge | undefined; readonly pages: FoundPages } | undefined)[] =
+    [];
   emit.frame(() =>
     structure(flow, {
       block: () => emit.block(),
@@ -105,20 +109,21 @@ export function compileRegion(
       closing: (top) => emit.closeIndirect(top),
       enter: (at) => {
         const node = nodes[at] as RegionNode;
-        emit.beginBlock(undefined, node.count);
+        emit.beginBlock(undefined, node.count, undefined, undefined);
         emit.checkBudget({ record: node.start, handler: node.handler }, needed[at] as number, node.page);
       },
       node: (at, follow) => {
-        const only = kinds.only(at), before = only === undefined ? undefined : known.get(only);
-        emit.beginBlock(kinds.before(at), (nodes[at] as RegionNode).count, before);
+        const only = kinds.only(at), before = only === undefined ? undefined : known[only];
+        const { count } = nodes[at] as RegionNode;
+        emit.beginBlock(kinds.before(at), count, before?.vectors, before?.pages);
         const done = () => {
           kinds.after(at, emit.kind);
-          known.set(at, { vectors: emit.vectorKnowledge, pages: emit.foundPages });
+          known[at] = { vectors: emit.vectorKnowledge, pages: emit.foundPages };
         };
         const more = {
-          pages: plan.uses[at] ?? [],
-          moved: plan.moved[at] ?? [],
-          computed: computed[at] ?? [],
+          pages: plan.uses[at] as readonly (PageUse | undefined)[],
+          moved: plan.moved[at] as readonly number[],
+          computed: computed[at] as readonly ComputedEdge[],
           liveAfter: live[at] as number,
         };
         emitNode(emit, nodes[at] as RegionNode, more, follow, done);
@@ -149,11 +154,13 @@ function emitNode(
     emit.form = (insns[0] as Described).form;
     emit.requireNextPage(node.secondHost, { record: start, handler: node.handler });
   }
-  insns.forEach((insn, i) => {
-    const at = own + i * RECORD_BYTES;
-    const place = { record: at, handler: i === 0 && !crosses ? node.handler : undefined };
-    if ((summaries[i] as Summary).leaves) return emit.leaveAt(place);
-    const fact = facts[i] as Facts;
+  for (let i = 0; i <= last; i++) {
+    const insn = insns[i] as Described, fact = facts[i] as Facts;
+    const place = { record: own + i * RECORD_BYTES, handler: i === 0 && !crosses ? node.handler : undefined };
+    if ((summaries[i] as Summary).leaves) {
+      emit.leaveAt(place);
+      continue;
+    }
     if (fact.ends) {
       if (liveAfter !== 0) emit.sync();
       done();
@@ -177,15 +184,8 @@ function emitNode(
         })),
       };
     }
-    const mayWrite = fact.flagsMayWrite !== fact.flagsWritten;
-    emit.instruction(insn, place, {
-      flagsLive: flags[i] as boolean,
-      mayWrite,
-      page: pages[i],
-      moved: moved[i] as number,
-      ends: fact.ends,
-    });
-  });
+    emit.instruction(insn, place, fact, flags[i] as boolean, pages[i], moved[i] as number);
+  }
   if ((facts[last] as Facts).ends || leavesAtEnd(node)) return;
   const leave = () => emit.leaveAt({ record: own + insns.length * RECORD_BYTES, handler: undefined });
   if (node.fall === undefined) return leave();
@@ -203,11 +203,12 @@ function leavesAtEnd(node: RegionNode): boolean {
 
 function flagUse(node: RegionNode): BlockUse {
   let reads = node.secondHost !== 0 ? ARITHMETIC_FLAGS : 0, writes = 0;
-  node.facts.forEach((fact, i) => {
+  for (let i = 0; i < node.facts.length; i++) {
+    const fact = node.facts[i] as Facts;
     const leaves = fact.canLeave || (node.summaries[i] as Summary).leaves;
     reads |= (leaves ? ARITHMETIC_FLAGS : fact.flagsRead) & ~writes;
     writes |= fact.flagsWritten;
-  });
+  }
   const last = node.facts[node.facts.length - 1] as Facts;
   const stays = last.ends && node.taken !== undefined && node.fall !== undefined ||
     !last.ends && node.fall !== undefined;
@@ -240,37 +241,34 @@ function liveFlags(facts: readonly Facts[], needed: number): boolean[] {
 
 /** The kind of flags a node begins with, when all ways to it agree. Ways to a node are emitted before it, loops aside. */
 class Kinds {
-  readonly #after = new Map<number, number | undefined>();
-  readonly #before: readonly (readonly number[])[];
-  readonly #entered: ReadonlySet<number>;
+  readonly #after: (number | undefined)[] = [];
   readonly #flow: Flow;
 
   constructor(flow: Flow) {
     this.#flow = flow;
-    this.#entered = new Set(flow.entries);
-    const before: number[][] = Array.from({ length: flow.root }, () => []);
-    for (const from of flow.order) {
-      if (from === flow.root) continue;
-      for (const to of flow.graph.successors[from] as readonly number[]) before[to]!.push(from);
-    }
-    this.#before = before;
   }
   after(node: number, kind: number | undefined): void {
-    this.#after.set(node, kind);
+    this.#after[node] = kind;
   }
   /** The node that alone leads to this one, which is emitted behind it. */
   only(node: number): number | undefined {
-    const [from, another] = this.#before[node] as readonly number[];
-    if (from === undefined || another !== undefined || this.#entered.has(node)) return undefined;
-    return edgeKind(this.#flow, from, node) === "forward" ? from : undefined;
+    const { isEntry, predecessors } = this.#flow;
+    const [from, another] = predecessors[node] as readonly number[];
+    if (isEntry[node] || from === undefined || another !== undefined) return undefined;
+    return this.#isForward(from, node) ? from : undefined;
   }
   before(node: number): number | undefined {
-    if (this.#entered.has(node)) return undefined;
-    const froms = this.#before[node] as readonly number[];
-    const kind = this.#after.get(froms[0] as number);
+    const { isEntry, predecessors } = this.#flow;
+    if (isEntry[node]) return undefined;
+    const froms = predecessors[node] as readonly number[];
+    const kind = this.#after[froms[0] as number];
     for (const from of froms) {
-      if (edgeKind(this.#flow, from, node) !== "forward" || this.#after.get(from) !== kind) return undefined;
+      if (!this.#isForward(from, node) || this.#after[from] !== kind) return undefined;
     }
     return kind;
+  }
+  #isForward(from: number, to: number): boolean {
+    const { position } = this.#flow;
+    return (position[to] as number) > (position[from] as number);
   }
 }

@@ -40,23 +40,25 @@ const NONE: readonly ComputedEdge[] = [];
 
 /** The edges of each node, most likely first. */
 export function computedEdges(nodes: readonly BranchingNode[]): (readonly ComputedEdge[])[] {
-  const targets = nodes.map((node) => node.computed === undefined ? [] : [node.computed]);
-  const returns = new Map<number, readonly number[]>();
+  const targets = nodes.map(({ computed }) => computed === undefined ? undefined : [computed]);
+  const returns: (readonly number[])[] = [];
   for (const node of nodes) {
     const { after } = node, callee = node.taken?.to ?? node.computed;
     if (after === undefined || callee === undefined) continue;
-    let ends = returns.get(callee);
-    if (ends === undefined) returns.set(callee, ends = returnsOf(nodes, callee));
-    for (const end of ends) {
-      const list = targets[end] as number[];
+    for (const end of returns[callee] ??= returnsOf(nodes, callee)) {
+      const list = targets[end] ??= [];
       if (list.length < MOST_RETURNS && !list.includes(after)) list.push(after);
     }
   }
-  return targets.map((list, from) =>
-    list.length === 0
-      ? NONE
-      : list.flatMap((to) => edgeBetween(nodes[from] as BranchingNode, nodes[to] as BranchingNode, to) ?? [])
-  );
+  return targets.map((list, from) => {
+    if (list === undefined) return NONE;
+    const edges: ComputedEdge[] = [];
+    for (const to of list) {
+      const edge = edgeBetween(nodes[from] as BranchingNode, nodes[to] as BranchingNode, to);
+      if (edge !== undefined) edges.push(edge);
+    }
+    return edges;
+  });
 }
 
 function edgeBetween(
@@ -73,12 +75,20 @@ function edgeBetween(
 
 /** The returns of the function that begins at `start`, not those of the functions it calls. */
 function returnsOf(nodes: readonly BranchingNode[], start: number): number[] {
-  const seen = new Set([start]), found: number[] = [];
-  for (const at of seen) {
+  const seen: boolean[] = [], queue: number[] = [], found: number[] = [];
+  const visit = (to: number | undefined) => {
+    if (to === undefined || seen[to]) return;
+    seen[to] = true;
+    queue.push(to);
+  };
+  visit(start);
+  for (const at of queue) {
     const { taken, fall, after, returns } = nodes[at] as BranchingNode;
     if (returns) found.push(at);
-    for (const to of after === undefined ? [taken?.to, fall?.to] : [after]) {
-      if (to !== undefined) seen.add(to);
+    if (after !== undefined) visit(after);
+    else {
+      visit(taken?.to);
+      visit(fall?.to);
     }
   }
   return found;

@@ -16,9 +16,9 @@ export interface BlockUse {
 }
 
 /** What is needed behind the last instruction of each node. */
-export function liveOut(flow: Flow, uses: readonly BlockUse[]): Int32Array {
+export function liveOut(flow: Flow, uses: readonly BlockUse[]): readonly number[] {
   const { order, root, graph } = flow;
-  const into = new Int32Array(root + 1), out = new Int32Array(root + 1);
+  const into = new Array<number>(root + 1).fill(0), out = into.slice();
   for (let changed = true; changed;) {
     changed = false;
     for (let i = order.length - 1; i >= 0; i--) {
@@ -42,18 +42,17 @@ export function liveOut(flow: Flow, uses: readonly BlockUse[]): Int32Array {
  * The longest path by weight from each checkpoint to the next one, or to where the graph is left: no more than this is
  * spent between two looks. Checkpoints are the entries and the loop headers, so that every cycle has one.
  */
-export function longestPaths(flow: Flow, weights: readonly number[]): Float64Array {
-  const { order, root, graph, position } = flow;
-  const checkpoints = new Set(flow.entries);
-  const longest = new Float64Array(root + 1);
+export function longestPaths(flow: Flow, weights: readonly number[]): readonly number[] {
+  const { order, root, graph, position, isEntry, isLoopHeader } = flow;
+  const longest = new Array<number>(root + 1).fill(0);
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i] as number;
     if (node === root) continue;
     let behind = 0;
     for (const to of graph.successors[node] as readonly number[]) {
-      const looks = checkpoints.has(to) || flow.isLoopHeader[to] ||
+      const looks = isEntry[to] || isLoopHeader[to] ||
         (position[to] as number) <= (position[node] as number);
-      if (!looks) behind = Math.max(behind, longest[to] as number);
+      if (!looks && (longest[to] as number) > behind) behind = longest[to] as number;
     }
     longest[node] = (weights[node] as number) + behind;
   }

@@ -65,28 +65,33 @@ interface Loop {
 export function planPages(nodes: readonly PlannedNode[]): PagePlan {
   const moved = nodes.map(movedIn);
   const loops = loopsOf(nodes, moved);
-  const weights = new Map<number, number>();
   const found = nodes.map((node) => operandsOf(node, loops));
-  for (const operands of found) {
-    for (const operand of operands) {
-      if (operand?.isNear !== true) continue;
-      weights.set(operand.key, (weights.get(operand.key) ?? 0) + operand.weight);
-    }
-  }
-  const best = [...weights].sort(([, a], [, b]) => b - a).slice(0, MOST_CACHES).map(([key]) => key);
-  const written = new Set<number>();
-  for (const operands of found) {
-    for (const operand of operands) if (operand?.isNear && operand.stores) written.add(operand.key);
-  }
-  const taken = new Set([STACK_PAGE]);
-  const numbers = new Map(best.map((key) => [key, numberFor(key, written.has(key), taken)]));
+  const caches = cachesFor(found);
   const uses = found.map((operands) =>
-    operands.map((operand): PageUse | undefined => {
-      const number = operand?.isNear ? numbers.get(operand.key) : undefined;
-      return number === undefined ? operand?.shared : { how: "cache", number };
-    })
+    operands.map((operand): PageUse | undefined =>
+      operand?.isNear ? caches.get(operand.key) ?? operand.shared : operand?.shared
+    )
   );
   return { uses, moved };
+}
+
+/** The caches of those operands that are worth one, by key. */
+function cachesFor(found: readonly (readonly (Operand | undefined)[])[]): Map<number, PageUse> {
+  const weights = new Map<number, number>(), written = new Set<number>();
+  for (const operands of found) {
+    for (const operand of operands) {
+      if (operand === undefined || !operand.isNear) continue;
+      weights.set(operand.key, (weights.get(operand.key) ?? 0) + operand.weight);
+      if (operand.stores) written.add(operand.key);
+    }
+  }
+  const caches = new Map<number, PageUse>();
+  if (weights.size === 0) return caches;
+  const taken = new Set([STACK_PAGE]);
+  for (const [key] of [...weights].sort(([, a], [, b]) => b - a).slice(0, MOST_CACHES)) {
+    caches.set(key, { how: "cache", number: numberFor(key, written.has(key), taken) });
+  }
+  return caches;
 }
 
 /** A cache that is not taken: the same one for the same base in all regions, if it can be, for they share them. */
@@ -116,14 +121,17 @@ function operandsOf(node: PlannedNode, loops: readonly Loop[]): (Operand | undef
     if (inner === undefined || loop.to - loop.from < inner.to - inner.from) inner = loop;
   }
   const weight = LOOP_WEIGHT ** Math.min(depth, DEEPEST);
-  return node.insns.map((insn, i) => {
-    const { leaves, stores } = node.summaries[i] as Summary;
+  const operands: (Operand | undefined)[] = [];
+  for (let i = 0; i < node.insns.length; i++) {
+    const insn = node.insns[i] as Described, { leaves, stores } = node.summaries[i] as Summary;
     const key = leaves || !insn.form.isMemory ? NO_KEY : keyOf(insn);
-    if (key === NO_KEY) return undefined;
     const base = key < REGISTER_KEYS ? 1 << (key >> 3) : 0;
     const isNear = inner !== undefined && (inner.moved & base) === 0;
-    return { key, isNear, weight, stores, shared: sharedBy(insn, key, base) };
-  });
+    operands.push(
+      key === NO_KEY ? undefined : { key, isNear, weight, stores, shared: sharedBy(insn, key, base) },
+    );
+  }
+  return operands;
 }
 
 /** An index far from that of another access leads elsewhere: only those with the same share. */
@@ -150,32 +158,35 @@ function keyOf({ form: { addressForm: { hasIndex, segment } }, base, disp, segme
 
 /** For each instruction the mask of the registers it changes, but for small steps. */
 function movedIn({ insns, summaries }: PlannedNode): number[] {
-  return insns.map((insn, i) => {
-    const summary = summaries[i] as Summary, written = writtenBy(insn, summary);
-    return written === 0 ? 0 : written & ~writtenNearby(insn, summary);
-  });
+  const moved: number[] = [];
+  for (let i = 0; i < insns.length; i++) {
+    const insn = insns[i] as Described, summary = summaries[i] as Summary;
+    const written = writtenBy(insn, summary);
+    moved.push(written === 0 ? 0 : written & ~writtenNearby(insn, summary));
+  }
+  return moved;
 }
 
 function loopsOf(nodes: readonly PlannedNode[], moved: readonly (readonly number[])[]): Loop[] {
   const loops = new Map<number, Loop>();
+  const add = ({ address }: PlannedNode, edge: PlannedNode["taken"]) => {
+    const header = edge === undefined ? undefined : nodes[edge.to];
+    if (header === undefined || header.address > address) return;
+    const known = loops.get(header.address);
+    if (known !== undefined && known.to >= address) return;
+    loops.set(header.address, { from: header.address, to: address, moved: 0 });
+  };
   for (const node of nodes) {
-    for (const edge of [node.taken, node.fall]) {
-      if (edge === undefined) continue;
-      const header = nodes[edge.to];
-      if (header === undefined || header.address > node.address) continue;
-      const known = loops.get(header.address);
-      if (known !== undefined && known.to >= node.address) continue;
-      loops.set(header.address, { from: header.address, to: node.address, moved: 0 });
-    }
+    add(node, node.taken);
+    add(node, node.fall);
   }
   const all = [...loops.values()];
   if (all.length === 0) return all;
-  nodes.forEach((node, at) => {
+  for (let at = 0; at < nodes.length; at++) {
+    const { address } = nodes[at] as PlannedNode;
     let mask = 0;
     for (const registers of moved[at] as readonly number[]) mask |= registers;
-    for (const loop of all) {
-      if (loop.from <= node.address && node.address <= loop.to) loop.moved |= mask;
-    }
-  });
+    for (const loop of all) if (loop.from <= address && address <= loop.to) loop.moved |= mask;
+  }
   return all;
 }

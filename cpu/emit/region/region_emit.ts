@@ -13,10 +13,12 @@
 import { PAGE_SIZE } from "../../base/bits.ts";
 import { regionPageAt, S, SS, TLB_BITS, tlbEntry } from "../../state/state.ts";
 import { leb } from "../../wasm/opcodes.ts";
-import { type LoadName, ready, type StoreName, type Val } from "../builder.ts";
+import { type LoadName, ready, type StoreName, Val } from "../builder.ts";
+import type { Facts } from "../facts.ts";
 import { type Address, type AtOnce, RSP, type SecondLook, type Value, type Width } from "../emit.ts";
 import type { Slot } from "../form.ts";
 import type { VectorKnowledge } from "../vector/vector_emit.ts";
+import type { Place as MemoryPlace } from "../register_emit.ts";
 import { RegionFlags } from "./region_flags.ts";
 import { mayBeWritten, type PageUse, type SharedPage, STACK_PAGE } from "./page_plan.ts";
 import { PAGE_LIMIT, type Place } from "./region_frame.ts";
@@ -35,11 +37,11 @@ const STORE: { readonly [W in Width]: StoreName } = {
   64: "i64.store",
 };
 
-// Code for sequence()
-const WRAP = ready(0xa7), ADD_32 = ready(0x6a);
+// Opcodes, and code for made()
+const WRAP = 0xa7, ADD_32 = 0x6a;
 /** Of a linear address: the offset of its entry in the TLB, and its page. */
 const TLB_INDEX = ready(
-  0xa7,
+  WRAP,
   [0x41, 12 - Math.log2(tlbEntry.size)],
   0x76,
   [0x41, ((1 << TLB_BITS) - 1) * tlbEntry.size],
@@ -83,26 +85,27 @@ export interface Ways {
 }
 
 /** A memory operand with a page cache, or one that shares what others find in the TLB. */
-interface Placed extends Address {
-  readonly cache?: number;
-  readonly shared?: SharedPage;
+interface Placed extends MemoryPlace {
+  readonly page: PageUse | undefined;
 }
+const THE_STACK: PageUse = { how: "cache", number: STACK_PAGE };
 /** What was found in the TLB: a page, which may be written or not, and what to add to a linear address in it. */
 interface Found {
+  /** SharedPage.key and mask. */
+  readonly key: number;
+  readonly mask: number;
   readonly page: Val;
   readonly addend: Val;
   readonly writable: boolean;
-  /** SharedPage.mask */
-  readonly mask: number;
 }
-/** Pages that were found on the only way to where they are known, by SharedPage.key. */
-export type FoundPages = ReadonlyMap<number, Found>;
+/** Pages that were found on the only way to where they are known: few, each with another key. */
+export type FoundPages = readonly Found[];
 
 /** See the module's description. */
 export class RegionEmit extends RegionFlags {
   #insn!: Described;
   #page: PageUse | undefined;
-  #found = new Map<number, Found>();
+  #found: Found[] = [];
   /** Mask of the registers that the current instruction changes by more than small steps. */
   #moved = 0;
   /** Instructions of the current block. */
@@ -117,14 +120,12 @@ export class RegionEmit extends RegionFlags {
   beginBlock(
     kind: number | undefined,
     count: number,
-    { vectors, pages }: {
-      readonly vectors?: VectorKnowledge | undefined;
-      readonly pages?: FoundPages | undefined;
-    } = {},
+    vectors: VectorKnowledge | undefined,
+    pages: FoundPages | undefined,
   ): void {
     this.flagsInLocals(kind);
     this.recallVectors(vectors);
-    this.#found = new Map(pages);
+    this.#found = pages === undefined ? [] : [...pages];
     this.#count = count;
   }
   /** What is known of pages here, and changes with what the block goes on to do. */
@@ -134,37 +135,36 @@ export class RegionEmit extends RegionFlags {
   /** An entry, in the page at `page`: leaves for the handlers at `place` when less than `needed` is left of the budget. */
   checkBudget(place: Place, needed: number, page: number): void {
     this.place = place;
-    this.write(this.pageCell, this.i32(page));
+    this.writeNumber(this.pageCell, page);
     this.leaveIf(this.ltS(32, this.cellNow(this.budgetCell), this.i32(needed)));
   }
-  /** Goes to the instruction at `place`. `mayWrite`: it writes flags on some paths only. */
+  /** Goes to the instruction at `place`. `page`, `moved`: see PagePlan. */
   instruction(
     insn: Described,
     place: Place,
-    { flagsLive, mayWrite, page, moved, ends }: {
-      readonly flagsLive: boolean;
-      readonly mayWrite: boolean;
-      readonly page: PageUse | undefined;
-      /** See PagePlan. */
-      readonly moved: number;
-      /** Its code has that of other blocks in it. */
-      readonly ends: boolean;
-    },
+    { flagsMayWrite, flagsWritten, ends }: Facts,
+    flagsLive: boolean,
+    page: PageUse | undefined,
+    moved: number,
   ): void {
     this.#insn = insn;
     this.#page = page;
     this.place = place;
     this.form = insn.form;
     this.flagsLive = flagsLive;
-    if (mayWrite) this.sync();
+    if (flagsMayWrite !== flagsWritten) this.sync();
     this.#moved = moved;
+    // Where it ends its block, its code has that of other blocks in it.
     if (ends) this.#forgetMoved();
     insn.row.semantics(this, insn.width);
     if (!ends) this.#forgetMoved();
   }
   #forgetMoved(): void {
     if (this.#moved === 0) return;
-    for (const [key, { mask }] of this.#found) if ((mask & this.#moved) !== 0) this.#found.delete(key);
+    const found = this.#found;
+    let kept = 0;
+    for (const page of found) if ((page.mask & this.#moved) === 0) found[kept++] = page;
+    found.length = kept;
   }
   /** Takes the current block's instructions from the budget. */
   charge(): void {
@@ -182,13 +182,32 @@ export class RegionEmit extends RegionFlags {
     return this.firstRecord();
   }
   protected override slot(name: Slot): Val {
-    return this.i32(name === "count" ? this.#count : this.#insn[name as Exclude<Slot, "count">]);
+    return this.i32(this.#numberIn(name));
+  }
+  #numberIn(name: Slot): number {
+    const insn = this.#insn;
+    switch (name) {
+      case "reg":
+        return insn.reg;
+      case "rm":
+        return insn.rm;
+      case "base":
+        return insn.base;
+      case "index":
+        return insn.index;
+      case "scale":
+        return insn.scale;
+      case "count":
+        return this.#count;
+      default:
+        return insn[name];
+    }
   }
   protected override get remembersVectors(): boolean {
     return true;
   }
   protected override immediate(): Val {
-    return this.i64Halves(this.#insn.immLow | 0, this.#insn.immHigh | 0);
+    return Val.i64(this.#insn.immLow | 0, this.#insn.immHigh | 0);
   }
   protected override loadRegister(w: Width, address: Val): Val {
     const at = address.constant as number;
@@ -226,7 +245,7 @@ export class RegionEmit extends RegionFlags {
   override setTlbBase(base: Value): void {
     super.setTlbBase(base);
     this.write(this.tlbCell, base);
-    this.#found.clear();
+    this.#found.length = 0;
   }
   override rip(): Value {
     return this.#ripAt(this.#insn.poff);
@@ -242,68 +261,83 @@ export class RegionEmit extends RegionFlags {
   // Memory: what misses the TLB leaves
 
   override address(): Address {
-    const address = super.address();
-    const page = this.#page;
-    if (page?.how === "cache") return { ...address, cache: page.number } as Placed;
-    if (page !== undefined) return { ...address, shared: page } as Placed;
     const isStack = this.#insn.base === S.gpr + RSP * 8 && !this.form.addressForm.hasIndex;
-    return isStack ? { ...address, cache: STACK_PAGE } as Placed : address;
+    return placed(super.address(), this.#page ?? (isStack ? THE_STACK : undefined));
   }
   override segmentAddress(index: number, offset: Value): Address {
-    const address = super.segmentAddress(index, offset);
-    return index === SS ? { ...address, cache: STACK_PAGE } as Placed : address;
+    return placed(super.segmentAddress(index, offset), index === SS ? THE_STACK : undefined);
   }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
     const linear = this.linear(address) as Val;
-    const { cache, shared } = address as Placed;
-    if (shared !== undefined) return this.#lookUpShared(shared, linear, bytes, write);
-    if (cache === undefined) return this.#lookUp(linear, bytes - 1, write).host();
-    const { isFar, host } = codeOfCache(cache);
-    this.unlikely(this.sequence("i32", linear, isFar), () => this.#fill(cache, linear, bytes, write));
-    return this.sequence("i32", linear, host);
+    const { page } = address as Placed;
+    if (page === undefined) return this.#hostOf(linear, this.#lookUp(linear, bytes - 1, write).addend);
+    if (page.how === "shared") return this.#lookUpShared(page, linear, bytes, write);
+    const { isFar, host } = codeOfCache(page.number);
+    this.openUnlikely(this.made("i32", isFar, linear));
+    this.#fill(page.number, linear, bytes, write);
+    this.closeUnlikely();
+    return this.made("i32", host, linear);
   }
   /** Leaves unless the access is allowed; the cache has the page then if it allows all that it is used for. */
   #fill(cache: number, linear: Val, bytes: number, write: boolean): void {
     const { page, entry, addend } = this.#lookUp(linear, bytes - 1, write);
     const at = regionPageAt(cache);
-    this.setState64(at.page, page);
-    this.setState32(at.host, addend);
-    const limit = this.i64(PAGE_LIMIT);
-    const counts = write || !mayBeWritten(cache)
-      ? limit
-      : this.sequence("i64", LIMIT_OR_0, page, entry, IF_WRITABLE);
-    this.setState64(at.limit, counts);
+    this.writeState("i64", at.page, page);
+    this.writeState("i32", at.host, addend);
+    const counts = write || !mayBeWritten(cache);
+    this.writeState("i64", at.limit, counts ? this.i64(PAGE_LIMIT) : this.#limitIfWritable(page, entry));
+  }
+  #limitIfWritable(page: Val, entry: Val): Val {
+    this.body.code.raw(LIMIT_OR_0);
+    return this.made("i64", IF_WRITABLE, page, entry);
   }
   /** As #lookUp, which is needed only where the page is not the one that was found before. */
   #lookUpShared({ key, mask }: SharedPage, linear: Val, bytes: number, write: boolean): Val {
-    const before = this.#found.get(key);
+    const found = this.#found;
+    let number = 0;
+    while (number < found.length && (found[number] as Found).key !== key) number++;
+    const before = found[number];
     if (before === undefined || (write && !before.writable)) {
-      const { page, addend, host } = this.#lookUp(linear, bytes - 1, write);
+      const { page, addend } = this.#lookUp(linear, bytes - 1, write);
       // Where a condition holds only, the locals are not set for all that follows.
       if (this.depth === 0 && (mask & this.#moved) === 0) {
-        this.#found.set(key, { page, addend, writable: write, mask });
+        found[number] = { key, mask, page, addend, writable: write };
       }
-      return host();
+      return this.#hostOf(linear, addend);
     }
     const addend = this.variable(before.addend);
-    this.unlikely(this.sequence("i32", linear, before.page, IS_FAR), () => {
+    this.unlikely(this.made("i32", IS_FAR, linear, before.page), () => {
       this.set(addend, this.#lookUp(linear, bytes - 1, write).addend);
     });
-    return this.sequence("i32", linear, WRAP, this.get(addend), ADD_32);
+    return this.#hostOf(linear, this.get(addend));
   }
   /** `toLast`: from the first byte to the last, a number or an i64. */
   #lookUp(
     linear: Val,
     toLast: number | Value,
     write: boolean,
-  ): { readonly entry: Val; readonly page: Val; readonly host: () => Val; readonly addend: Val } {
-    const entry = this.sequence("i32", linear, TLB_INDEX, this.cellNow(this.tlbCell), ADD_32);
+  ): { readonly entry: Val; readonly page: Val; readonly addend: Val } {
+    const code = this.body.code;
+    this.body.push(linear);
+    code.raw(TLB_INDEX);
+    this.body.push(this.cellNow(this.tlbCell));
+    code.u8(ADD_32);
+    const entry = this.body.pop("i32");
     const distance = typeof toLast === "number" ? this.i64(toLast) : toLast;
-    const page = this.sequence("i64", toLast === 0 ? linear : this.add(64, linear, distance), PAGE_OF);
-    this.leaveIf(this.sequence("i32", page, entry, write ? IS_NOT_WRITABLE : IS_NOT_READABLE));
+    const page = this.made("i64", PAGE_OF, toLast === 0 ? linear : this.add(64, linear, distance));
+    this.leaveIf(this.made("i32", write ? IS_NOT_WRITABLE : IS_NOT_READABLE, page, entry));
     const addend = this.loadRaw("i32.load", entry, tlbEntry.at.addend);
-    return { entry, page, addend, host: () => this.sequence("i32", linear, WRAP, addend, ADD_32) };
+    return { entry, page, addend };
+  }
+  /** Where a linear address is in the WebAssembly memory. */
+  #hostOf(linear: Val, addend: Val): Val {
+    const code = this.body.code;
+    this.body.push(linear);
+    code.u8(WRAP);
+    this.body.push(addend);
+    code.u8(ADD_32);
+    return this.body.pop("i32");
   }
   override load(w: Width, address: Address): Value {
     return this.loadRaw(LOAD[w], this.#host(address, w / 8, false));
@@ -375,7 +409,8 @@ export class RegionEmit extends RegionFlags {
       leaveIf: (condition) => this.leaveIf(condition),
       span: (address, bytes, write) => {
         const toLast = this.op("i32.sub", bytes, this.op("i32.ne", bytes, this.i32(0)));
-        return this.#lookUp(this.linear(address) as Val, this.zeroExtend(32, 64, toLast), write).host();
+        const linear = this.linear(address) as Val;
+        return this.#hostOf(linear, this.#lookUp(linear, this.zeroExtend(32, 64, toLast), write).addend);
       },
     });
   }
@@ -399,6 +434,11 @@ export class RegionEmit extends RegionFlags {
   override fault(): void {
     this.exit();
   }
+}
+
+function placed(address: Address, page: PageUse | undefined): Placed {
+  const { offset, segment, how } = address as MemoryPlace;
+  return { offset, segment, how, page };
 }
 
 /** Number of the general register whose bytes include address `at`; -1: none. */

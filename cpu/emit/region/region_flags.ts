@@ -27,15 +27,35 @@ import { AUX_OF_PRODUCT, CARRY_UNKNOWN, type Cell, RegionFrame } from "./region_
  */
 interface KnownFlags {
   readonly number: number;
-  readonly source?: FlagSource;
+  readonly source: FlagSource | undefined;
   /** Of the kind raw: the six flags, and CF. */
-  readonly image?: Image;
+  readonly image: Image | undefined;
   /** Factors that `source.aux` follows from, or the carry that it passes on: see LazyFlags. */
-  readonly product?: LazyFlags["product"];
+  readonly product: LazyFlags["product"];
+}
+function flagsOf(number: number, source: FlagSource | undefined, product?: LazyFlags["product"]): KnownFlags {
+  return { number, source, image: undefined, product };
 }
 interface Image {
   bits(): Val;
   carry(): Val;
+}
+
+/** A source whose first operand or aux is emitted each time it is read. */
+class PendingFlags implements FlagSource {
+  constructor(
+    readonly kind: FlagKind,
+    readonly w: Width,
+    readonly result: Value,
+    private readonly computeFirst: (() => Value) | undefined,
+    private readonly computeAux: (() => Value) | undefined,
+  ) {}
+  get first(): Value | undefined {
+    return this.computeFirst?.();
+  }
+  get aux(): Value | undefined {
+    return this.computeAux?.();
+  }
 }
 
 /** See the module's description. */
@@ -47,7 +67,7 @@ export abstract class RegionFlags extends RegionFrame {
 
   /** The state block holds the flags, of `kind` if that is known. */
   protected flagsInLocals(kind: number | undefined): void {
-    this.#known = kind === undefined ? undefined : { number: kind };
+    this.#known = kind === undefined ? undefined : flagsOf(kind, undefined);
     this.#synced = true;
   }
   /** Kind of the flags now, when it is known. */
@@ -62,20 +82,25 @@ export abstract class RegionFlags extends RegionFrame {
   #computed(known: KnownFlags): KnownFlags {
     const { number, source, image, product } = known;
     if (product !== undefined) return known;
-    if (source !== undefined) {
-      const { kind, w, result, first, second, aux } = source; // once: reading them may emit code
-      return { number, source: { kind, w, result, first, second, aux } };
+    if (source instanceof PendingFlags) {
+      const { kind, w, result, first, aux } = source; // once: reading them emits code
+      return flagsOf(number, { kind, w, result, first, second: undefined, aux });
     }
-    if (image === undefined) return { number };
+    if (image === undefined) return known;
     const bits = image.bits();
-    return { number, image: { bits: () => bits, carry: () => this.bit(bits, 0) } };
+    return {
+      number,
+      source: undefined,
+      image: { bits: () => bits, carry: () => this.bit(bits, 0) },
+      product,
+    };
   }
   #write({ number, source, image, product }: KnownFlags): void {
-    const wide = (w: Width, v: Value) => this.zeroExtend(w === 64 ? 64 : 32, 64, v);
     if (source !== undefined) {
-      this.write(this.flagResultCell, wide(source.w, source.result));
+      const w = source.w === 64 ? 64 : 32;
+      this.write(this.flagResultCell, this.zeroExtend(w, 64, source.result));
       const { first } = source; // once: reading it may emit code
-      if (first !== undefined) this.write(this.flagFirstCell, wide(source.w, first));
+      if (first !== undefined) this.write(this.flagFirstCell, this.zeroExtend(w, 64, first));
       if (product !== undefined) {
         product.forEach((factor, i) => this.write(this.productCells[i] as Cell, factor));
         this.write(this.flagAuxCell, this.i32(AUX_OF_PRODUCT));
@@ -112,45 +137,25 @@ export abstract class RegionFlags extends RegionFrame {
   ): void {
     if (!this.flagsLive) return;
     const number = flagKindNumber(kind, w);
-    const before = this.#known;
-    const computed = (aux: () => Value): FlagSource => ({
-      kind,
-      w,
-      result,
-      get aux() {
-        return aux();
-      },
-    });
     if (kind === "inc" || kind === "dec") {
-      const source = computed(() => this.#carryOf(before));
-      return this.#define({ number, source, ...before?.product && { product: before.product } });
-    }
-    if (typeof first === "function" && (kind === "carry" || kind === "borrow")) {
-      const source: FlagSource = {
-        kind,
-        w,
-        result,
-        get first() {
-          return first();
-        },
-      };
-      return this.#define({ number, source });
+      const before = this.#known;
+      const source = new PendingFlags(kind, w, result, undefined, () => this.#carryOf(before));
+      return this.#define(flagsOf(number, source, before?.product));
     }
     if (typeof first === "function") {
-      return this.#define({
-        number,
-        source: computed(first),
-        ...first.product && { product: first.product },
-      });
+      const isCarries = kind === "carry" || kind === "borrow";
+      const source = isCarries
+        ? new PendingFlags(kind, w, result, first, undefined)
+        : new PendingFlags(kind, w, result, undefined, first);
+      return this.#define(flagsOf(number, source, isCarries ? undefined : first.product));
     }
     const aux = kind === "result" ? first : undefined;
     const operand = kind === "result" || kind === "logic" ? undefined : first;
-    this.#define({ number, source: { kind, w, result, first: operand, second: operand && second, aux } });
+    this.#define(flagsOf(number, { kind, w, result, first: operand, second: operand && second, aux }));
   }
   override setFlagsImage(image: Value): void {
     if (!this.flagsLive) return;
-    const bits = () => image as Val;
-    this.#define({ number: FLAG_KIND_RAW, image: { bits, carry: () => this.bit(image, 0) } });
+    this.#defineImage({ bits: () => image as Val, carry: () => this.bit(image, 0) });
   }
   override setFlagsPart(mask: number, part: Value): void {
     if (!this.flagsLive) return;
@@ -160,7 +165,10 @@ export abstract class RegionFlags extends RegionFrame {
       return this.or(32, kept, part);
     };
     const carry = () => (mask & FLAG_CF) !== 0 ? this.bit(part, 0) : this.#carryOf(before);
-    this.#define({ number: FLAG_KIND_RAW, image: { bits, carry } });
+    this.#defineImage({ bits, carry });
+  }
+  #defineImage(image: Image): void {
+    this.#define({ number: FLAG_KIND_RAW, source: undefined, image, product: undefined });
   }
   /** The values the flags follow from, when their kind is known and not raw. */
   #sourceOf(known: KnownFlags | undefined): FlagSource | undefined {
@@ -172,14 +180,8 @@ export abstract class RegionFlags extends RegionFrame {
       this.computeAux();
       return this.read(this.flagAuxCell);
     };
-    return {
-      ...kind,
-      result: value(this.flagResultCell),
-      first: value(this.flagFirstCell),
-      get aux() {
-        return aux();
-      },
-    };
+    const result = value(this.flagResultCell), first = value(this.flagFirstCell);
+    return new PendingFlags(kind.kind, kind.w, result, () => first, aux);
   }
   #imageOf(known: KnownFlags | undefined): Val {
     const source = this.#sourceOf(known);

@@ -18,8 +18,7 @@ import {
   S,
 } from "../../state/state.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
-import type { ValueType } from "../../wasm/opcodes.ts";
-import type { Val } from "../builder.ts";
+import { Val } from "../builder.ts";
 import type { Value } from "../emit.ts";
 import { productFlags } from "../flags.ts";
 import type { Links } from "../links.ts";
@@ -37,12 +36,28 @@ export const CARRY_UNKNOWN = 2;
 /** See RegionFrame.productCells: no flags, nor anything else that stands there. */
 export const AUX_OF_PRODUCT = 1 << 30;
 
-/** A local that keeps its value across blocks; or, with `at`, a field of the state block. */
-export interface Cell {
-  readonly type: ValueType;
-  readonly local: number;
-  readonly at?: number;
+/** A local that keeps its value across blocks, or a field of the state block. */
+export class Cell {
+  private constructor(
+    readonly type: "i32" | "i64",
+    readonly local: number,
+    /** Of a field: its address. */
+    readonly at: number,
+    /** Of a local: what it holds, to be used before it changes. */
+    readonly now: Val | undefined,
+  ) {}
+  /** A local that keeps its value. */
+  static local(type: "i32" | "i64", local: number): Cell {
+    return new Cell(type, local, -1, Val.of(type, local));
+  }
+  /** A field of the state block. */
+  static field(type: "i32" | "i64", at: number): Cell {
+    return new Cell(type, -1, at, undefined);
+  }
 }
+
+const FLAG_RESULT = Cell.field("i64", S.flagResult), FLAG_FIRST = Cell.field("i64", S.flagFirst);
+const FLAG_AUX = Cell.field("i32", S.flagAux), FLAG_KIND = Cell.field("i32", S.flagKind);
 
 /** Where an instruction's record is, and the handler it has without the region. */
 export interface Place {
@@ -93,10 +108,10 @@ export abstract class RegionFrame extends WasmEmit {
   /** Byte offset of that page in the WebAssembly memory. */
   protected readonly pageCell: Cell = this.#cell("i32");
   protected readonly tlbCell: Cell = this.#cell("i32");
-  protected readonly flagResultCell: Cell = { type: "i64", local: -1, at: S.flagResult };
-  protected readonly flagFirstCell: Cell = { type: "i64", local: -1, at: S.flagFirst };
-  protected readonly flagAuxCell: Cell = { type: "i32", local: -1, at: S.flagAux };
-  protected readonly flagKindCell: Cell = { type: "i32", local: -1, at: S.flagKind };
+  protected readonly flagResultCell: Cell = FLAG_RESULT;
+  protected readonly flagFirstCell: Cell = FLAG_FIRST;
+  protected readonly flagAuxCell: Cell = FLAG_AUX;
+  protected readonly flagKindCell: Cell = FLAG_KIND;
   /** The factors of the product that flagAuxCell is about while it is AUX_OF_PRODUCT; none without RegionLayout.products. */
   protected readonly productCells: readonly Cell[];
   /** CF of the flags in the state block, for code that does not know their kind; CARRY_UNKNOWN: not computed yet. */
@@ -119,32 +134,34 @@ export abstract class RegionFrame extends WasmEmit {
     super(body, links);
     const { touched } = layout;
     this.productCells = layout.products ? [this.#cell("i64"), this.#cell("i64")] : [];
-    this.registers = Array.from(
-      { length: GPRS },
-      (_, r) => (touched >> r) & 1 ? this.#cell("i64") : undefined,
-    );
+    const registers: (Cell | undefined)[] = [];
+    for (let r = 0; r < GPRS; r++) registers.push((touched >> r) & 1 ? this.#cell("i64") : undefined);
+    this.registers = registers;
   }
 
   /** Puts the flags into the state block, on this path only. */
   protected abstract syncHere(): void;
 
-  #cell(type: ValueType): Cell {
-    return { type, local: this.body.pinned(type) };
+  #cell(type: "i32" | "i64"): Cell {
+    return Cell.local(type, this.body.pinned(type));
   }
   /** What the cell holds, to be used before it changes. */
   protected cellNow(cell: Cell): Val {
-    return cell.at === undefined ? this.parameter(cell.local, cell.type) : this.read(cell);
+    return cell.now ?? this.readState(cell.type, cell.at);
   }
   protected read(cell: Cell): Val {
-    if (cell.at !== undefined) return this.loadRaw(`${cell.type as "i32" | "i64"}.load`, this.i32(cell.at));
+    if (cell.now === undefined) return this.readState(cell.type, cell.at);
     this.body.get(cell.local);
-    return this.popValue(cell.type);
+    return this.body.pop(cell.type);
   }
   protected write(cell: Cell, value: Value): void {
-    if (cell.at !== undefined) {
-      return this.storeRaw(`${cell.type as "i32" | "i64"}.store`, this.i32(cell.at), value);
-    }
-    this.pushValue(value);
+    if (cell.now === undefined) return this.writeState(cell.type, cell.at, value);
+    this.body.push(value);
+    this.body.set(cell.local);
+  }
+  /** Writes a number to a local of type i32. */
+  protected writeNumber(cell: Cell, value: number): void {
+    this.body.code.i32Const(value);
     this.body.set(cell.local);
   }
 
@@ -154,12 +171,13 @@ export abstract class RegionFrame extends WasmEmit {
   frame(inner: () => void): void {
     const rec = this.parameter(0, "i32");
     this.#loadState(rec);
-    this.registers.forEach((cell, r) => {
-      if (cell !== undefined) this.write(cell, this.loadRaw("i64.load", this.i32(S.gpr + r * 8)));
-    });
-    if (this.layout.readsFlags) this.write(this.carryCell, this.i32(CARRY_UNKNOWN));
+    for (let r = 0; r < GPRS; r++) {
+      const cell = this.registers[r];
+      if (cell !== undefined) this.write(cell, this.readState("i64", S.gpr + r * 8));
+    }
+    if (this.layout.readsFlags) this.writeNumber(this.carryCell, CARRY_UNKNOWN);
     this.write(this.budgetCell, this.state32(S.budget));
-    this.write(this.biasCell, this.loadRaw("i64.load", this.i32(S.codeBias)));
+    this.write(this.biasCell, this.readState("i64", S.codeBias));
     this.write(this.tlbCell, this.state32(S.tlbBase));
     this.#leave = this.block();
     this.#leaveByRecord = this.block();
@@ -207,7 +225,7 @@ export abstract class RegionFrame extends WasmEmit {
     const { slot } = this.layout;
     const miss = this.block();
     const missIf = (condition: Value) => {
-      this.pushValue(condition);
+      this.body.push(condition);
       this.body.hint(0);
       this.body.code.u8(0x0d); // br_if
       this.body.code.u32(this.#open + this.depth - 1 - miss);
@@ -254,7 +272,7 @@ export abstract class RegionFrame extends WasmEmit {
     const { linear, elsewhere } = this.#lookAt({ distance, page });
     this.unlikely(elsewhere, () => this.nested(otherwise));
     this.write(this.biasCell, linear);
-    this.write(this.pageCell, this.i32(page));
+    this.writeNumber(this.pageCell, page);
   }
   /** Leaves for `place`, whose record looks again, unless the code of the next page is at `page` still. */
   requireNextPage(page: number, place: Place): void {
@@ -281,24 +299,25 @@ export abstract class RegionFrame extends WasmEmit {
     });
   }
   #spill(): void {
-    this.registers.forEach((cell, r) => {
-      if (cell === undefined || ((this.layout.written >> r) & 1) === 0) return;
-      this.storeRaw("i64.store", this.i32(S.gpr + r * 8), this.read(cell));
-    });
+    for (let r = 0; r < GPRS; r++) {
+      const cell = this.registers[r];
+      if (cell === undefined || ((this.layout.written >> r) & 1) === 0) continue;
+      this.writeState("i64", S.gpr + r * 8, this.read(cell));
+    }
     this.computeAux();
     // What the region did: nobody changes the budget while it runs.
     const spent = this.op("i32.sub", this.state32(S.budget), this.read(this.budgetCell));
-    const before = this.loadRaw("i64.load", this.i32(REGION_INSTRUCTIONS));
+    const before = this.readState("i64", REGION_INSTRUCTIONS);
     const after = this.add(64, before, this.op("i64.extend_i32_s", spent));
-    this.storeRaw("i64.store", this.i32(REGION_INSTRUCTIONS), after);
+    this.writeState("i64", REGION_INSTRUCTIONS, after);
     this.setState32(S.budget, this.read(this.budgetCell));
-    this.storeRaw("i64.store", this.i32(S.codeBias), this.read(this.biasCell));
+    this.writeState("i64", S.codeBias, this.read(this.biasCell));
   }
 
   // Structure
 
   block(): Label {
-    this.body.code.raw([0x02, 0x40]);
+    this.body.code.pair(0x02, 0x40);
     this.#constructs.push("block");
     return this.#open++ as Label;
   }
@@ -322,7 +341,7 @@ export abstract class RegionFrame extends WasmEmit {
     this.body.brTable(depths, depths[0] as number);
   }
   setState(state: number): void {
-    this.write(this.stateCell, this.i32(state));
+    this.writeNumber(this.stateCell, state);
   }
   /** `inner` emits blocks that are not part of the current instruction, under whatever conditions are open. */
   nested(inner: () => void): void {
@@ -351,8 +370,8 @@ export abstract class RegionFrame extends WasmEmit {
     const sum = this.add(64, this.cellNow(this.biasCell), this.i64(offset));
     this.write(this.targetCell, this.form.codeBits === 64 ? sum : this.and(64, sum, this.i64(0xffff_ffffn)));
     if (neighbour === undefined) return this.goToTarget();
-    this.write(this.exitRecordCell, this.i32(neighbour.record));
-    this.write(this.pageCell, this.i32(neighbour.page));
+    this.writeNumber(this.exitRecordCell, neighbour.record);
+    this.writeNumber(this.pageCell, neighbour.page);
     this.goTo(this.#direct);
   }
   /** Goes where targetCell says, by the jump cache. */
@@ -362,20 +381,29 @@ export abstract class RegionFrame extends WasmEmit {
   protected exit(): void {
     this.syncHere();
     const { record: at, handler } = this.place;
-    this.write(this.exitRecordCell, this.i32(at));
+    this.writeNumber(this.exitRecordCell, at);
     if (handler === undefined) return this.goTo(this.#leaveByRecord);
-    this.write(this.exitHandlerCell, this.i32(handler));
+    this.writeNumber(this.exitHandlerCell, handler);
     this.goTo(this.#leave);
   }
   protected leaveIf(condition: Value): void {
-    this.unlikely(condition, () => this.exit());
+    this.openUnlikely(condition);
+    this.exit();
+    this.closeUnlikely();
   }
   protected unlikely(condition: Value, then: () => void): void {
-    this.pushValue(condition);
-    this.body.hint(0);
-    this.body.code.raw([0x04, 0x40]);
-    this.depth++;
+    this.openUnlikely(condition);
     then();
+    this.closeUnlikely();
+  }
+  /** What follows is not likely to be run, up to closeUnlikely(). */
+  protected openUnlikely(condition: Value): void {
+    this.body.push(condition);
+    this.body.hint(0);
+    this.body.code.pair(0x04, 0x40);
+    this.depth++;
+  }
+  protected closeUnlikely(): void {
     this.depth--;
     this.body.code.u8(0x0b);
   }

@@ -45,40 +45,39 @@ export const MAX_NODES = 500;
 
 /** Emits the flow's code. */
 export function structure(flow: Flow, sink: StructureSink): void {
-  const { graph, root, dominated, isLoopHeader, isMerge } = flow;
+  const { graph, root, dominated, entries, isEntry, isLoopHeader, isMerge } = flow;
   assert(root <= MAX_NODES, "a graph is not too large");
-  const stateOf = new Map(flow.entries.map((node, state) => [node, state]));
   /** Where an open label stands for a node: behind a block for forward edges, a loop for back edges. */
-  const labels = new Map<number, Label>();
+  const labels: (Label | undefined)[] = [];
 
   const go = (from: number, to: number): void => {
     const kind = edgeKind(flow, from, to);
     if (kind === "dispatch") {
-      const state = stateOf.get(to);
-      assert(state !== undefined, "the target of an irreducible edge is an entry");
+      const state = entries.indexOf(to);
+      assert(state >= 0, "the target of an irreducible edge is an entry");
       sink.setState(state);
       return sink.goTo(outermost);
     }
     if (kind === "forward" && !isMerge[to]) return tree(to);
-    const label = labels.get(to);
+    const label = labels[to];
     assert(label !== undefined, "the target of a branch is open");
     sink.goTo(label);
   };
   /** Code of `node` and of all it dominates; nothing runs past its end. */
   const tree = (node: number): void => {
-    if (isLoopHeader[node]) labels.set(node, sink.loop());
-    if (stateOf.has(node)) sink.enter(node);
-    within(
-      (dominated[node] as readonly number[]).filter((child) => isMerge[child]),
-      () =>
-        sink.node(node, (edge) => go(node, (graph.successors[node] as readonly number[])[edge] as number)),
-    );
+    if (isLoopHeader[node]) labels[node] = sink.loop();
+    if (isEntry[node]) sink.enter(node);
+    const merges = dominated[node]!.filter((child) => isMerge[child]);
+    open(merges);
+    sink.node(node, (edge) => go(node, graph.successors[node]![edge] as number));
+    close(merges);
     if (isLoopHeader[node]) sink.end();
   };
-  /** `inner`, with a block around it for each merge; the code of the merges follows, in their order. */
-  const within = (merges: readonly number[], inner: () => void): void => {
-    for (let i = merges.length - 1; i >= 0; i--) labels.set(merges[i] as number, sink.block());
-    inner();
+  /** Opens a block for each merge, around what is followed by their code, in their order. */
+  const open = (merges: readonly number[]): void => {
+    for (let i = merges.length - 1; i >= 0; i--) labels[merges[i] as number] = sink.block();
+  };
+  const close = (merges: readonly number[]): void => {
     for (const merge of merges) {
       sink.end();
       tree(merge);
@@ -88,9 +87,10 @@ export function structure(flow: Flow, sink: StructureSink): void {
   const outermost = sink.loop();
   sink.opened();
   // An entry that nothing else leads to stands behind a block as well: br_table needs a label for each.
-  within(dominated[root] as readonly number[], () => {
-    sink.branchByState(flow.entries.map((node) => labels.get(node) as Label));
-  });
+  const reached = dominated[root] as readonly number[];
+  open(reached);
+  sink.branchByState(entries.map((node) => labels[node] as Label));
+  close(reached);
   sink.closing(outermost);
   sink.end();
 }

@@ -36,17 +36,17 @@ class Sink extends WasmBuilder implements StructureSink {
     const parameters = [0, 1, 2].map((i) => this.parameter(i, "i32"));
     [this.state, this.#path, this.#steps] = parameters.map((p) => {
       const local = body.pinned("i32");
-      this.pushValue(p);
+      this.body.push(p);
       body.set(local);
       return local;
     }) as [number, number, number];
   }
   #get(local: number) {
     this.body.get(local);
-    return this.popValue("i32");
+    return this.body.pop("i32");
   }
   #set(local: number, value: ReturnType<WasmBuilder["op"]>) {
-    this.pushValue(value);
+    this.body.push(value);
     this.body.set(local);
   }
   block(): Label {

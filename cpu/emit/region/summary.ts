@@ -19,6 +19,7 @@ import {
   type Value,
   type Width,
 } from "../emit.ts";
+import type { Facts } from "../facts.ts";
 import type { Operands } from "../form.ts";
 import { InterpreterEmit } from "../interpreter.ts";
 import { NO_LINKS } from "../links.ts";
@@ -90,16 +91,35 @@ function stepsOf({ row: { text }, width }: Described): Summary["steps"] {
   return /^(MOVS|CMPS|STOS|LODS|SCAS)$/.test(text) && width <= 64 ? "strings" : undefined;
 }
 
-/** Runs the description. */
+/**
+ * Runs the description as a handler's: its facts, and its summary unless regions do it in another way (Emit.atOnce). The
+ * first run of a description takes most of the time, which is compiled then.
+ */
+export function describe(insn: Described): { readonly facts: Facts; readonly summary: Summary | undefined } {
+  const probe = probed(insn, false);
+  return { facts: probe.facts, summary: probe.differs ? undefined : summaryOf(probe, insn) };
+}
+/** Runs the description as a region's. */
 export function summarize(insn: Described): Summary {
-  const probe = new Probe(new FunctionBody(1), NO_LINKS);
+  return summaryOf(probed(insn, true), insn);
+}
+
+function probed(insn: Described, isRegion: boolean): Probe {
+  const body = new FunctionBody(1), probe = new Probe(body, isRegion);
   probe.begin(insn, 0);
   insn.row.semantics(probe, insn.width);
-  const multiplies = insn.width === 64 && insn.row.text.startsWith("IMUL r, ");
-  return { ...probe.summary, steps: stepsOf(insn), multiplies };
+  body.release();
+  return probe;
+}
+function summaryOf({ summary }: Probe, insn: Described): Summary {
+  const { leaves, reads, writes, writesReg, writesRm, writesVvvv, stores } = summary;
+  const steps = stepsOf(insn), multiplies = insn.width === 64 && insn.row.text.startsWith("IMUL r, ");
+  return { leaves, reads, writes, writesReg, writesRm, writesVvvv, stores, steps, multiplies };
 }
 
 class Probe extends InterpreterEmit {
+  /** A region's code is another than a handler's. */
+  differs = false;
   readonly summary = {
     leaves: false,
     reads: 0,
@@ -109,6 +129,10 @@ class Probe extends InterpreterEmit {
     writesVvvv: false,
     stores: false,
   };
+
+  constructor(body: FunctionBody, readonly isRegion: boolean) {
+    super(body, NO_LINKS);
+  }
 
   protected override loadRegister(w: Width, address: Val): Val {
     if (address.constant !== undefined) this.summary.reads |= maskAt(address.constant);
@@ -146,7 +170,9 @@ class Probe extends InterpreterEmit {
     this.summary.leaves = true;
     super.jumpFar(target);
   }
-  override atOnce(usual: (region: AtOnce) => void): void {
+  override atOnce(usual: (region: AtOnce) => void, all: () => void): void {
+    this.differs = true;
+    if (!this.isRegion) return all();
     usual({
       leaveIf: () => {},
       span: (address, _bytes, write) => {

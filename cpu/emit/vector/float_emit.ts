@@ -114,7 +114,7 @@ export abstract class FloatEmit extends WasmBuilder {
     // Zeros among lanes are common, and no processor predicts where.
     if (isVector && wanted === "any") note(found.otherThanZeros());
     else {
-      this.pushValue(found.outside());
+      this.body.push(found.outside());
       this.body.hint(0);
       this.body.code.raw([0x04, 0x40]);
       this.depth++;

@@ -47,7 +47,7 @@ export abstract class VectorEmit extends FloatEmit {
   protected abstract slot(name: Slot): Val;
   /** Somebody else may have changed registers and MXCSR, or code begins that is reached from elsewhere. */
   protected forgetVectors(): void {
-    this.#contents.clear();
+    if (this.#contents.size > 0) this.#contents.clear();
     this.forgetFloats();
   }
   /** What is known here, for code that is reached from here alone; undefined: nothing. */

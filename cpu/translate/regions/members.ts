@@ -15,7 +15,6 @@ import {
 } from "../../state/record.ts";
 import type { Block } from "../blocks/block.ts";
 import type { BlockCache } from "../blocks/block_cache.ts";
-import { immediate } from "../blocks/block_layout.ts";
 import type { Modules } from "../handler_table.ts";
 import { isDirectBranch } from "../shapes.ts";
 
@@ -44,21 +43,40 @@ export interface Target {
 
 /** All ways from a block, in the order in which a region grows along them. */
 export function waysFrom({ taken, fall, computed, after }: Member): readonly Target[] {
-  return [taken, fall, computed, after].filter((target) => target !== undefined);
+  const ways: Target[] = [];
+  if (taken !== undefined) ways.push(taken);
+  if (fall !== undefined) ways.push(fall);
+  if (computed !== undefined) ways.push(computed);
+  if (after !== undefined) ways.push(after);
+  return ways;
 }
 
 /** See the module's description. */
 export class MemberFinder {
   readonly #modules: Modules;
   readonly #blocks: BlockCache;
+  /** What was found since the last forget(). */
+  readonly #known = new Map<Block, Member | undefined>();
 
   constructor(modules: Modules, blocks: BlockCache) {
     this.#modules = modules;
     this.#blocks = blocks;
   }
 
+  /** The guest has run: code, and where branches went, may be other than they were. */
+  forget(): void {
+    this.#known.clear();
+  }
+
   /** What a block is whose page has the address `linear`; undefined: its code cannot be decoded any more. */
   memberOf(block: Block, linear: bigint): Member | undefined {
+    let member = this.#known.get(block);
+    if (member === undefined || member.linear !== linear) {
+      this.#known.set(block, member = this.#find(block, linear));
+    }
+    return member;
+  }
+  #find(block: Block, linear: bigint): Member | undefined {
     const insns = this.#blocks.instructionsOf(block);
     const last = insns[insns.length - 1];
     if (last === undefined) return undefined;
@@ -78,7 +96,7 @@ export class MemberFinder {
     if (!(facts[facts.length - 1] as Facts).ends) {
       if (last.row.options.shadow === undefined) fall = at(end, behind);
     } else if (isDirectBranch(last)) {
-      taken = at(end + Number(immediate(last)), way(RECORD_TAKEN));
+      taken = at(end + last.immLow, way(RECORD_TAKEN));
       if (last.row.text.startsWith("CALL")) after = at(end);
       else if (!last.row.text.startsWith("JMP")) fall = at(end, way(RECORD_FALL));
     } else {

@@ -16,7 +16,7 @@ import { NO_ENTRY, REGION_STATES } from "../../state/state.ts";
 import type { Block } from "../blocks/block.ts";
 import type { BlockCache } from "../blocks/block_cache.ts";
 import { WARM_RUNS } from "../blocks/block_layout.ts";
-import type { Modules } from "../handler_table.ts";
+import type { Modules, OpenModule } from "../handler_table.ts";
 import { CodeRoom, MOST_CODE_BYTES } from "./code_room.ts";
 import type { Member } from "./members.ts";
 import { nodesOf } from "./nodes.ts";
@@ -127,8 +127,9 @@ export class Regions {
    * and those that its region has are not entries, since warm is all of a path and all of a loop.
    */
   compile(hot: readonly HotBlock[]): number {
-    const open = this.#modules.open();
+    let open: OpenModule | undefined;
     const wanted = new Set(hot.flatMap(({ block, isWarm }) => isWarm === true ? [] : [block]));
+    this.#selector.begin();
     this.#claimed.clear();
     this.#entered.clear();
     const made: { region: Region; nodes: readonly RegionNode[] }[] = [];
@@ -146,6 +147,7 @@ export class Regions {
         this.#modules.starved = true;
         break;
       }
+      open ??= this.#modules.open();
       const compiled = compileRegion(nodes, entries, slot, open.links);
       open.module.addFunction(open.links.handlerType, compiled.body, { place: { slot } });
       const region = {
@@ -158,7 +160,7 @@ export class Regions {
       for (const { insns } of nodes) this.codeInstructions += insns.length;
       this.#claim(region);
     }
-    if (made.length === 0) return 0;
+    if (open === undefined) return 0;
     this.#modules.instantiate(open);
     for (const { region } of made) this.#install(region);
     this.compiled += made.length;

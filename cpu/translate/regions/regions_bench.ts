@@ -34,7 +34,7 @@ function moduleOf(): ModuleBuilder {
 const emitted = moduleOf(), encoded = emitted.encode();
 const name = `${BLOCKS * insns.length} instructions, ${encoded.length} bytes`;
 Deno.bench(`emit a region of ${name}`, () => void moduleOf());
-Deno.bench("encode it", () => void emitted.encode());
+Deno.bench("put its module together", () => void emitted.encode());
 // A custom section behind it, always another: V8 knows modules it has seen.
 const unseen = new Uint8Array([...encoded, 0, 6, 1, 0x6e, 0, 0, 0, 0]);
 const number = new DataView(unseen.buffer, encoded.length + 4);

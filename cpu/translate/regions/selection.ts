@@ -38,7 +38,9 @@ function isFrequent({ isWarm, counting }: Block): boolean {
 }
 /** A block is cut behind each instruction that always leaves the region. */
 function mostNodesOf({ summaries }: Member): number {
-  return 1 + summaries.filter(({ leaves }) => leaves).length;
+  let nodes = 1;
+  for (const { leaves } of summaries) if (leaves) nodes++;
+  return nodes;
 }
 
 /** See the module's description. */
@@ -61,6 +63,10 @@ export class Selector {
     this.#leastRuns = leastRuns;
   }
 
+  /** The guest has run since the last selection. */
+  begin(): void {
+    this.#members.forget();
+  }
   /** The blocks around `root`, nearest first; those that are rarer behind all that are warm. */
   select(root: Block, linear: bigint, isWarm: boolean): Selection {
     const members: Member[] = [];
