@@ -11,8 +11,15 @@ import { MiB } from "../../cpu/base/bits.ts";
 import { formatSize } from "../../cpu/base/sizes.ts";
 import { parseSetupHeader } from "./bzimage.ts";
 import { BoundedOutput } from "./compression/bounded_output.ts";
-import { decodeLz4, decodeLz4Legacy, LZ4_FRAME_MAGIC, LZ4_LEGACY_MAGIC } from "./compression/lz4.ts";
+import {
+  decodeLz4,
+  decodeLz4Legacy,
+  LZ4_FRAME_MAGIC,
+  LZ4_LEGACY_MAGIC,
+  type RoomFor,
+} from "./compression/lz4.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
+import type { RoomInRam } from "./in_place/room_in_ram.ts";
 
 /** Most bytes that a kernel may decompress to. */
 const MAX_OUTPUT_BYTES = 512 * MiB;
@@ -24,8 +31,11 @@ const LZMA_LONGEST_MATCH = 273;
 interface Format {
   readonly name: string;
   readonly magic: readonly number[];
-  /** What is in a bzImage. `packed` is without, and `outputBytes` is, the size Linux's build appends. */
-  payload?(packed: Uint8Array, outputBytes: number): Uint8Array | Promise<Uint8Array>;
+  /**
+   * What is in a bzImage. `packed` is without, and `outputBytes` is, the size Linux's build appends. It may go where
+   * `roomFor` says.
+   */
+  payload?(packed: Uint8Array, outputBytes: number, roomFor?: RoomFor): Uint8Array | Promise<Uint8Array>;
   /** What is in a file, if no more than `limit` bytes. */
   file?(packed: Uint8Array, limit: number): Uint8Array | Promise<Uint8Array>;
 }
@@ -68,14 +78,14 @@ export function isExtractable(file: NamedFile): boolean {
   return parseSetupHeader(file).payloadLength >= 16 && formatOf(payloadOf(file))?.payload !== undefined;
 }
 
-/** The vmlinux inside bzImage `file`. */
-export async function extractVmlinux(file: NamedFile): Promise<NamedFile> {
-  const bytes = await decompress({ name: file.name, bytes: payloadOf(file) });
-  return { name: `${file.name} (vmlinux)`, bytes };
+/** The vmlinux inside bzImage `file`: in RAM if there is `room` for it. */
+export async function extractVmlinux(file: NamedFile, room?: RoomInRam): Promise<NamedFile> {
+  const bytes = await decompress({ name: file.name, bytes: payloadOf(file) }, room?.take.bind(room));
+  return { name: `${file.name} (vmlinux)`, bytes, inRam: room?.start };
 }
 
 /** Decompresses a payload that ends in its uncompressed size (u32), as gzip and the Linux build write it. */
-export async function decompress(file: NamedFile): Promise<Uint8Array> {
+export async function decompress(file: NamedFile, roomFor?: RoomFor): Promise<Uint8Array> {
   const { bytes } = file;
   const format = formatOf(bytes);
   if (format === undefined) throw badKernel(file, "it is compressed in an unknown way");
@@ -93,7 +103,7 @@ export async function decompress(file: NamedFile): Promise<Uint8Array> {
     );
   }
   const packed = format.name === "gzip" ? bytes : bytes.subarray(0, bytes.length - 4);
-  const output = await decode(file, format, () => payload(packed, outputBytes));
+  const output = await decode(file, format, () => payload(packed, outputBytes, roomFor));
   if (output.length !== outputBytes) throw badKernel(file, `its ${format.name} data has the wrong length`);
   return output;
 }

@@ -4,6 +4,7 @@
  * 5; Xen public/elfnote.h. Not done: sections (but for notes that only they have), symbols, dynamic linking.
  * @module
  */
+import { ConfigError } from "../../cpu/base/assert.ts";
 import { hex } from "../../cpu/base/bits.ts";
 import type { BootPlan } from "./memory_map.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
@@ -100,8 +101,16 @@ interface NoteRange {
   readonly align: number;
 }
 
-/** Parses headers and notes; every segment lies inside the file. */
-export function parseElf(file: NamedFile): ElfFile {
+/** What the headers say. */
+interface Headers extends Pick<ElfFile, "bits" | "entry" | "segments"> {
+  readonly noteRanges: readonly NoteRange[];
+  readonly sections: HeaderTable;
+  /** The number at `at` that is as wide as an address. */
+  word(at: number): number;
+}
+
+/** Parses the headers of `file`, of which `fileBytes` exist; every segment lies inside of those. */
+function parseHeaders(file: NamedFile, fileBytes: number): Headers {
   const { bytes } = file;
   if (!isElf(bytes)) throw badKernel(file, "it is not an ELF file");
   const truncated = () => badKernel(file, "it is a truncated ELF file");
@@ -150,7 +159,7 @@ export function parseElf(file: NamedFile): ElfFile {
     };
     segments.push(segment);
     if (segment.type !== PT_LOAD && segment.type !== PT_NOTE) continue;
-    if (segment.offset + segment.fileBytes > bytes.length) throw truncated();
+    if (segment.offset + segment.fileBytes > fileBytes) throw truncated();
     if (segment.type === PT_LOAD && segment.memoryBytes < segment.fileBytes) {
       throw badKernel(file, "one of its segments is bigger in the file than in memory");
     }
@@ -158,6 +167,26 @@ export function parseElf(file: NamedFile): ElfFile {
       noteRanges.push({ ...segment, bytes: segment.fileBytes, align: word(at + (wide ? 48 : 28)) });
     }
   }
+  const entry = wide ? view.getBigUint64(24, true) : BigInt(view.getUint32(24, true));
+  return { bits: wide ? 64 : 32, entry, segments, noteRanges, sections, word };
+}
+
+/** The segments of a file of `fileBytes` bytes that begins with `head`; undefined: it is no ELF file, or its headers are elsewhere. */
+export function segmentsOf(head: Uint8Array, fileBytes: number): readonly ElfSegment[] | undefined {
+  try {
+    return parseHeaders({ name: "", bytes: head }, fileBytes).segments;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+/** Parses headers and notes; every segment lies inside the file. */
+export function parseElf(file: NamedFile): ElfFile {
+  const { bytes } = file;
+  const { noteRanges, sections, word, ...headers } = parseHeaders(file, bytes.length);
+  const wide = headers.bits === 64;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let found = readNotes(bytes, wide, noteRanges);
   // Xen's own loader looks at sections when segments have no note for it
   if (!found.notes.some(isXen) && fitsIn(bytes, sections) && sections.entryBytes >= (wide ? 64 : 40)) {
@@ -174,8 +203,7 @@ export function parseElf(file: NamedFile): ElfFile {
     const more = readNotes(bytes, wide, ranges);
     if (more.notes.some(isXen)) found = more;
   }
-  const entry = wide ? view.getBigUint64(24, true) : BigInt(view.getUint32(24, true));
-  return { file, bits: wide ? 64 : 32, entry, segments, notes: found.notes, notesBroken: found.broken };
+  return { file, ...headers, notes: found.notes, notesBroken: found.broken };
 }
 
 function fitsIn(bytes: Uint8Array, { offset, entryBytes, count }: HeaderTable): boolean {
@@ -258,16 +286,19 @@ export function xenNoteString(elf: ElfFile, type: number): string | undefined {
   return note && latin1(note.desc);
 }
 
-/** Claims and writes every PT_LOAD at its physical address. */
+/** Claims and writes every PT_LOAD at its physical address. A file that was unpacked in RAM is no more then. */
 export function loadElfSegments(plan: BootPlan, elf: ElfFile): void {
   const loads = elf.segments.filter((s) => s.type === PT_LOAD && s.memoryBytes > 0);
   if (loads.length === 0) throw badKernel(elf.file, "it has nothing to load");
   for (const [i, { paddr, memoryBytes }] of loads.entries()) {
     plan.take(paddr, memoryBytes, `segment ${i + 1} of kernel "${elf.file.name}"`);
   }
+  const { bytes, inRam } = elf.file;
   for (const { paddr, memoryBytes, offset, fileBytes } of loads) {
-    plan.write(paddr, elf.file.bytes.subarray(offset, offset + fileBytes), memoryBytes);
+    if (inRam === undefined) plan.write(paddr, bytes.subarray(offset, offset + fileBytes), memoryBytes);
+    else plan.move(inRam + offset, paddr, fileBytes, memoryBytes);
   }
+  if (inRam !== undefined) plan.clearAround(inRam, inRam + bytes.length);
 }
 
 /** Fails unless physical address `entry` lies in a loaded segment; returns it as a number. */

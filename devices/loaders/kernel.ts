@@ -13,6 +13,7 @@ import { isLinuxVmlinux, loadBzImage, loadVmlinux } from "./linux.ts";
 import { isMultiboot, loadMultiboot, noModules } from "./multiboot.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
 import { type BootOptions, loadPvh } from "./pvh.ts";
+import { RoomInRam } from "./in_place/room_in_ram.ts";
 import { isBiosImage, isBootSector, loadBios, loadBootSector } from "./real_mode.ts";
 
 /**
@@ -38,6 +39,8 @@ function hasPvhEntry(kernel: NamedFile): boolean {
 /** What else can be asked for. */
 export interface LoadOptions extends BootOptions {
   readonly protocol?: BootProtocol;
+  /** Nobody has used RAM above 1 MiB yet: it holds zeros. */
+  readonly fresh?: boolean;
   /** Given the ELF file that will be loaded, not asked about a decompressor's; returns it as it shall be. */
   readonly prepare?: ((elf: NamedFile) => NamedFile) | undefined;
 }
@@ -45,6 +48,8 @@ export interface LoadOptions extends BootOptions {
 /** Loads kernel, initrd and boot data into RAM; returns how the boot CPU starts. */
 export async function loadKernel(memory: GuestMemory, given: LoadOptions): Promise<EntryState> {
   const { initrd, protocol = "auto", prepare = (elf) => elf } = given;
+  const inRam = given.fresh === true && given.prepare === undefined;
+  const room = inRam ? new RoomInRam(memory, given.e820) : undefined;
   if (given.kernel.bytes.length === 0) throw badKernel(given.kernel, "it is empty");
   if (initrd !== undefined && initrd.bytes.length === 0) throw emptyFile("initrd", initrd.name);
   for (const { file } of given.modules ?? []) {
@@ -82,19 +87,22 @@ export async function loadKernel(memory: GuestMemory, given: LoadOptions): Promi
     case "pvh":
       return loadPvh(memory, {
         ...options,
-        kernel: prepare(await extractVmlinux(kernel)),
+        kernel: prepare(await extractVmlinux(kernel, room)),
         cmdlineSize: parseSetupHeader(kernel).cmdlineSize,
       });
     case "linux":
       return loadVmlinux(memory, {
         ...options,
-        kernel: prepare(await extractVmlinux(kernel)),
+        kernel: prepare(await extractVmlinux(kernel, room)),
         header: parseSetupHeader(kernel),
       });
     case "auto": {
       if (!isExtractable(kernel)) return loadBzImage(memory, options);
-      const vmlinux = await extractVmlinux(kernel);
-      if (!isElf(vmlinux.bytes) || !isLinuxVmlinux(parseElf(vmlinux))) return loadBzImage(memory, options);
+      const vmlinux = await extractVmlinux(kernel, room);
+      if (!isElf(vmlinux.bytes) || !isLinuxVmlinux(parseElf(vmlinux))) {
+        room?.leave(vmlinux);
+        return loadBzImage(memory, options);
+      }
       return loadVmlinux(memory, { ...options, kernel: prepare(vmlinux), header: parseSetupHeader(kernel) });
     }
   }

@@ -8,6 +8,7 @@ import type { EntryState } from "./entry_state.ts";
 import { type BootProtocol, loadKernel } from "./kernel.ts";
 import { E820_RAM, pcMemoryMap } from "./memory_map.ts";
 import { hvm_memmap_table_entry, hvm_modlist_entry, hvm_start_info } from "./pvh.ts";
+import { makeBzImage } from "./testdata/make_bzimage.ts";
 import { makeElf } from "./testdata/make_elf.ts";
 
 const RAM = 64 * MiB;
@@ -24,30 +25,6 @@ function cString(view: DataView, at: number): string {
   let text = "";
   for (let c; (c = view.getUint8(at++)) !== 0;) text += String.fromCharCode(c);
   return text;
-}
-
-/** A bzImage of our own: protocol 2.15, payload absent. */
-function makeBzImage(patch: (view: DataView) => void = () => {}): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(2 * 512 + 4096);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0x1f1, 1); // setup_sects
-  view.setUint32(0x1f4, 4096 / 16, true); // syssize
-  view.setUint16(0x1fe, 0xaa55, true);
-  view.setUint16(0x200, 0x6aeb, true); // the header ends at 0x26c
-  view.setUint32(0x202, 0x5372_6448, true);
-  view.setUint16(0x206, 0x020f, true);
-  view.setUint8(0x211, 1); // LOADED_HIGH
-  view.setUint32(0x214, 0x10_0000, true);
-  view.setUint32(0x22c, 0x1ff_ffff, true); // initrd_addr_max: 32 MiB
-  view.setUint32(0x230, 0x20_0000, true);
-  view.setUint8(0x234, 1);
-  view.setUint16(0x236, 1, true); // XLF_KERNEL_64
-  view.setUint32(0x238, 100, true); // cmdline_size
-  view.setBigUint64(0x258, 0x100_0000n, true);
-  view.setUint32(0x260, 0x20_0000, true); // init_size
-  bytes.fill(0x90, 1024);
-  patch(view);
-  return bytes;
 }
 
 Deno.test("hvm_start_info, its modules and its memory map have the sizes of start_info.h", () => {

@@ -12,6 +12,7 @@
 import { assert, ConfigError } from "../../cpu/base/assert.ts";
 import { GiB, type Gpa, hex, KiB, MiB, PAGE_SIZE } from "../../cpu/base/bits.ts";
 import type { GuestMemory } from "../../cpu/base/guest_memory.ts";
+import { SparseMover } from "./in_place/sparse_move.ts";
 
 export const E820_RAM = 1;
 export const E820_RESERVED = 2;
@@ -120,8 +121,12 @@ export interface Placement {
   readonly from?: "bottom" | "top";
 }
 
+/** From so many bytes on it pays to look for what is zeros already. */
+const WORTH_A_LOOK = 64 * KiB;
+
 /** Hands out RAM for kernel, initrd and boot data, so that nothing overlaps. */
 export class BootPlan {
+  #mover: SparseMover | undefined;
   readonly #taken: (MemoryRange & { readonly what: string })[] = [
     { start: 0, end: PAGE_SIZE, what: "the area of interrupt vectors and BIOS data" },
   ];
@@ -184,9 +189,35 @@ export class BootPlan {
   /** Writes `bytes` at `start`, which was claimed, and zeros up to `total`. */
   write(start: Gpa, bytes: Uint8Array, total = bytes.length): void {
     assert(this.memory.write(start, bytes), "claimed memory is RAM");
-    if (total <= bytes.length) return;
-    const rest = this.memory.sliceForWrite(start + bytes.length, total - bytes.length);
-    assert(rest !== undefined, "claimed memory is RAM");
-    rest.fill(0);
+    this.#clear(start + bytes.length, start + total);
+  }
+
+  /** The same with `bytes` bytes that are in RAM at `from`, perhaps where they belong. */
+  move(from: Gpa, start: Gpa, bytes: number, total = bytes): void {
+    if (from !== start) this.#sparse.move(this.#offset(from, bytes), this.#offset(start, bytes), bytes);
+    this.#clear(start + bytes, start + total);
+  }
+
+  /** Clears what nobody has claimed of [start, end). */
+  clearAround(start: Gpa, end: Gpa): void {
+    for (const range of [...this.#taken.toSorted((a, b) => a.start - b.start), { start: end, end }]) {
+      this.#clear(start, Math.min(range.start, end));
+      start = Math.max(start, range.end);
+    }
+  }
+
+  #clear(start: Gpa, end: Gpa): void {
+    if (end <= start) return;
+    const bytes = end - start, at = this.#offset(start, bytes);
+    if (bytes < WORTH_A_LOOK) this.memory.bytes.fill(0, at, at + bytes);
+    else this.#sparse.clear(at, bytes);
+  }
+  #offset(start: Gpa, bytes: number): number {
+    const slice = this.memory.sliceForWrite(start, bytes);
+    assert(slice !== undefined, "claimed memory is RAM");
+    return slice.byteOffset;
+  }
+  get #sparse(): SparseMover {
+    return this.#mover ??= new SparseMover(this.memory.memory);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /** A file of the user's that is in memory already; its name is for messages only. @module */
 import { ConfigError } from "../../cpu/base/assert.ts";
+import type { Gpa } from "../../cpu/base/bits.ts";
 
 /** Kernel, initrd or module. */
 export interface NamedFile {
@@ -8,6 +9,11 @@ export interface NamedFile {
   readonly name: string;
   /** Its content. */
   readonly bytes: Uint8Array;
+  /**
+   * Where in the guest's RAM `bytes` lie, when the file was unpacked there: what is written to them changes the file.
+   * @internal
+   */
+  readonly inRam?: Gpa | undefined;
 }
 
 /** A file that a kernel is given beside itself, and the text that goes with it. */

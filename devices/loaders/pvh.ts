@@ -109,10 +109,10 @@ export function loadPvh(
     throw badKernel(kernel, `its PVH entry point ${hex(note)} is above 4 GiB, where 32-bit code cannot be`);
   }
   const plan = new BootPlan(memory, e820);
+  const limit = options.cmdlineSize ?? (isLinux(elf) ? LINUX_CMDLINE_SIZE : undefined);
   loadElfSegments(plan, elf);
   const entry = checkEntry(elf, note);
 
-  const limit = options.cmdlineSize ?? (isLinux(elf) ? LINUX_CMDLINE_SIZE : undefined);
   const cmdline = encodeCommandLine(options.cmdline, limit);
   const modules = placeModules(plan, options);
   const modlistAt = hvm_start_info.size;

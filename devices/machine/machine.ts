@@ -162,12 +162,12 @@ export class Machine {
     const type = options.type ?? platformOf(kernel);
     const engine = options.engineFactory ?? await engineFactory(options.engine ?? "jit", kvmHost);
     const machine = new Machine({ ...options, kernel }, type, engine);
-    await machine.#load(machine.board.powerOn());
+    await machine.#load(machine.board.powerOn(), true);
     return machine;
   }
 
   /** A bzImage enters by the Linux boot protocol on hvm, by the PVH entry of the kernel inside it on pvh. */
-  async #load(rsdp: Gpa): Promise<void> {
+  async #load(rsdp: Gpa, fresh: boolean): Promise<void> {
     const { kernel, initrd, modules, append } = this.#options;
     const { memory, engine } = this.board;
     const entry = await loadKernel(memory, {
@@ -179,6 +179,7 @@ export class Machine {
       rsdp,
       seed: this.board.randomSeed(),
       protocol: this.type === "pvh" ? "pvh" : "auto",
+      fresh,
       ...(engine.takesHypercalls === false && { prepare: (file) => this.#replaceCalls(file) }),
     });
     enterKernel(engine, entry);
@@ -203,7 +204,7 @@ export class Machine {
 
   async #reboot(): Promise<void> {
     this.tracer.counters.add("machine.resets");
-    await this.#load(this.board.reset());
+    await this.#load(this.board.reset(), false);
     this.#listeners.emit("reboot", ++this.#reboots, this.#moment());
   }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
-import { Lz4Module } from "./lz4_module.ts";
+import { Lz4Module, type Room } from "./lz4_module.ts";
 
 /** First bytes of a legacy frame. */
 export const LZ4_LEGACY_MAGIC = [0x02, 0x21, 0x4c, 0x18] as const;
@@ -18,16 +18,30 @@ const FLG_DICTIONARY = 1 << 0;
 const FLG_CONTENT_SIZE = 1 << 3;
 const FLG_BLOCK_CHECKSUM = 1 << 4;
 const FLG_INDEPENDENT = 1 << 5;
+/** Looked at before the rest is decoded: the headers of an ELF file. */
+const HEAD_BYTES = 4096;
 /** Top bit of a block's size: it is stored as it is. */
 const STORED = 0x8000_0000;
 
 const corrupt = (why: string) => new ConfigError(`Cannot decompress LZ4 data: ${why}`);
 
+/**
+ * Where output may go: `head` is what it begins with, `bytes` how long it is, `room` how much the decoder needs for it and
+ * itself. Undefined: nowhere in particular.
+ */
+export type RoomFor = (head: Uint8Array, bytes: number, room: number) => Room | undefined;
+
 /** Decodes a legacy frame into exactly `outputBytes` bytes. */
-export function decodeLz4Legacy(input: Uint8Array, outputBytes: number): Uint8Array<ArrayBuffer> {
+export function decodeLz4Legacy(
+  input: Uint8Array,
+  outputBytes: number,
+  roomFor: RoomFor = () => undefined,
+): Uint8Array<ArrayBuffer> {
   if (LZ4_LEGACY_MAGIC.some((byte, i) => input[i] !== byte)) throw corrupt("no legacy frame header");
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
-  const module = new Lz4Module(outputBytes, input.length), { output } = module;
+  const longest = longestBlock(input);
+  const room = roomFor(headOf(input), outputBytes, Lz4Module.roomOf(outputBytes, longest));
+  const module = new Lz4Module(outputBytes, longest, room), { output } = module;
   let done = 0;
   for (let at = 4; at + 4 <= input.length && done < outputBytes;) {
     const blockBytes = view.getUint32(at, true);
@@ -37,7 +51,37 @@ export function decodeLz4Legacy(input: Uint8Array, outputBytes: number): Uint8Ar
     at += blockBytes;
   }
   if (done !== outputBytes) throw corrupt("less output than announced");
+  if (room !== undefined) module.tidy();
   return output;
+}
+
+/** Bytes of the longest block of a legacy frame, as far as the frame is there. */
+function longestBlock(input: Uint8Array): number {
+  const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  let longest = 0;
+  for (let at = LZ4_LEGACY_MAGIC.length; at + 4 <= input.length;) {
+    const length = view.getUint32(at, true);
+    at += 4;
+    longest = Math.max(longest, Math.min(length, input.length - at));
+    at += length;
+  }
+  return longest;
+}
+
+/** What a legacy frame decodes to at first, then zeros. */
+function headOf(input: Uint8Array): Uint8Array {
+  const head = new Uint8Array(HEAD_BYTES);
+  const first = LZ4_LEGACY_MAGIC.length + 4;
+  const { buffer, byteOffset } = input;
+  const end = input.length < first
+    ? first
+    : first + new DataView(buffer, byteOffset).getUint32(first - 4, true);
+  try {
+    decodeWithReasons(input.subarray(first, end), head, 0, 0);
+  } catch {
+    // it goes on behind the head, or is bad: who decodes all of it says so
+  }
+  return head;
 }
 
 /** One block of a frame. */

@@ -112,19 +112,37 @@ function decoder(b: WasmBuilder): void {
 
 type Decode = (at: number, end: number, to: number, outputEnd: number, oldest: number) => number;
 
-/** Room for the output of a frame, and for one block of its input at a time. */
+/** A part of a WebAssembly memory that holds zeros, and that nobody else looks at meanwhile. */
+export interface Room {
+  readonly memory: WebAssembly.Memory;
+  /** Where it begins, in bytes. */
+  readonly at: number;
+}
+
+/** Room for the output of a frame, and for one block of its input at a time: in a memory of its own, or in that of others. */
 export class Lz4Module {
   readonly output: Uint8Array<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #decode: Decode;
+  readonly #start: number;
+  /** Where the input is, and where the room ends. */
   readonly #input: number;
+  readonly #end: number;
 
-  constructor(outputBytes: number, longestBlock: number) {
-    this.#input = Math.ceil((outputBytes + SLACK) / PAGE) * PAGE;
-    const pages = this.#input / PAGE + Math.ceil((longestBlock + SLACK) / PAGE);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  /** Bytes of a {@linkcode Room} that it takes. */
+  static roomOf(outputBytes: number, longestBlock: number): number {
+    return outputBytes + SLACK + longestBlock + SLACK;
+  }
+
+  constructor(outputBytes: number, longestBlock: number, room?: Room) {
+    const bytes = Lz4Module.roomOf(outputBytes, longestBlock);
+    const pages = room === undefined ? Math.ceil(bytes / PAGE) : room.memory.buffer.byteLength / PAGE;
+    const memory = room?.memory ?? new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
-    this.output = this.#bytes.subarray(0, outputBytes);
+    this.#start = room?.at ?? 0;
+    this.#input = this.#start + outputBytes + SLACK;
+    this.#end = this.#start + bytes;
+    this.output = this.#bytes.subarray(this.#start, this.#start + outputBytes);
     const module = new ModuleBuilder();
     module.importMemory("e", "m", pages);
     const type = module.type(["i32", "i32", "i32", "i32", "i32"], ["i32"]);
@@ -141,6 +159,19 @@ export class Lz4Module {
   decode(block: Uint8Array, start: number, oldest: number): number {
     if (block.length === 0) return 0;
     this.#bytes.set(block, this.#input);
-    return this.#decode(this.#input, this.#input + block.length, start, this.output.length, oldest);
+    const base = this.#start, from = this.#input;
+    const end = this.#decode(
+      from,
+      from + block.length,
+      base + start,
+      base + this.output.length,
+      base + oldest,
+    );
+    return end === 0 ? 0 : (end >>> 0) - base;
+  }
+
+  /** The room behind the output holds zeros again. */
+  tidy(): void {
+    this.#bytes.fill(0, this.#start + this.output.length, this.#end);
   }
 }
