@@ -10,8 +10,8 @@ import { layout } from "../base/layout.ts";
  * Offsets within a record. Operand fields (reg, rm, base, index, segment) are absolute byte addresses of the
  * operand in the state block. `poff` is the offset of the instruction in its physical page: RIP = codeBias +
  * poff. `count`: instructions of the block up to and including this one. Direct branches use `taken`/`fall`
- * (record addresses) in place of the immediate. `bytes`, in the first record of a block: bytes of code in the block,
- * exact where the limit of CS is checked against it (blocks of segmented code are no longer than 255).
+ * (record addresses) in place of the immediate. `bytes`, in the first record of a block of segmented code, which is no
+ * longer than 255: bytes of code in the block, which the limit of CS is checked against. Elsewhere see RECORD_ENTRY.
  *
  * Each load costs a check of bounds, so handlers take several fields by one: the operand fields, and `disp` with the
  * handler of the record behind (cpu/emit/interpreter.ts).
@@ -33,6 +33,13 @@ export const record = layout({
 });
 /** Offset of the address (u16) of the register that VEX.vvvv names: above an immediate, which has 8 bits then. */
 export const RECORD_VVVV = record.at.imm + 4;
+/**
+ * Offset (u8), in records where a region is entered (cpu/emit/region/): at which of its entries. In the first record of a
+ * block that is no entry it is NO_ENTRY. Segmented code has no regions.
+ */
+export const RECORD_ENTRY = record.at.bytes;
+/** See RECORD_ENTRY. */
+export const NO_ENTRY = 255;
 /** Bytes in a record. */
 export const RECORD_BYTES = 32;
 /** Offset of `taken` (u32) in a branch record: where `imm` is otherwise. */

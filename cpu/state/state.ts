@@ -250,14 +250,8 @@ export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOB
   4096;
 /** Bytes for decoded records. */
 export const ARENA_BYTES = 64 * 1024 * 1024;
-/** A byte per record of the arena: for records that are entries of regions, which one. See cpu/emit/region/. */
-const REGION_STATES_BASE = ARENA_BASE + ARENA_BYTES;
-/** The byte of record r is at REGION_STATES + (r >> 5); of a block's first record that is no entry it is NO_ENTRY. */
-export const REGION_STATES = REGION_STATES_BASE - ARENA_BASE / 32;
-/** See REGION_STATES. */
-export const NO_ENTRY = 255;
 /** What the CPU reserves at the bottom of the WebAssembly memory. */
-export const CPU_RESERVED_BYTES = REGION_STATES_BASE + ARENA_BYTES / 32;
+export const CPU_RESERVED_BYTES = ARENA_BASE + ARENA_BYTES;
 
 /** Segment register numbers as encoded in ModRM.reg; LDTR and TR follow. */
 export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;

@@ -6,15 +6,13 @@
  * @module
  */
 import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
-import { record } from "../../state/record.ts";
+import { NO_ENTRY, record, RECORD_ENTRY } from "../../state/record.ts";
 import {
   JUMP_CACHE_BASE,
   JUMP_CACHE_BITS,
   JUMP_CACHE_HASH,
   jumpCacheEntry,
-  NO_ENTRY,
   REGION_INSTRUCTIONS,
-  REGION_STATES,
   S,
 } from "../../state/state.ts";
 import type { FunctionBody } from "../../wasm/encoder.ts";
@@ -202,7 +200,7 @@ export abstract class RegionFrame extends WasmEmit {
   #closeDirect(): void {
     this.end();
     const rec = this.read(this.exitRecordCell);
-    const state = this.loadRaw("i32.load8_u", this.op("i32.shr_u", rec, this.i32(5)), REGION_STATES);
+    const state = this.loadRaw("i32.load8_u", rec, RECORD_ENTRY);
     const giveUpIf = (condition: Value) => {
       this.unlikely(condition, () => this.nested(() => this.goTo(this.#indirect)));
     };
@@ -287,8 +285,7 @@ export abstract class RegionFrame extends WasmEmit {
     return { linear, elsewhere: this.or(32, elsewhere, this.op("i32.ne", host, this.i32(page))) };
   }
   #loadState(rec: Val): void {
-    const index = this.op("i32.shr_u", rec, this.i32(5));
-    this.write(this.stateCell, this.loadRaw("i32.load8_u", index, REGION_STATES));
+    this.write(this.stateCell, this.loadRaw("i32.load8_u", rec, RECORD_ENTRY));
   }
   /** Computes the flags of a product, which was put off. */
   protected computeAux(): void {

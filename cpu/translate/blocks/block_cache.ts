@@ -45,7 +45,7 @@ import {
   MODE_TF,
   MODE_USER,
 } from "../../state/registers.ts";
-import { EXC_GP, NO_ENTRY, REGION_STATES, S, segmentLayout } from "../../state/state.ts";
+import { EXC_GP, S, segmentLayout } from "../../state/state.ts";
 import { Block } from "./block.ts";
 import { BlockIndex } from "./block_index.ts";
 import { BlockDraft, MAX_INSTRUCTIONS } from "./block_draft.ts";
@@ -348,7 +348,6 @@ export class BlockCache {
     const start = this.#index.startOf(place);
     layOut(this.#words, start, draft);
     this.#index.add(place, draft);
-    this.#core.memory.bytes[REGION_STATES + (start >>> 5)] = NO_ENTRY;
     this.#pages.add(place);
     return place;
   }

@@ -8,6 +8,7 @@ import {
   H_GOTO_SEGMENTED,
   H_LINK,
   H_SHADOW,
+  NO_ENTRY,
   RECORD_FALL,
   RECORD_GOES_HOST,
   RECORD_GOES_TO,
@@ -36,19 +37,20 @@ const GOES_TO = RECORD_GOES_TO >> 2, GOES_HOST = RECORD_GOES_HOST >> 2, RUNS = R
 export function layOut(words: Int32Array, start: number, draft: BlockDraft): number {
   const { from, end } = draft;
   const { codeBits, flat } = draft.mode as DecodeMode;
-  const bytes = Math.min(255, end - from);
+  const isSegmented = codeBits !== 64 && !flat;
+  const firstByte = isSegmented ? end - from : NO_ENTRY; // record.bytes, RECORD_ENTRY
   let at = start >> 2;
   if (draft.secondHost !== 0) {
     words[at] = H_CROSSING;
     words[at + 1] = from | ((end - from) << 16);
-    words[at + SCALE_WORD] = bytes << 8;
+    words[at + SCALE_WORD] = firstByte << 8;
     words[at + IMM_LOW_WORD] = draft.secondHost;
     at += RECORD_WORDS;
   }
   const own = draft.words, first = at, ownWords = draft.count * RECORD_WORDS;
   for (let i = 0; i < ownWords; i++) words[at++] = own[i] as number;
-  words[first + SCALE_WORD]! |= bytes << 8;
-  const goTo = codeBits === 64 || flat ? H_GOTO : H_GOTO_SEGMENTED;
+  words[first + SCALE_WORD]! |= firstByte << 8;
+  const goTo = isSegmented ? H_GOTO_SEGMENTED : H_GOTO;
   /** `high`: the upper half of `target`. */
   const putGoTo = (handler: number, target: number, high: number, count: number) => {
     words[at] = handler;

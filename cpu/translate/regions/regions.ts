@@ -11,8 +11,7 @@
  * @module
  */
 import { compileRegion, type RegionNode } from "../../emit/region/compile_region.ts";
-import { record, RECORD_RUNS } from "../../state/record.ts";
-import { NO_ENTRY, REGION_STATES } from "../../state/state.ts";
+import { NO_ENTRY, record, RECORD_ENTRY, RECORD_RUNS } from "../../state/record.ts";
 import type { Block } from "../blocks/block.ts";
 import type { BlockCache } from "../blocks/block_cache.ts";
 import { WARM_RUNS } from "../blocks/block_layout.ts";
@@ -29,7 +28,7 @@ import { type Selection, Selector } from "./selection.ts";
 const WARM_SIZE = 32;
 /** Runs by handlers after which a block that some region has is warm once more, since regions are not entered at it. */
 const RUNS_OF_MEMBER = 2 * WARM_RUNS;
-/** Most records where a region is entered: which one it is, is a byte (REGION_STATES). */
+/** Most records where a region is entered: which one it is, is a byte (RECORD_ENTRY). */
 const MOST_ENTRIES = NO_ENTRY;
 
 /** A compiled region. */
@@ -209,7 +208,7 @@ export class Regions {
     region.entries.forEach((at, state) => {
       if (!this.#originals.has(at)) this.#originals.set(at, this.#handlerOf(at));
       view.setUint32(at + record.at.handler, region.slot, true);
-      view.setUint8(REGION_STATES + (at >>> 5), state);
+      view.setUint8(at + RECORD_ENTRY, state);
     });
   }
 
@@ -227,7 +226,7 @@ export class Regions {
     for (const at of region.entries) {
       if (view.getUint32(at + record.at.handler, true) !== region.slot) continue; // another region's now
       view.setUint32(at + record.at.handler, this.#originals.get(at) as number, true);
-      view.setUint8(REGION_STATES + (at >>> 5), NO_ENTRY);
+      view.setUint8(at + RECORD_ENTRY, NO_ENTRY);
       this.#originals.delete(at);
     }
     for (const block of region.blocks) {

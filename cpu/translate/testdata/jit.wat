@@ -2,9 +2,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -255,9 +253,7 @@
             i32.eq
             if $I11
               local.get $l14
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -374,9 +370,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i32) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -569,9 +563,7 @@
             i32.eq
             if $I10
               local.get $l12
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -678,9 +670,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i64) (local $l19 i32) (local $l20 i32) (local $l21 i32) (local $l22 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -917,9 +907,7 @@
             i32.eq
             if $I9
               local.get $l19
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -1036,9 +1024,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1235,9 +1221,7 @@
             i32.eq
             if $I9
               local.get $l15
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -1344,9 +1328,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i64) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -1535,9 +1517,7 @@
             i32.eq
             if $I8
               local.get $l13
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -1654,9 +1634,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i64) (local $l15 i32) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rbx align=1
@@ -1925,9 +1903,7 @@
             i32.eq
             if $I12
               local.get $l17
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -2054,9 +2030,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i64) (local $l15 i32) (local $l16 i32) (local $l17 i32) (local $l18 i64) (local $l19 i64) (local $l20 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2351,9 +2325,7 @@
             i32.eq
             if $I12
               local.get $l13
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -2460,9 +2432,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i32) (local $l16 i32) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i64) (local $l21 i64) (local $l22 i64)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -2708,9 +2678,7 @@
             i32.eq
             if $I11
               local.get $l13
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -2817,9 +2785,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i64) (local $l14 i32) (local $l15 i32) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i32) (local $l20 i64) (local $l21 i64)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rcx align=1
@@ -3114,9 +3080,7 @@
             i32.eq
             if $I13
               local.get $l15
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -3243,9 +3207,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3393,9 +3355,7 @@
             i32.eq
             if $I8
               local.get $l14
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -3502,9 +3462,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 v128) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3655,9 +3613,7 @@
             i32.eq
             if $I8
               local.get $l14
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
@@ -3764,9 +3720,7 @@
   (func $f0 (type $t0) (param $p0 i32) (result i32)
     (local $l1 i32) (local $l2 i64) (local $l3 i32) (local $l4 i32) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64) (local $l12 i64) (local $l13 i32) (local $l14 i32) (local $l15 i64) (local $l16 i64) (local $l17 i32) (local $l18 i32) (local $l19 i64) (local $l20 i32)
     local.get $p0
-    i32.const 5
-    i32.shr_u
-    i32.load8_u offset=71080832
+    i32.load8_u offset=25
     local.set $l9
     i32.const 0
     i64.load offset=rax align=1
@@ -3961,9 +3915,7 @@
             i32.eq
             if $I10
               local.get $l14
-              i32.const 5
-              i32.shr_u
-              i32.load8_u offset=71080832
+              i32.load8_u offset=25
               local.set $l9
               br $L2
             end
