@@ -12,6 +12,8 @@ import { S } from "../state/state.ts";
 import { type DecodeMode, type Instruction, MAX_LENGTH, mayUseFpu } from "./instruction.ts";
 
 const TABLE_BITS = 16;
+/** Numbers of rows fit 16 bits. */
+const MOST_ROWS = (1 << TABLE_BITS) - 1;
 /** Legacy prefixes; the position in this list and 1 is part of an encoding's key. */
 const PREFIXES = [0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 
@@ -59,18 +61,24 @@ const DISP_BYTES = 7, IMMEDIATE_AT = 3, IMMEDIATE = 7, RIP_RELATIVE = 1 << 6, CO
 export class KnownEncodings {
   readonly #opcodes = new Uint8Array(4 * 256);
   readonly #prefixes = new Uint8Array(256);
-  /** See encodingRow; a row that is empty has no mode in its key. */
+  /** Number of the row by hash; 0: there is none. */
+  readonly #numbers = new Uint16Array(1 << TABLE_BITS);
+  /**
+   * See encodingRow. They are taken one after the other, so that those of a guest lie together; the first one is nobody's,
+   * and has no mode in its key.
+   */
   readonly rows = new Int32Array(1 << (TABLE_BITS + ROW_SHIFT));
+  #last = 0;
   /** An instruction of each, by the number of its row. */
   readonly #samples: (Instruction | undefined)[] = [];
   /** The mode of the last instruction, and its part of the keys. */
   #mode: DecodeMode | undefined;
   #modeKey = 0;
-  /** Of the bytes looked at last: the key (two halves), where it ends, and its row. */
+  /** Of the bytes looked at last: the key (two halves) and its hash, and where it ends. */
   #encoding = 0;
   #detail = 0;
   #end = 0;
-  #row = 0;
+  #hash = 0;
   /** The row is about to be another encoding's. */
   onReplace: (row: number) => void = () => {};
   /** Of the instruction that `scan` found: bytes, displacement, halves of the immediate. */
@@ -127,8 +135,7 @@ export class KnownEncodings {
     this.#encoding = encoding |= opcode;
     this.#detail = detail;
     this.#end = at;
-    const hash = (Math.imul(encoding, 0x9e37_79b1) ^ Math.imul(detail, 0x85eb_ca6b)) >>> (32 - TABLE_BITS);
-    this.#row = hash << ROW_SHIFT;
+    this.#hash = (Math.imul(encoding, 0x9e37_79b1) ^ Math.imul(detail, 0x85eb_ca6b)) >>> (32 - TABLE_BITS);
     return true;
   }
 
@@ -138,7 +145,7 @@ export class KnownEncodings {
    */
   scan(bytes: Uint8Array, at: number, limit: number, poff: number, mode: DecodeMode): number {
     if (!this.#look(bytes, at, mode)) return -1;
-    const row = this.#row, { rows } = this;
+    const row = (this.#numbers[this.#hash] as number) << ROW_SHIFT, { rows } = this;
     if (rows[row] !== this.#encoding || rows[row + DETAIL] !== this.#detail) return -1;
     const rest = rows[row + REST] as number, dispBytes = rest & DISP_BYTES;
     let end = this.#end;
@@ -242,7 +249,12 @@ export class KnownEncodings {
     if (row.options.ignoresMod === true || (form.isMemory && form.asize === 16)) return;
     const isCount = row.options.shiftCount === true && immediate !== NONE;
     if (isCount && !form.countNonZero) return;
-    const { rows } = this, place = this.#row;
+    if (this.#numbers[this.#hash] === 0) {
+      if (this.#last === MOST_ROWS) return;
+      this.#numbers[this.#hash] = ++this.#last;
+    }
+    const number = this.#numbers[this.#hash] as number;
+    const { rows } = this, place = number << ROW_SHIFT;
     this.onReplace(place);
     rows.fill(0, place, place + encodingRow.size);
     rows[place + ENCODING] = this.#encoding;
@@ -254,7 +266,7 @@ export class KnownEncodings {
     rows[place + REST] = dispBytes | (immediate << IMMEDIATE_AT) |
       (form.isMemory && insn.base === S.codeBias ? RIP_RELATIVE : 0) |
       (isCount ? (insn.width === 64 ? 63 : 31) << COUNT_MASK_AT : 0);
-    this.#samples[place >> ROW_SHIFT] = insn;
+    this.#samples[number] = insn;
   }
 }
 
