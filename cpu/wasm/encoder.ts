@@ -264,10 +264,12 @@ export class FunctionBody {
     this.#events = this.#locals = NO_ROOM;
     this.#eventCount = this.#localCount = 0;
   }
+  // What happens for each value of each instruction is written out: V8 does not inline before it optimizes.
+
   /** Pushes a value on the stack: a {@linkcode Val}. */
   push(value: { readonly type: ValueType }): void {
     const { type, local, low, high } = value as Val;
-    if (local !== CONSTANT) this.get(local);
+    if (local !== CONSTANT) this.#event(local, GET);
     else if (type === "i32") this.code.i32Const(low);
     else this.code.i64Const(low, high);
   }
@@ -281,8 +283,11 @@ export class FunctionBody {
   }
   /** A fresh local, set to what is on the stack. */
   take(type: ValueType): number {
-    const local = this.#params + this.#newLocal(type, this.#eventCount, 1);
-    this.#newEvent(local * 2 + SET);
+    const number = this.#eventCount++, at = number * EVENT;
+    if (at === this.#events.length) this.#events = longer(this.#events);
+    const local = this.#params + this.#newLocal(type, number, 1), events = this.#events;
+    events[at] = this.code.length;
+    events[at + 1] = local * 2 + SET;
     return local;
   }
   #newLocal(type: ValueType, last: number, uses: number): number {
@@ -294,13 +299,6 @@ export class FunctionBody {
     locals[at + USES] = uses;
     locals[at + REAL] = -1;
     return own;
-  }
-  #newEvent(event: number): void {
-    const at = this.#eventCount++ * EVENT;
-    if (at === this.#events.length) this.#events = longer(this.#events);
-    const events = this.#events;
-    events[at] = this.code.length;
-    events[at + 1] = event;
   }
   /** A local that may be read where it was not set on every path: it is 0 before, and keeps its value across jumps. */
   pinned(type: ValueType): number {
@@ -328,14 +326,17 @@ export class FunctionBody {
     this.#event(local, SET);
   }
   #event(local: number, what: number): void {
+    const number = this.#eventCount++, at = number * EVENT;
+    if (at === this.#events.length) this.#events = longer(this.#events);
+    const events = this.#events;
+    events[at] = this.code.length;
+    events[at + 1] = local * 2 + what;
     const own = local - this.#params;
-    if (own >= 0) {
-      const locals = this.#locals, at = own * LOCAL, uses = (locals[at + USES] as number) + 1;
-      locals[at + LAST] = this.#eventCount;
-      locals[at + USES] = uses;
-      if (own < this.#before && uses < PINNED) this.#loops[this.#loops.length - 1]!.used.push(own);
-    }
-    this.#newEvent(local * 2 + what);
+    if (own < 0) return;
+    const locals = this.#locals, uses = (locals[own * LOCAL + USES] as number) + 1;
+    locals[own * LOCAL + LAST] = number;
+    locals[own * LOCAL + USES] = uses;
+    if (own < this.#before && uses < PINNED) this.#loops[this.#loops.length - 1]!.used.push(own);
   }
   /** Opens a loop block without results. */
   loop(): void {

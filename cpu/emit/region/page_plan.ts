@@ -50,8 +50,8 @@ export interface PagePlan {
 
 /** Most caches of a region, besides the stack's. */
 const MOST_CACHES = 9;
-/** What a loop multiplies the weight of its operands by, and the deepest nesting that counts. */
-const LOOP_WEIGHT = 8, DEEPEST = 3;
+/** Weights of operands, by the loops around them. */
+const WEIGHTS = [1, 8, 64, 512];
 
 /** A loop as compilers lay them out: the code between the target of a branch backwards and the branch. */
 interface Loop {
@@ -64,34 +64,24 @@ interface Loop {
 /** Plans. */
 export function planPages(nodes: readonly PlannedNode[]): PagePlan {
   const moved = nodes.map(movedIn);
-  const loops = loopsOf(nodes, moved);
-  const found = nodes.map((node) => operandsOf(node, loops));
-  const caches = cachesFor(found);
-  const uses = found.map((operands) =>
-    operands.map((operand): PageUse | undefined =>
-      operand?.isNear ? caches.get(operand.key) ?? operand.shared : operand?.shared
-    )
-  );
+  const loops = loopsOf(nodes, moved), near: NearOperand[] = [];
+  const uses = nodes.map((node) => usesOf(node, loops, near));
+  if (near.length > 0) giveCaches(near);
   return { uses, moved };
 }
 
-/** The caches of those operands that are worth one, by key. */
-function cachesFor(found: readonly (readonly (Operand | undefined)[])[]): Map<number, PageUse> {
+/** Gives a cache to those operands that are worth one. */
+function giveCaches(near: readonly NearOperand[]): void {
   const weights = new Map<number, number>(), written = new Set<number>();
-  for (const operands of found) {
-    for (const operand of operands) {
-      if (operand === undefined || !operand.isNear) continue;
-      weights.set(operand.key, (weights.get(operand.key) ?? 0) + operand.weight);
-      if (operand.stores) written.add(operand.key);
-    }
+  for (const { key, weight, stores } of near) {
+    weights.set(key, (weights.get(key) ?? 0) + weight);
+    if (stores) written.add(key);
   }
-  const caches = new Map<number, PageUse>();
-  if (weights.size === 0) return caches;
-  const taken = new Set([STACK_PAGE]);
+  const caches = new Map<number, PageUse>(), taken = new Set([STACK_PAGE]);
   for (const [key] of [...weights].sort(([, a], [, b]) => b - a).slice(0, MOST_CACHES)) {
     caches.set(key, { how: "cache", number: numberFor(key, written.has(key), taken) });
   }
-  return caches;
+  for (const { uses, at, key } of near) uses[at] = caches.get(key) ?? uses[at];
 }
 
 /** A cache that is not taken: the same one for the same base in all regions, if it can be, for they share them. */
@@ -103,35 +93,39 @@ function numberFor(key: number, isWritten: boolean, taken: Set<number>): number 
   return first + place;
 }
 
-interface Operand {
+/** An operand whose base changes by small steps only in the loop around it. */
+interface NearOperand {
+  /** Its place in the plan. */
+  readonly uses: (PageUse | undefined)[];
+  readonly at: number;
   /** Operands with the same key share a cache. */
   readonly key: number;
-  /** The loop around it changes its base by small steps only. */
-  readonly isNear: boolean;
   readonly weight: number;
   readonly stores: boolean;
-  readonly shared: SharedPage;
 }
 
-function operandsOf(node: PlannedNode, loops: readonly Loop[]): (Operand | undefined)[] {
+/** How the operands of a node find their pages without a cache; those that may have one go to `near`. */
+function usesOf(node: PlannedNode, loops: readonly Loop[], near: NearOperand[]): (PageUse | undefined)[] {
   let inner: Loop | undefined, depth = 0;
   for (const loop of loops) {
     if (node.address < loop.from || node.address > loop.to) continue;
     depth++;
     if (inner === undefined || loop.to - loop.from < inner.to - inner.from) inner = loop;
   }
-  const weight = LOOP_WEIGHT ** Math.min(depth, DEEPEST);
-  const operands: (Operand | undefined)[] = [];
-  for (let i = 0; i < node.insns.length; i++) {
-    const insn = node.insns[i] as Described, { leaves, stores } = node.summaries[i] as Summary;
+  const weight = WEIGHTS[Math.min(depth, WEIGHTS.length - 1)] as number;
+  const uses: (PageUse | undefined)[] = [];
+  for (let at = 0; at < node.insns.length; at++) {
+    const insn = node.insns[at] as Described, { leaves, stores } = node.summaries[at] as Summary;
     const key = leaves || !insn.form.isMemory ? NO_KEY : keyOf(insn);
+    if (key === NO_KEY) {
+      uses.push(undefined);
+      continue;
+    }
     const base = key < REGISTER_KEYS ? 1 << (key >> 3) : 0;
-    const isNear = inner !== undefined && (inner.moved & base) === 0;
-    operands.push(
-      key === NO_KEY ? undefined : { key, isNear, weight, stores, shared: sharedBy(insn, key, base) },
-    );
+    uses.push(sharedBy(insn, key, base));
+    if (inner !== undefined && (inner.moved & base) === 0) near.push({ uses, at, key, weight, stores });
   }
-  return operands;
+  return uses;
 }
 
 /** An index far from that of another access leads elsewhere: only those with the same share. */
@@ -141,6 +135,8 @@ function sharedBy({ form, index }: Described, key: number, base: number): Shared
 }
 
 const NO_KEY = -1, REGISTER_KEYS = 16 << 3;
+/** More than there are pages of displacements in either direction, and more than a base is. */
+const MANY = 1 << 20;
 
 /**
  * What an operand's address begins with, as a number: a segment with a base or none, and a register, or without one the
@@ -153,7 +149,7 @@ function keyOf({ form: { addressForm: { hasIndex, segment } }, base, disp, segme
     if (register === RSP && !hasIndex && segment === "none") return NO_KEY;
     return register * 8 + prefix;
   }
-  return REGISTER_KEYS + ((Math.floor(disp / PAGE_SIZE) + 2 ** 20) * 2 ** 20 + base) * 8 + prefix;
+  return REGISTER_KEYS + ((Math.floor(disp / PAGE_SIZE) + MANY) * MANY + base) * 8 + prefix;
 }
 
 /** For each instruction the mask of the registers it changes, but for small steps. */

@@ -18,12 +18,21 @@ import type { BlockCache } from "../blocks/block_cache.ts";
 import type { Modules } from "../handler_table.ts";
 import { isDirectBranch } from "../shapes.ts";
 
-/** What selection knows of a block. */
-export interface Member {
-  readonly block: Block;
+/** Blocks whose code is remembered: some kilobyte each. */
+const MOST_CODES = 4096;
+
+/** The instructions of a block. */
+interface Code {
   readonly insns: readonly Instruction[];
   readonly facts: readonly Facts[];
   readonly summaries: readonly Summary[];
+  /** Most nodes that it becomes: it is cut behind each instruction that always leaves the region. */
+  readonly parts: number;
+}
+
+/** What selection knows of a block. */
+export interface Member extends Code {
+  readonly block: Block;
   /** Linear address of its page, as the region was found. */
   readonly linear: bigint;
   readonly taken: Target | undefined;
@@ -57,6 +66,8 @@ export class MemberFinder {
   readonly #blocks: BlockCache;
   /** What was found since the last forget(). */
   readonly #known = new Map<Block, Member | undefined>();
+  /** Code of blocks that was looked at: most are looked at again, and a block whose code changes is no more. */
+  readonly #codes = new Map<Block, Code>();
 
   constructor(modules: Modules, blocks: BlockCache) {
     this.#modules = modules;
@@ -76,16 +87,28 @@ export class MemberFinder {
     }
     return member;
   }
-  #find(block: Block, linear: bigint): Member | undefined {
+  #codeOf(block: Block): Code {
+    let code = this.#codes.get(block);
+    if (code !== undefined) return code;
     const insns = this.#blocks.instructionsOf(block);
+    const facts: Facts[] = [], summaries: Summary[] = [];
+    let parts = 1;
+    for (const insn of insns) {
+      const shape = this.#modules.shapeOf(insn), summary = shape.summary ??= summarize(insn);
+      facts.push(shape.facts);
+      summaries.push(summary);
+      if (summary.leaves) parts++;
+    }
+    code = { insns, facts, summaries, parts };
+    if (insns.length === 0) return code;
+    if (this.#codes.size === MOST_CODES) this.#codes.clear();
+    this.#codes.set(block, code);
+    return code;
+  }
+  #find(block: Block, linear: bigint): Member | undefined {
+    const { insns, facts, summaries, parts } = this.#codeOf(block);
     const last = insns[insns.length - 1];
     if (last === undefined) return undefined;
-    const facts: Facts[] = [], summaries: Summary[] = [];
-    for (const insn of insns) {
-      const shape = this.#modules.shapeOf(insn);
-      facts.push(shape.facts);
-      summaries.push(shape.summary ??= summarize(insn));
-    }
     const at = (offset: number, way?: number) => this.#target(block, linear, offset, way);
     const end = last.poff + last.length;
     const behind = block.start + (insns.length + (block.secondHost === 0 ? 0 : 1)) * RECORD_BYTES;
@@ -103,7 +126,7 @@ export class MemberFinder {
       if (/^(JMP|CALL) r\/m$/.test(last.row.text)) computed = this.#computedTarget(block, own);
       if (!last.row.text.startsWith("JMP")) after = at(end);
     }
-    return { block, linear, insns, facts, summaries, taken, fall, after, computed };
+    return { block, linear, insns, facts, summaries, parts, taken, fall, after, computed };
   }
 
   /**

@@ -3,6 +3,7 @@
 import { PAGE_MASK } from "../../base/bits.ts";
 import type { Instruction } from "../../decode/instruction.ts";
 import type { Edge, RegionNode } from "../../emit/region/compile_region.ts";
+import type { Summary } from "../../emit/region/summary.ts";
 import type { Neighbour } from "../../emit/region/region_frame.ts";
 import { H_COVERED, RECORD_BYTES } from "../../state/record.ts";
 import type { Block } from "../blocks/block.ts";
@@ -24,12 +25,11 @@ export function nodesOf(
   const parts = members.map((member) => {
     first.set(member.block, nodes.length);
     const cuts = [0];
-    member.summaries.forEach((summary, i) => {
-      const next = i + 1;
-      if (!summary.leaves || next === member.insns.length) return;
+    for (let next = 1; next < member.insns.length; next++) {
+      if (!(member.summaries[next - 1] as Summary).leaves) continue;
       if (handlerOf(member.block.start + next * RECORD_BYTES) !== H_COVERED) cuts.push(next);
-    });
-    cuts.forEach(() => nodes.push(undefined as unknown as RegionNode));
+    }
+    for (let part = 0; part < cuts.length; part++) nodes.push(undefined as unknown as RegionNode);
     return cuts;
   });
   const nodeOf = (target: Target | undefined) => target && first.get(target.block);
@@ -44,27 +44,29 @@ export function nodesOf(
     const { block, insns, facts, summaries } = member;
     const cuts = parts[m] as number[];
     const base = first.get(block) as number;
+    const page = block.host - (block.host & PAGE_MASK), distance = distanceOf(member.linear, linear);
     cuts.forEach((from, part) => {
       const to = cuts[part + 1] ?? insns.length;
       const isLast = to === insns.length && summaries[to - 1]?.leaves !== true;
+      const isWhole = to - from === insns.length;
       const start = block.start + from * RECORD_BYTES;
       nodes[base + part] = {
         start,
         handler: handlerOf(start),
-        insns: insns.slice(from, to),
-        facts: facts.slice(from, to),
-        summaries: summaries.slice(from, to),
+        insns: isWhole ? insns : insns.slice(from, to),
+        facts: isWhole ? facts : facts.slice(from, to),
+        summaries: isWhole ? summaries : summaries.slice(from, to),
         secondHost: block.secondHost,
         count: insns.length,
         taken: isLast ? edge(member.taken) : undefined,
         fall: isLast ? edge(member.fall) : undefined,
         takenNeighbour: isLast ? neighbour(member.taken) : undefined,
         fallNeighbour: isLast ? neighbour(member.fall) : undefined,
-        page: block.host - (block.host & PAGE_MASK),
+        page,
         after: isLast ? nodeOf(member.after) : undefined,
         computed: isLast ? nodeOf(member.computed) : undefined,
         returns: isLast && /^RET( imm16)?$/.test(insns[to - 1]?.row.text ?? ""),
-        address: Number(BigInt.asIntN(64, member.linear - linear)) + (insns[from] as Instruction).poff,
+        address: distance + (insns[from] as Instruction).poff,
       };
       if (part > 0 || m === 0 || wanted.has(block)) entries.add(base + part);
     });
@@ -83,6 +85,9 @@ export function nodesOf(
   return { nodes, entries: useful };
 }
 
+function distanceOf(to: bigint, from: bigint): number {
+  return to === from ? 0 : Number(BigInt.asIntN(64, to - from));
+}
 function neighbourAt({ start, host }: Block): Neighbour {
   return { record: start, page: host - (host & PAGE_MASK) };
 }

@@ -36,13 +36,6 @@ export interface Selection {
 function isFrequent({ isWarm, counting }: Block): boolean {
   return isWarm || counting === 0;
 }
-/** A block is cut behind each instruction that always leaves the region. */
-function mostNodesOf({ summaries }: Member): number {
-  let nodes = 1;
-  for (const { leaves } of summaries) if (leaves) nodes++;
-  return nodes;
-}
-
 /** See the module's description. */
 export class Selector {
   readonly #blocks: BlockCache;
@@ -78,7 +71,7 @@ export class Selector {
       if (next === undefined) break;
       const member = this.#members.memberOf(next.block, next.linear);
       if (member === undefined) continue;
-      const more = member.insns.length, parts = mostNodesOf(member);
+      const more = member.insns.length, { parts } = member;
       if (members.length > 0 && (size + more > MOST_INSTRUCTIONS || nodes + parts > MAX_NODES)) break;
       size += more;
       nodes += parts;
