@@ -146,3 +146,45 @@ Deno.test("functions go into their slots of a table of one type and of a table o
   assertThrows(() => one.set(4, any.get(3)), TypeError);
   assertThrows(() => one.set(4, null), TypeError);
 });
+
+Deno.test("bodies that are written by turns keep apart, and one that is done takes nothing more", () => {
+  const done = new FunctionBody(1);
+  done.get(0);
+  moduleOf(done);
+  const bodies = [new FunctionBody(1), new FunctionBody(1)];
+  // x + 1 + 1 + ... of one, x - 1 - 1 - ... of the other, so many that both need more room
+  for (const body of bodies) body.get(0);
+  for (let i = 0; i < 2000; i++) {
+    bodies.forEach((body, other) => {
+      body.code.i32Const(1);
+      body.code.u8(other === 0 ? 0x6a : 0x6b);
+      const value = body.pop("i32");
+      body.code.pair(0x01, 0x01); // nop: the value is no longer on the stack
+      body.push(value);
+    });
+  }
+  assertEquals(bodies.map((body) => run(body)(10)), [2010, -1990]);
+  assertThrows(() => done.get(0), Error, "done");
+  assertThrows(() => bodies[0]?.pop("i32"), Error, "done");
+});
+
+Deno.test("a module that begins like another has its types and imports, and leaves it alone", () => {
+  const like = new ModuleBuilder(), unary = like.type(["i32"], ["i32"]);
+  const imported = like.importFunction("e", "f", unary);
+  const modules = [5, 7].map((value) => {
+    const module = new ModuleBuilder(like), body = new FunctionBody(1);
+    assertEquals(module.type(["i32"], ["i32"]), unary);
+    assertEquals(module.type([], ["i64"]), unary + 1);
+    body.code.i32Const(value);
+    body.code.u8(0x10); // call
+    body.code.u32(imported);
+    module.addFunction(unary, body, { exportName: "g" });
+    return new WebAssembly.Module(module.encode());
+  });
+  const results = modules.map((module) => {
+    const { exports } = new WebAssembly.Instance(module, { e: { f: (x: number) => x * 2 } });
+    return (exports.g as (x: number) => number)(0);
+  });
+  assertEquals(results, [10, 14]);
+  assertEquals(like.type([], ["f32"]), unary + 1);
+});
