@@ -26,7 +26,7 @@ import {
 
 /**
  * Runs of a block, by handlers, until it is warm, and gets a region with --engine jit. An instruction costs some 11 ns each
- * time in a handler, and once 10 µs of the main thread in a region and 30 of others; who has run often is likely to run as
+ * time in a handler, and once 8 µs of the main thread in a region and 30 of others; who has run often is likely to run as
  * often again. With 1,000 there are many small regions before samples find what is hot.
  */
 export const WARM_RUNS = 1500;
