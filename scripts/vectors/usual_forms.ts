@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * `deno task forms`: writes the list in cpu/decode/usual_forms.ts. Boots Debian's cloud kernel to a shell that runs a few
- * programs, and takes one instruction of each form in the 64-bit code that ran, or two where one handler does both.
+ * programs, and takes one instruction of each form in the 64-bit code that ran, or two where one handler does both. Then
+ * those that two of the bench's programs have in common.
  * @module
  */
 import { assert } from "../../cpu/base/assert.ts";
@@ -12,11 +13,16 @@ import { instructionsOf } from "../../cpu/decode/usual_forms.ts";
 import { fusesWithNext, type Shape } from "../../cpu/translate/shapes.ts";
 import { createMachine } from "../../mod.ts";
 import { makeGuests } from "../guests/make_guests.ts";
-import { guestCommandLine, guestFiles } from "../guests/manifest.ts";
+import { guestCommandLine, guestFiles, type GuestStep } from "../guests/manifest.ts";
+import { WORK } from "../bench/guest_work/rows.ts";
+import { makeWorkInitramfs } from "../bench/guest_work/userland.ts";
 
 const FILE = new URL("../../cpu/decode/usual_forms.ts", import.meta.url);
 /** Characters to a line. */
 const WIDTH = 108;
+/** Rows of the bench whose programs are run; that of a form to be usual it must be in so many of them. */
+const PROGRAMS = ["gzip", "shell", "fork", "sort", "xz", "zstd", "sqlite", "python", "perl"];
+const COMMON = 2;
 
 /** Bytes of the instructions that ran in 64-bit code, two together where one handler does both. */
 function ran(cpu: Cpu): Set<string> {
@@ -40,8 +46,8 @@ function ran(cpu: Cpu): Set<string> {
   return found;
 }
 
-/** One of each form that the processor of the guest has, the shortest. */
-function formsOf(found: Iterable<string>): string[] {
+/** Of each form that the processor of the guest has, the shortest. */
+function formsOf(found: Iterable<string>): Map<string, string> {
   const mode = { codeBits: 64, stackBits: 64, flat: true, fpuTrap: false, avxTrap: false } as const;
   const decoder = new Decoder(parseCpuModel(DEFAULT_CPU).features);
   const forms = new Map<string, string>();
@@ -50,7 +56,7 @@ function formsOf(found: Iterable<string>): string[] {
     const form = insns.map(({ row, formKey }) => `${row.id} ${formKey}`).join();
     if (insns.length > 0 && !forms.has(form)) forms.set(form, hex);
   }
-  return [...forms.values()].sort();
+  return forms;
 }
 
 function lines(words: readonly string[]): string {
@@ -65,19 +71,47 @@ function lines(words: readonly string[]): string {
   return text + line.trimEnd() + "\n";
 }
 
+/** The forms of a guest that runs to its end. */
+async function formsOfGuest(
+  { initrd, run, memory }: {
+    readonly initrd: string | Uint8Array<ArrayBuffer>;
+    readonly run: readonly GuestStep[];
+    readonly memory: string;
+  },
+): Promise<Map<string, string>> {
+  const machine = await createMachine({
+    ...{ kernel: guestFiles("cloud").vmlinuz.pathname, initrd, memory, icount: true },
+    append: guestCommandLine({ run }),
+    console: () => {},
+  });
+  const end = await machine.run();
+  const { engine } = machine.board;
+  assert(engine instanceof Cpu && end.reason === "poweroff", `the guest ran to its end: ${end.reason}`);
+  const forms = formsOf(ran(engine));
+  machine.close();
+  return forms;
+}
+
 await makeGuests({ names: ["cloud"], progress: (what) => console.error(`forms: ${what}`) });
-const files = guestFiles("cloud");
-const machine = await createMachine({
-  ...{ kernel: files.vmlinuz.pathname, initrd: files.initramfs.pathname, memory: "256M", icount: true },
-  append: guestCommandLine({ run: ["poweroff"] }),
-  console: () => {},
+const usual = await formsOfGuest({
+  initrd: guestFiles("cloud").initramfs.pathname,
+  run: ["poweroff"],
+  memory: "256M",
 });
-const end = await machine.run();
-const { engine } = machine.board;
-assert(engine instanceof Cpu && end.reason === "poweroff", `the guest ran to its end: ${end.reason}`);
-const forms = formsOf(ran(engine));
-machine.close();
+const others = new Map<string, number>();
+for (const name of PROGRAMS) {
+  const initrd = await makeWorkInitramfs("amd64", WORK.filter((row) => row.name === name));
+  for (const [form, hex] of await formsOfGuest({ initrd, run: ["script", "poweroff"], memory: "1G" })) {
+    if (usual.has(form)) continue;
+    const seen = (others.get(form) ?? 0) + 1;
+    others.set(form, seen);
+    if (seen === COMMON) usual.set(form, hex);
+  }
+}
 const text = await Deno.readTextFile(FILE);
-const written = text.replace(/USUAL_FORMS = `[^`]*`/, () => `USUAL_FORMS = \`\n${lines(forms)}\``);
+const written = text.replace(
+  /USUAL_FORMS = `[^`]*`/,
+  () => `USUAL_FORMS = \`\n${lines([...usual.values()].sort())}\``,
+);
 await Deno.writeTextFile(FILE, written);
-console.log(`${forms.length} forms`);
+console.log(`${usual.size} forms`);
