@@ -78,6 +78,11 @@ const HOT_SAMPLES = 12;
  * regions need not end where others can be entered.
  */
 const HOT_REGION_SAMPLES = 8;
+/**
+ * The same for a block that the region of a warm one has: it does not run in handlers any more, so a wider region may wait
+ * until it is known what belongs to it.
+ */
+const WARM_REGION_SAMPLES = 16;
 const SAMPLE_WINDOW = 1024;
 /**
  * The same for a block that is part of a region but not one of its entries: such blocks are seen because regions
@@ -605,7 +610,8 @@ export class Cpu implements Engine {
   /** Looks that must find a block before it is compiled. */
   #samplesNeeded(block: Block): number {
     if (this.engine !== "jit") return HOT_SAMPLES;
-    return this.regions.isInHot(block) ? MEMBER_SAMPLES : HOT_REGION_SAMPLES;
+    if (!this.regions.has(block)) return HOT_REGION_SAMPLES;
+    return this.regions.isInHot(block) ? MEMBER_SAMPLES : WARM_REGION_SAMPLES;
   }
 
   /** The block at S.rip. */
