@@ -84,6 +84,29 @@ Deno.test("a region ends when its code changes, and gives its slot back", () => 
   );
 });
 
+Deno.test("a block that a warm one's region has is hot after twice as many looks as others", () => {
+  const t = new TestCpu(64, { engine: "jit" });
+  const { cpu } = t, { s } = cpu.core;
+  // loop: inc eax, forty times; dec ecx; jnz loop: warm after some four looks
+  t.write(CODE_BASE, [...Array.from({ length: 40 }, () => [0xff, 0xc0]).flat(), 0xff, 0xc9, 0x75, 0xac]);
+  s.setGpr(1, 100_000_000n);
+  s.set64(S.rip, BigInt(CODE_BASE));
+  const block = cpu.blocks.blockAt(cpu.blocks.lookup());
+  assert(block !== undefined);
+  /** Whether some region has it then, and a hot one. */
+  const after = (looks: number) => {
+    while (block.looks < looks) {
+      assertEquals(cpu.run(16_000), "budget");
+      if (cpu.hasIdleWork) cpu.doIdleWork();
+    }
+    return [cpu.regions.has(block), cpu.regions.isInHot(block)];
+  };
+  assertEquals(after(2), [false, false]);
+  assertEquals(after(7), [true, false]);
+  assertEquals(after(15), [true, false]);
+  assertEquals(after(16), [true, true]);
+});
+
 Deno.test("with too much code the oldest regions end, their slots are used again, and what still runs gets others", () => {
   const functions = 128, f0 = CODE_BASE + 0x100, most = 8_000_000;
   const t = new TestCpu(64, { engine: "jit", codeBytes: most });
