@@ -196,7 +196,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
         b.storeRaw("i32.store", at, place, RECORD_GOES_HOST);
       }
       if (segmented) {
-        // The whole block lies within the segment.
+        // The whole block lies within the segment. In flat code, which has all 4 GiB, that byte is RECORD_ENTRY.
         const bytes = b.zeroExtend(32, 64, b.loadRaw("i32.load8_u", rec, record.at.bytes));
         const end = b.add(64, b.zeroExtend(32, 64, ripLow), bytes);
         const limit = b.loadRaw("i32.load", b.i32(S.cs + segmentLayout.at.limit));

@@ -18,6 +18,7 @@ import {
   LZ4_LEGACY_MAGIC,
   type RoomFor,
 } from "./compression/lz4.ts";
+import { XZ_MAGIC } from "./compression/xz_magic.ts";
 import { badKernel, type NamedFile } from "./named_file.ts";
 import type { RoomInRam } from "./in_place/room_in_ram.ts";
 
@@ -44,7 +45,7 @@ const FORMATS: readonly Format[] = [
   { name: "gzip", magic: [0x1f, 0x8b], payload: gunzip, file: gunzip },
   {
     name: "xz",
-    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+    magic: XZ_MAGIC,
     payload: async (packed, outputBytes) => (await xz()).decodeXz(packed, outputBytes),
     file: decodeXzFile,
   },

@@ -8,9 +8,8 @@
  */
 import { ConfigError } from "../../../cpu/base/assert.ts";
 import { decodeLzma2, LzmaDecoder } from "./lzma.ts";
+import { XZ_MAGIC } from "./xz_magic.ts";
 
-/** First bytes of an .xz stream. */
-const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] as const;
 const FOOTER_MAGIC = 0x5a59; // "YZ"
 const FILTER_X86 = 0x04;
 const FILTER_LZMA2 = 0x21;
