@@ -8,10 +8,18 @@
  */
 import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
 import { type Address, type Emit, RAX, type Value } from "../../emit/emit.ts";
-import { X87_STATE } from "../../fpu/x87_state.ts";
+import { EFLAGS_CF, EFLAGS_PF, EFLAGS_ZF, X87_STATE } from "../../fpu/x87_state.ts";
 import { EXC_UD, S, segmentLayout } from "../../state/state.ts";
 import { row } from "../row/row.ts";
-import { X87_AX, X87_FLAGS, X87_OPERAND, X87_POINTERS, X87_RESULT, X87_STORE_SHIFT } from "./x87_frame.ts";
+import {
+  X87_AX,
+  X87_CONDITION,
+  X87_FLAGS,
+  X87_OPERAND,
+  X87_POINTERS,
+  X87_RESULT,
+  X87_STORE_SHIFT,
+} from "./x87_frame.ts";
 
 type Int = Value<"i32">;
 
@@ -31,6 +39,28 @@ const STORED: Readonly<Record<number, Readonly<Record<number, 2 | 4 | 8 | 10>>>>
   0xdf: { 1: 2, 2: 2, 3: 2, 7: 8 },
 };
 
+/** What FCMOVcc looks at by ModRM.reg, in DA; DB has the opposites: condition codes, and masks of EFLAGS as bytes. */
+const CONDITION_CODES = [2, 4, 6, 10] as const;
+const CONDITION_MASKS = EFLAGS_CF | EFLAGS_ZF << 8 | (EFLAGS_CF | EFLAGS_ZF) << 16 | EFLAGS_PF << 24;
+/** ModRM from which on DA and DB are no FCMOVcc. */
+const NO_MOVES = 0xe0;
+
+/** Tells FCMOVcc whether its condition holds. */
+function setCondition(e: Emit, opcode: number, modrm: Int): void {
+  const negated = opcode & 1, known = e.known(modrm);
+  if (known !== undefined) {
+    const cc = CONDITION_CODES[known >> 3 & 7];
+    if (cc !== undefined) e.setState32(X87_CONDITION, e.condition(cc | negated));
+    return;
+  }
+  e.if(e.op("i32.lt_u", modrm, e.i32(NO_MOVES)), () => {
+    const shift = e.and(32, modrm, e.i32(0x18)); // ModRM.reg in bits
+    const mask = e.and(32, e.op("i32.shr_u", e.i32(CONDITION_MASKS), shift), e.i32(0xff));
+    const isNone = e.eqz(32, e.and(32, e.flagsImage(), mask));
+    e.setState32(X87_CONDITION, negated ? isNone : e.eqz(32, isNone));
+  });
+}
+
 /** What an instruction leaves besides its result: where it was. */
 function setPointers(e: Emit, answer: Int, address?: Address): void {
   e.if(e.and(32, answer, e.i32(X87_POINTERS)), () => {
@@ -46,6 +76,7 @@ function setPointers(e: Emit, answer: Int, address?: Address): void {
 
 function register(e: Emit, opcode: number, how: Int): void {
   const modrm = e.known(e.imm(8));
+  if (opcode === 0xda || opcode === 0xdb) setCondition(e, opcode, e.imm(8));
   const answer = e.callX87(opcode, false, e.and(32, how, e.i32(0xff)));
   e.if(answer, () => {
     setPointers(e, answer);

@@ -14,6 +14,8 @@ import { S } from "../../state/state.ts";
 export const X87_DONE = 1, X87_POINTERS = 2, X87_FLAGS = 4, X87_AX = 8, X87_STORE_SHIFT = 8;
 /** Where the first ten bytes of a memory operand are given, and what is to be stored is found. */
 export const X87_OPERAND = S.arg + 32, X87_RESULT = S.arg;
+/** Where FCMOVcc is told whether its condition holds. */
+export const X87_CONDITION = X87_OPERAND;
 
 /** Places in the state record. */
 export const AT = X87_STATE.at;

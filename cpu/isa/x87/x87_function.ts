@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /**
  * The x87 instructions that programs are full of, as WebAssembly functions on the state record, one for each opcode and
- * ModRM.reg: arithmetic, comparison, loads and stores of numbers, FXCH, FCHS, FABS, FRNDINT, FLDCW and the like, exact to
- * the last bit, for operands that are normal numbers or zeros. A function gets the ModRM byte. It answers 0, having changed
- * nothing, for all else: other instructions and operands, stack faults, exceptions but a masked PE, a pending one. Then
- * cpu/fpu does it. SDM Vol. 1 §8.
+ * ModRM.reg: arithmetic, comparison, loads and stores of numbers, FCMOVcc, FXCH, FCHS, FABS, FRNDINT, FLDCW and the like,
+ * exact to the last bit, for operands that are normal numbers or zeros. A function gets the ModRM byte. It answers 0,
+ * having changed nothing, for all else: other instructions and operands, stack faults, exceptions but a masked PE, a
+ * pending one. Then cpu/fpu does it. SDM Vol. 1 §8.
  * @module
  */
 import { type Val, WasmBuilder } from "../../emit/builder.ts";
@@ -29,6 +29,7 @@ import {
   type Long,
   type Real,
   X87_AX,
+  X87_CONDITION,
   X87_DONE,
   X87_FLAGS,
   X87_OPERAND,
@@ -83,8 +84,9 @@ export class X87Function extends X87Special {
         4: () => this.fromF64(other),
         6: () => this.fromInteger(other, 2),
       });
-    } else if (opcode === 2) { // FUCOMPP; others are FCMOVcc
-      if (reg !== 5) return;
+    } else if (opcode === 2) {
+      if (reg < 4) return this.conditionalMove();
+      if (reg !== 5) return; // FUCOMPP
       this.need(this.is(this.index, 1));
       compares(2);
     } else if (opcode === 6 && (reg === 2 || reg === 3)) { // FCOMPP
@@ -315,7 +317,14 @@ export class X87Function extends X87Special {
             7: () => this.trigonometric((number) => this.replaceTop(number("cosine"))),
           }),
       }),
-      3: by({ 5: () => this.compareToFlags(0), 6: () => this.compareToFlags(0) }),
+      3: by({
+        0: () => this.conditionalMove(),
+        1: () => this.conditionalMove(),
+        2: () => this.conditionalMove(),
+        3: () => this.conditionalMove(),
+        5: () => this.compareToFlags(0),
+        6: () => this.compareToFlags(0),
+      }),
       5: by({
         2: () => this.copyTop(0),
         3: () => this.copyTop(1),
@@ -334,6 +343,13 @@ export class X87Function extends X87Special {
   }
   protected changeTop(change: (value: Real) => Real): void {
     this.store(this.top, change(this.st(0)));
+    this.finish();
+  }
+  /** FCMOVcc: any kind of number moves as it is. */
+  protected conditionalMove(): void {
+    const { b } = this, top = this.st(0), other = this.st(this.index);
+    this.store(this.top, this.select(b.state32(X87_CONDITION), other, top));
+    b.set(this.newFsw, this.fsw); // C1 stays
     this.finish();
   }
   protected copyTop(pops: 0 | 1): void {

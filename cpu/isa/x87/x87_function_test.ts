@@ -258,6 +258,36 @@ Deno.test("FSQRT, FXTRACT, FSCALE, FPREM and FPREM1 in emitted code are those of
   }
 });
 
+for (const { name, ...options } of ENGINES) {
+  Deno.test(`FCMOVcc moves any number as the flags before it say, and needs no microcode, ${name}`, () => {
+    const t = new TestCpu(64, options), r = generator(0xfc);
+    const holds = [1n, 0x40n, 0x41n, 4n].map((mask) => (flags: bigint) => (flags & mask) !== 0n);
+    for (const opcode of [0xda, 0xdb]) {
+      for (let modrm = 0xc0; modrm < 0xe0; modrm++) {
+        for (const [al, bl] of [[1, 1], [1, 2], [2, 1], [3, 0], [0x80, 1]] as const) {
+          const state = randomState(r, opcode, modrm);
+          prepare(t, { ...state, words: { fcw: 0x37f, fsw: state.words.fsw & 0x7f00, ftw: 0xff } });
+          t.cpu.core.s.setGpr(0, BigInt(al));
+          t.cpu.core.s.setGpr(3, BigInt(bl));
+          const before = microcodeCalls(t);
+          t.run([0x38, 0xd8, opcode, modrm], 0); // cmp al,bl; fcmovcc st0,sti
+          assertEquals(microcodeCalls(t), before);
+          const flags = t.cpu.readRegisters().rflags, top = state.words.fsw >> 11 & 7;
+          const moves = holds[modrm >> 3 & 3]!(flags) === (opcode === 0xda);
+          const from = state.registers[moves ? top + modrm & 7 : top]!;
+          const at = S.x87 + AT.r + top * 16, { view } = t.cpu.core.memory;
+          assertEquals(
+            [view.getUint16(at + 8, true), view.getBigUint64(at, true)],
+            [from.se, BigInt.asUintN(64, from.significand)],
+            `${opcode.toString(16)} ${modrm.toString(16)} with ${al} and ${bl}`,
+          );
+          assertEquals(view.getUint16(S.x87 + AT.fsw, true), state.words.fsw & 0x7f00);
+        }
+      }
+    }
+  });
+}
+
 Deno.test("x87 arithmetic of numbers as programs have them needs no microcode", () => {
   const t = new TestCpu(64);
   const counts = () => microcodeCalls(t);
