@@ -13,7 +13,6 @@ import type { RowOptions } from "./isa/row/row.ts";
 import { CpuCore, type Microcode } from "./core/core.ts";
 import { fillCrc32cTable } from "./isa/simd/crc32c.ts";
 import { fillAesTables } from "./isa/crypto/aes.ts";
-import { fillSeries } from "./isa/x87/trigonometry.ts";
 import { fillWindowConstants } from "./emit/vector/float_emit.ts";
 import { fillPlainConstants } from "./isa/simd/ordinary.ts";
 import type {
@@ -182,7 +181,6 @@ export class Cpu implements Engine {
     fillPlainConstants(memory.view);
     fillWindowConstants(memory.view);
     fillAesTables(memory.view);
-    fillSeries(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
     const functions: Microcode[] = MICROCODE_NAMES.map((name) => microcode[name]);
     let floats = 0;

@@ -121,7 +121,7 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
     { name: "ymmHigh", at: XMM_BASE + YMM_HIGH, size: 16 * 16 },
   ];
 
-/** Coefficients of series, see cpu/isa/x87/trigonometry.ts: filled by the engine, too. */
+/** Coefficients of series, see cpu/isa/x87/trigonometry.ts: filled when a guest computes. */
 export const X87_SERIES = 0x8400;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */

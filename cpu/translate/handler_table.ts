@@ -20,6 +20,7 @@ import {
   type Sizes,
   TABLE_NAME,
 } from "../emit/links.ts";
+import { fillX87Tables } from "../isa/x87/x87_function.ts";
 import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
 import type { BlockDraft } from "./blocks/block_draft.ts";
@@ -59,6 +60,7 @@ export class Modules {
   /** Somebody wanted a slot and got none: everything must go at the next opportunity. */
   starved = false;
 
+  readonly #memory: GuestMemory;
   readonly #sizes: Sizes;
   readonly #imports: WebAssembly.Imports;
   /** One without functions, which others begin as. */
@@ -70,6 +72,7 @@ export class Modules {
   #hasUsual = false;
 
   constructor(memory: GuestMemory, callbacks: ModuleCallbacks, tableSize: number = TABLE_SIZE) {
+    this.#memory = memory;
     this.slots = new SlotTable(tableSize);
     this.#sizes = { memoryPages: memory.map.totalBytes / 65536, tableSize };
     const module = new ModuleBuilder();
@@ -215,6 +218,7 @@ export class Modules {
 
   /** Makes the functions that do most of floating point in place of microcode. */
   addFloatFunctions(): void {
+    fillX87Tables(this.#memory.view);
     new WebAssembly.Instance(new WebAssembly.Module(floatModule(this.#sizes)), this.#imports);
   }
 

@@ -8,11 +8,9 @@
  */
 import type { Val, WasmBuilder } from "../../emit/builder.ts";
 import type { Value } from "../../emit/emit.ts";
-import { highUnsigned } from "../../emit/flags.ts";
 import { BIAS, EXP_MAX } from "../../fpu/float80.ts";
 import { S, X87_SERIES } from "../../state/state.ts";
-
-type Long = Value<"i64">;
+import { load, minus, store, times, type Wide, wide, writeWide } from "./fractions.ts";
 
 /** Where the magnitudes are put: sine and cosine of the reduced operand, low half first. */
 export const TRIG_SINE = S.arg, TRIG_COSINE = S.arg + 16;
@@ -40,41 +38,9 @@ export function fillSeries(view: DataView): void {
   for (let n = 1; n <= TERMS; n++) {
     for (const [table, k] of [[COSINE_TABLE, 2 * n], [SINE_TABLE, 2 * n + 1]] as const) {
       factorial = factorial * BigInt(k);
-      const coefficient = (1n << 128n) / factorial;
-      const at = table + (TERMS - n) * 16;
-      view.setBigUint64(at, coefficient & 0xffff_ffff_ffff_ffffn, true);
-      view.setBigUint64(at + 8, coefficient >> 64n, true);
+      writeWide(view, table + (TERMS - n) * 16, (1n << 128n) / factorial);
     }
   }
-}
-
-/** A fraction, or another number of 128 bits. */
-interface Wide {
-  readonly high: Long;
-  readonly low: Long;
-}
-
-function wide(b: WasmBuilder, bit: Val): Val {
-  return b.zeroExtend(32, 64, bit);
-}
-/** Upper half of a product. */
-function times(b: WasmBuilder, x: Wide, y: Wide): Wide {
-  const low = b.op("i64.mul", x.high, y.high);
-  const first = b.add(64, low, highUnsigned(b, x.high, y.low));
-  const second = b.add(64, first, highUnsigned(b, x.low, y.high));
-  const carries = b.add(64, wide(b, b.ltU(64, first, low)), wide(b, b.ltU(64, second, first)));
-  return { high: b.add(64, highUnsigned(b, x.high, y.high), carries), low: second };
-}
-function minus(b: WasmBuilder, x: Wide, y: Wide): Wide {
-  const borrow = wide(b, b.ltU(64, x.low, y.low));
-  return { high: b.sub(64, b.sub(64, x.high, y.high), borrow), low: b.sub(64, x.low, y.low) };
-}
-function load(b: WasmBuilder, at: Value<"i32">, offset = 0): Wide {
-  return { low: b.loadRaw("i64.load", at, offset), high: b.loadRaw("i64.load", at, offset + 8) };
-}
-function store(b: WasmBuilder, at: number, { high, low }: Wide): void {
-  b.storeRaw("i64.store", b.i32(at), low);
-  b.storeRaw("i64.store", b.i32(at), high, 8);
 }
 
 /** Body of a function: a table, and a square z (high, low); z (c1 - z (c2 - …)) is put at PRODUCT. */

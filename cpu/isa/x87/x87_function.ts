@@ -17,6 +17,7 @@ import { FunctionBody, type ModuleBuilder } from "../../wasm/encoder.ts";
 import {
   emitSeries,
   emitSineAndCosine,
+  fillSeries,
   TRIG_COSINE,
   TRIG_ERROR,
   TRIG_NEGATIVE,
@@ -436,6 +437,11 @@ export class X87Function extends X87Special {
     this.store(this.top, this.select(b.get(exact), from, this.get(result)));
     this.finish();
   }
+}
+
+/** Writes the tables that the functions read. */
+export function fillX87Tables(view: DataView): void {
+  fillSeries(view);
 }
 
 /** Defines the functions of all groups, in the table from H_X87 on. */
