@@ -41,6 +41,8 @@ const ONE_WIDE = 1n << BigInt(WIDE);
 const BASE = 192;
 /** Operands below 2^-TINY use the first term of their series. */
 const TINY = 130;
+/** Those below 2^-CUBELESS too where what it is rounded to is nearer than the next term, which BASE bits may lack. */
+const CUBELESS = 60, QUOTIENT_CUBELESS = 80;
 
 /** Σ 1 / ((2k+1) n^(2k+1)), alternating for the arc tangent. */
 function inverseSeries(n: bigint, alternating: boolean): bigint {
@@ -134,7 +136,7 @@ export function sinCos(sine: Float80 | undefined, cosine: Float80 | undefined, a
     return;
   }
   const exp = normalize(a);
-  if (exp < BIAS - TINY / 2) {
+  if (exp < BIAS - CUBELESS) {
     if (sine !== undefined) packNear(sine, sign, exp, true, env);
     W[0] = 0x8000_0000;
     W[1] = 0;
@@ -220,12 +222,12 @@ export function atan2(r: Float80, y: Float80, x: Float80, env: FpEnv): void {
   const distance = Math.abs(ey - ex);
   let angle: bigint; // atan of the smaller over the larger
   let p = BASE + distance;
+  if (distance > QUOTIENT_CUBELESS && !steep && !left) { // a little below the quotient
+    const n = my << BigInt(BASE);
+    const q = n / mx;
+    return roundBig(r, sign, q * mx === n ? q - 1n : q, ey - ex - BASE, true, env);
+  }
   if (distance > TINY) {
-    if (!steep && !left) {
-      const n = my << BigInt(BASE);
-      const q = n / mx;
-      return roundBig(r, sign, q * mx === n ? q - 1n : q, ey - ex - BASE, true, env);
-    }
     p = BASE;
     angle = 1n;
   } else {

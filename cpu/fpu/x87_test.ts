@@ -96,6 +96,35 @@ Deno.test("an unmasked exception waits for the next waiting instruction", () => 
   assertEquals(x.execute(0xd9, 0xe8), X87_OK);
 });
 
+/** FSIN of 2^n, FPATAN of 2^n / 1: a little below 2^n. */
+const BELOW: [string, number, number[]][] = [["FSIN", -64, [0xfe]], [
+  "FPATAN",
+  -100,
+  [0xe8, 0xf3],
+], ["FPATAN", -140, [0xe8, 0xf3]]];
+for (const [name, n, modrms] of BELOW) {
+  Deno.test(`${name} of 2^${n} is below that, whatever the rounding makes of it`, () => {
+    for (
+      const [rc, significand, c1] of [[0, 1n << 63n, 0x200], [2, 1n << 63n, 0x200], [
+        3,
+        (1n << 64n) - 1n,
+        0,
+      ]] as const
+    ) {
+      const { x, view } = make();
+      view.setUint16(OPERAND, 0x37f | rc << 10, true);
+      x.execute(0xd9, 0x2d); // FLDCW
+      view.setBigUint64(OPERAND, 1n << 63n, true);
+      view.setUint16(OPERAND + 8, 0x3fff + n, true);
+      x.execute(0xdb, 0x2d); // FLD m80
+      for (const modrm of modrms) x.execute(0xd9, modrm);
+      const at = AT.r + 7 * 16;
+      assertEquals(view.getBigUint64(at, true), significand);
+      assertEquals(view.getUint16(AT.fsw, true) & 0x220, c1 | 0x20);
+    }
+  });
+}
+
 Deno.test("FLDCW that unmasks a raised flag makes it pending", () => {
   const { x, view } = make();
   x.execute(0xd9, 0xe8);
