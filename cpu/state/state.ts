@@ -123,6 +123,8 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
 
 /** Coefficients of series, see cpu/isa/x87/trigonometry.ts: filled when a guest computes. */
 export const X87_SERIES = 0x8400;
+/** See cpu/isa/x87/arc_tangent.ts. */
+export const X87_ARC_TANGENTS = 0x9000;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */
 export const REGION_INSTRUCTIONS = 0x8000;

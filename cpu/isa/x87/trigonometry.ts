@@ -14,7 +14,8 @@ import { load, minus, store, times, type Wide, wide, writeWide } from "./fractio
 
 /** Where the magnitudes are put: sine and cosine of the reduced operand, low half first. */
 export const TRIG_SINE = S.arg, TRIG_COSINE = S.arg + 16;
-const PRODUCT = S.arg + 32;
+/** What `emitSeries` leaves. */
+export const SERIES_RESULT = S.arg + 32;
 /** Bits of the answer besides bit 0: the quadrant modulo 4, whether the reduced operand is negative. */
 export const TRIG_QUADRANT = 1, TRIG_NEGATIVE = 3;
 /**
@@ -25,7 +26,9 @@ export const TRIG_ERROR = 64;
 
 /** Terms behind the first: the next one would be below 2^-144 for pi/4. */
 const TERMS = 16;
-const TABLE_BYTES = 16 * TERMS;
+/** What fits in a table of `emitSeries`, which ends where an address is a multiple of its bytes. */
+export const SERIES_TERMS = 16;
+const TABLE_BYTES = 16 * SERIES_TERMS;
 const SINE_TABLE = X87_SERIES, COSINE_TABLE = X87_SERIES + TABLE_BYTES;
 
 /** Pi as processors know it, 64 fraction bits. */
@@ -43,7 +46,10 @@ export function fillSeries(view: DataView): void {
   }
 }
 
-/** Body of a function: a table, and a square z (high, low); z (c1 - z (c2 - …)) is put at PRODUCT. */
+/**
+ * Body of a function: where to begin in a table, and a square z (high, low); z (c1 - z (c2 - …)) is put at SERIES_RESULT. c1
+ * is the table's last entry.
+ */
 export function emitSeries(b: WasmBuilder): void {
   const table = b.parameter(0, "i32");
   const z = { high: b.parameter(1, "i64"), low: b.parameter(2, "i64") };
@@ -56,9 +62,9 @@ export function emitSeries(b: WasmBuilder): void {
     b.set(high, h);
     b.set(low, l);
     b.set(at, next);
-    return b.ltU(32, next, b.add(32, table, b.i32(TABLE_BYTES - 16)));
+    return b.and(32, b.add(32, next, b.i32(16)), b.i32(TABLE_BYTES - 1));
   });
-  store(b, PRODUCT, times(b, z, sum()));
+  store(b, SERIES_RESULT, times(b, z, sum()));
   b.return(b.i32(0));
 }
 
@@ -122,9 +128,9 @@ export function emitSineAndCosine(b: WasmBuilder, series: number): void {
   need(b.op("i64.ne", b.op("i64.shr_u", r.high, b.i64(64 + LEAST_EXPONENT)), b.i64(0)));
   const z = times(b, r, r);
   b.call(series, [b.i32(SINE_TABLE), z.high, z.low], "i32");
-  store(b, TRIG_SINE, minus(b, r, times(b, r, load(b, b.i32(PRODUCT)))));
+  store(b, TRIG_SINE, minus(b, r, times(b, r, load(b, b.i32(SERIES_RESULT)))));
   b.call(series, [b.i32(COSINE_TABLE), z.high, z.low], "i32");
-  store(b, TRIG_COSINE, minus(b, { high: b.i64(0), low: b.i64(0) }, load(b, b.i32(PRODUCT))));
+  store(b, TRIG_COSINE, minus(b, { high: b.i64(0), low: b.i64(0) }, load(b, b.i32(SERIES_RESULT))));
   const bits = b.or(
     32,
     b.shl(32, b.get(quadrant), b.i32(TRIG_QUADRANT)),

@@ -7,23 +7,16 @@
  * pending one. Then cpu/fpu does it. SDM Vol. 1 §8.
  * @module
  */
-import { type Val, WasmBuilder } from "../../emit/builder.ts";
+import { WasmBuilder } from "../../emit/builder.ts";
 import type { Variable } from "../../emit/emit.ts";
 import { HANDLER_PARAMETERS, HANDLER_RESULTS } from "../../emit/links.ts";
 import { BIAS, C0, C1, C2, C3, EXP_MAX, SIGN } from "../../fpu/float80.ts";
 import { EFLAGS_CF, EFLAGS_ZF, FSW_EXCEPTIONS } from "../../fpu/x87_state.ts";
 import { H_X87, x87Number } from "../../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../../wasm/encoder.ts";
-import {
-  emitSeries,
-  emitSineAndCosine,
-  fillSeries,
-  TRIG_COSINE,
-  TRIG_ERROR,
-  TRIG_NEGATIVE,
-  TRIG_QUADRANT,
-  TRIG_SINE,
-} from "./trigonometry.ts";
+import { emitArcTangent, fillArcTangents } from "./arc_tangent.ts";
+import { emitQuotient } from "./fractions.ts";
+import { emitSeries, emitSineAndCosine, fillSeries } from "./trigonometry.ts";
 import {
   AT,
   type Int,
@@ -36,21 +29,15 @@ import {
   X87_OPERAND,
   X87_RESULT,
   X87_STORE_SHIFT,
-  type X87Group,
 } from "./x87_frame.ts";
 import { J } from "./x87_numbers.ts";
-import { X87Special } from "./x87_special.ts";
+import { X87Transcendental, type X87Wide } from "./x87_transcendental.ts";
 
 const CONDITIONS = C0 | C2 | C3;
 const FCW_WRITABLE = 0x1f3f, FCW_FIXED = 0x40;
 
 /** Emits the body of the function for a group. */
-export class X87Function extends X87Special {
-  /** `sineAndCosine`: see ./trigonometry.ts. */
-  constructor(b: WasmBuilder, modrm: Val, group: X87Group, readonly sineAndCosine: number) {
-    super(b, modrm, group);
-  }
-
+export class X87Function extends X87Transcendental {
   /** All of it. */
   emit(): void {
     const { opcode, isMemory } = this.group;
@@ -298,6 +285,8 @@ export class X87Function extends X87Special {
           }),
         6: () =>
           this.byIndex({
+            2: () => this.tangent(),
+            3: () => this.arcTangent(),
             4: () => this.extract(),
             5: () => this.remainder(true),
           }),
@@ -390,43 +379,6 @@ export class X87Function extends X87Special {
     b.set(this.newFsw, b.or(32, rest, b.or(32, kind, sign)));
     this.finish();
   }
-  /** FSIN, FCOS, FSINCOS of what the fast way can: `then` says which it wants, and what becomes of them. */
-  protected trigonometric(then: (number: (which: "sine" | "cosine") => Real) => void): void {
-    const { b } = this, from = this.st(0);
-    this.need(this.isNormal(from));
-    const answer = b.call(this.sineAndCosine, [from.significand, from.se], "i32") as Int;
-    this.need(answer);
-    b.set(this.newFsw, b.and(32, b.get(this.newFsw), b.i32(~C2)));
-    const quadrant = this.bits(answer, TRIG_QUADRANT, 3), swaps = b.and(32, quadrant, b.i32(1));
-    const signIf = (condition: Int) => b.shl(32, condition, b.i32(15));
-    const negative = this.bits(answer, TRIG_NEGATIVE, 1);
-    then((which) => {
-      const isSine = which === "sine";
-      // the sine of the angle within its quadrant is odd
-      const isOdd = isSine ? b.eqz(32, swaps) : swaps;
-      const turned = this.bits(isSine ? quadrant : b.add(32, quadrant, b.i32(1)), 1, 1);
-      const odd = b.and(32, isOdd, negative), sign = signIf(b.xor(32, turned, odd));
-      return this.rounded(
-        b.select(isOdd, b.i32(TRIG_SINE), b.i32(TRIG_COSINE)),
-        isSine ? b.xor(32, sign, this.sign(from.se)) : sign,
-      );
-    });
-  }
-  /** The fraction of 128 bits at `at` as a number, when what is not known of it does not matter. */
-  protected rounded(at: Int, sign: Int): Real {
-    const { b } = this;
-    const low = b.loadRaw("i64.load", at), high = b.loadRaw("i64.load", at, 8);
-    const zeros = b.op("i64.clz", high), one = b.i64(1);
-    const below = b.op("i64.shr_u", b.op("i64.shr_u", low, one), b.sub(64, b.i64(63), zeros));
-    const significand = b.variable(b.or(64, b.op("i64.shl", high, zeros), below));
-    const ext = b.variable(b.op("i64.shl", low, zeros));
-    const margin = b.op("i64.shl", b.i64(TRIG_ERROR), zeros);
-    const fromHalf = b.and(64, b.add(64, b.get(ext), margin), b.i64(J - 1n));
-    this.need(b.op("i64.gt_u", fromHalf, b.op("i64.shl", margin, one)));
-    const exp = b.variable(b.sub(32, b.i32(BIAS - 1), b.op("i32.wrap_i64", zeros)));
-    this.round(significand, exp, ext, b.i32(0), sign);
-    return { se: b.or(32, sign, b.get(exp)), significand: b.get(significand) };
-  }
   protected roundToInteger(): void {
     const { b } = this, from = this.st(0);
     const large = b.op("i32.ge_u", this.exponent(from.se), b.i32(BIAS + 63));
@@ -442,6 +394,7 @@ export class X87Function extends X87Special {
 /** Writes the tables that the functions read. */
 export function fillX87Tables(view: DataView): void {
   fillSeries(view);
+  fillArcTangents(view);
 }
 
 /** Defines the functions of all groups, in the table from H_X87 on. */
@@ -454,7 +407,16 @@ export function defineX87(module: ModuleBuilder): void {
     return module.addFunction(type, body, slot === undefined ? {} : { place: { slot } });
   };
   const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries);
-  const sineAndCosine = define(module.type(["i64", "i32"], ["i32"]), 2, (b) => emitSineAndCosine(b, series));
+  const quotient = define(module.type(["i64", "i64", "i64", "i64"], ["i32"]), 4, emitQuotient);
+  const wide: X87Wide = {
+    sineAndCosine: define(module.type(["i64", "i32"], ["i32"]), 2, (b) => emitSineAndCosine(b, series)),
+    quotient,
+    arcTangent: define(
+      module.type(["i64", "i32", "i64", "i32"], ["i32"]),
+      4,
+      (b) => emitArcTangent(b, series, quotient),
+    ),
+  };
   const handlerType = module.type(HANDLER_PARAMETERS, HANDLER_RESULTS);
   for (let opcode = 0; opcode < 8; opcode++) {
     for (const isMemory of [true, false]) {
@@ -463,7 +425,7 @@ export function defineX87(module: ModuleBuilder): void {
         define(
           handlerType,
           1,
-          (b) => new X87Function(b, b.parameter(0, "i32"), group, sineAndCosine).emit(),
+          (b) => new X87Function(b, b.parameter(0, "i32"), group, wide).emit(),
           H_X87 + x87Number(group),
         );
       }
