@@ -4,7 +4,7 @@
  * are i32, but for the operands of SSE.
  * @module
  */
-import { H_X87 } from "../state/record.ts";
+import { H_SSE_LOOK, SSE_LOOKS } from "../state/record.ts";
 import { S } from "../state/state.ts";
 import type { ModuleBuilder } from "../wasm/encoder.ts";
 import type { ValueType } from "../wasm/opcodes.ts";
@@ -92,7 +92,7 @@ export type Links = {
 /** Name of the module everything is imported from, of the memory and of the tables. */
 export const ENVIRONMENT = "e", MEMORY_NAME = "m", TABLE_NAME = "t", OTHER_TABLE_NAME = "o";
 /** Number of the table of functions that are no handlers, and its size. That of handlers is table 0. */
-export const OTHER_TABLE = 1, OTHER_TABLE_SIZE = H_X87;
+export const OTHER_TABLE = 1, OTHER_TABLE_SIZE = H_SSE_LOOK + SSE_LOOKS;
 /** Parameters and results of a handler. */
 export const HANDLER_PARAMETERS: readonly ValueType[] = ["i32"],
   HANDLER_RESULTS: readonly ValueType[] = ["i32"];

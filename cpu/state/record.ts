@@ -83,12 +83,12 @@ export const H_GOTO_SEGMENTED = 8;
  * still where it was, at byte offset `imm` of the WebAssembly memory. Its other fields are those of the instruction.
  */
 export const H_CROSSING = 9;
-/** Not a handler: from here on, functions that look at results of SSE a second time; see cpu/translate/sse_look.ts. */
-export const H_SSE_LOOK = 16, SSE_LOOKS = 32;
-/** Not handlers either: functions of vectors, see VECTOR_FUNCTIONS in cpu/emit/links.ts. */
+/** Not handlers: functions of vectors, see VECTOR_FUNCTIONS in cpu/emit/links.ts. */
 export const H_VECTOR_FUNCTION = 48;
 /** Nor these: functions of x87 instructions, by opcode, kind of operand and ModRM.reg; see x87Number. */
 export const H_X87 = 64, X87_FUNCTIONS = 128;
+/** In the other table, too: functions that look at results of SSE a second time; see cpu/translate/sse_look.ts. */
+export const H_SSE_LOOK = 64, SSE_LOOKS = 256;
 /** Number of the function for a group of x87 instructions; `opcode`: its lowest three bits. */
 export function x87Number({ opcode, isMemory, reg }: {
   readonly opcode: number;

@@ -8,272 +8,165 @@
  * A scalar comes in every lane.
  * @module
  */
-import { type Val, WasmBuilder } from "../emit/builder.ts";
+import type { Val, WasmBuilder } from "../emit/builder.ts";
 import { vectorConstant } from "../emit/vector/float_emit.ts";
 import type { Variable } from "../emit/emit.ts";
-import { linkType, LOOK_PARAMETERS, LOOK_RESULT, OTHER_TABLE } from "../emit/links.ts";
+import { linkType, LOOK_PARAMETERS, OTHER_TABLE } from "../emit/links.ts";
+import { DE, IE, MXCSR_DAZ, MXCSR_FTZ, MXCSR_MASKS, OE, PE, UE, ZE } from "../fpu/sse/mxcsr.ts";
 import {
-  DE,
-  IE,
-  MXCSR_DAZ,
-  MXCSR_FLAGS,
-  MXCSR_FTZ,
-  MXCSR_MASKS,
-  MXCSR_RC_SHIFT,
-  OE,
-  PE,
-  UE,
-  ZE,
-} from "../fpu/sse/mxcsr.ts";
-import {
-  LOOK_REPLACED,
   LOOK_RIGHT,
   LOOK_UNSURE,
   SSE_DOUBLE,
+  SSE_DOUBLE_BIT,
+  SSE_OPERATION,
   SSE_PACKED,
   sseCode,
   sseLookNumber,
+  type SseOperation,
 } from "../fpu/sse/sse_unit.ts";
 import { HOST_FUSES } from "../emit/vector/host_fuses.ts";
 import { H_SSE_LOOK } from "../state/record.ts";
-import { S } from "../state/state.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";
+import { ConversionLook, CONVERSIONS } from "./convert_look.ts";
+import { LookEmit, ROUNDING } from "./look_emit.ts";
 
 type Arithmetic = "add" | "sub" | "mul" | "div" | "sqrt";
 /** "cmp": only signaling NaNs are invalid; "min", "max": all are, as for the other half of the comparisons. */
 type Operation = Arithmetic | "min" | "max" | "cmp";
 const ARITHMETIC: readonly Operation[] = ["add", "sub", "mul", "div", "sqrt"];
 
-const ROUNDING = 3 << MXCSR_RC_SHIFT, PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
-const FORMATS = {
-  f32: {
-    shape: "f32x4",
-    lanes: "i32x4",
-    least: 0x0080_0000n,
-    infinity: 0x7f80_0000n,
-    huge: 0x7e00_0000n,
-    quiet: 0x0040_0000n,
-  },
-  f64: {
-    shape: "f64x2",
-    lanes: "i64x2",
-    least: 0x0010_0000_0000_0000n,
-    infinity: 0x7ff0_0000_0000_0000n,
-    huge: 0x7fc0_0000_0000_0000n,
-    quiet: 0x0008_0000_0000_0000n,
-  },
-} as const;
+const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
 /** Between these, powers of two, the error of a product of doubles is a number, and none of its parts overflows. */
 const SAFE = { least: 0x0800_0000_0000_0000n, most: 0x7800_0000_0000_0000n } as const;
 
-/** Emits one look. Masks have all bits of a lane or none. */
-class Look {
-  readonly #b: WasmBuilder;
+/** Emits one look. */
+class Look extends LookEmit {
   readonly #first: Val;
   readonly #second: Val;
   readonly #result: Val;
-  readonly #mxcsr: Val;
-  readonly #raised: Variable;
 
-  constructor(body: FunctionBody, readonly operation: Operation, readonly type: "f32" | "f64") {
-    const b = this.#b = new WasmBuilder(body);
-    this.#first = b.parameter(operation === "sqrt" ? 1 : 0, "v128");
-    this.#second = b.parameter(1, "v128");
-    this.#result = b.parameter(2, "v128");
-    this.#mxcsr = b.loadRaw("i32.load", b.i32(S.mxcsr));
-    this.#raised = b.variable(b.i32(0));
+  constructor(body: FunctionBody, readonly operation: Operation, type: "f32" | "f64") {
+    super(body, type);
+    this.#first = this.b.parameter(operation === "sqrt" ? 1 : 0, "v128");
+    this.#second = this.b.parameter(1, "v128");
+    this.#result = this.b.parameter(2, "v128");
   }
 
-  get #format() {
-    return FORMATS[this.type];
-  }
   get #isSum(): boolean {
     return this.operation === "add" || this.operation === "sub";
-  }
-  #splat(bits: bigint): Val {
-    const b = this.#b;
-    return this.type === "f32" ? b.op("i32x4.splat", b.i32(Number(bits))) : b.op("i64x2.splat", b.i64(bits));
-  }
-  #compare(name: "eq" | "ne" | "lt" | "le" | "gt" | "ge", x: Val, y: Val): Val {
-    return this.#b.op(`${this.#format.shape}.${name}`, x, y);
-  }
-  #float(name: "add" | "sub" | "mul", x: Val, y: Val): Val {
-    return this.#b.op(`${this.#format.shape}.${name}`, x, y);
-  }
-  #and(...masks: readonly Val[]): Val {
-    return masks.reduce((x, y) => this.#b.op("v128.and", x, y));
-  }
-  #or(...masks: readonly Val[]): Val {
-    return masks.reduce((x, y) => this.#b.op("v128.or", x, y));
-  }
-  #without(x: Val, y: Val): Val {
-    return this.#b.op("v128.andnot", x, y);
-  }
-  #any(mask: Val): Val {
-    return this.#b.op("v128.any_true", mask);
-  }
-  #magnitude(v: Val): Val {
-    return this.#b.op(`${this.#format.shape}.abs`, v);
-  }
-  #isZero(v: Val): Val {
-    return this.#compare("eq", v, this.#splat(0n));
-  }
-  #isNan(v: Val): Val {
-    return this.#compare("ne", v, v);
-  }
-  #isInfinite(v: Val): Val {
-    return this.#compare("eq", this.#magnitude(v), this.#splat(this.#format.infinity));
-  }
-  #isFinite(v: Val): Val {
-    return this.#compare("lt", this.#magnitude(v), this.#splat(this.#format.infinity));
-  }
-  #isDenormal(v: Val): Val {
-    const small = this.#compare("lt", this.#magnitude(v), this.#splat(this.#format.least));
-    return this.#without(small, this.#isZero(v));
-  }
-  #isSignaling(v: Val, nan: Val): Val {
-    const quiet = this.#splat(this.#format.quiet);
-    const silent = this.#b.op(`${this.#format.lanes}.eq`, this.#and(v, quiet), quiet);
-    return this.#without(nan, silent);
-  }
-  #returnIf(condition: Val, what: number): void {
-    this.#b.if(condition, () => this.#b.return(this.#b.i32(what)));
-  }
-  /** Raises `flags` when some lane of the mask is set. */
-  #raise(mask: Val, flags: number): void {
-    const b = this.#b;
-    const found = b.select(this.#any(mask), b.i32(flags), b.i32(0));
-    b.set(this.#raised, b.or(32, b.get(this.#raised), found));
-  }
-  /** Some of these bits are set. */
-  #mxcsrHas(bits: number): Val {
-    return this.#b.op("i32.ne", this.#b.and(32, this.#mxcsr, this.#b.i32(bits)), this.#b.i32(0));
   }
 
   emit(): void {
     if (ARITHMETIC.includes(this.operation)) this.#arithmetic(this.operation as Arithmetic);
     else {
-      const [a, b] = [this.#first, this.#second], nanA = this.#isNan(a), nanB = this.#isNan(b);
+      const [a, b] = [this.#first, this.#second], nanA = this.isNan(a), nanB = this.isNan(b);
       const invalid = this.operation === "cmp"
-        ? this.#or(this.#isSignaling(a, nanA), this.#isSignaling(b, nanB))
-        : this.#or(nanA, nanB);
-      this.#raise(invalid, IE);
-      this.#denormals(this.#or(nanA, nanB));
-      this.#settle();
-      this.#b.return(this.#b.i32(LOOK_RIGHT));
+        ? this.or(this.isSignaling(a, nanA), this.isSignaling(b, nanB))
+        : this.or(nanA, nanB);
+      this.raise(invalid, IE);
+      this.#denormals(this.or(nanA, nanB));
+      this.settle();
+      this.b.return(this.b.i32(LOOK_RIGHT));
     }
-    this.#b.unreachable();
+    this.b.unreachable();
   }
   /** Denormal operands of lanes where nothing comes before them. */
   #denormals(others: Val): void {
-    const denormal = this.#or(this.#isDenormal(this.#first), this.#isDenormal(this.#second));
-    const b = this.#b;
-    this.#returnIf(b.and(32, this.#any(denormal), this.#mxcsrHas(MXCSR_DAZ)), LOOK_UNSURE);
-    this.#raise(this.#without(denormal, others), DE);
+    const denormal = this.or(this.isDenormal(this.#first), this.isDenormal(this.#second));
+    const b = this.b;
+    this.returnIf(b.and(32, this.any(denormal), this.mxcsrHas(MXCSR_DAZ)), LOOK_UNSURE);
+    this.raise(this.without(denormal, others), DE);
   }
-  /** Into MXCSR with what was raised, if all of it is masked. */
-  #settle(): void {
-    const b = this.#b, raised = b.get(this.#raised);
-    const masks = b.op("i32.shr_u", this.#mxcsr, b.i32(MXCSR_MASKS));
-    const flags = b.and(32, raised, b.i32(MXCSR_FLAGS));
-    this.#returnIf(b.and(32, flags, b.op("i32.xor", masks, b.i32(-1))), LOOK_UNSURE);
-    b.storeRaw("i32.store", b.i32(S.mxcsr), b.or(32, this.#mxcsr, flags));
-  }
-
   #arithmetic(operation: Arithmetic): void {
-    const b = this.#b, [x, y, r] = [this.#first, this.#second, this.#result];
-    this.#returnIf(this.#mxcsrHas(ROUNDING), LOOK_UNSURE);
-    const quiet = b.eq(32, b.and(32, this.#mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
-    const [zeroX, zeroY] = [this.#isZero(x), this.#isZero(y)];
+    const b = this.b, [x, y, r] = [this.#first, this.#second, this.#result];
+    this.returnIf(this.mxcsrHas(ROUNDING), LOOK_UNSURE);
+    const quiet = b.eq(32, b.and(32, this.mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
+    const [zeroX, zeroY] = [this.isZero(x), this.isZero(y)];
     this.#usualNumbers(operation, quiet, zeroX, zeroY);
-    const finite = this.#and(this.#isFinite(x), this.#isFinite(y));
-    const tiny = this.#tiny(operation, finite, zeroX, zeroY), isTiny = this.#any(tiny);
-    const flushed = b.variable(this.#splat(0n));
+    const finite = this.and(this.isFinite(x), this.isFinite(y));
+    const tiny = this.#tiny(operation, finite, zeroX, zeroY), isTiny = this.any(tiny);
+    const flushed = b.variable(this.splat(0n));
     b.if(isTiny, () => this.#underflow(operation, tiny, flushed));
-    const denormal = this.#or(this.#isDenormal(x), this.#isDenormal(y));
-    const ordinary = this.#without(this.#and(finite, this.#isFinite(r)), denormal);
-    const usual = b.and(32, b.op(`${this.#format.lanes}.all_true`, ordinary), b.eqz(32, isTiny));
+    const denormal = this.or(this.isDenormal(x), this.isDenormal(y));
+    const ordinary = this.without(this.and(finite, this.isFinite(r)), denormal);
+    const usual = b.and(32, b.op(`${this.format.lanes}.all_true`, ordinary), b.eqz(32, isTiny));
     b.if(b.and(32, quiet, usual), () => b.return(b.i32(LOOK_RIGHT)));
-    const nanX = this.#isNan(x), nanY = this.#isNan(y), nan = this.#or(nanX, nanY);
-    const invalid = this.#without(this.#isNan(r), nan);
+    const nanX = this.isNan(x), nanY = this.isNan(y), nan = this.or(nanX, nanY);
+    const invalid = this.without(this.isNan(r), nan);
     b.if(b.eqz(32, usual), () => {
-      const signaling = this.#or(this.#isSignaling(x, nanX), this.#isSignaling(y, nanY));
-      this.#raise(this.#or(invalid, signaling), IE);
-      let first = this.#or(nan, invalid), overflow = this.#and(this.#isInfinite(r), finite);
+      const signaling = this.or(this.isSignaling(x, nanX), this.isSignaling(y, nanY));
+      this.raise(this.or(invalid, signaling), IE);
+      let first = this.or(nan, invalid), overflow = this.and(this.isInfinite(r), finite);
       if (operation === "div") {
-        const byZero = this.#without(this.#and(zeroY, finite), zeroX);
-        this.#raise(byZero, ZE);
-        first = this.#or(first, byZero);
-        overflow = this.#without(overflow, zeroY);
+        const byZero = this.without(this.and(zeroY, finite), zeroX);
+        this.raise(byZero, ZE);
+        first = this.or(first, byZero);
+        overflow = this.without(overflow, zeroY);
       }
       this.#denormals(first);
-      this.#raise(overflow, OE | PE);
+      this.raise(overflow, OE | PE);
     });
-    b.if(b.eqz(32, quiet), () => this.#precision(operation, this.#and(finite, this.#isFinite(r))));
-    this.#settle();
+    b.if(b.eqz(32, quiet), () => this.#precision(operation, this.and(finite, this.isFinite(r))));
+    this.settle();
     const zeroes = b.get(flushed);
-    b.if(this.#any(this.#or(nan, invalid, zeroes)), () => {
-      const silenced = (v: Val) => this.#or(v, this.#splat(this.#format.quiet));
-      const choose = (mask: Val, one: Val, other: Val) => b.op("v128.bitselect", one, other, mask);
-      const { infinity, quiet } = this.#format, sign = this.type === "f32" ? 1n << 31n : 1n << 63n;
-      const zeros = choose(zeroes, this.#and(r, this.#splat(sign)), r);
-      const indefinite = choose(invalid, this.#splat(sign | infinity | quiet), zeros);
-      const right = choose(nanX, silenced(x), choose(nanY, silenced(y), indefinite));
-      b.storeRaw("v128.store", b.i32(LOOK_RESULT), right);
-      b.return(b.i32(LOOK_REPLACED));
+    b.if(this.any(this.or(nan, invalid, zeroes)), () => {
+      const silenced = (v: Val) => this.or(v, this.splat(this.format.quiet));
+      const { sign, infinity, quiet } = this.format;
+      const zeros = this.choose(zeroes, this.signs(r), r);
+      const indefinite = this.choose(invalid, this.splat(sign | infinity | quiet), zeros);
+      this.replace(this.choose(nanX, silenced(x), this.choose(nanY, silenced(y), indefinite)));
     });
     b.return(b.i32(LOOK_RIGHT));
   }
 
   /** Lanes whose results are below the normal numbers, or may have been before they were rounded; zeros of zeros are not. */
   #tiny(operation: Arithmetic, finite: Val, zeroX: Val, zeroY: Val): Val {
-    const size = this.#magnitude(this.#result), least = this.#splat(this.#format.least);
-    const small = this.#compare(this.#isSum ? "lt" : "le", size, least); // sums below it are exact
+    const size = this.magnitude(this.#result), least = this.splat(this.format.least);
+    const small = this.compare(this.#isSum ? "lt" : "le", size, least); // sums below it are exact
     const zeros = this.#isSum
-      ? this.#isZero(this.#result)
+      ? this.isZero(this.#result)
       : operation === "mul"
-      ? this.#or(zeroX, zeroY)
+      ? this.or(zeroX, zeroY)
       : zeroX;
-    return this.#without(this.#and(small, finite), zeros);
+    return this.without(this.and(small, finite), zeros);
   }
   /** Some lanes are tiny: raises UE and PE, or has them flushed to zero. */
   #underflow(operation: Arithmetic, tiny: Val, flushed: Variable): void {
-    const b = this.#b;
-    this.#returnIf(b.eqz(32, this.#mxcsrHas(UE << MXCSR_MASKS)), LOOK_UNSURE);
-    const least = this.#compare("eq", this.#magnitude(this.#result), this.#splat(this.#format.least));
-    this.#returnIf(this.#any(this.#and(tiny, least)), LOOK_UNSURE);
-    b.if(this.#mxcsrHas(MXCSR_FTZ), () => {
-      this.#raise(tiny, UE | PE);
+    const b = this.b;
+    this.returnIf(b.eqz(32, this.mxcsrHas(UE << MXCSR_MASKS)), LOOK_UNSURE);
+    const least = this.compare("eq", this.magnitude(this.#result), this.splat(this.format.least));
+    this.returnIf(this.any(this.and(tiny, least)), LOOK_UNSURE);
+    b.if(this.mxcsrHas(MXCSR_FTZ), () => {
+      this.raise(tiny, UE | PE);
       b.set(flushed, tiny);
     }, () => {
       if (this.#isSum) return;
       if (this.type === "f64") return b.return(b.i32(LOOK_UNSURE));
       const [p, q, wanted] = this.#inverse(operation);
-      this.#raise(this.#and(tiny, this.#singleDiffers([p, q], wanted)), UE | PE);
+      this.raise(this.and(tiny, this.#singleDiffers([p, q], wanted)), UE | PE);
     });
   }
   /** Numbers of the window and zeros (cpu/emit/vector/float_bounds.ts): nothing but inexactness is to be looked for. */
   #usualNumbers(operation: Arithmetic, quiet: Val, zeroX: Val, zeroY: Val): void {
-    const b = this.#b, { lanes } = this.#format;
+    const b = this.b, { lanes } = this.format;
     const outside = (v: Val) => {
       const difference = b.op(`${lanes}.sub`, v, b.state128(vectorConstant(this.type, "first")));
       const what = operation === "sqrt" ? "signed" : "unsigned";
-      return this.#and(difference, b.state128(vectorConstant(this.type, what)));
+      return this.and(difference, b.state128(vectorConstant(this.type, what)));
     };
-    const inside = (v: Val, isZero: Val) =>
-      this.#or(b.op(`${lanes}.eq`, outside(v), this.#splat(0n)), isZero);
+    const inside = (v: Val, isZero: Val) => this.or(b.op(`${lanes}.eq`, outside(v), this.splat(0n)), isZero);
     const first = inside(this.#first, zeroX);
     const second = operation === "sqrt" ? first : inside(this.#second, zeroY);
-    const usual = operation === "div" ? this.#without(second, zeroY) : second;
-    b.if(b.op(`${lanes}.all_true`, this.#and(first, usual)), () => {
+    const usual = operation === "div" ? this.without(second, zeroY) : second;
+    b.if(b.op(`${lanes}.all_true`, this.and(first, usual)), () => {
       b.if(quiet, () => b.return(b.i32(LOOK_RIGHT)));
       const [p, q, wanted] = this.#inverse(operation);
       const differs = this.#isSum
-        ? this.#without(this.#splat(~0n), this.#isZero(this.#sumError(operation)))
+        ? this.without(this.splat(~0n), this.isZero(this.#sumError(operation)))
         : this.type === "f32"
         ? this.#singleDiffers([p, q], wanted)
         : this.#productDiffers([p, q], wanted);
-      b.if(b.eqz(32, this.#any(differs)), () => b.return(b.i32(LOOK_RIGHT)));
+      b.if(b.eqz(32, this.any(differs)), () => b.return(b.i32(LOOK_RIGHT)));
     });
   }
 
@@ -282,10 +175,10 @@ class Look {
   /** Knuth's TwoSum. */
   #sumError(operation: Arithmetic): Val {
     const [x, y, r] = [this.#first, this.#second, this.#result];
-    const addend = operation === "add" ? y : this.#b.op(`${this.#format.shape}.neg`, y);
-    const taken = this.#float("sub", r, x);
-    const rest = this.#float("sub", x, this.#float("sub", r, taken));
-    return this.#float("add", rest, this.#float("sub", addend, taken));
+    const addend = operation === "add" ? y : this.b.op(`${this.format.shape}.neg`, y);
+    const taken = this.float("sub", r, x);
+    const rest = this.float("sub", x, this.float("sub", r, taken));
+    return this.float("add", rest, this.float("sub", addend, taken));
   }
   /** The inverse operation gives the operand back, if it does not round itself: two factors, and what their product is. */
   #inverse(operation: Arithmetic): readonly [Val, Val, Val] {
@@ -298,25 +191,25 @@ class Look {
     if (this.#isSum) {
       const error = this.#sumError(operation);
       // Near the end of the range a step may overflow where the sum does not.
-      const huge = [x, y].map((v) => this.#compare("gt", this.#magnitude(v), this.#splat(this.#format.huge)));
-      this.#returnIf(this.#any(this.#and(finite, this.#or(...huge))), LOOK_UNSURE);
-      return this.#raise(this.#without(finite, this.#isZero(error)), PE);
+      const huge = [x, y].map((v) => this.compare("gt", this.magnitude(v), this.splat(this.format.huge)));
+      this.returnIf(this.any(this.and(finite, this.or(...huge))), LOOK_UNSURE);
+      return this.raise(this.without(finite, this.isZero(error)), PE);
     }
     const [p, q, wanted] = this.#inverse(operation);
     // Zeros of zeros are exact, and divisions by zero infinite.
-    const looked = this.#without(finite, this.#isZero(r));
-    if (this.type === "f32") return this.#raise(this.#and(looked, this.#singleDiffers([p, q], wanted)), PE);
+    const looked = this.without(finite, this.isZero(r));
+    if (this.type === "f32") return this.raise(this.and(looked, this.#singleDiffers([p, q], wanted)), PE);
     const inside = [p, q, wanted].map((v) => {
-      const size = this.#magnitude(v);
-      const large = this.#compare("gt", size, this.#splat(SAFE.least));
-      return this.#and(large, this.#compare("lt", size, this.#splat(SAFE.most)));
+      const size = this.magnitude(v);
+      const large = this.compare("gt", size, this.splat(SAFE.least));
+      return this.and(large, this.compare("lt", size, this.splat(SAFE.most)));
     });
-    this.#returnIf(this.#any(this.#without(looked, this.#and(...inside))), LOOK_UNSURE);
-    this.#raise(this.#and(looked, this.#productDiffers([p, q], wanted)), PE);
+    this.returnIf(this.any(this.without(looked, this.and(...inside))), LOOK_UNSURE);
+    this.raise(this.and(looked, this.#productDiffers([p, q], wanted)), PE);
   }
   /** Lanes where p × q is not `wanted`; it has 48 bits. */
   #singleDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
-    const b = this.#b;
+    const b = this.b;
     const half = (upper: boolean) => {
       const wide = (v: Val) => b.op("f64x2.promote_low_f32x4", upper ? b.shuffle(UPPER, v, v) : v);
       return b.op("f64x2.ne", b.op("f64x2.mul", wide(p), wide(q)), wide(wanted));
@@ -325,26 +218,26 @@ class Look {
   }
   /** Lanes where p × q is not `wanted`. */
   #productDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
-    const b = this.#b;
+    const b = this.b;
     if (HOST_FUSES) {
-      return this.#compare(
+      return this.compare(
         "ne",
         b.op("f64x2.relaxed_madd", p, q, b.op("f64x2.neg", wanted)),
-        this.#splat(0n),
+        this.splat(0n),
       );
     }
     // By Veltkamp's and Dekker's way.
-    const factor = this.#splat(0x41a0_0000_0200_0000n); // 2^27 + 1
+    const factor = this.splat(0x41a0_0000_0200_0000n); // 2^27 + 1
     const split = (v: Val): [Val, Val] => {
-      const scaled = this.#float("mul", v, factor);
-      const high = this.#float("sub", scaled, this.#float("sub", scaled, v));
-      return [high, this.#float("sub", v, high)];
+      const scaled = this.float("mul", v, factor);
+      const high = this.float("sub", scaled, this.float("sub", scaled, v));
+      return [high, this.float("sub", v, high)];
     };
-    const product = this.#float("mul", p, q), [ph, pl] = split(p), [qh, ql] = split(q);
+    const product = this.float("mul", p, q), [ph, pl] = split(p), [qh, ql] = split(q);
     const parts = [[ph, ql], [pl, qh], [pl, ql]] as const;
-    let error = this.#float("sub", this.#float("mul", ph, qh), product);
-    for (const [u, v] of parts) error = this.#float("add", error, this.#float("mul", u, v));
-    return this.#or(this.#compare("ne", error, this.#splat(0n)), this.#compare("ne", product, wanted));
+    let error = this.float("sub", this.float("mul", ph, qh), product);
+    for (const [u, v] of parts) error = this.float("add", error, this.float("mul", u, v));
+    return this.or(this.compare("ne", error, this.splat(0n)), this.compare("ne", product, wanted));
   }
 }
 const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -352,26 +245,38 @@ const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 /** Defines the looks, in the other table from H_SSE_LOOK on. */
 export function defineLooks(module: ModuleBuilder): void {
   const lookType = linkType(module, LOOK_PARAMETERS);
+  const define = (operation: SseOperation, type: "f32" | "f64", emit: (body: FunctionBody) => void) => {
+    for (const lanes of ["scalar", "packed"] as const) {
+      const body = new FunctionBody(3);
+      emit(body);
+      const slot = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
+      module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot } });
+    }
+  };
   for (const type of ["f32", "f64"] as const) {
     for (const operation of [...ARITHMETIC, "min", "max", "cmp"] as const) {
-      for (const lanes of ["scalar", "packed"] as const) {
-        const body = new FunctionBody(3);
-        new Look(body, operation, type).emit();
-        const slot = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
-        module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot } });
-      }
+      define(operation, type, (body) => new Look(body, operation, type).emit());
+    }
+    for (const operation of CONVERSIONS) {
+      define(operation, type, (body) => new ConversionLook(body, operation, type).emit());
     }
   }
 }
 
 /** Puts a result that was right into the register at `to`. */
 export function storeResult(b: WasmBuilder, how: Val, to: Val, result: Val): void {
+  const converts = b.eq(32, b.and(32, how, b.i32(SSE_OPERATION)), b.i32(sseCode("convert", "f32", "scalar")));
+  const toDouble = b.op(
+    "i32.ne",
+    b.and(32, how, b.i32(SSE_DOUBLE)),
+    b.shl(32, converts, b.i32(SSE_DOUBLE_BIT)),
+  );
   b.if(
     b.and(32, how, b.i32(SSE_PACKED)),
     () => b.storeRaw("v128.store", to, result),
     () =>
       b.if(
-        b.and(32, how, b.i32(SSE_DOUBLE)),
+        toDouble,
         () => b.storeRaw("i64.store", to, b.lane("i64x2.extract_lane", 0, result)),
         () => b.storeRaw("i32.store", to, b.lane("i32x4.extract_lane", 0, result)),
       ),

@@ -70,8 +70,10 @@ export type SseOperation = typeof SSE_OPERATIONS[number];
 export type SseLanes = "scalar" | "packed" | "mmx";
 const LANES: readonly SseLanes[] = ["scalar", "packed", "mmx"];
 
-/** Bits of an operation's code: f64; the second operand is an argument, and not ModRM.rm's register. */
-export const SSE_DOUBLE: number = 1 << 6, SSE_VALUE: number = 1 << 9;
+/** Bits of an operation's code: its place in {@linkcode SSE_OPERATIONS}. */
+export const SSE_OPERATION: number = 0x3f;
+/** f64; the second operand is an argument, and not ModRM.rm's register. */
+export const SSE_DOUBLE_BIT = 6, SSE_DOUBLE: number = 1 << SSE_DOUBLE_BIT, SSE_VALUE: number = 1 << 9;
 /** Of a VEX-encoded instruction: the result has an upper half; there are two sources; it has 256 bits. */
 export const SSE_VEX: number = 1 << 10, SSE_VVVV: number = 1 << 11, SSE_256: number = 1 << 12;
 /** From here on in a code: in which order the operands of a fused operation are taken. */
@@ -97,9 +99,11 @@ const LANES_SHIFT = 7;
 
 /** What a second look says of a result: it is to be done elsewhere, or right, or another one is at LOOK_RESULT. */
 export const LOOK_UNSURE = 0, LOOK_RIGHT = 1, LOOK_REPLACED = 2;
-/** Number of an operation among those that are looked at a second time: the first eight, of either type, scalar or packed. */
+/** Bits of an operation's code that say which look it has: operation, type, scalar or packed. */
+export const SSE_LOOK: number = 0xff;
+/** Number of an operation's second look. */
 export function sseLookNumber(code: number): number {
-  return (code & 7) | ((code >> 3) & 0x18);
+  return code & SSE_LOOK;
 }
 /** An operation as emitted code names it. */
 export function sseCode(operation: SseOperation, type: "f32" | "f64", lanes: SseLanes): number {
@@ -109,7 +113,7 @@ export function sseCode(operation: SseOperation, type: "f32" | "f64", lanes: Sse
 /** The opposite of {@linkcode sseCode}. */
 function decode(code: number): { operation: SseOperation; double: boolean; lanes: SseLanes } {
   return {
-    operation: SSE_OPERATIONS[code & 0x3f] as SseOperation,
+    operation: SSE_OPERATIONS[code & SSE_OPERATION] as SseOperation,
     double: (code & SSE_DOUBLE) !== 0,
     lanes: LANES[(code >> LANES_SHIFT) & 3] as SseLanes,
   };

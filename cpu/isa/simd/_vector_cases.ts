@@ -37,7 +37,8 @@ const NOT_COMPARED = /FNSTENV|FLDENV|alias|^F(2XM1|YL2X|PTAN|PATAN|SIN|COS)/;
 /** Fills sixteen bytes. */
 export type Fill = (random: Random, view: DataView, at: number) => void;
 
-const F32 = [
+/** Floats that matter. */
+export const F32: readonly number[] = [
   0x0000_0000,
   0x8000_0000,
   0x3f80_0000,
@@ -62,7 +63,8 @@ const F32 = [
   0xc020_0000,
   0x4b00_0001,
 ];
-const F64 = [
+/** Doubles that matter. */
+export const F64: readonly bigint[] = [
   0x0000_0000_0000_0000n,
   0x8000_0000_0000_0000n,
   0x3ff0_0000_0000_0000n,

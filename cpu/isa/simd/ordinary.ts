@@ -203,9 +203,9 @@ export interface Slow {
   /** The second operand: scalar, integer or v128. */
   readonly value: Value;
 }
-/** Operation, operands and result for a second look; "cmp" raises for signaling NaNs only, "min" for all. */
+/** Operation, operands and result for a second look; "cmp" raises for signaling NaNs only, "min" for all. Conversions have one operand. */
 export interface Look {
-  readonly operation: "add" | "sub" | "mul" | "div" | "sqrt" | "min" | "max" | "cmp";
+  readonly operation: "add" | "sub" | "mul" | "div" | "sqrt" | "min" | "max" | "cmp" | "convert";
   readonly a: Value;
   readonly b: Value;
   readonly result: Value;
@@ -231,6 +231,12 @@ export function elsewhere(
   if (look === undefined) return e.floatElsewhere(how, asVector(e, value));
   const second = secondLook(e, type, lanes, look, look.changed === true ? undefined : right);
   e.floatElsewhere(how, look.b === value ? second.b : asVector(e, value), second);
+}
+/** The result that was looked at, or what a second look put into `right`: its bounds hold while everything is ordinary. */
+export function found(e: Emit, type: FloatType, right: Variable, result: Value): Value {
+  const value = e.get(right), bounds = e.bounds(type, result);
+  if (bounds !== undefined) e.noteBounds(type, value, bounds);
+  return value;
 }
 /** What a second look wants. */
 export function secondLook(

@@ -4,7 +4,7 @@
  * no rounding, so it need not find MXCSR.PE set.
  * @module
  */
-import type { Emit, Value } from "../../emit/emit.ts";
+import type { Emit, Value, Variable } from "../../emit/emit.ts";
 import { integerBounds } from "../../emit/vector/float_bounds.ts";
 import {
   all,
@@ -14,6 +14,7 @@ import {
   every,
   expectBounded,
   type FloatType,
+  found,
   inexactIsQuiet,
   isNormal,
   isNotDenormal,
@@ -215,17 +216,33 @@ sse(
 
 // Between the formats
 
+/** Has `converted` made elsewhere, unless a second look makes it. */
+function convertElsewhere(
+  e: Emit,
+  { type, lanes, value, converted, right }: {
+    readonly type: FloatType;
+    readonly lanes: "scalar" | "packed";
+    readonly value: Value;
+    readonly converted: Value;
+    readonly right: Variable;
+  },
+): void {
+  const look = { operation: "convert", a: value, b: value, result: converted } as const;
+  elsewhere(e, { operation: "convert", type, lanes, value }, look, right);
+}
+
 sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
   const b = source64(e), converted = e.op("f64x2.promote_low_f32x4", b);
   const twice = e.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], b, b);
+  const right = e.variable(converted);
   expectBounded(e, {
     met: () => {
       e.meet("f32", [twice]);
       e.noteBounds("f64", converted, boundsOf(e, "f32", twice));
     },
     quick: () => [() => all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice))],
-  }, () => elsewhere(e, { operation: "convert", type: "f32", lanes: "packed", value: b }));
-  e.setXmmReg(converted);
+  }, () => convertElsewhere(e, { type: "f32", lanes: "packed", value: b, converted, right }));
+  e.setXmmReg(found(e, "f64", right, converted));
 });
 sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
   const b = source(e);
@@ -235,36 +252,37 @@ sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
   const zeros = lanesZero(e, "f64x2", b);
   const fromZero = e.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11], zeros, zeros);
   const ordinary = all(e, "f32x4", e.op("v128.or", lanesNormal(e, "f32x4", twice), fromZero));
-  const quiet = e.roundsQuietly();
+  const quiet = e.roundsQuietly(), right = e.variable(result);
   e.expect([() => quiet, () => ordinary], () => {
     const exact = all(e, "f64x2", e.op("f64x2.eq", e.op("f64x2.promote_low_f32x4", result), b));
     e.if(e.eqz(32, e.and(32, exact, ordinary)), () => {
-      elsewhere(e, { operation: "convert", type: "f64", lanes: "packed", value: b });
+      convertElsewhere(e, { type: "f64", lanes: "packed", value: b, converted: result, right });
     });
   });
-  e.setXmmReg(result);
+  e.setXmmReg(e.get(right));
 });
 sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
   const b = scalar(e, "f32"), converted = e.op("f64.promote_f32", b);
   const tests = [() => isNotDenormal(e, "f32", b), () => e.op("f32.eq", b, b)];
+  const right = e.variable(converted);
   expectBounded(e, {
     met: () => {
       e.meet("f32", [b]);
       e.noteBounds("f64", converted, boundsOf(e, "f32", b));
     },
     quick: () => tests,
-  }, () => elsewhere(e, { operation: "convert", type: "f32", lanes: "scalar", value: b }));
-  e.setXmmPart("reg", converted);
+  }, () => convertElsewhere(e, { type: "f32", lanes: "scalar", value: b, converted, right }));
+  e.setXmmPart("reg", found(e, "f64", right, converted));
 });
 sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
   const b = scalar(e, "f64"), result = e.op("f32.demote_f64", b);
-  const quiet = e.roundsQuietly();
+  const quiet = e.roundsQuietly(), right = e.variable(result);
   e.expect([() => quiet, () => isPlain(e, "f32", result)], () => {
     const ordinary = e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b));
     const exact = e.op("f64.eq", e.op("f64.promote_f32", result), b);
     e.if(e.eqz(32, e.and(32, e.or(32, quiet, exact), ordinary)), () => {
-      elsewhere(e, { operation: "convert", type: "f64", lanes: "scalar", value: b });
+      convertElsewhere(e, { type: "f64", lanes: "scalar", value: b, converted: result, right });
     });
   });
-  e.setXmmPart("reg", result);
+  e.setXmmPart("reg", e.get(right));
 });

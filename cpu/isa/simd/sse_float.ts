@@ -23,6 +23,7 @@ import {
   elsewhere,
   expectBounded,
   exponents,
+  found,
   isNotDenormal,
   isPlain,
   type Look,
@@ -93,9 +94,7 @@ export function expectOrdinary(
     expectBounded(e, rounds ? { ...bounded, rounds, looks: true } : bounded, otherwise);
   }
   if (right === undefined) return result;
-  const found = e.get(right), bounds = e.bounds(k.type, result);
-  if (bounds !== undefined) e.noteBounds(k.type, found, bounds);
-  return found;
+  return found(e, k.type, right, result);
 }
 /** The source, and the destination's value unless the operation has one operand. */
 function operands(e: Emit, k: Kind, unary: boolean): { a: Value; b: Value } {

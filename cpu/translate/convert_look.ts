@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/**
+ * The second look at SSE conversions and roundings, which does all of them: NaNs, infinities, denormals, overflow, underflow,
+ * every rounding mode, DAZ and FTZ. Emitted code only lets through what raises nothing new (cpu/isa/simd/sse_convert.ts);
+ * exceptions that are not masked are left to the SSE unit. Rules: SDM Vol. 1 §4.8.4 (rounding), table 4-7 (NaNs), §4.9.1.5
+ * (a result is tiny once it is rounded), §11.5.2; Vol. 2: what has no integer.
+ * @module
+ */
+import type { Val } from "../emit/builder.ts";
+import {
+  DE,
+  IE,
+  MXCSR_DAZ,
+  MXCSR_FTZ,
+  MXCSR_MASKS,
+  MXCSR_RC_SHIFT,
+  OE,
+  PE,
+  RC_DOWN,
+  RC_UP,
+  UE,
+} from "../fpu/sse/mxcsr.ts";
+import { LOOK_UNSURE } from "../fpu/sse/sse_unit.ts";
+import type { FunctionBody } from "../wasm/encoder.ts";
+import { LookEmit, ROUNDING } from "./look_emit.ts";
+
+/** Lower halves of 64-bit lanes, then zeros, or those of another vector. */
+const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
+/** Doubles of binary32: from 2^128 on there are none; its least normal number; what becomes that to nearest, and upwards. */
+const SINGLES = {
+  end: 0x47f0_0000_0000_0000n,
+  least: 0x3810_0000_0000_0000n,
+  leastToNearest: 0x380f_ffff_f000_0000n,
+  leastAway: 0x380f_ffff_e000_0001n,
+} as const;
+const SINGLE_INFINITY = 0x7f80_0000n, SINGLE_QUIET = 0x7fc0_0000n;
+
+/** What is looked at so. */
+export const CONVERSIONS = ["convert"] as const;
+/** See {@linkcode CONVERSIONS}. */
+export type Conversion = typeof CONVERSIONS[number];
+
+/** Emits one; `lanes`: some conversions have fewer results than the vector has lanes, or put one elsewhere. */
+export class ConversionLook extends LookEmit {
+  readonly #operand: Val;
+
+  constructor(body: FunctionBody, readonly operation: Conversion, type: "f32" | "f64") {
+    super(body, type);
+    this.#operand = this.b.parameter(1, "v128");
+  }
+
+  emit(): void {
+    if (this.type === "f32") this.#promote();
+    else this.#demote();
+    this.b.unreachable();
+  }
+
+  #long(bits: bigint): Val {
+    return this.b.op("i64x2.splat", this.b.i64(bits));
+  }
+  #shifted(v: Val, direction: "shl" | "shr_u" | "shr_s", count: number): Val {
+    return this.b.op(`i64x2.${direction}`, v, this.b.i32(count));
+  }
+  #doubles(name: "eq" | "ne" | "lt" | "gt" | "ge", x: Val, y: Val): Val {
+    return this.b.op(`f64x2.${name}`, x, y);
+  }
+  /** The operand as DAZ has it. */
+  #flushed(v: Val): Val {
+    const b = this.b, flushed = b.variable(v);
+    b.if(this.mxcsrHas(MXCSR_DAZ), () => b.set(flushed, this.choose(this.isDenormal(v), this.signs(v), v)));
+    return b.get(flushed);
+  }
+  /** All lanes of a mask, or none, as MXCSR.RC is `rc`. */
+  #rounds(rc: number): Val {
+    const b = this.b, is = b.eq(32, b.and(32, this.mxcsr, b.i32(ROUNDING)), b.i32(rc << MXCSR_RC_SHIFT));
+    return b.op("i32x4.splat", b.sub(32, b.i32(0), is));
+  }
+
+  /** Two floats to doubles, all of which there are. */
+  #promote(): void {
+    const b = this.b, v = this.#operand;
+    const x = this.#flushed(b.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], v, v));
+    this.raise(this.isSignaling(x, this.isNan(x)), IE);
+    this.raise(this.isDenormal(x), DE);
+    this.settle();
+    const converted = b.op("f64x2.promote_low_f32x4", x), bits = b.op("i64x2.extend_low_i32x4_u", x);
+    const sign = this.#shifted(this.and(bits, this.#long(1n << 31n)), "shl", 32);
+    const payload = this.#shifted(this.and(bits, this.#long((1n << 31n) - 1n)), "shl", 29);
+    const nan = this.or(sign, payload, this.#long(0x7ff8_0000_0000_0000n));
+    this.replace(this.choose(this.#doubles("ne", converted, converted), nan, converted));
+  }
+
+  /** Two doubles to floats. */
+  #demote(): void {
+    const b = this.b, x = this.#flushed(this.#operand), nan = this.isNan(x);
+    this.raise(this.isSignaling(x, nan), IE);
+    this.raise(this.isDenormal(x), DE);
+    const size = this.magnitude(x), nearest = this.#single(x), finite = this.isFinite(x);
+    const rounded = b.variable(nearest.bits);
+    const away = b.variable(this.#long(0n)), least = b.variable(this.#long(SINGLES.leastToNearest));
+    const overflow = b.variable(this.and(finite, this.#isInfiniteSingle(nearest.bits)));
+    b.if(this.mxcsrHas(ROUNDING), () => {
+      b.set(away, this.#away(x));
+      b.set(rounded, this.#directed(nearest, size, b.get(away)));
+      const limit = this.choose(b.get(away), this.#long(SINGLES.leastAway), this.#long(SINGLES.least));
+      b.set(least, limit);
+      const end = this.#doubles("ge", size, this.#long(SINGLES.end));
+      const infinite = this.#isInfiniteSingle(b.get(rounded));
+      b.set(overflow, this.and(finite, this.choose(b.get(away), infinite, end)));
+    });
+    const inexact = this.and(finite, this.#doubles("ne", nearest.back, size));
+    const tiny = this.without(this.#doubles("lt", size, b.get(least)), this.isZero(x));
+    this.raise(inexact, PE);
+    this.raise(b.get(overflow), OE | PE);
+    b.if(this.any(tiny), () => {
+      this.returnIf(b.eqz(32, this.mxcsrHas(UE << MXCSR_MASKS)), LOOK_UNSURE);
+      b.if(this.mxcsrHas(MXCSR_FTZ), () => {
+        this.raise(tiny, UE | PE);
+        b.set(rounded, this.without(b.get(rounded), tiny));
+      }, () => this.raise(this.and(tiny, inexact), UE | PE));
+    });
+    this.settle();
+    const payload = this.and(this.#shifted(x, "shr_u", 29), this.#long((1n << 22n) - 1n));
+    const magnitude = this.choose(nan, this.or(payload, this.#long(SINGLE_QUIET)), b.get(rounded));
+    const sign = this.and(this.#shifted(x, "shr_u", 32), this.#long(1n << 31n));
+    this.replace(b.shuffle(LOW_WORDS, this.or(magnitude, sign), this.#long(0n)));
+  }
+  /** Magnitudes of doubles as floats, in 64-bit lanes, rounded to nearest; and as doubles again. */
+  #single(x: Val): { readonly bits: Val; readonly back: Val } {
+    const b = this.b, single = b.op("f32x4.abs", b.op("f32x4.demote_f64x2_zero", x));
+    return {
+      bits: b.op("i64x2.extend_low_i32x4_u", single),
+      back: b.op("f64x2.promote_low_f32x4", single),
+    };
+  }
+  #isInfiniteSingle(bits: Val): Val {
+    return this.b.op("i64x2.eq", bits, this.#long(SINGLE_INFINITY));
+  }
+  /** Lanes that MXCSR.RC rounds away from zero. */
+  #away(x: Val): Val {
+    const negative = this.#shifted(x, "shr_s", 63);
+    return this.or(
+      this.and(this.#rounds(RC_DOWN), negative),
+      this.without(this.#rounds(RC_UP), negative),
+    );
+  }
+  /** The floats next to these magnitudes, where rounding to nearest took the wrong one. */
+  #directed({ bits, back }: { readonly bits: Val; readonly back: Val }, size: Val, away: Val): Val {
+    const b = this.b;
+    const up = this.and(away, this.#doubles("lt", back, size));
+    const down = this.without(this.#doubles("gt", back, size), away);
+    return b.op("i64x2.add", b.op("i64x2.sub", bits, up), down); // masks are -1
+  }
+}
