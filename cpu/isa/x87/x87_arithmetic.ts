@@ -137,6 +137,7 @@ export abstract class X87Arithmetic extends X87Numbers {
     });
   }
 
+  /** The divisor is not zero. */
   protected divide(
     a: Real,
     c: Real,
@@ -145,7 +146,6 @@ export abstract class X87Arithmetic extends X87Numbers {
     ext: Variable<"i64">,
   ): void {
     const { b } = this;
-    this.need(b.eqz(32, this.isZero(c)));
     b.set(result.se, this.sign(b.xor(32, a.se, c.se)));
     b.if(b.eqz(32, this.isZero(a)), () => {
       const d = c.significand;

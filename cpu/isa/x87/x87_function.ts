@@ -2,16 +2,16 @@
 /**
  * The x87 instructions that programs are full of, as WebAssembly functions on the state record, one for each opcode and
  * ModRM.reg: arithmetic, comparison, loads and stores of numbers, FCMOVcc, FXCH, FCHS, FABS, FRNDINT, FLDCW and the like,
- * exact to the last bit, for operands that are normal numbers or zeros. A function gets the ModRM byte. It answers 0,
- * having changed nothing, for all else: other instructions and operands, stack faults, exceptions but a masked PE, a
- * pending one. Then cpu/fpu does it. SDM Vol. 1 §8.
+ * exact to the last bit, for operands that are normal numbers or zeros, many also for infinities and quiet NaNs. A function
+ * gets the ModRM byte. It answers 0, having changed nothing, for all else: other instructions and operands, stack faults,
+ * unmasked exceptions, a pending one, overflow and underflow but of stores. Then cpu/fpu does it. SDM Vol. 1 §8.
  * @module
  */
 import { WasmBuilder } from "../../emit/builder.ts";
 import type { Variable } from "../../emit/emit.ts";
 import { HANDLER_PARAMETERS, HANDLER_RESULTS } from "../../emit/links.ts";
-import { BIAS, C0, C1, C2, C3, EXP_MAX, SIGN } from "../../fpu/float80.ts";
-import { EFLAGS_CF, EFLAGS_ZF, FSW_EXCEPTIONS } from "../../fpu/x87_state.ts";
+import { BIAS, C0, C1, C2, C3, EXP_MAX, IE, SIGN } from "../../fpu/float80.ts";
+import { EFLAGS_CF, EFLAGS_PF, EFLAGS_ZF, FSW_EXCEPTIONS } from "../../fpu/x87_state.ts";
 import { H_X87, x87Number } from "../../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../../wasm/encoder.ts";
 import { emitArcTangent, fillArcTangents } from "./arc_tangent.ts";
@@ -30,8 +30,9 @@ import {
   X87_RESULT,
   X87_STORE_SHIFT,
 } from "./x87_frame.ts";
+import { type ExtremeKind, X87Extremes } from "./x87_extremes.ts";
 import { J } from "./x87_numbers.ts";
-import { X87Transcendental, type X87Wide } from "./x87_transcendental.ts";
+import { type X87Callees, X87Transcendental } from "./x87_transcendental.ts";
 
 const CONDITIONS = C0 | C2 | C3;
 const FCW_WRITABLE = 0x1f3f, FCW_FIXED = 0x40;
@@ -89,17 +90,20 @@ export class X87Function extends X87Transcendental {
     }
     const into = !isMemory && opcode >= 4 ? this.register(this.index) : this.top; // DC and DE
     const top = this.st(0), second = this.get(other);
-    this.needOrdinary(top);
-    this.needOrdinary(second);
-    if (kind === 2) {
-      const order = this.order(top, second);
-      const rest = b.and(32, b.get(this.newFsw), b.i32(~CONDITIONS));
-      b.set(this.newFsw, b.or(32, rest, this.conditions(order, C0, C3)));
-      if (pops > 0) this.pop(pops);
-      return this.finish();
-    }
+    if (kind === 2) return this.compareWith(second, pops, opcode === 2 && !isMemory); // FUCOMPP
     const isReversed = (kind & 5) === 5; // FSUBR, FDIVR
     const [first, last] = isReversed ? [second, top] : [top, second];
+    const done = (value: Real) => {
+      this.store(into, value);
+      if (pops > 0) this.pop(pops);
+      this.finish();
+    };
+    const ordinary = b.and(32, this.isOrdinary(top), this.isOrdinary(second));
+    const isPlain = kind < 6 ? ordinary : b.and(32, ordinary, b.eqz(32, this.isZero(last)));
+    b.if(b.eqz(32, isPlain), () => {
+      const extreme = this.callees.extreme[kind === 1 ? "product" : kind >= 6 ? "quotient" : "sum"];
+      done(this.extremeResult(extreme, first, last, kind === 0 ? 0 : SIGN));
+    });
     const result = this.real(), ext = b.variable(b.i64(0)), exp = b.variable(b.i32(0));
     if (kind === 1) this.multiply(first, last, result, exp, ext);
     else if (kind >= 6) this.divide(first, last, result, exp, ext);
@@ -114,9 +118,7 @@ export class X87Function extends X87Transcendental {
       this.round(result.significand, exp, ext, this.dropped(), sign);
       this.need(b.op("i32.lt_s", b.get(exp), b.i32(EXP_MAX)));
     }, () => this.need(b.eqz(64, b.get(result.significand))));
-    this.store(into, { se: b.or(32, sign, b.get(exp)), significand: b.get(result.significand) });
-    if (pops > 0) this.pop(pops);
-    this.finish();
+    done({ se: b.or(32, sign, b.get(exp)), significand: b.get(result.significand) });
   }
 
   // D9, DB, DD, DF with a memory operand: loads and stores
@@ -135,9 +137,9 @@ export class X87Function extends X87Transcendental {
     });
     this.byReg({
       0: by({
-        1: push(() => this.fromF32(loaded)),
+        1: push(() => this.fromF32(loaded, true)),
         3: push(() => this.fromInteger(loaded, 4)),
-        5: push(() => this.fromF64(loaded)),
+        5: push(() => this.fromF64(loaded, true)),
         7: push(() => this.fromInteger(loaded, 2)),
       }),
       1: by({
@@ -190,29 +192,6 @@ export class X87Function extends X87Transcendental {
     this.setState16(AT.fcw, b.or(32, given, b.i32(FCW_FIXED)));
     b.return(b.i32(X87_DONE));
   }
-  protected storeReal(bytes: 4 | 8, pops: 0 | 1): void {
-    const { b } = this;
-    const from = this.st(0);
-    const sign = this.sign(from.se);
-    const [drop, bias, most] = bytes === 4 ? [40, 127, 0xff] as const : [11, 1023, 0x7ff] as const;
-    const bits = b.variable(b.i64(0)), exp = b.variable(b.i32(0));
-    b.if(this.isNormal(from), () => {
-      const significand = b.variable(from.significand), ext = b.variable(b.i64(0));
-      b.set(exp, b.sub(32, this.exponent(from.se), b.i32(BIAS - bias)));
-      this.need(b.op("i32.gt_s", b.get(exp), b.i32(0)));
-      this.round(significand, exp, ext, b.i32(drop), sign);
-      this.need(b.op("i32.lt_s", b.get(exp), b.i32(most)));
-      b.set(bits, b.op("i64.shr_u", b.op("i64.shl", b.get(significand), b.i64(1)), b.i64(drop + 1)));
-    }, () => this.need(this.isZero(from)));
-    const at = bytes === 4 ? 23 : 52;
-    const upper = b.or(32, b.get(exp), b.shrU(32, sign, b.i32(15 - (bytes * 8 - 1 - at))));
-    b.setState64(
-      X87_RESULT,
-      b.or(64, b.get(bits), b.op("i64.shl", b.zeroExtend(32, 64, upper) as Long, b.i64(at))),
-    );
-    if (pops === 1) this.pop(1);
-    this.finish(bytes << X87_STORE_SHIFT);
-  }
   /** ST(0) as an integer: magnitude, and whether it was one. */
   protected integer(from: Real, truncates: boolean): { magnitude: Long; exact: Variable<"i32"> } {
     const { b } = this;
@@ -242,10 +221,18 @@ export class X87Function extends X87Transcendental {
   protected storeInteger(bytes: 2 | 4 | 8, pops: 0 | 1, truncates = false): void {
     const { b } = this;
     const from = this.st(0);
+    const invalid = () => {
+      b.set(this.newFsw, b.and(32, this.fsw, b.i32(~C1)));
+      this.raise(b.i32(IE));
+      b.setState64(X87_RESULT, b.i64(1n << BigInt(bytes * 8 - 1)));
+      if (pops === 1) this.pop(1);
+      this.finish(bytes << X87_STORE_SHIFT);
+    };
+    b.if(b.op("i32.ge_u", this.exponent(from.se), b.i32(BIAS + 64)), invalid);
     const { magnitude } = this.integer(from, truncates);
     const negative = b.shrU(32, from.se, b.i32(15));
     const most = b.add(64, b.i64((1n << BigInt(bytes * 8 - 1)) - 1n), b.zeroExtend(32, 64, negative) as Long);
-    this.need(b.op("i64.le_u", magnitude, most));
+    b.if(b.ltU(64, most, magnitude), invalid);
     b.setState64(X87_RESULT, b.select(negative, b.sub(64, b.i64(0), magnitude), magnitude));
     if (pops === 1) this.pop(1);
     this.finish(bytes << X87_STORE_SHIFT);
@@ -270,7 +257,7 @@ export class X87Function extends X87Transcendental {
             0: () =>
               this.changeTop(({ se, significand }) => ({ se: b.xor(32, se, b.i32(SIGN)), significand })),
             1: () => this.changeTop(({ se, significand }) => ({ se: this.exponent(se), significand })),
-            4: () => this.compareWith({ se: b.i32(0), significand: b.i64(0) }, 0),
+            4: () => this.compareWith({ se: b.i32(0), significand: b.i64(0) }, 0, false),
             5: () => this.examine(),
           }),
         5: () =>
@@ -312,22 +299,22 @@ export class X87Function extends X87Transcendental {
         1: () => this.conditionalMove(),
         2: () => this.conditionalMove(),
         3: () => this.conditionalMove(),
-        5: () => this.compareToFlags(0),
-        6: () => this.compareToFlags(0),
+        5: () => this.compareToFlags(0, true),
+        6: () => this.compareToFlags(0, false),
       }),
       5: by({
         2: () => this.copyTop(0),
         3: () => this.copyTop(1),
-        4: () => this.compareWith(this.st(this.index), 0),
-        5: () => this.compareWith(this.st(this.index), 1),
+        4: () => this.compareWith(this.st(this.index), 0, true),
+        5: () => this.compareWith(this.st(this.index), 1, true),
       }),
       7: by({
         4: () => {
           this.need(b.eqz(32, this.index));
           b.return(b.i32(X87_DONE | X87_AX));
         },
-        5: () => this.compareToFlags(1),
-        6: () => this.compareToFlags(1),
+        5: () => this.compareToFlags(1, true),
+        6: () => this.compareToFlags(1, false),
       }),
     });
   }
@@ -349,31 +336,31 @@ export class X87Function extends X87Transcendental {
     if (pops === 1) this.pop(1);
     this.finish();
   }
-  protected ordered(other: Real): Int {
-    const top = this.st(0);
-    this.needOrdinary(top);
-    this.needOrdinary(other);
-    return this.order(top, other);
-  }
-  protected compareWith(other: Real, pops: 0 | 1): void {
-    const { b } = this, order = this.ordered(other);
-    const rest = b.and(32, b.get(this.newFsw), b.i32(~CONDITIONS));
-    b.set(this.newFsw, b.or(32, rest, this.conditions(order, C0, C3)));
-    if (pops === 1) this.pop(1);
+  protected compareWith(other: Real, pops: number, quiet: boolean): void {
+    const { b } = this;
+    const codes = this.compared(this.st(0), other, quiet, { less: C0, equal: C3, unordered: C2 });
+    b.set(this.newFsw, b.or(32, b.and(32, b.get(this.newFsw), b.i32(~CONDITIONS)), codes));
+    if (pops > 0) this.pop(pops);
     this.finish();
   }
-  protected compareToFlags(pops: 0 | 1): void {
-    const { b } = this, order = this.ordered(this.st(this.index));
-    b.setState32(X87_RESULT + 16, this.conditions(order, EFLAGS_CF, EFLAGS_ZF));
+  /** FUCOMI, FCOMI. */
+  protected compareToFlags(pops: 0 | 1, quiet: boolean): void {
+    const { b } = this;
     b.set(this.newFsw, this.fsw); // C1 stays
+    const codes = { less: EFLAGS_CF, equal: EFLAGS_ZF, unordered: EFLAGS_PF };
+    b.setState32(X87_RESULT + 16, this.compared(this.st(0), this.st(this.index), quiet, codes));
     if (pops === 1) this.pop(1);
     this.finish(X87_FLAGS);
   }
   /** FXAM. */
   protected examine(): void {
     const { b } = this, top = this.st(0);
-    this.needOrdinary(top);
-    const kind = b.select(this.isZero(top), b.i32(C3), b.i32(C2));
+    const exponent = this.exponent(top.se), nothing = b.eqz(64, top.significand);
+    const small = b.select(nothing, b.i32(C3), b.i32(C3 | C2)); // zero or denormal
+    const large = b.select(b.eq(64, top.significand, b.i64(J)), b.i32(C2 | C0), b.i32(C0)); // infinity or NaN
+    const known = b.select(this.is(exponent, EXP_MAX), large, b.i32(C2));
+    const isKnown = b.ltS(64, top.significand, b.i64(0));
+    const kind = b.select(exponent, b.select(isKnown, known, b.i32(0)), small);
     const sign = b.select(this.sign(top.se), b.i32(C1), b.i32(0));
     const rest = b.and(32, this.fsw, b.i32(~(CONDITIONS | C1)));
     b.set(this.newFsw, b.or(32, rest, b.or(32, kind, sign)));
@@ -381,8 +368,10 @@ export class X87Function extends X87Transcendental {
   }
   protected roundToInteger(): void {
     const { b } = this, from = this.st(0);
-    const large = b.op("i32.ge_u", this.exponent(from.se), b.i32(BIAS + 63));
-    this.need(b.eqz(32, large));
+    b.if(b.op("i32.ge_u", this.exponent(from.se), b.i32(BIAS + 63)), () => {
+      this.needPlain(from);
+      this.finish();
+    });
     const { magnitude, exact } = this.integer(from, false);
     const result = this.real();
     this.normalize(result, this.sign(from.se), magnitude);
@@ -390,6 +379,9 @@ export class X87Function extends X87Transcendental {
     this.finish();
   }
 }
+
+/** For what stands for no instruction. */
+const NO_GROUP = { opcode: 0, isMemory: false, reg: 0 };
 
 /** Writes the tables that the functions read. */
 export function fillX87Tables(view: DataView): void {
@@ -408,7 +400,10 @@ export function defineX87(module: ModuleBuilder): void {
   };
   const series = define(module.type(["i32", "i64", "i64"], ["i32"]), 3, emitSeries);
   const quotient = define(module.type(["i64", "i64", "i64", "i64"], ["i32"]), 4, emitQuotient);
-  const wide: X87Wide = {
+  const extremeType = module.type(["i64", "i32", "i64", "i32", "i32"], ["i32"]);
+  const extreme = (kind: ExtremeKind) =>
+    define(extremeType, 5, (b) => new X87Extremes(b, b.i32(0), NO_GROUP).emitExtreme(kind));
+  const callees: X87Callees = {
     sineAndCosine: define(module.type(["i64", "i32"], ["i32"]), 2, (b) => emitSineAndCosine(b, series)),
     quotient,
     arcTangent: define(
@@ -416,6 +411,7 @@ export function defineX87(module: ModuleBuilder): void {
       4,
       (b) => emitArcTangent(b, series, quotient),
     ),
+    extreme: { sum: extreme("sum"), product: extreme("product"), quotient: extreme("quotient") },
   };
   const handlerType = module.type(HANDLER_PARAMETERS, HANDLER_RESULTS);
   for (let opcode = 0; opcode < 8; opcode++) {
@@ -425,7 +421,7 @@ export function defineX87(module: ModuleBuilder): void {
         define(
           handlerType,
           1,
-          (b) => new X87Function(b, b.parameter(0, "i32"), group, wide).emit(),
+          (b) => new X87Function(b, b.parameter(0, "i32"), group, callees).emit(),
           H_X87 + x87Number(group),
         );
       }

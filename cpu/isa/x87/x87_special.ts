@@ -6,16 +6,16 @@
  */
 import type { Variable } from "../../emit/emit.ts";
 import { highUnsigned } from "../../emit/flags.ts";
-import { BIAS, C0, C1, C2, C3, EXP_MAX, RC_NEAREST, SIGN } from "../../fpu/float80.ts";
-import { X87Arithmetic } from "./x87_arithmetic.ts";
+import { BIAS, C0, C1, C2, C3, EXP_MAX, IE, RC_NEAREST, SIGN } from "../../fpu/float80.ts";
 import type { Int, Long, Real } from "./x87_frame.ts";
+import { X87Extremes } from "./x87_extremes.ts";
 import { J } from "./x87_numbers.ts";
 
 const CODES = C0 | C1 | C2 | C3;
 const TWO_TO_64 = 0x43f0_0000_0000_0000n;
 
 /** See the module's description. */
-export abstract class X87Special extends X87Arithmetic {
+export abstract class X87Special extends X87Extremes {
   protected replaceTop(value: Real): void {
     this.store(this.top, value);
     this.finish();
@@ -29,8 +29,14 @@ export abstract class X87Special extends X87Arithmetic {
   /** FSQRT. */
   protected squareRoot(): void {
     const { b } = this, from = this.st(0);
-    this.need(this.isNormal(from));
-    this.need(this.without(from.se, SIGN));
+    const positive = this.without(from.se, SIGN);
+    b.if(b.eqz(32, b.and(32, this.isNormal(from), positive)), () => {
+      this.needPlain(from);
+      const itself = b.or(32, this.isZero(from), this.isQuietNaN(from));
+      b.if(b.or(32, itself, b.and(32, this.isInfinity(from), positive)), () => this.finish());
+      this.raise(b.i32(IE));
+      this.replaceTop(this.indefinite());
+    });
     const odd = b.bit(b.sub(32, from.se, b.i32(BIAS)), 0), one = b.i64(1);
     // The root of the significand times 2^63 or 2^64.
     const high = b.select(odd, from.significand, b.op("i64.shr_u", from.significand, one));

@@ -9,20 +9,22 @@ import { BIAS, C2, EXP_MAX } from "../../fpu/float80.ts";
 import { ARC_TANGENT, ARC_TANGENT_ERROR } from "./arc_tangent.ts";
 import { load, normalized, QUOTIENT, type Wide } from "./fractions.ts";
 import { TRIG_COSINE, TRIG_ERROR, TRIG_NEGATIVE, TRIG_QUADRANT, TRIG_SINE } from "./trigonometry.ts";
+import type { ExtremeKind } from "./x87_extremes.ts";
 import type { Int, Long, Real, X87Group } from "./x87_frame.ts";
 import { J } from "./x87_numbers.ts";
 import { X87Special } from "./x87_special.ts";
 
-/** Functions that compute with 128 bits, by their numbers: ./trigonometry.ts, ./fractions.ts, ./arc_tangent.ts. */
-export interface X87Wide {
+/** Functions that others call, by their numbers: ./trigonometry.ts, ./fractions.ts, ./arc_tangent.ts, ./x87_extremes.ts. */
+export interface X87Callees {
   readonly sineAndCosine: number;
   readonly quotient: number;
   readonly arcTangent: number;
+  readonly extreme: Readonly<Record<ExtremeKind, number>>;
 }
 
 /** See the module's description. */
 export abstract class X87Transcendental extends X87Special {
-  constructor(b: WasmBuilder, modrm: Val, group: X87Group, readonly wide: X87Wide) {
+  constructor(b: WasmBuilder, modrm: Val, group: X87Group, readonly callees: X87Callees) {
     super(b, modrm, group);
   }
 
@@ -51,7 +53,7 @@ export abstract class X87Transcendental extends X87Special {
   protected turned(from: Real): { quadrant: Int; swaps: Int; negative: Int } {
     const { b } = this;
     this.need(this.isNormal(from));
-    const answer = b.call(this.wide.sineAndCosine, [from.significand, from.se], "i32") as Int;
+    const answer = b.call(this.callees.sineAndCosine, [from.significand, from.se], "i32") as Int;
     this.need(answer);
     const quadrant = this.bits(answer, TRIG_QUADRANT, 3);
     return { quadrant, swaps: b.and(32, quadrant, b.i32(1)), negative: this.bits(answer, TRIG_NEGATIVE, 1) };
@@ -71,7 +73,7 @@ export abstract class X87Transcendental extends X87Special {
     const dividend = number(b.select(swaps, b.i32(TRIG_COSINE), b.i32(TRIG_SINE)));
     const divisor = number(b.select(swaps, b.i32(TRIG_SINE), b.i32(TRIG_COSINE)));
     const halves = [dividend, divisor].flatMap(({ value: { high, low } }) => [high, low]);
-    b.call(this.wide.quotient, halves, "i32");
+    b.call(this.callees.quotient, halves, "i32");
     const moved = b.op("i32.wrap_i64", b.sub(64, divisor.zeros, dividend.zeros));
     // Each error is twice as large relative to a number from 1/2 on, and moved with it; a cosine as divisor is not moved.
     const error = b.op("i64.shl", b.i64(8 * TRIG_ERROR), b.add(64, dividend.zeros, divisor.zeros));
@@ -99,7 +101,7 @@ export abstract class X87Transcendental extends X87Special {
     const right = b.eqz(32, this.sign(x.se));
     b.if(b.and(32, this.isZero(y), right), () => replace({ se: sign, significand: b.i64(0) }));
     const operands = [y.significand, y.se, x.significand, x.se];
-    const exponent = b.call(this.wide.arcTangent, operands, "i32") as Int;
+    const exponent = b.call(this.callees.arcTangent, operands, "i32") as Int;
     this.need(exponent);
     replace(this.rounded(load(b, b.i32(ARC_TANGENT)), exponent, sign, b.i64(ARC_TANGENT_ERROR)));
   }
