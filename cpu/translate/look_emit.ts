@@ -35,6 +35,9 @@ const FORMATS = {
   },
 } as const;
 
+/** The upper half, twice. */
+export const UPPER: readonly number[] = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
+
 /** Emits one look at numbers of `type`. */
 export abstract class LookEmit {
   protected readonly b: WasmBuilder;

@@ -28,7 +28,7 @@ import { HOST_FUSES } from "../emit/vector/host_fuses.ts";
 import { H_SSE_LOOK } from "../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";
 import { ConversionLook, CONVERSIONS } from "./convert_look.ts";
-import { LookEmit, ROUNDING } from "./look_emit.ts";
+import { LookEmit, ROUNDING, UPPER } from "./look_emit.ts";
 
 type Arithmetic = "add" | "sub" | "mul" | "div" | "sqrt";
 /** "cmp": only signaling NaNs are invalid; "min", "max": all are, as for the other half of the comparisons. */
@@ -240,15 +240,18 @@ class Look extends LookEmit {
     return this.or(this.compare("ne", error, this.splat(0n)), this.compare("ne", product, wanted));
   }
 }
-const UPPER = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /** Defines the looks, in the other table from H_SSE_LOOK on. */
 export function defineLooks(module: ModuleBuilder): void {
   const lookType = linkType(module, LOOK_PARAMETERS);
-  const define = (operation: SseOperation, type: "f32" | "f64", emit: (body: FunctionBody) => void) => {
+  const define = (
+    operation: SseOperation,
+    type: "f32" | "f64",
+    emit: (body: FunctionBody, packed: boolean) => void,
+  ) => {
     for (const lanes of ["scalar", "packed"] as const) {
       const body = new FunctionBody(3);
-      emit(body);
+      emit(body, lanes === "packed");
       const slot = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
       module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot } });
     }
@@ -258,14 +261,19 @@ export function defineLooks(module: ModuleBuilder): void {
       define(operation, type, (body) => new Look(body, operation, type).emit());
     }
     for (const operation of CONVERSIONS) {
-      define(operation, type, (body) => new ConversionLook(body, operation, type).emit());
+      define(operation, type, (body, packed) => new ConversionLook(body, operation, type, packed).emit());
     }
   }
 }
 
+/** From "to_i32" on. */
+const INTEGER_OPERATIONS = 4;
 /** Puts a result that was right into the register at `to`. */
 export function storeResult(b: WasmBuilder, how: Val, to: Val, result: Val): void {
-  const converts = b.eq(32, b.and(32, how, b.i32(SSE_OPERATION)), b.i32(sseCode("convert", "f32", "scalar")));
+  const operation = b.and(32, how, b.i32(SSE_OPERATION));
+  const code = (name: SseOperation) => b.i32(sseCode(name, "f32", "scalar"));
+  const converts = b.eq(32, operation, code("convert"));
+  const toInteger = b.ltU(32, b.sub(32, operation, code("to_i32")), b.i32(INTEGER_OPERATIONS));
   const toDouble = b.op(
     "i32.ne",
     b.and(32, how, b.i32(SSE_DOUBLE)),
@@ -276,7 +284,7 @@ export function storeResult(b: WasmBuilder, how: Val, to: Val, result: Val): voi
     () => b.storeRaw("v128.store", to, result),
     () =>
       b.if(
-        toDouble,
+        b.or(32, toInteger, toDouble),
         () => b.storeRaw("i64.store", to, b.lane("i64x2.extract_lane", 0, result)),
         () => b.storeRaw("i32.store", to, b.lane("i32x4.extract_lane", 0, result)),
       ),

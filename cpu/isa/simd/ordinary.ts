@@ -203,9 +203,20 @@ export interface Slow {
   /** The second operand: scalar, integer or v128. */
   readonly value: Value;
 }
+/** What has no second look. */
+type Unseen =
+  | "comi"
+  | "ucomi"
+  | "hadd"
+  | "hsub"
+  | "dp"
+  | `fm${string}`
+  | `fnm${string}`
+  | "to_f16"
+  | "from_f16";
 /** Operation, operands and result for a second look; "cmp" raises for signaling NaNs only, "min" for all. Conversions have one operand. */
 export interface Look {
-  readonly operation: "add" | "sub" | "mul" | "div" | "sqrt" | "min" | "max" | "cmp" | "convert";
+  readonly operation: Exclude<SseOperation, Unseen>;
   readonly a: Value;
   readonly b: Value;
   readonly result: Value;

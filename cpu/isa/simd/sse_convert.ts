@@ -23,12 +23,23 @@ import {
   lanesNormal,
   lanesNotDenormal,
   lanesZero,
+  type Look,
   type Shape,
+  type Slow,
 } from "./ordinary.ts";
 import { guarded, KINDS } from "./sse_float.ts";
 import { scalar, source, source64, sse } from "./sse_patterns.ts";
 import { S } from "../../state/state.ts";
-import { IE, MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
+import { MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
+
+/** Has `converted` made elsewhere, unless a second look makes it. */
+function convertElsewhere(
+  e: Emit,
+  how: Slow & { readonly operation: Look["operation"] },
+  right: Variable,
+): void {
+  elsewhere(e, how, { operation: how.operation, a: how.value, b: how.value, result: e.get(right) }, right);
+}
 
 /** `v` rounded to an integral value as `mode` (0 nearest, 1 down, 2 up, 3 towards zero) says. */
 function roundTo(e: Emit, shape: FloatType | Shape, v: Value, mode: Value): Value {
@@ -64,12 +75,12 @@ for (const [i, opcode] of ["08", "09", "0a", "0b"].entries()) {
         const quiet = e.or(32, e.bit(e.imm(8), 3), inexactIsQuiet(e));
         return [() => e.or(32, same(r, b), every(e, same(b, b), denormalsCount(e), quiet))];
       },
+      look: (e, { b, result }) => {
+        return { operation: "round", a: e.op("i32x4.splat", e.imm(8)), b, result };
+      },
     }, true),
   );
 }
-
-/** The lower halves of the lanes of a vector of 64-bit ones, then those of another. */
-const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
 
 // Floats to integers. Out of range and NaN give the "integer indefinite" value, and are not ordinary.
 
@@ -87,17 +98,6 @@ function fits(e: Emit, type: FloatType, w: 32 | 64, v: Value): Value {
   const limit = 2 ** (w - 1);
   return e.and(32, e.op(`${type}.ge`, v, constant(-limit)), e.op(`${type}.lt`, v, constant(limit)));
 }
-/** What has no integer gives the indefinite one, if nobody wants to know, and rounding does not decide about it. */
-function mayBeInvalid(e: Emit): Value<"i32"> {
-  return e.and(32, e.bit(e.state32(S.mxcsr), 7), roundsToNearest(e));
-}
-function roundsToNearest(e: Emit): Value<"i32"> {
-  return e.eqz(32, e.and(32, e.state32(S.mxcsr), e.i32(3 << MXCSR_RC_SHIFT)));
-}
-/** MXCSR.IE, on which no knowledge of numbers depends. */
-function noteInvalid(e: Emit): void {
-  e.hostStore(32, e.i32(S.mxcsr), e.or(32, e.state32(S.mxcsr), e.i32(IE)));
-}
 for (const k of KINDS.filter((x) => !x.packed)) {
   const { type, suffix } = k;
   for (const [name, opcode, rounding] of [["CVTT", "2c", "trunc"], ["CVT", "2d", "nearest"]] as const) {
@@ -109,14 +109,14 @@ for (const k of KINDS.filter((x) => !x.packed)) {
         const b = scalar(e, type);
         const integral = e.op(`${type}.${rounding}`, b);
         const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
-        const result = e.variable(e.op(`i${w}.trunc_sat_${type}_s`, integral)),
-          fit = fits(e, type, w, integral);
-        e.expect([() => fit, () => e.or(32, quiet, e.op(`${type}.eq`, integral, b))], () => {
+        const result = e.variable(e.op(`i${w}.trunc_sat_${type}_s`, integral));
+        const tests = [
+          () => fits(e, type, w, integral),
+          () => e.or(32, quiet, e.op(`${type}.eq`, integral, b)),
+        ];
+        e.expect(tests, () => {
           const operation = `${rounding === "trunc" ? "truncate" : "to"}_i${w}` as const;
-          e.if(e.and(32, e.eqz(32, fit), mayBeInvalid(e)), () => {
-            noteInvalid(e);
-            e.set(result, w === 32 ? e.i32(0x8000_0000) : e.i64(1n << 63n));
-          }, () => elsewhere(e, { operation, type, lanes: "scalar", value: b }));
+          convertElsewhere(e, { operation, type, lanes: "scalar", value: b }, result);
         });
         e.setReg(w, e.get(result));
       },
@@ -148,23 +148,13 @@ for (
       e.op(`${shape}.lt`, integral, e.op(`${shape}.neg`, least)),
     );
     const quiet = rounding === "trunc" ? inexactIsQuiet(e) : e.roundsQuietly();
-    const same = e.op(`${shape}.eq`, integral, b), exact = all(e, shape, same);
+    const exact = all(e, shape, e.op(`${shape}.eq`, integral, b));
     const result = e.variable(
       e.op(type === "f32" ? "i32x4.trunc_sat_f32x4_s" : "i32x4.trunc_sat_f64x2_s_zero", integral),
     );
     e.expect([() => e.and(32, all(e, shape, fit), e.or(32, quiet, exact))], () => {
       const operation = rounding === "trunc" ? "truncate_i32" : "to_i32";
-      const none = e.op("v128.not", fit), others = all(e, shape, e.op("v128.or", none, same));
-      e.if(
-        e.and(32, e.op("v128.any_true", none), e.and(32, mayBeInvalid(e), e.or(32, quiet, others))),
-        () => {
-          noteInvalid(e);
-          const lanes = type === "f32" ? none : e.shuffle(LOW_WORDS, none, e.v128(0n, 0n));
-          const indefinite = e.op("i32x4.splat", e.i32(0x8000_0000));
-          e.set(result, e.op("v128.bitselect", indefinite, e.get(result), lanes));
-        },
-        () => elsewhere(e, { operation, type, lanes: "packed", value: b }),
-      );
+      convertElsewhere(e, { operation, type, lanes: "packed", value: b }, result);
     });
     e.setXmmReg(e.get(result));
   });
@@ -186,10 +176,11 @@ for (const k of KINDS.filter((x) => !x.packed)) {
       // Up to 2^precision every integer has a float.
       const bound = 1n << (type === "f32" ? 24n : 53n);
       const exact = e.ltU(w, e.add(w, n, e.k(w, bound)), e.k(w, 2n * bound));
+      const right = e.variable(converted);
       e.expect([() => e.or(32, exact, e.roundsQuietly())], () => {
-        elsewhere(e, { operation: `from_i${w}`, type, lanes: "scalar", value: n });
+        convertElsewhere(e, { operation: `from_i${w}`, type, lanes: "scalar", value: n }, right);
       });
-      e.setXmmPart("reg", converted);
+      e.setXmmPart("reg", found(e, type, right, converted));
     },
     { reg: "xmm", rm: "gpr" },
     "y",
@@ -198,15 +189,16 @@ for (const k of KINDS.filter((x) => !x.packed)) {
 sse("CVTDQ2PS xmm, xmm/m128", "np 0f5b /r", (e) => {
   const b = source(e), converted = e.op("f32x4.convert_i32x4_s", b);
   e.noteBounds("f32", converted, integerBounds(31));
+  const right = e.variable(converted);
   e.expect([() => e.roundsQuietly()], () => {
     // 2^31 converts back to one less, which it may come from.
     const back = e.op("i32x4.eq", e.op("i32x4.trunc_sat_f32x4_s", converted), b);
     const small = e.op("f32x4.lt", converted, e.op("i32x4.splat", e.i32(0x4f00_0000)));
     e.if(e.eqz(32, all(e, "f32x4", back, small)), () => {
-      elsewhere(e, { operation: "from_i32", type: "f32", lanes: "packed", value: b });
+      convertElsewhere(e, { operation: "from_i32", type: "f32", lanes: "packed", value: b }, right);
     });
   });
-  e.setXmmReg(converted);
+  e.setXmmReg(found(e, "f32", right, converted));
 });
 sse(
   "CVTDQ2PD xmm, xmm/m64",
@@ -215,21 +207,6 @@ sse(
 );
 
 // Between the formats
-
-/** Has `converted` made elsewhere, unless a second look makes it. */
-function convertElsewhere(
-  e: Emit,
-  { type, lanes, value, converted, right }: {
-    readonly type: FloatType;
-    readonly lanes: "scalar" | "packed";
-    readonly value: Value;
-    readonly converted: Value;
-    readonly right: Variable;
-  },
-): void {
-  const look = { operation: "convert", a: value, b: value, result: converted } as const;
-  elsewhere(e, { operation: "convert", type, lanes, value }, look, right);
-}
 
 sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
   const b = source64(e), converted = e.op("f64x2.promote_low_f32x4", b);
@@ -241,7 +218,7 @@ sse("CVTPS2PD xmm, xmm/m64", "np 0f5a /r", (e) => {
       e.noteBounds("f64", converted, boundsOf(e, "f32", twice));
     },
     quick: () => [() => all(e, "f32x4", lanesNotDenormal(e, "f32x4", twice))],
-  }, () => convertElsewhere(e, { type: "f32", lanes: "packed", value: b, converted, right }));
+  }, () => convertElsewhere(e, { operation: "convert", type: "f32", lanes: "packed", value: b }, right));
   e.setXmmReg(found(e, "f64", right, converted));
 });
 sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
@@ -256,7 +233,7 @@ sse("CVTPD2PS xmm, xmm/m128", "66 0f5a /r", (e) => {
   e.expect([() => quiet, () => ordinary], () => {
     const exact = all(e, "f64x2", e.op("f64x2.eq", e.op("f64x2.promote_low_f32x4", result), b));
     e.if(e.eqz(32, e.and(32, exact, ordinary)), () => {
-      convertElsewhere(e, { type: "f64", lanes: "packed", value: b, converted: result, right });
+      convertElsewhere(e, { operation: "convert", type: "f64", lanes: "packed", value: b }, right);
     });
   });
   e.setXmmReg(e.get(right));
@@ -271,7 +248,7 @@ sse("CVTSS2SD xmm, xmm/m32", "f3 0f5a /r", (e) => {
       e.noteBounds("f64", converted, boundsOf(e, "f32", b));
     },
     quick: () => tests,
-  }, () => convertElsewhere(e, { type: "f32", lanes: "scalar", value: b, converted, right }));
+  }, () => convertElsewhere(e, { operation: "convert", type: "f32", lanes: "scalar", value: b }, right));
   e.setXmmPart("reg", found(e, "f64", right, converted));
 });
 sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
@@ -281,7 +258,7 @@ sse("CVTSD2SS xmm, xmm/m64", "f2 0f5a /r", (e) => {
     const ordinary = e.or(32, isNormal(e, "f32", result), isZero(e, "f64", b));
     const exact = e.op("f64.eq", e.op("f64.promote_f32", result), b);
     e.if(e.eqz(32, e.and(32, e.or(32, quiet, exact), ordinary)), () => {
-      convertElsewhere(e, { type: "f64", lanes: "scalar", value: b, converted: result, right });
+      convertElsewhere(e, { operation: "convert", type: "f64", lanes: "scalar", value: b }, right);
     });
   });
   e.setXmmPart("reg", e.get(right));

@@ -21,6 +21,96 @@ const CASES: readonly LookCase[] = [
     widens: true,
   },
   { text: "VCVTPD2PS ymm", code: "c5fd5ac1", ...convert, type: "f64", lanes: "packed", vex: 256 },
+  ...["f32", "f64"].flatMap((type) =>
+    ([["to", "2d"], ["truncate", "2c"]] as const).flatMap(([way, opcode]) =>
+      ([32, 64] as const).map((w): LookCase => ({
+        text: `CVT${way === "to" ? "" : "T"}${type === "f32" ? "SS" : "SD"}2SI r${w}`,
+        code: `${type === "f32" ? "f3" : "f2"}${w === 64 ? "48" : ""}0f${opcode}c1`,
+        operation: `${way}_i${w}`,
+        type: type as "f32" | "f64",
+        lanes: "scalar",
+      }))
+    )
+  ),
+  {
+    text: "VCVTTSD2SI rax",
+    code: "c4e1fb2cc1",
+    operation: "truncate_i64",
+    type: "f64",
+    lanes: "scalar",
+    vex: 128,
+  },
+  { text: "CVTPS2DQ", code: "660f5bc1", operation: "to_i32", type: "f32", lanes: "packed" },
+  { text: "CVTTPS2DQ", code: "f30f5bc1", operation: "truncate_i32", type: "f32", lanes: "packed" },
+  { text: "CVTPD2DQ", code: "f20fe6c1", operation: "to_i32", type: "f64", lanes: "packed" },
+  { text: "CVTTPD2DQ", code: "660fe6c1", operation: "truncate_i32", type: "f64", lanes: "packed" },
+  {
+    text: "VCVTTPS2DQ ymm",
+    code: "c5fe5bc1",
+    operation: "truncate_i32",
+    type: "f32",
+    lanes: "packed",
+    vex: 256,
+  },
+  { text: "VCVTPD2DQ ymm", code: "c5ffe6c1", operation: "to_i32", type: "f64", lanes: "packed", vex: 256 },
+  { text: "CVTDQ2PS", code: "0f5bc1", operation: "from_i32", type: "f32", lanes: "packed", operands: "i32" },
+  {
+    text: "VCVTDQ2PS ymm",
+    code: "c5fc5bc1",
+    operation: "from_i32",
+    type: "f32",
+    lanes: "packed",
+    operands: "i32",
+    vex: 256,
+  },
+  {
+    text: "CVTSI2SS r32",
+    code: "f30f2ac0",
+    operation: "from_i32",
+    type: "f32",
+    lanes: "scalar",
+    operands: "i32",
+  },
+  {
+    text: "CVTSI2SD r32",
+    code: "f20f2ac0",
+    operation: "from_i32",
+    type: "f64",
+    lanes: "scalar",
+    operands: "i32",
+  },
+  {
+    text: "CVTSI2SS r64",
+    code: "f3480f2ac0",
+    operation: "from_i64",
+    type: "f32",
+    lanes: "scalar",
+    operands: "i64",
+  },
+  {
+    text: "CVTSI2SD r64",
+    code: "f2480f2ac0",
+    operation: "from_i64",
+    type: "f64",
+    lanes: "scalar",
+    operands: "i64",
+  },
+  ...[0, 1, 2, 3, 4, 8, 12].map((imm): LookCase => {
+    const code = `660f3a0ac10${imm.toString(16)}`;
+    return { text: `ROUNDSS ${imm}`, code, operation: "round", type: "f32", lanes: "scalar", imm };
+  }),
+  { text: "ROUNDSD 4", code: "660f3a0bc104", operation: "round", type: "f64", lanes: "scalar", imm: 4 },
+  { text: "ROUNDPS 4", code: "660f3a08c104", operation: "round", type: "f32", lanes: "packed", imm: 4 },
+  { text: "ROUNDPD 1", code: "660f3a09c101", operation: "round", type: "f64", lanes: "packed", imm: 1 },
+  {
+    text: "VROUNDPD ymm 4",
+    code: "c4e37d09c104",
+    operation: "round",
+    type: "f64",
+    lanes: "packed",
+    vex: 256,
+    imm: 4,
+  },
 ];
 
 for (const how of ENGINES) {
