@@ -2,7 +2,7 @@
 /**
  * `deno task bench [PART]... [--repeat=N] [--json=FILE] [--chart=FILE]`: measures us next to QEMU TCG, v86, and the host
  * where that means something, and prints tables in Markdown. Parts: cpu, boot, idle, net (all by default); work, which
- * is whole programs in guests; disk, which is fio in the Debian of `deno task debian`; debian, which is a boot of that to
+ * is whole programs in guests; stress, which is all of stress-ng's stressors by jit and TCG; disk, which is fio in the Debian of `deno task debian`; debian, which is a boot of that to
  * its login prompt; and micro, which runs the *_bench.ts files. Figures of single tables are the best of N runs (default
  * 3), since other processes only ever make things slower; the last table has medians and ratios.
  * @module
@@ -18,16 +18,17 @@ import { qemuVersion } from "./qemu.ts";
 import { chartOf, type Row, tableOf } from "./report.ts";
 import { makeVirtioInitramfs } from "./virtio.ts";
 import { measureWork, type WorkEmulator } from "./guest_work/guests.ts";
-import { WORK } from "./guest_work/rows.ts";
+import { WORK, type Work } from "./guest_work/rows.ts";
+import { STRESSORS } from "./guest_work/stressors.ts";
 import { makeWorkInitramfs } from "./guest_work/userland.ts";
 import { whyNoV86 } from "./guest_work/v86_guest.ts";
 import { makeDebian } from "../debian/make_debian.ts";
 import { makeGuests } from "../guests/make_guests.ts";
 import { openTapNamespace, whyNoTap } from "../host/tap_namespace.ts";
 
-const PARTS = ["cpu", "boot", "idle", "net", "work", "disk", "debian", "micro"] as const;
+const PARTS = ["cpu", "boot", "idle", "net", "work", "stress", "disk", "debian", "micro"] as const;
 /** Those that are not measured unless they are asked for. */
-const EXTRA: readonly string[] = ["work", "disk", "debian", "micro"];
+const EXTRA: readonly string[] = ["work", "stress", "disk", "debian", "micro"];
 type Part = typeof PARTS[number];
 const ENGINES = ["interp", "jit"] as const satisfies readonly EngineName[];
 const NET_MIB = 128, PINGS = 50;
@@ -188,22 +189,33 @@ async function benchWork(repeat: number, qemu: string | undefined): Promise<Row[
   const noV86 = whyNoV86();
   if (noV86 !== undefined) progress(`no v86: ${noV86}`);
   else await makeGuests({ names: ["pae"], progress });
-  const names = { interp: "interp", jit: "jit", tcg: "TCG", v86: "v86" } as const;
   const emulators: WorkEmulator[] = ["interp", "jit"];
   if (qemu !== undefined) emulators.push("tcg");
   if (noV86 === undefined) emulators.push("v86");
+  return await benchRows(WORK, emulators, repeat);
+}
+/** All stressors, by us and by TCG. */
+async function benchStress(repeat: number, qemu: string | undefined): Promise<Row[]> {
+  return await benchRows(STRESSORS, qemu === undefined ? ["jit"] : ["jit", "tcg"], repeat);
+}
+const NAMES = { interp: "interp", jit: "jit", tcg: "TCG", v86: "v86" } as const;
+async function benchRows(
+  works: readonly Work[],
+  emulators: readonly WorkEmulator[],
+  repeat: number,
+): Promise<Row[]> {
   const file = await Deno.makeTempFile({ prefix: "xenner-bench-", suffix: ".cpio" });
   const seconds = new Map<string, Record<string, number[]>>();
   const proofs = new Map<string, Set<string>>();
   try {
     for (let i = 0; i < repeat; i++) {
       for (const emulator of emulators) {
-        progress(`programs in guests: ${names[emulator]}, round ${i + 1} of ${repeat}`);
-        const rows = WORK.filter((row) => emulator !== "v86" || row.on32Bit);
+        progress(`programs in guests: ${NAMES[emulator]}, round ${i + 1} of ${repeat}`);
+        const rows = works.filter((row) => emulator !== "v86" || row.on32Bit);
         await Deno.writeFile(file, await makeWorkInitramfs(emulator === "v86" ? "i386" : "amd64", rows));
         for (const [name, run] of await measureWork(emulator, file, rows)) {
           const row = seconds.get(name) ?? {};
-          (row[names[emulator]] ??= []).push(run.seconds);
+          (row[NAMES[emulator]] ??= []).push(run.seconds);
           seconds.set(name, row);
           proofs.set(name, (proofs.get(name) ?? new Set()).add(run.proof));
         }
@@ -215,7 +227,7 @@ async function benchWork(repeat: number, qemu: string | undefined): Promise<Row[
   for (const [name, said] of proofs) {
     if (said.size > 1) progress(`what ${name} said differs: ${[...said].join("; ")}`);
   }
-  return WORK.map(({ name, what }) => ({ name, what, seconds: seconds.get(name) ?? {} }));
+  return works.map(({ name, what }) => ({ name, what, seconds: seconds.get(name) ?? {} }));
 }
 
 async function benchIdle(qemu: string | undefined): Promise<void> {
@@ -288,6 +300,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (has("disk")) await benchDisk({ engines: ENGINES, qemu: qemu !== undefined, progress, table });
     if (has("debian")) rows.push(...await benchDebian(repeat, qemu));
     if (has("work")) rows.push(...await benchWork(repeat, qemu));
+    if (has("stress")) rows.push(...await benchStress(repeat, qemu));
     if (rows.length > 0) {
       console.log(`Medians of ${repeat}, and ratios of jit to each of the others\n`);
       const { head, body } = tableOf(rows, ["jit", "interp", "TCG", ...(has("work") ? ["v86"] : [])], "jit");

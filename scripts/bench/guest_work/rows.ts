@@ -34,11 +34,12 @@ const MODP_2048 = [
 ].join("");
 
 /** `ops` rounds of one of stress-ng's stressors, verified by itself. */
-function stress(stressor: string, ops: number, options = ""): string {
+export function stress(stressor: string, ops: number, options = ""): string {
   return `cd /tmp && ${BIN}/stress-ng --quiet --${stressor} 1 --${stressor}-ops ${ops} ${options} --verify && echo verified`;
 }
 
-function cpuMethod(method: string, ops: number): Work {
+/** `ops` rounds of one of the methods of stress-ng's stressor `cpu`. */
+export function cpuMethod(method: string, ops: number): Work {
   return {
     name: `cpu-${method}`,
     what: `stress-ng --cpu-method ${method}, ${ops} rounds`,
