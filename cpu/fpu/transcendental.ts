@@ -35,7 +35,7 @@ import {
 } from "./float80.ts";
 
 /** Fraction bits of the constants. */
-const WIDE = 512;
+export const WIDE = 512;
 const ONE_WIDE = 1n << BigInt(WIDE);
 /** Fraction bits of a computation whose operand needs no extra ones. */
 const BASE = 192;
@@ -56,8 +56,9 @@ function inverseSeries(n: bigint, alternating: boolean): bigint {
 }
 
 const PI = 4n * (4n * inverseSeries(5n, true) - inverseSeries(239n, true)); // Machin
-const LN2 = 2n * inverseSeries(3n, false);
-const PER_LN2 = (ONE_WIDE << BigInt(WIDE)) / LN2;
+/** ln(2) and its reciprocal. */
+export const LN2 = 2n * inverseSeries(3n, false);
+export const PER_LN2 = (ONE_WIDE << BigInt(WIDE)) / LN2;
 /** Pi as the argument reduction knows it: 66 significant bits, 64 of them fraction. */
 const PI_66 = PI >> BigInt(WIDE - 64);
 
@@ -276,13 +277,19 @@ export function exp2m1(r: Float80, a: Float80, env: FpEnv): void {
   const bits = BigInt(p);
   let x = ((m << BigInt(p + exp - 63)) * (LN2 >> BigInt(WIDE - p))) >> bits;
   if (sign !== 0) x = -x;
+  pack(r, 0, expm1(x, p), p, env);
+}
+
+/** e^x - 1 with p fraction bits, as x has. */
+export function expm1(x: bigint, p: number): bigint {
+  const bits = BigInt(p);
   let term = x;
   let sum = x;
   for (let k = 2n; term !== 0n && term !== -1n; k++) {
     term = ((term * x) >> bits) / k;
     sum += term;
   }
-  pack(r, 0, sum, p, env);
+  return sum;
 }
 
 /** log2(1 + f) with p fraction bits, for f (p fraction bits) in about [-0.3, 0.5]. */

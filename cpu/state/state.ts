@@ -125,6 +125,8 @@ export const STATE_FIELDS: readonly { readonly name: string; readonly at: number
 export const X87_SERIES = 0x8400;
 /** See cpu/isa/x87/arc_tangent.ts. */
 export const X87_ARC_TANGENTS = 0x9000;
+/** See cpu/isa/x87/exponentials.ts and logarithms.ts. */
+export const X87_EXPONENTIALS = 0xa000, X87_LOGARITHMS = 0xa400;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */
 export const REGION_INSTRUCTIONS = 0x8000;

@@ -64,6 +64,16 @@ export function normalized(b: WasmBuilder, x: Wide): { value: Wide; zeros: Long 
     zeros: b.add(64, zeros, b.select(isLow, b.i64(64), b.i64(0))),
   };
 }
+/** Upper half of a product of a number of 64 bits, that much above, less by 1 at most. */
+export function timesShort(b: WasmBuilder, x: Long, { high, low }: Wide): Wide {
+  const product = b.op("i64.mul", x, high), sum = b.add(64, product, highUnsigned(b, x, low));
+  return { high: b.add(64, highUnsigned(b, x, high), wide(b, b.ltU(64, sum, product))), low: sum };
+}
+/** `x` moved left by 1 to 63. */
+export function shiftedLeft(b: WasmBuilder, { high, low }: Wide, by: bigint): Wide {
+  const above = b.op("i64.shr_u", low, b.i64(64n - by));
+  return { high: b.or(64, b.op("i64.shl", high, b.i64(by)), above), low: b.op("i64.shl", low, b.i64(by)) };
+}
 /** `x` moved right by 0 to 127. */
 export function shiftedRight(b: WasmBuilder, x: Wide, by: Long): Wide {
   const one = b.i64(1), isFar = b.op("i64.ge_u", by, b.i64(64));
@@ -80,10 +90,6 @@ export function shiftedRight(b: WasmBuilder, x: Wide, by: Long): Wide {
 export function emitQuotient(b: WasmBuilder): void {
   const dividend = { high: b.parameter(0, "i64"), low: b.parameter(1, "i64") };
   const divisor = { high: b.parameter(2, "i64"), low: b.parameter(3, "i64") };
-  const twice = ({ high, low }: Wide, times: bigint): Wide => ({
-    high: b.or(64, b.op("i64.shl", high, b.i64(times)), b.op("i64.shr_u", low, b.i64(64n - times))),
-    low: b.op("i64.shl", low, b.i64(times)),
-  });
   // A quarter of the reciprocal: a double's bits, and so much less that it is too small for certain.
   const estimate = b.op(
     "f64.div",
@@ -94,9 +100,9 @@ export function emitQuotient(b: WasmBuilder): void {
   let quarter: Wide = { high: first, low: b.i64(0) };
   // It is too small by 2^-52 to 2^-49, then by 2^-104 to 2^-98, then by what is lost here.
   for (let step = 0; step < 2; step++) {
-    const lacks = minus(b, { high: b.i64(0), low: b.i64(0) }, twice(times(b, divisor, quarter), 2n));
+    const lacks = minus(b, { high: b.i64(0), low: b.i64(0) }, shiftedLeft(b, times(b, divisor, quarter), 2n));
     quarter = plus(b, quarter, times(b, quarter, lacks));
   }
-  store(b, QUOTIENT, twice(times(b, dividend, quarter), 1n));
+  store(b, QUOTIENT, shiftedLeft(b, times(b, dividend, quarter), 1n));
   b.return(b.i32(0));
 }

@@ -15,7 +15,9 @@ import { EFLAGS_CF, EFLAGS_PF, EFLAGS_ZF, FSW_EXCEPTIONS } from "../../fpu/x87_s
 import { H_X87, x87Number } from "../../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../../wasm/encoder.ts";
 import { emitArcTangent, fillArcTangents } from "./arc_tangent.ts";
+import { emitExponential, emitPolynomial, fillExponentials } from "./exponentials.ts";
 import { emitQuotient } from "./fractions.ts";
+import { emitLogarithm, fillLogarithms } from "./logarithms.ts";
 import { emitSeries, emitSineAndCosine, fillSeries } from "./trigonometry.ts";
 import {
   AT,
@@ -32,13 +34,14 @@ import {
 } from "./x87_frame.ts";
 import { type ExtremeKind, X87Extremes } from "./x87_extremes.ts";
 import { J } from "./x87_numbers.ts";
-import { type X87Callees, X87Transcendental } from "./x87_transcendental.ts";
+import { X87Logarithmic } from "./x87_logarithmic.ts";
+import type { X87Callees } from "./x87_transcendental.ts";
 
 const CONDITIONS = C0 | C2 | C3;
 const FCW_WRITABLE = 0x1f3f, FCW_FIXED = 0x40;
 
 /** Emits the body of the function for a group. */
-export class X87Function extends X87Transcendental {
+export class X87Function extends X87Logarithmic {
   /** All of it. */
   emit(): void {
     const { opcode, isMemory } = this.group;
@@ -272,6 +275,8 @@ export class X87Function extends X87Transcendental {
           }),
         6: () =>
           this.byIndex({
+            0: () => this.exponential(),
+            1: () => this.yLog2X(),
             2: () => this.tangent(),
             3: () => this.arcTangent(),
             4: () => this.extract(),
@@ -280,6 +285,7 @@ export class X87Function extends X87Transcendental {
         7: () =>
           this.byIndex({
             0: () => this.remainder(false),
+            1: () => this.yLog2XPlus1(),
             2: () => this.squareRoot(),
             3: () =>
               this.trigonometric((number) => {
@@ -387,6 +393,8 @@ const NO_GROUP = { opcode: 0, isMemory: false, reg: 0 };
 export function fillX87Tables(view: DataView): void {
   fillSeries(view);
   fillArcTangents(view);
+  fillExponentials(view);
+  fillLogarithms(view);
 }
 
 /** Defines the functions of all groups, in the table from H_X87 on. */
@@ -403,6 +411,13 @@ export function defineX87(module: ModuleBuilder): void {
   const extremeType = module.type(["i64", "i32", "i64", "i32", "i32"], ["i32"]);
   const extreme = (kind: ExtremeKind) =>
     define(extremeType, 5, (b) => new X87Extremes(b, b.i32(0), NO_GROUP).emitExtreme(kind));
+  const polynomial = (isAlternating: boolean) =>
+    define(
+      module.type(["i32", "i32", "i32", "i64", "i64"], ["i32"]),
+      5,
+      (b) => emitPolynomial(b, isAlternating),
+    );
+  const polynomials = { rising: polynomial(false), alternating: polynomial(true) };
   const callees: X87Callees = {
     sineAndCosine: define(module.type(["i64", "i32"], ["i32"]), 2, (b) => emitSineAndCosine(b, series)),
     quotient,
@@ -410,6 +425,16 @@ export function defineX87(module: ModuleBuilder): void {
       module.type(["i64", "i32", "i64", "i32"], ["i32"]),
       4,
       (b) => emitArcTangent(b, series, quotient),
+    ),
+    exponential: define(
+      module.type(["i64", "i32"], ["i32"]),
+      2,
+      (b) => emitExponential(b, polynomials),
+    ),
+    logarithm: define(
+      module.type(["i32", "i64", "i64", "i64", "i32"], ["i32"]),
+      5,
+      (b) => emitLogarithm(b, polynomials),
     ),
     extreme: { sum: extreme("sum"), product: extreme("product"), quotient: extreme("quotient") },
   };

@@ -14,11 +14,13 @@ import type { Int, Long, Real, X87Group } from "./x87_frame.ts";
 import { J } from "./x87_numbers.ts";
 import { X87Special } from "./x87_special.ts";
 
-/** Functions that others call, by their numbers: ./trigonometry.ts, ./fractions.ts, ./arc_tangent.ts, ./x87_extremes.ts. */
+/** Functions that others call, by their numbers; see the files beside this one. */
 export interface X87Callees {
   readonly sineAndCosine: number;
   readonly quotient: number;
   readonly arcTangent: number;
+  readonly exponential: number;
+  readonly logarithm: number;
   readonly extreme: Readonly<Record<ExtremeKind, number>>;
 }
 
@@ -88,22 +90,23 @@ export abstract class X87Transcendental extends X87Special {
     this.push(this.one());
   }
 
+  /** The result of FPATAN and its like: in ST(1), which becomes ST(0). */
+  protected replaceSecond(result: Real): void {
+    this.store(this.register(1), result);
+    this.pop(1);
+    this.finish();
+  }
   /** FPATAN. */
   protected arcTangent(): void {
     const { b } = this, y = this.st(1), x = this.st(0), sign = this.sign(y.se);
     this.needOrdinary(y);
     this.needOrdinary(x);
-    const replace = (result: Real) => {
-      this.store(this.register(1), result);
-      this.pop(1);
-      this.finish();
-    };
     const right = b.eqz(32, this.sign(x.se));
-    b.if(b.and(32, this.isZero(y), right), () => replace({ se: sign, significand: b.i64(0) }));
+    b.if(b.and(32, this.isZero(y), right), () => this.replaceSecond({ se: sign, significand: b.i64(0) }));
     const operands = [y.significand, y.se, x.significand, x.se];
     const exponent = b.call(this.callees.arcTangent, operands, "i32") as Int;
     this.need(exponent);
-    replace(this.rounded(load(b, b.i32(ARC_TANGENT)), exponent, sign, b.i64(ARC_TANGENT_ERROR)));
+    this.replaceSecond(this.rounded(load(b, b.i32(ARC_TANGENT)), exponent, sign, b.i64(ARC_TANGENT_ERROR)));
   }
 
   /**
@@ -122,6 +125,7 @@ export abstract class X87Transcendental extends X87Special {
     const exp = b.variable(b.sub(32, topExponent, b.op("i32.wrap_i64", zeros)));
     this.need(b.ltU(32, b.sub(32, b.get(exp), b.i32(1)), b.i32(EXP_MAX - 1)));
     this.round(significand, exp, ext, b.i32(0), sign);
+    this.need(b.ltS(32, b.get(exp), b.i32(EXP_MAX)));
     return { se: b.or(32, sign, b.get(exp)), significand: b.get(significand) };
   }
 }
