@@ -10,7 +10,6 @@ import type { Val } from "../emit/builder.ts";
 import {
   DE,
   IE,
-  MXCSR_DAZ,
   MXCSR_FTZ,
   MXCSR_MASKS,
   MXCSR_RC_SHIFT,
@@ -99,12 +98,6 @@ export class ConversionLook extends LookEmit {
   #doubles(name: "eq" | "ne" | "lt" | "gt" | "ge", x: Val, y: Val): Val {
     return this.b.op(`f64x2.${name}`, x, y);
   }
-  /** The operand as DAZ has it. */
-  #flushed(v: Val): Val {
-    const b = this.b, flushed = b.variable(v);
-    b.if(this.mxcsrHas(MXCSR_DAZ), () => b.set(flushed, this.choose(this.isDenormal(v), this.signs(v), v)));
-    return b.get(flushed);
-  }
   /** All lanes of a mask, or none, as MXCSR.RC is `rc`. */
   #rounds(rc: number): Val {
     const b = this.b, is = b.eq(32, b.and(32, this.mxcsr, b.i32(ROUNDING)), b.i32(rc << MXCSR_RC_SHIFT));
@@ -125,7 +118,7 @@ export class ConversionLook extends LookEmit {
 
   #round(): void {
     const b = this.b, imm = b.lane("i32x4.extract_lane", 0, b.parameter(0, "v128"));
-    const x = this.#flushed(this.#operand), nan = this.isNan(x);
+    const x = this.flushed(this.#operand), nan = this.isNan(x);
     const rc = b.select(b.bit(imm, 2), this.#rounding(), b.and(32, imm, b.i32(3)));
     const integral = this.#integral(x, rc);
     this.raise(this.isSignaling(x, nan), IE);
@@ -137,7 +130,7 @@ export class ConversionLook extends LookEmit {
 
   /** Denormals raise nothing but inexactness here; what has no integer gives the least one. */
   #toIntegers(operation: "to_i32" | "truncate_i32" | "to_i64" | "truncate_i64"): void {
-    const b = this.b, x = this.#flushed(this.#operand), isLong = operation.endsWith("64");
+    const b = this.b, x = this.flushed(this.#operand), isLong = operation.endsWith("64");
     const integral = operation.startsWith("to")
       ? this.#integral(x, this.#rounding())
       : b.op(`${this.format.shape}.trunc`, x);
@@ -211,7 +204,7 @@ export class ConversionLook extends LookEmit {
   /** Two floats to doubles, all of which there are. */
   #promote(): void {
     const b = this.b, v = this.#operand;
-    const x = this.#flushed(b.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], v, v));
+    const x = this.flushed(b.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7], v, v));
     this.raise(this.isSignaling(x, this.isNan(x)), IE);
     this.raise(this.isDenormal(x), DE);
     this.settle();
@@ -224,7 +217,7 @@ export class ConversionLook extends LookEmit {
 
   /** Two doubles to floats. */
   #demote(): void {
-    const b = this.b, x = this.#flushed(this.#operand), nan = this.isNan(x);
+    const b = this.b, x = this.flushed(this.#operand), nan = this.isNan(x);
     this.raise(this.isSignaling(x, nan), IE);
     this.raise(this.isDenormal(x), DE);
     const size = this.magnitude(x), nearest = this.#single(x), finite = this.isFinite(x);

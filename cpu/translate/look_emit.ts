@@ -7,11 +7,15 @@
 import { type Val, WasmBuilder } from "../emit/builder.ts";
 import type { Variable } from "../emit/emit.ts";
 import { LOOK_RESULT } from "../emit/links.ts";
-import { MXCSR_FLAGS, MXCSR_MASKS, MXCSR_RC_SHIFT } from "../fpu/sse/mxcsr.ts";
+import { MXCSR_DAZ, MXCSR_FLAGS, MXCSR_MASKS, MXCSR_RC_SHIFT, PE } from "../fpu/sse/mxcsr.ts";
 import { LOOK_REPLACED, LOOK_UNSURE } from "../fpu/sse/sse_unit.ts";
 import { S } from "../state/state.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 
+/** Inexact results raise nothing new. */
+export const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
+/** Between these, powers of two, the error of a product of doubles is a number, and none of its parts overflows. */
+export const SAFE = { least: 0x0800_0000_0000_0000n, most: 0x7800_0000_0000_0000n } as const;
 /** MXCSR.RC. */
 export const ROUNDING = 3 << MXCSR_RC_SHIFT;
 const FORMATS = {
@@ -107,6 +111,12 @@ export abstract class LookEmit {
     const quiet = this.splat(this.format.quiet);
     const silent = this.b.op(`${this.format.lanes}.eq`, this.and(v, quiet), quiet);
     return this.without(nan, silent);
+  }
+  /** The operand as DAZ has it. */
+  protected flushed(v: Val): Val {
+    const b = this.b, flushed = b.variable(v);
+    b.if(this.mxcsrHas(MXCSR_DAZ), () => b.set(flushed, this.choose(this.isDenormal(v), this.signs(v), v)));
+    return b.get(flushed);
   }
   protected returnIf(condition: Val, what: number): void {
     this.b.if(condition, () => this.b.return(this.b.i32(what)));

@@ -28,16 +28,13 @@ import { HOST_FUSES } from "../emit/vector/host_fuses.ts";
 import { H_SSE_LOOK } from "../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";
 import { ConversionLook, CONVERSIONS } from "./convert_look.ts";
-import { LookEmit, ROUNDING, UPPER } from "./look_emit.ts";
+import { FUSED_OPERATIONS, FusedLook } from "./fused_look.ts";
+import { LookEmit, PRECISION_KNOWN, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
 
 type Arithmetic = "add" | "sub" | "mul" | "div" | "sqrt";
 /** "cmp": only signaling NaNs are invalid; "min", "max": all are, as for the other half of the comparisons. */
 type Operation = Arithmetic | "min" | "max" | "cmp";
 const ARITHMETIC: readonly Operation[] = ["add", "sub", "mul", "div", "sqrt"];
-
-const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
-/** Between these, powers of two, the error of a product of doubles is a number, and none of its parts overflows. */
-const SAFE = { least: 0x0800_0000_0000_0000n, most: 0x7800_0000_0000_0000n } as const;
 
 /** Emits one look. */
 class Look extends LookEmit {
@@ -262,6 +259,10 @@ export function defineLooks(module: ModuleBuilder): void {
     }
     for (const operation of CONVERSIONS) {
       define(operation, type, (body, packed) => new ConversionLook(body, operation, type, packed).emit());
+    }
+    if (!HOST_FUSES) continue;
+    for (const operation of FUSED_OPERATIONS) {
+      define(operation, type, (body) => new FusedLook(body, operation, type).emit());
     }
   }
 }

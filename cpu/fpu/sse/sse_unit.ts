@@ -81,18 +81,19 @@ export const FUSED_ORDER_SHIFT: number = 13;
 /** Orders: numbers of the operands (0 the destination, 1 VEX.vvvv, 2 ModRM.rm) that are multiplied, and of the third. */
 export const FUSED_ORDERS = [[0, 2, 1], [1, 0, 2], [1, 2, 0]] as const;
 /** What of a fused operation is taken with the other sign, in even lanes and in odd ones. */
-const FUSED_SIGNS: Readonly<Partial<Record<SseOperation, readonly [FusedSigns, FusedSigns]>>> = (() => {
-  const signs = (product: boolean, ...terms: readonly [boolean, boolean]) =>
-    terms.map((term) => ({ product, term })) as [FusedSigns, FusedSigns];
-  return {
-    fmadd: signs(false, false, false),
-    fmsub: signs(false, true, true),
-    fnmadd: signs(true, false, false),
-    fnmsub: signs(true, true, true),
-    fmaddsub: signs(false, true, false),
-    fmsubadd: signs(false, false, true),
-  };
-})();
+export const FUSED_SIGNS: Readonly<Partial<Record<SseOperation, readonly [FusedSigns, FusedSigns]>>> =
+  (() => {
+    const signs = (product: boolean, ...terms: readonly [boolean, boolean]) =>
+      terms.map((term) => ({ product, term })) as [FusedSigns, FusedSigns];
+    return {
+      fmadd: signs(false, false, false),
+      fmsub: signs(false, true, true),
+      fnmadd: signs(true, false, false),
+      fnmsub: signs(true, true, true),
+      fmaddsub: signs(false, true, false),
+      fmsubadd: signs(false, false, true),
+    };
+  })();
 /** Bits of its lanes. */
 export const SSE_PACKED: number = 1 << 7;
 const LANES_SHIFT = 7;

@@ -14,6 +14,7 @@ import {
   distinct,
   every,
   expectBounded,
+  found,
   lanesNormal,
   lanesNotDenormal,
   lanesZero,
@@ -65,7 +66,7 @@ function compute(
     Value,
   ];
   const result = fused(e, k.type, [negated(e, k, x, product), y, negated(e, k, z, term)]);
-  const quiet = e.roundsQuietly();
+  const quiet = e.roundsQuietly(), right = e.variable(result);
   const met = () => {
     e.meet(k.type, [x, y, z]);
     const [p, q, r] = [x, y, z].map((v) => boundsOf(e, k.type, v)) as [Bounds, Bounds, Bounds];
@@ -85,12 +86,13 @@ function compute(
     const ordinary = all(e, k.shape, and(tame, e.op("v128.or", none, lanesNormal(e, k.shape, result))));
     e.if(e.eqz(32, every(e, quiet, ordinary, isSafe(e, k.type, x, y))), () => {
       const how = sseCode(name, k.type, k.packed ? "packed" : "scalar") | (order << FUSED_ORDER_SHIFT);
-      e.floatElsewhere(how, operands[2]);
+      const look = sseCode(name, k.type, k.packed ? "packed" : "scalar");
+      e.floatElsewhere(how, operands[2], { how: look, a: x, b: y, result: z, right });
     });
   };
   if (isAlwaysSafe(k.type)) expectBounded(e, { met, quick, rounds: true }, otherwise);
   else e.expect(quick(), otherwise);
-  return result;
+  return found(e, k.type, right, result);
 }
 
 for (const operation of OPERATIONS) {

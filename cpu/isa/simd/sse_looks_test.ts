@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: MIT
 /** What is not ordinary, all exceptions being masked, needs no microcode, and is what cpu/fpu/sse makes of it. @module */
 import { ENGINES } from "../../_bare_cpu.ts";
+import { HOST_FUSES } from "../../emit/vector/host_fuses.ts";
 import { checkLooks, type LookCase } from "./_look_cases.ts";
 
 const convert = { operation: "convert" } as const;
+/** By destination, VEX.vvvv and ModRM.rm, which are XMM0, XMM2 and XMM1. */
+const FUSED: readonly LookCase[] = [
+  ["VFMADD132SS", "c4e26999c1", "fmadd", "f32", 0],
+  ["VFMADD231SD", "c4e2e9b9c1", "fmadd", "f64", 2],
+  ["VFMSUB213SS", "c4e269abc1", "fmsub", "f32", 1],
+  ["VFNMADD213PD", "c4e2e9acc1", "fnmadd", "f64", 1],
+  ["VFNMSUB132PS ymm", "c4e26d9ec1", "fnmsub", "f32", 0],
+  ["VFMADDSUB132PS", "c4e26996c1", "fmaddsub", "f32", 0],
+  ["VFMSUBADD231PD ymm", "c4e2edb7c1", "fmsubadd", "f64", 2],
+].map(([text, code, operation, type, order]) => ({
+  text,
+  code,
+  operation,
+  type,
+  order,
+  lanes: /S[SD]$/.test(text as string) ? "scalar" : "packed",
+  vex: /ymm/.test(text as string) ? 256 : 128,
+  leaves: type === "f32" ? 1 : 25,
+} as LookCase));
 const CASES: readonly LookCase[] = [
   { text: "CVTSS2SD", code: "f30f5ac1", ...convert, type: "f32", lanes: "scalar" },
   { text: "CVTSD2SS", code: "f20f5ac1", ...convert, type: "f64", lanes: "scalar" },
@@ -99,6 +119,7 @@ const CASES: readonly LookCase[] = [
     const code = `660f3a0ac10${imm.toString(16)}`;
     return { text: `ROUNDSS ${imm}`, code, operation: "round", type: "f32", lanes: "scalar", imm };
   }),
+  ...(HOST_FUSES ? FUSED : []),
   { text: "ROUNDSD 4", code: "660f3a0bc104", operation: "round", type: "f64", lanes: "scalar", imm: 4 },
   { text: "ROUNDPS 4", code: "660f3a08c104", operation: "round", type: "f32", lanes: "packed", imm: 4 },
   { text: "ROUNDPD 1", code: "660f3a09c101", operation: "round", type: "f64", lanes: "packed", imm: 1 },
