@@ -3,7 +3,7 @@
  * The second look at a result of SSE arithmetic, for the core module: emitted code only lets through what is normal and may
  * be inexact without anybody noticing (cpu/isa/simd/ordinary.ts). Here infinities, NaNs, denormal operands and overflow are
  * dealt with, exact results are told from inexact ones, and MXCSR gets what all lanes raised. What is left to the SSE unit:
- * tiny doubles without FTZ, directed rounding, DAZ where it changes something, exceptions that are not masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
+ * tiny doubles without FTZ, directed rounding, comparisons that DAZ changes, exceptions that are not masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
  *
  * A scalar comes in every lane.
  * @module
@@ -11,9 +11,10 @@
 import type { Val, WasmBuilder } from "../emit/builder.ts";
 import { vectorConstant } from "../emit/vector/float_emit.ts";
 import type { Variable } from "../emit/emit.ts";
-import { linkType, LOOK_PARAMETERS, OTHER_TABLE } from "../emit/links.ts";
+import { linkType, LOOK_PARAMETERS, LOOK_RESULT, OTHER_TABLE } from "../emit/links.ts";
 import { DE, IE, MXCSR_DAZ, MXCSR_FTZ, MXCSR_MASKS, OE, PE, UE, ZE } from "../fpu/sse/mxcsr.ts";
 import {
+  LOOK_REPLACED,
   LOOK_RIGHT,
   LOOK_UNSURE,
   SSE_DOUBLE,
@@ -31,29 +32,81 @@ import { ConversionLook, CONVERSIONS } from "./convert_look.ts";
 import { FUSED_OPERATIONS, FusedLook } from "./fused_look.ts";
 import { LookEmit, PRECISION_KNOWN, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
 
-type Arithmetic = "add" | "sub" | "mul" | "div" | "sqrt";
-/** "cmp": only signaling NaNs are invalid; "min", "max": all are, as for the other half of the comparisons. */
-type Operation = Arithmetic | "min" | "max" | "cmp";
-const ARITHMETIC: readonly Operation[] = ["add", "sub", "mul", "div", "sqrt"];
+type Arithmetic = "add" | "sub" | "addsub" | "mul" | "div" | "sqrt";
+/** "cmp": only signaling NaNs are invalid; "comi": all are, as for "min" and "max". */
+type Operation = Arithmetic | "min" | "max" | "cmp" | "comi";
+const ARITHMETIC: readonly Operation[] = ["add", "sub", "addsub", "mul", "div", "sqrt"];
 
 /** Emits one look. */
 class Look extends LookEmit {
-  readonly #first: Val;
-  readonly #second: Val;
-  readonly #result: Val;
+  #first: Val;
+  #second: Val;
+  #result: Val;
+  /** What is said of a result that is right: DAZ may have led to another one. */
+  readonly #found: Variable;
 
   constructor(body: FunctionBody, readonly operation: Operation, type: "f32" | "f64") {
     super(body, type);
     this.#first = this.b.parameter(operation === "sqrt" ? 1 : 0, "v128");
     this.#second = this.b.parameter(1, "v128");
     this.#result = this.b.parameter(2, "v128");
+    this.#found = this.b.variable(this.b.i32(LOOK_RIGHT));
   }
 
   get #isSum(): boolean {
-    return this.operation === "add" || this.operation === "sub";
+    return this.operation === "add" || this.operation === "sub" || this.operation === "addsub";
+  }
+
+  /** DAZ, when it changes operands: the operation is done again. */
+  #flushOperands(): void {
+    const b = this.b, operands = [this.#first, this.#second] as const;
+    const [x, y, r] = [...operands, this.#result].map((v) => b.variable(v)) as [Variable, Variable, Variable];
+    const denormal = () => this.any(this.or(...operands.map((v) => this.isDenormal(v))));
+    b.if(this.mxcsrHas(MXCSR_DAZ), () =>
+      b.if(denormal(), () => {
+        b.set(x, this.flushed(operands[0]));
+        b.set(y, this.flushed(operands[1]));
+        const [u, v] = [b.get(x), b.get(y)];
+        if (this.operation === "cmp" || this.operation === "comi") {
+          const moved = (["lt", "eq"] as const).map((name) =>
+            b.op("v128.xor", this.compare(name, ...operands), this.compare(name, u, v))
+          );
+          return this.returnIf(this.any(this.or(...moved)), LOOK_UNSURE);
+        }
+        b.set(r, this.#computed(u, v));
+        b.storeRaw("v128.store", b.i32(LOOK_RESULT), b.get(r));
+        b.set(this.#found, b.i32(LOOK_REPLACED));
+      }));
+    [this.#first, this.#second, this.#result] = [b.get(x), b.get(y), b.get(r)];
+  }
+  #computed(x: Val, y: Val): Val {
+    const b = this.b, { shape } = this.format;
+    switch (this.operation) {
+      case "min":
+      case "max":
+        return b.op(`${shape}.p${this.operation}`, y, x); // the second one, if they are alike
+      case "sqrt":
+        return b.op(`${shape}.sqrt`, y);
+      case "addsub":
+        return this.float("add", x, this.#addend(y));
+      case "cmp":
+      case "comi":
+        return this.#result;
+      default:
+        return b.op(`${shape}.${this.operation}`, x, y);
+    }
+  }
+  /** What a sum adds. */
+  #addend(y: Val): Val {
+    const b = this.b, negative = b.op(`${this.format.shape}.neg`, y);
+    if (this.operation === "add") return y;
+    if (this.operation === "sub") return negative;
+    const odd = this.type === "f32" ? b.op("i64x2.splat", b.i64(-1n << 32n)) : b.v128(0n, -1n);
+    return this.choose(odd, y, negative);
   }
 
   emit(): void {
+    this.#flushOperands();
     if (ARITHMETIC.includes(this.operation)) this.#arithmetic(this.operation as Arithmetic);
     else {
       const [a, b] = [this.#first, this.#second], nanA = this.isNan(a), nanB = this.isNan(b);
@@ -63,15 +116,13 @@ class Look extends LookEmit {
       this.raise(invalid, IE);
       this.#denormals(this.or(nanA, nanB));
       this.settle();
-      this.b.return(this.b.i32(LOOK_RIGHT));
+      this.b.return(this.b.get(this.#found));
     }
     this.b.unreachable();
   }
   /** Denormal operands of lanes where nothing comes before them. */
   #denormals(others: Val): void {
     const denormal = this.or(this.isDenormal(this.#first), this.isDenormal(this.#second));
-    const b = this.b;
-    this.returnIf(b.and(32, this.any(denormal), this.mxcsrHas(MXCSR_DAZ)), LOOK_UNSURE);
     this.raise(this.without(denormal, others), DE);
   }
   #arithmetic(operation: Arithmetic): void {
@@ -87,7 +138,7 @@ class Look extends LookEmit {
     const denormal = this.or(this.isDenormal(x), this.isDenormal(y));
     const ordinary = this.without(this.and(finite, this.isFinite(r)), denormal);
     const usual = b.and(32, b.op(`${this.format.lanes}.all_true`, ordinary), b.eqz(32, isTiny));
-    b.if(b.and(32, quiet, usual), () => b.return(b.i32(LOOK_RIGHT)));
+    b.if(b.and(32, quiet, usual), () => b.return(b.get(this.#found)));
     const nanX = this.isNan(x), nanY = this.isNan(y), nan = this.or(nanX, nanY);
     const invalid = this.without(this.isNan(r), nan);
     b.if(b.eqz(32, usual), () => {
@@ -113,7 +164,7 @@ class Look extends LookEmit {
       const indefinite = this.choose(invalid, this.splat(sign | infinity | quiet), zeros);
       this.replace(this.choose(nanX, silenced(x), this.choose(nanY, silenced(y), indefinite)));
     });
-    b.return(b.i32(LOOK_RIGHT));
+    b.return(b.get(this.#found));
   }
 
   /** Lanes whose results are below the normal numbers, or may have been before they were rounded; zeros of zeros are not. */
@@ -156,23 +207,23 @@ class Look extends LookEmit {
     const second = operation === "sqrt" ? first : inside(this.#second, zeroY);
     const usual = operation === "div" ? this.without(second, zeroY) : second;
     b.if(b.op(`${lanes}.all_true`, this.and(first, usual)), () => {
-      b.if(quiet, () => b.return(b.i32(LOOK_RIGHT)));
+      b.if(quiet, () => b.return(b.get(this.#found)));
       const [p, q, wanted] = this.#inverse(operation);
       const differs = this.#isSum
-        ? this.without(this.splat(~0n), this.isZero(this.#sumError(operation)))
+        ? this.without(this.splat(~0n), this.isZero(this.#sumError()))
         : this.type === "f32"
         ? this.#singleDiffers([p, q], wanted)
         : this.#productDiffers([p, q], wanted);
-      b.if(b.eqz(32, this.any(differs)), () => b.return(b.i32(LOOK_RIGHT)));
+      b.if(b.eqz(32, this.any(differs)), () => b.return(b.get(this.#found)));
     });
   }
 
   // Exactness: of `finite` lanes, none of which is tiny unless it is exact
 
   /** Knuth's TwoSum. */
-  #sumError(operation: Arithmetic): Val {
+  #sumError(): Val {
     const [x, y, r] = [this.#first, this.#second, this.#result];
-    const addend = operation === "add" ? y : this.b.op(`${this.format.shape}.neg`, y);
+    const addend = this.#addend(y);
     const taken = this.float("sub", r, x);
     const rest = this.float("sub", x, this.float("sub", r, taken));
     return this.float("add", rest, this.float("sub", addend, taken));
@@ -186,7 +237,7 @@ class Look extends LookEmit {
   #precision(operation: Arithmetic, finite: Val): void {
     const [x, y, r] = [this.#first, this.#second, this.#result];
     if (this.#isSum) {
-      const error = this.#sumError(operation);
+      const error = this.#sumError();
       // Near the end of the range a step may overflow where the sum does not.
       const huge = [x, y].map((v) => this.compare("gt", this.magnitude(v), this.splat(this.format.huge)));
       this.returnIf(this.any(this.and(finite, this.or(...huge))), LOOK_UNSURE);
@@ -254,7 +305,7 @@ export function defineLooks(module: ModuleBuilder): void {
     }
   };
   for (const type of ["f32", "f64"] as const) {
-    for (const operation of [...ARITHMETIC, "min", "max", "cmp"] as const) {
+    for (const operation of [...ARITHMETIC, "min", "max", "cmp", "comi"] as const) {
       define(operation, type, (body) => new Look(body, operation, type).emit());
     }
     for (const operation of CONVERSIONS) {

@@ -205,7 +205,6 @@ export interface Slow {
 }
 /** What has no second look. */
 type Unseen =
-  | "comi"
   | "ucomi"
   | "hadd"
   | "hsub"
@@ -220,8 +219,6 @@ export interface Look {
   readonly a: Value;
   readonly b: Value;
   readonly result: Value;
-  /** The operands stand in other lanes or have other signs than those of the instruction: NaNs are left to microcode. */
-  readonly changed?: boolean;
 }
 function asVector(e: Emit, v: Value): Value<"v128"> {
   if (v.type === "v128") return v;
@@ -240,7 +237,7 @@ export function elsewhere(
 ): void {
   const how = sseCode(operation, type, lanes);
   if (look === undefined) return e.floatElsewhere(how, asVector(e, value));
-  const second = secondLook(e, type, lanes, look, look.changed === true ? undefined : right);
+  const second = secondLook(e, type, lanes, look, right);
   e.floatElsewhere(how, look.b === value ? second.b : asVector(e, value), second);
 }
 /** The result that was looked at, or what a second look put into `right`: its bounds hold while everything is ordinary. */

@@ -178,7 +178,7 @@ const root = (k: Kind): Semantics =>
   );
 
 /** Which look a comparison wants: the one that raises for all NaNs, or for signaling ones. */
-type Comparing = (e: Emit) => "min" | "cmp" | undefined;
+type Comparing = (e: Emit) => "min" | "max" | "comi" | "cmp" | undefined;
 /** A comparison raises nothing without denormals and NaNs. */
 function ordinaryComparison(k: Kind, comparing: Comparing): Ordinary {
   const { type, shape } = k;
@@ -217,24 +217,30 @@ const extremum = (k: Kind, name: "min" | "max"): Semantics =>
     if (k.packed) return e.op(`${k.shape}.p${name}`, b, a);
     return e.select(e.op(`${k.type}.${name === "min" ? "lt" : "gt"}`, a, b), a, b);
   }, {
-    ...ordinaryComparison(k, () => "min"),
+    ...ordinaryComparison(k, () => name),
     met: (e, { a, b, result }) => {
       e.meet(k.type, [a, b]);
       e.noteBounds(k.type, result, either(boundsOf(e, k.type, a), boundsOf(e, k.type, b)));
     },
   });
 
-/** Of a predicate that is known: with bit 4, and with bit 3 for NaNs, they are VEX's alone. */
+/** The predicate, if it is known: with bit 4, and with bit 3 for NaNs, they are VEX's alone. */
+function knownPredicate(e: Emit): number | undefined {
+  const imm = e.known(e.imm(8));
+  return imm === undefined ? undefined : imm & (e.form.vector === 0 ? 7 : 31);
+}
+/** Half of them raise something for quiet NaNs, too. */
 const predicateLook: Comparing = (e) => {
-  const predicate = e.known(e.imm(8));
-  if (predicate === undefined || (e.form.vector === 0 ? predicate & 7 : predicate & 31) > 7) return undefined;
-  return (predicate & 3) === 1 || (predicate & 3) === 2 ? "min" : "cmp";
+  const predicate = knownPredicate(e);
+  if (predicate === undefined) return undefined;
+  const orders = (predicate & 3) === 1 || (predicate & 3) === 2;
+  return orders !== ((predicate & 16) !== 0) ? "comi" : "cmp";
 };
 // CMPxx: predicate 0 EQ, 1 LT, 2 LE, 3 UNORD, which nothing ordinary is; bit 2 negates.
 const comparison = (k: Kind): Semantics =>
   guarded(k, "cmp", (e, a, b) => {
-    const known = e.known(e.imm(8));
-    if (known !== undefined) return comparedBy(e, k, known & 7, a, b);
+    const known = knownPredicate(e);
+    if (known !== undefined) return comparedBy(e, k, known & 15, a, b);
     const p = e.and(32, e.imm(8), e.i32(7));
     const low2 = e.and(32, p, e.i32(3));
     const negated = e.bit(p, 2);
@@ -247,19 +253,34 @@ const comparison = (k: Kind): Semantics =>
     const mask = e.sub(32, e.i32(0), e.xor(32, holds, negated));
     return k.type === "f32" ? mask : e.op("i64.extend_i32_s", mask);
   }, ordinaryComparison(k, predicateLook));
-/** The same with NaNs: unordered is what makes the negated predicates hold. */
+/** The same with NaNs: unordered is what makes the negated predicates hold, of the first eight. */
 function comparedBy(e: Emit, k: Kind, predicate: number, a: Value, b: Value): Value {
   const prefix = k.packed ? k.shape : k.type;
-  const op = (name: "eq" | "lt" | "le" | "ne", x: Value, y: Value): Value => e.op(`${prefix}.${name}`, x, y);
+  const op = (name: "eq" | "lt" | "le" | "ne" | "gt" | "ge", x: Value, y: Value): Value =>
+    e.op(`${prefix}.${name}`, x, y);
+  const mask = (holds: Value, negated: boolean): Value => {
+    if (k.packed) return negated ? e.op("v128.not", holds) : holds;
+    const ones = e.sub(32, e.i32(0), negated ? e.eqz(32, holds) : holds);
+    return k.type === "f32" ? ones : e.op("i64.extend_i32_s", ones);
+  };
+  const or = (x: Value, y: Value) => k.packed ? e.op("v128.or", x, y) : e.or(32, x, y);
+  switch (predicate) {
+    case 8: // EQ_UQ
+    case 12: // NEQ_OQ
+      return mask(or(op("lt", a, b), op("gt", a, b)), predicate === 8);
+    case 9: // NGE
+    case 13: // GE
+      return mask(op("ge", a, b), predicate === 9);
+    case 10: // NGT
+    case 14: // GT
+      return mask(op("gt", a, b), predicate === 10);
+    case 11: // FALSE
+    case 15: // TRUE
+      return mask(k.packed ? zero(e) : e.i32(0), predicate === 15);
+  }
   const name = (["eq", "lt", "le", undefined] as const)[predicate & 3];
   const pair = name === undefined ? [a, b].map((v) => op("ne", v, v)) as [Value, Value] : [a, b] as const;
-  if (k.packed) {
-    const holds = name === undefined ? e.op("v128.or", ...pair) : op(name, a, b);
-    return predicate > 3 ? e.op("v128.not", holds) : holds;
-  }
-  const holds = name === undefined ? e.or(32, ...pair) : op(name, a, b);
-  const mask = e.sub(32, e.i32(0), predicate > 3 ? e.eqz(32, holds) : holds);
-  return k.type === "f32" ? mask : e.op("i64.extend_i32_s", mask);
+  return mask(name === undefined ? or(...pair) : op(name, a, b), predicate > 3);
 }
 
 /** Denormals become zeros of their sign, as RCPxx and RSQRTxx have it. */
@@ -308,7 +329,7 @@ for (const [opcode, name] of [["2e", "UCOMI"], ["2f", "COMI"]] as const) {
       const computed = { a, b, result: b };
       const { quick, met } = ordinaryComparison(k, () => undefined);
       expectBounded(e, { met: () => met?.(e, computed), quick: () => quick(e, computed) }, () => {
-        const look = { operation: name === "COMI" ? "min" : "cmp", ...computed } as const;
+        const look = { operation: name === "COMI" ? "comi" : "cmp", ...computed } as const;
         e.if(e.looksRight(secondLook(e, type, "scalar", look)), () => {
           const unordered = e.or(32, e.op(`${type}.ne`, a, a), e.op(`${type}.ne`, b, b));
           e.if(unordered, () => e.set(flags, e.i32(FLAG_ZF | FLAG_PF | FLAG_CF)));

@@ -40,14 +40,7 @@ for (const [prefix, k] of [["f2", KINDS[0]], ["66", KINDS[1]]] as const) {
       (e, a, b) => e.op("v128.bitselect", e.op(`${k.shape}.add`, a, b), e.op(`${k.shape}.sub`, a, b), odd(e)),
       {
         quick,
-        // a - b is a + -b.
-        look: (e, { a, b, result }) => ({
-          operation: "add",
-          a,
-          b: e.op("v128.bitselect", b, e.op(`${k.shape}.neg`, b), odd(e)),
-          result,
-          changed: true,
-        }),
+        look: (_, computed) => ({ operation: "addsub", ...computed }),
         met: metArithmetic.add(k.type),
         rounds: true,
       },
