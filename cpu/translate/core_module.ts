@@ -23,7 +23,7 @@ import {
   vectorType,
 } from "../emit/links.ts";
 import { microcodeNumber } from "../emit/microcode_calls.ts";
-import { LOOK_REPLACED, SSE_LOOK, SSE_VALUE } from "../fpu/sse/sse_unit.ts";
+import { LANES_SHIFT, LOOK_REPLACED, SSE_LOOK, SSE_VALUE } from "../fpu/sse/sse_unit.ts";
 import { VECTOR_FUNCTION_BODIES } from "../isa/vector_functions.ts";
 import { defineX87 } from "../isa/x87/x87_function.ts";
 import { stringCompare } from "../isa/simd/string_compare.ts";
@@ -257,7 +257,9 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
     const [first, second, result] = [2, 3, 4].map((i) => b.parameter(i, "v128")) as [Val, Val, Val];
     const next = b.add(32, rec, b.i32(RECORD_BYTES));
     b.if(b.eqz(32, b.and(32, how, b.i32(SSE_VALUE))), () => {
-      const slot = b.add(32, b.and(32, how, b.i32(SSE_LOOK)), b.i32(H_SSE_LOOK));
+      const number = b.shl(32, b.and(32, how, b.i32(SSE_LOOK)), b.i32(1)); // sseLookNumber
+      const packed = b.bit(how, LANES_SHIFT);
+      const slot = b.add(32, b.or(32, number, packed), b.i32(H_SSE_LOOK));
       const found = b.callIndirect(lookType, [first, second, result], slot, "i32", OTHER_TABLE);
       b.if(found, () => {
         const right = b.variable(result);

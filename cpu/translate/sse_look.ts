@@ -292,28 +292,28 @@ class Look extends LookEmit {
 /** Defines the looks, in the other table from H_SSE_LOOK on. */
 export function defineLooks(module: ModuleBuilder): void {
   const lookType = linkType(module, LOOK_PARAMETERS);
-  const define = (
-    operation: SseOperation,
-    type: "f32" | "f64",
-    emit: (body: FunctionBody, packed: boolean) => void,
-  ) => {
-    for (const lanes of ["scalar", "packed"] as const) {
-      const body = new FunctionBody(3);
-      emit(body, lanes === "packed");
-      const slot = H_SSE_LOOK + sseLookNumber(sseCode(operation, type, lanes));
-      module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot } });
-    }
+  /** Most functions serve scalars, and packed operands behind them. */
+  const define = (code: number, emit: (body: FunctionBody) => void, count = 2) => {
+    const body = new FunctionBody(3);
+    emit(body);
+    const slot = H_SSE_LOOK + sseLookNumber(code);
+    module.addFunction(lookType, body, { place: { table: OTHER_TABLE, slot, count } });
   };
   for (const type of ["f32", "f64"] as const) {
     for (const operation of [...ARITHMETIC, "min", "max", "cmp", "comi"] as const) {
-      define(operation, type, (body) => new Look(body, operation, type).emit());
+      define(sseCode(operation, type, "scalar"), (body) => new Look(body, operation, type).emit());
     }
     for (const operation of CONVERSIONS) {
-      define(operation, type, (body, packed) => new ConversionLook(body, operation, type, packed).emit());
+      const differs = operation === "to_i32" || operation === "truncate_i32";
+      for (const lanes of differs ? ["scalar", "packed"] as const : ["scalar"] as const) {
+        const packed = lanes === "packed";
+        const emit = (body: FunctionBody) => new ConversionLook(body, operation, type, packed).emit();
+        define(sseCode(operation, type, lanes), emit, differs ? 1 : 2);
+      }
     }
     if (!HOST_FUSES) continue;
     for (const operation of FUSED_OPERATIONS) {
-      define(operation, type, (body) => new FusedLook(body, operation, type).emit());
+      define(sseCode(operation, type, "scalar"), (body) => new FusedLook(body, operation, type).emit());
     }
   }
 }

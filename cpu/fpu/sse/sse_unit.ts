@@ -96,15 +96,16 @@ export const FUSED_SIGNS: Readonly<Partial<Record<SseOperation, readonly [FusedS
   })();
 /** Bits of its lanes. */
 export const SSE_PACKED: number = 1 << 7;
-const LANES_SHIFT = 7;
+/** From here on they are. */
+export const LANES_SHIFT = 7;
 
 /** What a second look says of a result: it is to be done elsewhere, or right, or another one is at LOOK_RESULT. */
 export const LOOK_UNSURE = 0, LOOK_RIGHT = 1, LOOK_REPLACED = 2;
-/** Bits of an operation's code that say which look it has: operation, type, scalar or packed. */
-export const SSE_LOOK: number = 0xff;
-/** Number of an operation's second look. */
+/** Bits of an operation's code that say which look it has, but for scalar or packed. */
+export const SSE_LOOK: number = SSE_OPERATION | SSE_DOUBLE;
+/** Number of an operation's second look: that of packed operands stands behind that of scalars. */
 export function sseLookNumber(code: number): number {
-  return code & SSE_LOOK;
+  return ((code & SSE_LOOK) << 1) | ((code >> LANES_SHIFT) & 1);
 }
 /** An operation as emitted code names it. */
 export function sseCode(operation: SseOperation, type: "f32" | "f64", lanes: SseLanes): number {
