@@ -86,7 +86,9 @@ export class TestCpu {
       ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
       ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
     });
-    if (options.floatsLater !== true) this.cpu.modules.addFloatFunctions();
+    if (options.floatsLater !== true) {
+      for (const unit of ["x87", "sse"] as const) this.cpu.modules.addFloatFunctions(unit);
+    }
     this.reset();
   }
 

@@ -100,7 +100,7 @@ const COST_OF_DELIVERY = 50, COST_OF_DECODING = 200, COST_OF_RETRY = 20_000;
  */
 const FREE_DECODINGS = 10_000;
 
-/** Microcode for floating point after which a guest gets functions that do most of that. */
+/** Microcode for a unit's floating point after which a guest gets functions that do most of that. */
 const FLOATS_AFTER = 8;
 
 /** What a shadow keeps off the next instruction; what ended a run of many instructions is not known. */
@@ -183,10 +183,10 @@ export class Cpu implements Engine {
     fillAesTables(memory.view);
     const counts = this.microcodeCounts = new Float64Array(MICROCODE_NAMES.length);
     const functions: Microcode[] = MICROCODE_NAMES.map((name) => microcode[name]);
-    let floats = 0;
-    for (const name of ["x87", "x87_memory", "sse_float"] as const) {
+    const floats = { x87: 0, sse: 0 };
+    for (const [name, unit] of [["x87", "x87"], ["x87_memory", "x87"], ["sse_float", "sse"]] as const) {
       functions[microcodeNumber(name)] = (core, rec) => {
-        if (++floats === FLOATS_AFTER) this.modules.addFloatFunctions();
+        if (++floats[unit] === FLOATS_AFTER) this.modules.addFloatFunctions(unit);
         return microcode[name](core, rec);
       };
     }

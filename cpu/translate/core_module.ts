@@ -69,15 +69,16 @@ export const LINK_NAME = "link";
 /** The other one: that many bytes from an offset in the WebAssembly memory on are about to be written; answers 0. */
 export const WRITTEN_NAME = "written";
 
+/** Floating point that WebAssembly functions do in place of microcode: all of the x87, and second looks at SSE. */
+export type FloatUnit = "x87" | "sse";
 /**
- * The bytes of the module with the functions that compute floating point in place of microcode: those of the x87, and second
- * looks at SSE. They take a tenth of a machine's start, and most kernels come to their first program without them.
+ * The bytes of the module with the functions of one unit. Emitting both takes a tenth of a machine's start; most kernels come
+ * to their first program without either, and most programs use but one.
  */
-export function floatModule(sizes: Sizes): Uint8Array<ArrayBuffer> {
+export function floatModule(sizes: Sizes, unit: FloatUnit): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   importSpace(module, sizes);
-  defineX87(module);
-  defineLooks(module);
+  (unit === "x87" ? defineX87 : defineLooks)(module);
   return module.encode();
 }
 

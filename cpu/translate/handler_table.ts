@@ -25,7 +25,7 @@ import { H_COVERED } from "../state/record.ts";
 import { ModuleBuilder } from "../wasm/encoder.ts";
 import type { BlockDraft } from "./blocks/block_draft.ts";
 import { compileHandler } from "./compile.ts";
-import { coreModule, floatModule, LINK_NAME, RUN_NAME, WRITTEN_NAME } from "./core_module.ts";
+import { coreModule, floatModule, type FloatUnit, LINK_NAME, RUN_NAME, WRITTEN_NAME } from "./core_module.ts";
 import { fusesWithNext, type Run, type Shape, Shapes } from "./shapes.ts";
 import { SlotTable, TABLE_SIZE } from "./slot_table.ts";
 
@@ -216,10 +216,10 @@ export class Modules {
     this.starved = this.#hasUsual = false;
   }
 
-  /** Makes the functions that do most of floating point in place of microcode. */
-  addFloatFunctions(): void {
-    fillX87Tables(this.#memory.view);
-    new WebAssembly.Instance(new WebAssembly.Module(floatModule(this.#sizes)), this.#imports);
+  /** Makes the functions that do most of a unit's floating point in place of microcode. */
+  addFloatFunctions(unit: FloatUnit): void {
+    if (unit === "x87") fillX87Tables(this.#memory.view);
+    new WebAssembly.Instance(new WebAssembly.Module(floatModule(this.#sizes, unit)), this.#imports);
   }
 
   /** Begins a module. */

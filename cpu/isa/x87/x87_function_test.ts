@@ -119,7 +119,7 @@ for (const { name, ...options } of ENGINES) {
       assertEquals(t.memory.view.getInt32(t.memory.offsetOf(DATA_BASE), true), 1 << 20);
       // mov eax,0x7f800000 (infinity); movd xmm0,eax; addps xmm0,xmm0 20 times: a second look finds that right
       t.run([0xb8, 0, 0, 0x80, 0x7f, 0x66, 0x0f, 0x6e, 0xc0, ...Array(20).fill([0x0f, 0x58, 0xc0]).flat()]);
-      assertEquals(sse(), 0);
+      assertEquals(sse(), floatsLater ? 8 : 0);
     }
   });
 }
