@@ -2,8 +2,10 @@
 /**
  * The second look at a result of SSE arithmetic, for the core module: emitted code only lets through what is normal and may
  * be inexact without anybody noticing (cpu/isa/simd/ordinary.ts). Here infinities, NaNs, denormal operands and overflow are
- * dealt with, exact results are told from inexact ones, and MXCSR gets what all lanes raised. What is left to the SSE unit:
- * tiny doubles without FTZ, directed rounding, comparisons that DAZ changes, exceptions that are not masked. Rules: SDM Vol. 1 table 4-7 (NaNs), §4.9.2 (which exception keeps others away), §11.5.2.
+ * dealt with, exact results are told from inexact ones, those that RC rounds another way are moved, and MXCSR gets what all
+ * lanes raised. What is left to the SSE unit: directed rounding where more than that is special, what is or may be the least
+ * normal number when it counts as tiny, comparisons that DAZ changes, exceptions that are not masked. Rules: SDM Vol. 1
+ * table 4-7 (NaNs), §4.8.4 (rounding), §4.9.2 (which exception keeps others away), §11.5.2.
  *
  * A scalar comes in every lane.
  * @module
@@ -12,7 +14,20 @@ import type { Val, WasmBuilder } from "../emit/builder.ts";
 import { vectorConstant } from "../emit/vector/float_emit.ts";
 import type { Variable } from "../emit/emit.ts";
 import { linkType, LOOK_PARAMETERS, LOOK_RESULT, OTHER_TABLE } from "../emit/links.ts";
-import { DE, IE, MXCSR_DAZ, MXCSR_FTZ, MXCSR_MASKS, OE, PE, UE, ZE } from "../fpu/sse/mxcsr.ts";
+import {
+  DE,
+  IE,
+  MXCSR_DAZ,
+  MXCSR_FTZ,
+  MXCSR_MASKS,
+  MXCSR_RC_SHIFT,
+  OE,
+  PE,
+  RC_DOWN,
+  RC_UP,
+  UE,
+  ZE,
+} from "../fpu/sse/mxcsr.ts";
 import {
   LOOK_REPLACED,
   LOOK_RIGHT,
@@ -36,6 +51,7 @@ type Arithmetic = "add" | "sub" | "addsub" | "mul" | "div" | "sqrt";
 /** "cmp": only signaling NaNs are invalid; "comi": all are, as for "min" and "max". */
 type Operation = Arithmetic | "min" | "max" | "cmp" | "comi";
 const ARITHMETIC: readonly Operation[] = ["add", "sub", "addsub", "mul", "div", "sqrt"];
+const TWO_TO_300 = 0x52b0_0000_0000_0000n; // as a double
 
 /** Emits one look. */
 class Look extends LookEmit {
@@ -127,9 +143,9 @@ class Look extends LookEmit {
   }
   #arithmetic(operation: Arithmetic): void {
     const b = this.b, [x, y, r] = [this.#first, this.#second, this.#result];
-    this.returnIf(this.mxcsrHas(ROUNDING), LOOK_UNSURE);
-    const quiet = b.eq(32, b.and(32, this.mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
     const [zeroX, zeroY] = [this.isZero(x), this.isZero(y)];
+    b.if(this.mxcsrHas(ROUNDING), () => this.#directed(operation, zeroX, zeroY));
+    const quiet = b.eq(32, b.and(32, this.mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
     this.#usualNumbers(operation, quiet, zeroX, zeroY);
     const finite = this.and(this.isFinite(x), this.isFinite(y));
     const tiny = this.#tiny(operation, finite, zeroX, zeroY), isTiny = this.any(tiny);
@@ -154,7 +170,9 @@ class Look extends LookEmit {
       this.#denormals(first);
       this.raise(overflow, OE | PE);
     });
-    b.if(b.eqz(32, quiet), () => this.#precision(operation, this.and(finite, this.isFinite(r))));
+    b.if(b.eqz(32, quiet), () => {
+      this.#precision(operation, this.without(this.and(finite, this.isFinite(r)), tiny));
+    });
     this.settle();
     const zeroes = b.get(flushed);
     b.if(this.any(this.or(nan, invalid, zeroes)), () => {
@@ -189,13 +207,27 @@ class Look extends LookEmit {
       b.set(flushed, tiny);
     }, () => {
       if (this.#isSum) return;
-      if (this.type === "f64") return b.return(b.i32(LOOK_UNSURE));
       const [p, q, wanted] = this.#inverse(operation);
-      this.raise(this.and(tiny, this.#singleDiffers([p, q], wanted)), UE | PE);
+      if (this.type === "f32") {
+        return this.raise(this.and(tiny, this.#singleDiffers([p, q], wanted)), UE | PE);
+      }
+      if (!HOST_FUSES) return b.return(b.i32(LOOK_UNSURE));
+      this.raise(this.and(tiny, this.#tinyDiffers([p, q], wanted)), UE | PE);
     });
   }
-  /** Numbers of the window and zeros (cpu/emit/vector/float_bounds.ts): nothing but inexactness is to be looked for. */
-  #usualNumbers(operation: Arithmetic, quiet: Val, zeroX: Val, zeroY: Val): void {
+  /**
+   * Lanes where p × q, a tiny double or one that was divided, is not `wanted`. Times 2^300 nothing of it is too small unless
+   * the result is 0; the smaller factor is below 2^-500 then, or the result, so nothing overflows.
+   */
+  #tinyDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
+    const scaled = (v: Val) => this.float("mul", v, this.splat(TWO_TO_300));
+    const isLess = this.compare("lt", this.magnitude(p), this.magnitude(q));
+    const small = this.choose(isLess, p, q), large = this.choose(isLess, q, p);
+    const rest = this.#rest([scaled(small), large], scaled(wanted));
+    return this.or(this.isZero(this.#result), this.compare("ne", rest, this.splat(0n)));
+  }
+  /** All lanes have numbers of the window or zeros (cpu/emit/vector/float_bounds.ts), none of which divides. */
+  #areUsual(operation: Arithmetic, zeroX: Val, zeroY: Val): Val {
     const b = this.b, { lanes } = this.format;
     const outside = (v: Val) => {
       const difference = b.op(`${lanes}.sub`, v, b.state128(vectorConstant(this.type, "first")));
@@ -206,7 +238,12 @@ class Look extends LookEmit {
     const first = inside(this.#first, zeroX);
     const second = operation === "sqrt" ? first : inside(this.#second, zeroY);
     const usual = operation === "div" ? this.without(second, zeroY) : second;
-    b.if(b.op(`${lanes}.all_true`, this.and(first, usual)), () => {
+    return b.op(`${lanes}.all_true`, this.and(first, usual));
+  }
+  /** Of usual numbers nothing but inexactness is to be looked for. */
+  #usualNumbers(operation: Arithmetic, quiet: Val, zeroX: Val, zeroY: Val): void {
+    const b = this.b;
+    b.if(this.#areUsual(operation, zeroX, zeroY), () => {
       b.if(quiet, () => b.return(b.get(this.#found)));
       const [p, q, wanted] = this.#inverse(operation);
       const differs = this.#isSum
@@ -216,6 +253,44 @@ class Look extends LookEmit {
         : this.#productDiffers([p, q], wanted);
       b.if(b.eqz(32, this.any(differs)), () => b.return(b.get(this.#found)));
     });
+  }
+
+  /** Results of usual numbers as RC has them: what was rounded to nearest and the wrong way is moved by one place. */
+  #directed(operation: Arithmetic, zeroX: Val, zeroY: Val): void {
+    const b = this.b, r = this.#result, { lanes } = this.format, none = this.splat(0n), all = this.splat(~0n);
+    if (this.type === "f64" && !this.#isSum && !HOST_FUSES) return b.return(b.i32(LOOK_UNSURE));
+    this.returnIf(b.eqz(32, this.#areUsual(operation, zeroX, zeroY)), LOOK_UNSURE);
+    const error = this.#error(operation);
+    const above = this.compare("gt", error, none), below = this.compare("lt", error, none);
+    this.raise(this.or(above, below), PE);
+    const rc = b.and(32, b.shrU(32, this.mxcsr, b.i32(MXCSR_RC_SHIFT)), b.i32(3));
+    const when = (isWanted: Val) => this.#choice(isWanted, all, none);
+    const down = when(b.eq(32, rc, b.i32(RC_DOWN))), up = when(b.eq(32, rc, b.i32(RC_UP)));
+    const negative = this.compare("lt", r, none);
+    const smaller = this.choose(negative, this.without(above, down), this.without(below, up));
+    const larger = this.choose(negative, this.and(below, down), this.and(above, up));
+    const moved = b.op(`${lanes}.sub`, b.op(`${lanes}.add`, r, smaller), larger);
+    this.settle();
+    if (!this.#isSum) return this.replace(moved);
+    // Down, a sum of nothing is negative, unless both terms are +0.
+    const plusZeros = this.or(this.#first, this.#addend(this.#second));
+    const isNothing = this.without(this.isZero(r), b.op(`${lanes}.eq`, plusZeros, none));
+    this.replace(this.or(moved, this.and(isNothing, down, this.splat(this.format.sign))));
+  }
+  #choice(condition: Val, one: Val, other: Val): Val {
+    const b = this.b, chosen = b.variable(other);
+    b.if(condition, () => b.set(chosen, one));
+    return b.get(chosen);
+  }
+  /** The sign of what the truth is above a result of usual numbers. */
+  #error(operation: Arithmetic): Val {
+    const b = this.b;
+    if (this.#isSum) return this.#sumError();
+    const [p, q, wanted] = this.#inverse(operation);
+    const rest = this.type === "f32" ? this.#singleRest([p, q], wanted) : this.#rest([p, q], wanted);
+    if (operation === "mul") return rest;
+    const negated = b.op(`${this.format.shape}.neg`, rest);
+    return operation === "div" ? b.op("v128.xor", negated, this.signs(this.#second)) : negated;
   }
 
   // Exactness: of `finite` lanes, none of which is tiny unless it is exact
@@ -255,25 +330,42 @@ class Look extends LookEmit {
     this.returnIf(this.any(this.without(looked, this.and(...inside))), LOOK_UNSURE);
     this.raise(this.and(looked, this.#productDiffers([p, q], wanted)), PE);
   }
-  /** Lanes where p × q is not `wanted`; it has 48 bits. */
-  #singleDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
+  /** What `of` makes of p × q, which has 48 bits, and `wanted` as doubles, two lanes after the other. */
+  #asDoubles(
+    [p, q]: readonly [Val, Val],
+    wanted: Val,
+    of: (product: Val, wanted: Val) => Val,
+  ): readonly [Val, Val] {
     const b = this.b;
     const half = (upper: boolean) => {
       const wide = (v: Val) => b.op("f64x2.promote_low_f32x4", upper ? b.shuffle(UPPER, v, v) : v);
-      return b.op("f64x2.ne", b.op("f64x2.mul", wide(p), wide(q)), wide(wanted));
+      return of(b.op("f64x2.mul", wide(p), wide(q)), wide(wanted));
     };
-    return b.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27], half(false), half(true));
+    return [half(false), half(true)];
+  }
+  /** Lanes where p × q is not `wanted`. */
+  #singleDiffers(factors: readonly [Val, Val], wanted: Val): Val {
+    const b = this.b;
+    const halves = this.#asDoubles(factors, wanted, (product, v) => b.op("f64x2.ne", product, v));
+    return b.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27], ...halves);
+  }
+  /** p × q - wanted of usual floats. */
+  #singleRest(factors: readonly [Val, Val], wanted: Val): Val {
+    const b = this.b;
+    const [low, high] = this.#asDoubles(
+      factors,
+      wanted,
+      (product, v) => b.op("f32x4.demote_f64x2_zero", b.op("f64x2.sub", product, v)),
+    );
+    return b.shuffle([0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23], low, high);
+  }
+  /** p × q - wanted of doubles, on hosts that fuse. */
+  #rest([p, q]: readonly [Val, Val], wanted: Val): Val {
+    return this.b.op("f64x2.relaxed_madd", p, q, this.b.op("f64x2.neg", wanted));
   }
   /** Lanes where p × q is not `wanted`. */
   #productDiffers([p, q]: readonly [Val, Val], wanted: Val): Val {
-    const b = this.b;
-    if (HOST_FUSES) {
-      return this.compare(
-        "ne",
-        b.op("f64x2.relaxed_madd", p, q, b.op("f64x2.neg", wanted)),
-        this.splat(0n),
-      );
-    }
+    if (HOST_FUSES) return this.compare("ne", this.#rest([p, q], wanted), this.splat(0n));
     // By Veltkamp's and Dekker's way.
     const factor = this.splat(0x41a0_0000_0200_0000n); // 2^27 + 1
     const split = (v: Val): [Val, Val] => {

@@ -24,7 +24,7 @@ const FUSED: readonly LookCase[] = [
   vex: /ymm/.test(text as string) ? 256 : 128,
   leaves: type === "f32" ? 1 : 25,
 } as LookCase));
-/** What may have an inexact result: directed rounding, and what doubles there are too small, is left to the SSE unit. */
+/** What may have an inexact result: directed rounding of what is special besides is left to the SSE unit. */
 const ARITHMETIC: readonly LookCase[] = [
   ["ADDSS", "f30f58c1", "add", "f32"],
   ["SUBPD", "660f5cc1", "sub", "f64"],
@@ -43,6 +43,71 @@ const ARITHMETIC: readonly LookCase[] = [
   ...(/ymm/.test(text as string) ? { vex: 256 } : {}),
   leaves: 25,
 } as LookCase));
+const bitsOf = (type: "f32" | "f64", numbers: readonly number[]) =>
+  numbers.map((n) =>
+    type === "f32"
+      ? new DataView(Float32Array.of(n).buffer).getInt32(0, true)
+      : new DataView(Float64Array.of(n).buffer).getBigUint64(0, true)
+  );
+const USUAL = [1, 1.1, 1.3, 3, 1 / 3, 7, 2 ** -20 + 2 ** -40, 7e8, 123456.789, 2 ** 20 - 1, 0.1, 4, 9 / 16];
+const SIGNED = USUAL.flatMap((n) => [n, -n * 1.7]);
+/** Usual numbers, with all ways to round. */
+const ROUNDED: readonly LookCase[] = ([
+  ["ADDSS", "f30f58c1", "add", "f32", [...SIGNED, 0, -0, -1, -3]],
+  ["ADDPD", "660f58c1", "add", "f64", [...SIGNED, 0, -0, -1, -3]],
+  ["SUBSD", "f20f5cc1", "sub", "f64", [...SIGNED, 0, -0]],
+  ["VADDSUBPS ymm", "c5ffd0c1", "addsub", "f32", [...SIGNED, 0, -0, -1]],
+  ["MULSS", "f30f59c1", "mul", "f32", [...SIGNED, 0, -0]],
+  ["MULPD", "660f59c1", "mul", "f64", [...SIGNED, 0, -0]],
+  ["DIVPS", "0f5ec1", "div", "f32", SIGNED],
+  ["DIVSD", "f20f5ec1", "div", "f64", SIGNED],
+  ["SQRTPS", "0f51c1", "sqrt", "f32", [...USUAL, 0, -0]],
+  ["SQRTSD", "f20f51c1", "sqrt", "f64", [...USUAL, 0, -0]],
+] as const).filter(([, , operation, type]) =>
+  HOST_FUSES || type === "f32" || ["add", "sub", "addsub"].includes(operation)
+).map((
+  [text, code, operation, type, numbers],
+): LookCase => ({
+  text: `${text} of usual numbers`,
+  code,
+  operation,
+  type,
+  numbers: bitsOf(type, numbers),
+  lanes: /S[SD]$/.test(text) ? "scalar" : "packed",
+  ...(/ymm/.test(text) ? { vex: 256 } : {}),
+}));
+/** Doubles whose products and quotients are too small. */
+const TINY: readonly LookCase[] = (["mul", "div"] as const).map((operation) => ({
+  text: `${operation === "mul" ? "MULSD" : "DIVPD"} of tiny numbers`,
+  code: operation === "mul" ? "f20f59c1" : "660f5ec1",
+  operation,
+  type: "f64",
+  lanes: operation === "mul" ? "scalar" : "packed",
+  numbers: [
+    ...bitsOf("f64", [
+      0.75,
+      -1.1,
+      2 ** -60,
+      -3e-290,
+      2 ** -500,
+      1.7 * 2 ** -511,
+      -1.3 * 2 ** -520,
+      2 ** -1000,
+    ]),
+    ...bitsOf("f64", [
+      2 ** -1022,
+      -1.5 * 2 ** -1022,
+      5e-324,
+      -4e-323,
+      1e-310,
+      2 ** -1060,
+      1e300,
+      -(2 ** 1023),
+    ]),
+  ],
+  leaves: 90,
+  staysWhenInexact: true,
+}));
 /** What DAZ changes of comparisons is left to the SSE unit. */
 const COMPARISONS: readonly LookCase[] = [
   ...(["min", "max"] as const).flatMap((operation): LookCase[] => {
@@ -171,7 +236,7 @@ const CASES: readonly LookCase[] = [
 ];
 
 for (const how of ENGINES.filter(({ name }) => name !== "interp, whole blocks")) {
-  for (const one of [...CASES, ...ARITHMETIC, ...COMPARISONS]) {
+  for (const one of [...CASES, ...ARITHMETIC, ...ROUNDED, ...(HOST_FUSES ? TINY : []), ...COMPARISONS]) {
     // A handler of its own does not know the predicate.
     if (one.operation === "cmp" && how.engine === "interp") continue;
     const stays = one.leaves === undefined ? "never leaves" : "mostly stays in";
