@@ -22,10 +22,8 @@ import {
 } from "../fpu/sse/mxcsr.ts";
 import { LOOK_UNSURE } from "../fpu/sse/sse_unit.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
-import { LookEmit, ROUNDING, UPPER } from "./look_emit.ts";
+import { LookEmit, LOW_WORDS, ROUNDING, UPPER } from "./look_emit.ts";
 
-/** Lower halves of 64-bit lanes, then zeros, or those of another vector. */
-const LOW_WORDS = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
 /** Doubles of binary32: from 2^128 on there are none; its least normal number; what becomes that to nearest, and upwards. */
 const SINGLES = {
   end: 0x47f0_0000_0000_0000n,
@@ -98,12 +96,6 @@ export class ConversionLook extends LookEmit {
   #doubles(name: "eq" | "ne" | "lt" | "gt" | "ge", x: Val, y: Val): Val {
     return this.b.op(`f64x2.${name}`, x, y);
   }
-  /** All lanes of a mask, or none, as MXCSR.RC is `rc`. */
-  #rounds(rc: number): Val {
-    const b = this.b, is = b.eq(32, b.and(32, this.mxcsr, b.i32(ROUNDING)), b.i32(rc << MXCSR_RC_SHIFT));
-    return b.op("i32x4.splat", b.sub(32, b.i32(0), is));
-  }
-
   #rounding(): Val {
     return this.b.and(32, this.b.shrU(32, this.mxcsr, this.b.i32(MXCSR_RC_SHIFT)), this.b.i32(3));
   }
@@ -265,8 +257,8 @@ export class ConversionLook extends LookEmit {
   #away(x: Val): Val {
     const negative = this.#shifted(x, "shr_s", 63);
     return this.or(
-      this.and(this.#rounds(RC_DOWN), negative),
-      this.without(this.#rounds(RC_UP), negative),
+      this.and(this.rounds(RC_DOWN), negative),
+      this.without(this.rounds(RC_UP), negative),
     );
   }
   /** The floats next to these magnitudes, where rounding to nearest took the wrong one. */

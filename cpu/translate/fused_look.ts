@@ -11,7 +11,7 @@ import { DE, IE, MXCSR_FTZ, MXCSR_MASKS, OE, PE, UE } from "../fpu/sse/mxcsr.ts"
 import type { FusedSigns } from "../fpu/sse/fused.ts";
 import { FUSED_SIGNS, LOOK_UNSURE, type SseOperation } from "../fpu/sse/sse_unit.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
-import { LookEmit, PRECISION_KNOWN, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
+import { LookEmit, LOW_WORDS, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
 
 /** What is looked at so. */
 export const FUSED_OPERATIONS = ["fmadd", "fmsub", "fnmadd", "fnmsub", "fmaddsub", "fmsubadd"] as const;
@@ -47,8 +47,7 @@ export class FusedLook extends LookEmit {
     const looked = this.and(finite, this.isFinite(r));
     const size = this.magnitude(r), least = this.splat(this.format.least);
     const small = this.and(looked, this.compare("le", size, least)), isSmall = this.any(small);
-    const quiet = b.eq(32, b.and(32, this.mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
-    b.if(b.or(32, isSmall, b.eqz(32, quiet)), () => {
+    b.if(b.or(32, isSmall, b.eqz(32, this.inexactIsQuiet())), () => {
       const inexact = this.and(looked, this.#differs([p, y, term], r, looked));
       this.raise(inexact, PE);
       const isLeast = this.compare("eq", size, least);
@@ -88,7 +87,7 @@ export class FusedLook extends LookEmit {
       const [sum, error] = this.#twoSum(b.op("f64x2.mul", u, v), w);
       return this.or(b.op("f64x2.ne", error, b.v128(0n, 0n)), b.op("f64x2.ne", sum, wanted));
     };
-    return b.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27], half(false), half(true));
+    return b.shuffle(LOW_WORDS, half(false), half(true));
   }
   /**
    * S. Boldo, J.-M. Muller, "Exact and approximated error of the FMA" (2011): what is computed of the error is exact but for
@@ -108,10 +107,9 @@ export class FusedLook extends LookEmit {
     const error = b.op("f64x2.add", b.op("f64x2.sub", sum, r), rest);
     return this.compare("ne", b.op("f64x2.add", error, low), this.splat(0n));
   }
-  /** Knuth's, of doubles. */
+  /** A sum of doubles, and what it lacks. */
   #twoSum(x: Val, y: Val): [Val, Val] {
-    const b = this.b, op = (name: "add" | "sub", u: Val, v: Val) => b.op(`f64x2.${name}`, u, v);
-    const sum = op("add", x, y), taken = op("sub", sum, x);
-    return [sum, op("add", op("sub", x, op("sub", sum, taken)), op("sub", y, taken))];
+    const sum = this.b.op("f64x2.add", x, y);
+    return [sum, this.sumError("f64x2", x, y, sum)];
   }
 }

@@ -12,8 +12,7 @@ import { LOOK_REPLACED, LOOK_UNSURE } from "../fpu/sse/sse_unit.ts";
 import { S } from "../state/state.ts";
 import type { FunctionBody } from "../wasm/encoder.ts";
 
-/** Inexact results raise nothing new. */
-export const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
+const PRECISION_KNOWN = PE | (PE << MXCSR_MASKS);
 /** Between these, powers of two, the error of a product of doubles is a number, and none of its parts overflows. */
 export const SAFE = { least: 0x0800_0000_0000_0000n, most: 0x7800_0000_0000_0000n } as const;
 /** MXCSR.RC. */
@@ -39,6 +38,8 @@ const FORMATS = {
   },
 } as const;
 
+/** The lower halves of 64-bit lanes, then those of another vector. */
+export const LOW_WORDS: readonly number[] = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
 /** The upper half, twice. */
 export const UPPER: readonly number[] = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15];
 
@@ -124,6 +125,22 @@ export abstract class LookEmit {
   /** Some of these bits are set. */
   protected mxcsrHas(bits: number): Val {
     return this.b.op("i32.ne", this.b.and(32, this.mxcsr, this.b.i32(bits)), this.b.i32(0));
+  }
+  /** An inexact result raises nothing new. */
+  protected inexactIsQuiet(): Val {
+    const b = this.b, known = b.i32(PRECISION_KNOWN);
+    return b.eq(32, b.and(32, this.mxcsr, known), known);
+  }
+  /** All lanes of a mask, or none, as MXCSR.RC is `rc`. */
+  protected rounds(rc: number): Val {
+    const b = this.b, is = b.eq(32, b.and(32, this.mxcsr, b.i32(ROUNDING)), b.i32(rc << MXCSR_RC_SHIFT));
+    return b.op("i32x4.splat", b.sub(32, b.i32(0), is));
+  }
+  /** What `sum` lacks of x + y: Knuth's TwoSum. */
+  protected sumError(shape: "f32x4" | "f64x2", x: Val, y: Val, sum: Val): Val {
+    const op = (name: "add" | "sub", u: Val, v: Val) => this.b.op(`${shape}.${name}`, u, v);
+    const taken = op("sub", sum, x);
+    return op("add", op("sub", x, op("sub", sum, taken)), op("sub", y, taken));
   }
   /** Raises `flags` when some lane of the mask is set. */
   protected raise(mask: Val, flags: number): void {

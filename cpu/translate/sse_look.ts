@@ -20,7 +20,6 @@ import {
   MXCSR_DAZ,
   MXCSR_FTZ,
   MXCSR_MASKS,
-  MXCSR_RC_SHIFT,
   OE,
   PE,
   RC_DOWN,
@@ -45,7 +44,7 @@ import { H_SSE_LOOK } from "../state/record.ts";
 import { FunctionBody, type ModuleBuilder } from "../wasm/encoder.ts";
 import { ConversionLook, CONVERSIONS } from "./convert_look.ts";
 import { FUSED_OPERATIONS, FusedLook } from "./fused_look.ts";
-import { LookEmit, PRECISION_KNOWN, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
+import { LookEmit, LOW_WORDS, ROUNDING, SAFE, UPPER } from "./look_emit.ts";
 
 type Arithmetic = "add" | "sub" | "addsub" | "mul" | "div" | "sqrt";
 /** "cmp": only signaling NaNs are invalid; "comi": all are, as for "min" and "max". */
@@ -145,7 +144,7 @@ class Look extends LookEmit {
     const b = this.b, [x, y, r] = [this.#first, this.#second, this.#result];
     const [zeroX, zeroY] = [this.isZero(x), this.isZero(y)];
     b.if(this.mxcsrHas(ROUNDING), () => this.#directed(operation, zeroX, zeroY));
-    const quiet = b.eq(32, b.and(32, this.mxcsr, b.i32(PRECISION_KNOWN)), b.i32(PRECISION_KNOWN));
+    const quiet = this.inexactIsQuiet();
     this.#usualNumbers(operation, quiet, zeroX, zeroY);
     const finite = this.and(this.isFinite(x), this.isFinite(y));
     const tiny = this.#tiny(operation, finite, zeroX, zeroY), isTiny = this.any(tiny);
@@ -257,15 +256,13 @@ class Look extends LookEmit {
 
   /** Results of usual numbers as RC has them: what was rounded to nearest and the wrong way is moved by one place. */
   #directed(operation: Arithmetic, zeroX: Val, zeroY: Val): void {
-    const b = this.b, r = this.#result, { lanes } = this.format, none = this.splat(0n), all = this.splat(~0n);
+    const b = this.b, r = this.#result, { lanes } = this.format, none = this.splat(0n);
     if (this.type === "f64" && !this.#isSum && !HOST_FUSES) return b.return(b.i32(LOOK_UNSURE));
     this.returnIf(b.eqz(32, this.#areUsual(operation, zeroX, zeroY)), LOOK_UNSURE);
     const error = this.#error(operation);
     const above = this.compare("gt", error, none), below = this.compare("lt", error, none);
     this.raise(this.or(above, below), PE);
-    const rc = b.and(32, b.shrU(32, this.mxcsr, b.i32(MXCSR_RC_SHIFT)), b.i32(3));
-    const when = (isWanted: Val) => this.#choice(isWanted, all, none);
-    const down = when(b.eq(32, rc, b.i32(RC_DOWN))), up = when(b.eq(32, rc, b.i32(RC_UP)));
+    const down = this.rounds(RC_DOWN), up = this.rounds(RC_UP);
     const negative = this.compare("lt", r, none);
     const smaller = this.choose(negative, this.without(above, down), this.without(below, up));
     const larger = this.choose(negative, this.and(below, down), this.and(above, up));
@@ -276,11 +273,6 @@ class Look extends LookEmit {
     const plusZeros = this.or(this.#first, this.#addend(this.#second));
     const isNothing = this.without(this.isZero(r), b.op(`${lanes}.eq`, plusZeros, none));
     this.replace(this.or(moved, this.and(isNothing, down, this.splat(this.format.sign))));
-  }
-  #choice(condition: Val, one: Val, other: Val): Val {
-    const b = this.b, chosen = b.variable(other);
-    b.if(condition, () => b.set(chosen, one));
-    return b.get(chosen);
   }
   /** The sign of what the truth is above a result of usual numbers. */
   #error(operation: Arithmetic): Val {
@@ -295,13 +287,9 @@ class Look extends LookEmit {
 
   // Exactness: of `finite` lanes, none of which is tiny unless it is exact
 
-  /** Knuth's TwoSum. */
+  /** What the result of a sum lacks. */
   #sumError(): Val {
-    const [x, y, r] = [this.#first, this.#second, this.#result];
-    const addend = this.#addend(y);
-    const taken = this.float("sub", r, x);
-    const rest = this.float("sub", x, this.float("sub", r, taken));
-    return this.float("add", rest, this.float("sub", addend, taken));
+    return this.sumError(this.format.shape, this.#first, this.#addend(this.#second), this.#result);
   }
   /** The inverse operation gives the operand back, if it does not round itself: two factors, and what their product is. */
   #inverse(operation: Arithmetic): readonly [Val, Val, Val] {
@@ -347,7 +335,7 @@ class Look extends LookEmit {
   #singleDiffers(factors: readonly [Val, Val], wanted: Val): Val {
     const b = this.b;
     const halves = this.#asDoubles(factors, wanted, (product, v) => b.op("f64x2.ne", product, v));
-    return b.shuffle([0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27], ...halves);
+    return b.shuffle(LOW_WORDS, ...halves);
   }
   /** p × q - wanted of usual floats. */
   #singleRest(factors: readonly [Val, Val], wanted: Val): Val {

@@ -85,9 +85,8 @@ function compute(
     const tame = [x, y, z].map((v) => lanesNotDenormal(e, k.shape, v)).reduce(and);
     const ordinary = all(e, k.shape, and(tame, e.op("v128.or", none, lanesNormal(e, k.shape, result))));
     e.if(e.eqz(32, every(e, quiet, ordinary, isSafe(e, k.type, x, y))), () => {
-      const how = sseCode(name, k.type, k.packed ? "packed" : "scalar") | (order << FUSED_ORDER_SHIFT);
-      const look = sseCode(name, k.type, k.packed ? "packed" : "scalar");
-      e.floatElsewhere(how, operands[2], { how: look, a: x, b: y, result: z, right });
+      const how = sseCode(name, k.type, k.packed ? "packed" : "scalar");
+      e.floatElsewhere(how | order << FUSED_ORDER_SHIFT, operands[2], { how, a: x, b: y, result: z, right });
     });
   };
   if (isAlwaysSafe(k.type)) expectBounded(e, { met, quick, rounds: true }, otherwise);

@@ -32,7 +32,7 @@ import { scalar, source, source64, sse } from "./sse_patterns.ts";
 import { S } from "../../state/state.ts";
 import { MXCSR_RC_SHIFT } from "../../fpu/sse/mxcsr.ts";
 
-/** Has `converted` made elsewhere, unless a second look makes it. */
+/** The conversion is made elsewhere, unless a second look puts its result into `right`. */
 function convertElsewhere(
   e: Emit,
   how: Slow & { readonly operation: Look["operation"] },
