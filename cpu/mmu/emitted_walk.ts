@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /**
- * The page walk of long mode as emitted code, for what misses the TLB most often: an access that is allowed, to memory.
- * It does what Mmu.translate does then (cpu/mmu/mmu.ts), accessed and dirty bits and the TLB entry included. For
- * everything else it says 0 and has changed nothing: faults, other paging modes, page tables in pages with code,
- * breakpoints and checked alignment are for TypeScript.
+ * The page walk as emitted code, for what misses the TLB most often: an access that is allowed, to memory. It does what
+ * Mmu.translate does then (cpu/mmu/mmu.ts), accessed and dirty bits and the TLB entry included. For everything else it
+ * says 0 and has changed nothing: faults, addresses without paging, page tables in pages with code, breakpoints and
+ * checked alignment are for TypeScript.
+ * All paging modes are one walk: long mode and PAE differ above their page directories, 32-bit paging in its entries.
  * @module
  */
 import { PAGE_SHIFT, PAGE_SIZE } from "../base/bits.ts";
@@ -15,8 +16,10 @@ import { MODE_TF } from "../state/registers.ts";
 import {
   CR0_PG,
   CR0_WP,
+  CR4_PAE,
   CR4_PGE,
   CR4_PKE,
+  CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
   EFER_LMA,
@@ -26,9 +29,11 @@ import {
   LARGE_GLOBAL_SHIFT,
   MARK_1G,
   MARK_2M,
+  MARK_4M,
   MARK_GLOBAL,
   MARK_LISTED,
   MARK_LISTED_GLOBAL,
+  PDPTES,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -48,13 +53,41 @@ const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80
 const NX = 1n << 63n;
 /** Place and width of the protection key. */
 const KEY_SHIFT = 59n, KEY_MASK = 15;
-/** Address bits that physical memory has not. */
-const RESERVED = 0x000f_ffff_0000_0000n;
-/** Reserved bits of a leaf above the lowest level, and the offset in its page. */
-const LEAVES = {
-  3: { reserved: 0x3fff_e000, offset: 0x3fff_ffff, mark: MARK_1G },
-  2: { reserved: 0x001f_e000, offset: 0x001f_ffff, mark: MARK_2M },
-} as const;
+/** Address bits that physical memory has not, and what PAE paging reserves besides. */
+const RESERVED = 0x000f_ffff_0000_0000n, RESERVED_PAE = 0x7ff0_0000_0000_0000n;
+
+/** A level of the tables: the lowest address bit that its index is made of, how many bits, and how an entry is read. */
+interface Level {
+  readonly number: 1 | 2 | 3 | 4;
+  readonly shift: number;
+  readonly indexBits: number;
+  readonly load: "i64.load" | "i64.load32_u";
+  /** What an entry with PS is, if not a table with that bit set in vain: nothing, or a page. */
+  readonly large?: Leaf | "reserved";
+}
+/** Bits of a large page's entry that must be 0, those of the offset, and its mark in the TLB. */
+interface Leaf {
+  readonly reserved: number;
+  readonly offset: number;
+  readonly mark: number;
+}
+function wide(number: Level["number"], large?: Level["large"]): Level {
+  const shift = PAGE_SHIFT + 9 * (number - 1);
+  return { number, shift, indexBits: 9, load: "i64.load", ...(large === undefined ? {} : { large }) };
+}
+const TABLE_4 = wide(4, "reserved");
+const TABLE_3 = wide(3, { reserved: 0x3fff_e000, offset: 0x3fff_ffff, mark: MARK_1G });
+const TABLE_2 = wide(2, { reserved: 0x001f_e000, offset: 0x001f_ffff, mark: MARK_2M });
+const TABLE_1 = wide(1);
+/** 32-bit paging. The address bits of PSE-36 are beyond physical memory, and bit 21 is reserved. */
+const NARROW_2: Level = {
+  number: 2,
+  shift: 22,
+  indexBits: 10,
+  load: "i64.load32_u",
+  large: { reserved: 0x003f_e000, offset: 0x003f_ffff, mark: MARK_4M },
+};
+const NARROW_1: Level = { number: 1, shift: PAGE_SHIFT, indexBits: 10, load: "i64.load32_u" };
 
 /** Where the walk finds memory. */
 export type WalkMap = Pick<MemoryMap, "frameTable" | "pageAttributes" | "codeMap">;
@@ -80,57 +113,86 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
 
   const cr0 = state(S.cr0), cr4 = state(S.cr4), efer = state(S.efer), tlbBase = state(S.tlbBase);
   giveUpIf(not(any(cr0, CR0_PG)));
-  giveUpIf(not(any(efer, EFER_LMA)));
   giveUpIf(any(state(S.modeKey + 4), MODE_TF << 16));
   giveUpIf(any(state(S.dr + 7 * 8), DR7_ENABLES));
   giveUpIf(b.eq(32, tlbBase, b.i32(TLB_BASE + TLB_MODE_USER_AC * TLB_BYTES)));
+  const isLong = any(efer, EFER_LMA), isPae = any(cr4, CR4_PAE);
   const extended = b.op("i64.shr_s", b.op("i64.shl", linear, b.i64(16)), b.i64(16));
-  giveUpIf(b.op("i64.ne", extended, linear));
-  const reserved = b.select(any(efer, EFER_NXE), b.i64(RESERVED), b.i64(RESERVED | NX));
+  const lower = b.and(64, linear, b.i64(0xffff_ffffn));
+  giveUpIf(b.op("i64.ne", b.select(isLong, extended, lower), linear));
+  const always = b.select(isLong, b.i64(RESERVED), b.i64(RESERVED | RESERVED_PAE));
+  const reserved = b.select(any(efer, EFER_NXE), always, b.or(64, always, b.i64(NX)));
 
   // What the levels agree on, and what any of them says
   const all = b.variable(b.i64(-1)), some = b.variable(b.i64(0));
   const path = [1, 2, 3, 4].map(() => b.variable(b.i32(0)));
   const leaf = b.variable(b.i64(0)), page = b.variable(b.i32(0)), marks = b.variable(b.i32(0));
-  const descend = (level: number, table: Val): void => {
-    const at = frame(table);
-    giveUpIf(not(at));
-    const index = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(12 + 9 * (level - 1))));
-    const place = b.add(32, at, b.shl(32, b.and(32, index, b.i32(511)), b.i32(3)));
-    b.set(path[level - 1]!, place);
-    const entry = b.loadRaw("i64.load", place);
+  /** Where the next table is in this memory; 0: the leaf has been found. */
+  const table = b.variable(b.i32(0));
+  const goTo = (gpa: Val) => {
+    b.set(table, frame(b.and(32, gpa, b.i32(-PAGE_SIZE))));
+    giveUpIf(not(b.get(table)));
+  };
+  const step = ({ number, shift, indexBits, load, large }: Level, mayBeLarge?: Val): void => {
+    const index = b.and(
+      32,
+      b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(shift))),
+      b.i32((1 << indexBits) - 1),
+    );
+    const place = b.add(32, b.get(table), b.shl(32, index, b.i32(load === "i64.load" ? 3 : 2)));
+    b.set(path[number - 1]!, place);
+    const entry = b.loadRaw(load, place);
     const entryLow = b.op("i32.wrap_i64", entry);
     giveUpIf(not(any(entryLow, PTE_P)));
     giveUpIf(b.op("i64.ne", b.and(64, entry, reserved), b.i64(0)));
     b.set(some, b.or(64, b.get(some), entry));
     const isLeaf = (offsetMask: number) => {
+      // The accessed bit of the leaf is looked at with its dirty bit.
+      b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
       b.set(leaf, entry);
       const from = b.and(32, entryLow, b.i32(~offsetMask));
       b.set(page, b.and(32, b.or(32, from, b.and(32, low, b.i32(offsetMask))), b.i32(-PAGE_SIZE)));
     };
-    // The accessed bit of the leaf is looked at with its dirty bit.
-    if (level === 1) {
-      b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
-      return isLeaf(PAGE_SIZE - 1);
-    }
+    if (number === 1) return isLeaf(PAGE_SIZE - 1);
     const next = () => {
       b.set(all, b.and(64, b.get(all), entry));
-      descend(level - 1, b.and(32, entryLow, b.i32(-PAGE_SIZE)));
+      goTo(entryLow);
     };
-    if (level === 4) {
-      giveUpIf(any(entryLow, PTE_PS));
+    if (large === undefined) return next();
+    const isLarge = any(entryLow, PTE_PS);
+    if (large === "reserved") {
+      giveUpIf(isLarge);
       return next();
     }
-    const large = LEAVES[level as 2 | 3];
-    b.if(any(entryLow, PTE_PS), () => {
+    b.if(mayBeLarge === undefined ? isLarge : b.and(32, isLarge, mayBeLarge), () => {
       giveUpIf(any(entryLow, large.reserved));
-      b.set(all, b.and(64, b.get(all), b.or(64, entry, b.i64(PTE_A))));
       b.set(marks, b.i32(large.mark));
+      b.set(table, b.i32(0));
       isLeaf(large.offset);
     }, next);
   };
-  giveUpIf(state(S.cr3 + 4));
-  descend(4, b.and(32, state(S.cr3), b.i32(-PAGE_SIZE)));
+  const unlessFound = (then: () => void) => b.if(b.get(table), then);
+  b.if(b.or(32, isLong, isPae), () => {
+    b.if(isLong, () => {
+      giveUpIf(state(S.cr3 + 4));
+      goTo(state(S.cr3));
+      step(TABLE_4);
+      step(TABLE_3);
+    }, () => {
+      // No rights and no accessed bit: SDM Vol. 3A §4.4.1.
+      const pdpte = b.loadRaw("i64.load", b.shl(32, b.op("i32.shr_u", low, b.i32(30)), b.i32(3)), PDPTES);
+      const pdpteLow = b.op("i32.wrap_i64", pdpte);
+      giveUpIf(not(any(pdpteLow, PTE_P)));
+      giveUpIf(b.op("i64.ne", b.op("i64.shr_u", pdpte, b.i64(32)), b.i64(0)));
+      goTo(pdpteLow);
+    });
+    unlessFound(() => step(TABLE_2));
+    unlessFound(() => step(TABLE_1));
+  }, () => {
+    goTo(state(S.cr3));
+    step(NARROW_2, any(cr4, CR4_PSE));
+    unlessFound(() => step(NARROW_1));
+  });
 
   // Rights: SDM Vol. 3A §4.6.1
   const common = b.op("i32.wrap_i64", b.get(all));
@@ -143,7 +205,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   // Protection keys: §4.6.2
   const rights = b.variable(b.i32(0)), keys = b.variable(b.i32(0));
   b.body.hint(0);
-  b.if(b.and(32, user, any(cr4, CR4_PKE)), () => {
+  b.if(b.and(32, b.and(32, user, isLong), any(cr4, CR4_PKE)), () => {
     const key = b.and(
       32,
       b.op("i32.wrap_i64", b.op("i64.shr_u", b.get(leaf), b.i64(KEY_SHIFT))),
@@ -210,7 +272,7 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
     () => enlist(MARK_LISTED, count, tlbList.size),
   );
   const mark = b.get(marks);
-  b.if(any(mark, MARK_1G | MARK_2M), () => {
+  b.if(any(mark, MARK_1G | MARK_2M | MARK_4M), () => {
     const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(32)));
     const isHigh = b.op("i32.lt_s", b.select(high, high, low), b.i32(0));
     const half = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));

@@ -31,6 +31,7 @@ import {
   MARK_GLOBAL,
   MARK_LISTED,
   MARK_LISTED_GLOBAL,
+  PDPTES,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -87,7 +88,7 @@ export class Mmu {
   /** After translate: byte offset of the address in the WebAssembly memory, 0 when there is no memory. */
   host = 0;
   /** PAE: the four page-directory-pointer entries, loaded with CR3 (low, high halves). */
-  readonly pdptes: Uint32Array = new Uint32Array(8);
+  readonly pdptes: Uint32Array;
   /** Linear-to-physical mappings changed. Set by the engine. */
   onFlush: (keepGlobal: boolean) => void = () => {};
   /** The mapping of one page, or perhaps of a large one of code, changed (INVLPG). Set by the engine; by default a flush. */
@@ -103,6 +104,7 @@ export class Mmu {
     const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
     this.#frames = memory.frames;
+    this.pdptes = this.#words.subarray(PDPTES >> 2, (PDPTES >> 2) + 8);
     // one entry, then twice as many each time: a loop over all of them would run before V8 has compiled it
     this.#drop(TLB_BASE >> 2);
     const end = TLB_BASE + TLB_TABLES * TLB_BYTES;

@@ -138,12 +138,15 @@ export const REGION_PAGES = 0x8010;
 /** How many there are; the first half may be written, and the very first is the stack's. */
 export const REGION_PAGE_COUNT = 32;
 const regionPage = layout({ page: "u64", host: "u32", pad: "u32" });
-assert(REGION_PAGES + REGION_PAGE_COUNT * (8 + regionPage.size) <= X87_SERIES, "pages of regions fit");
 /** Addresses of what is known of page `number`. */
 export function regionPageAt(number: number): { readonly [P in "page" | "limit" | "host"]: number } {
   const at = REGION_PAGES + REGION_PAGE_COUNT * 8 + number * regionPage.size;
   return { limit: REGION_PAGES + number * 8, page: at + regionPage.at.page, host: at + regionPage.at.host };
 }
+
+/** PAE: the four page-directory-pointer entries that CR3 was loaded with, u64. Saved beside the state block's fields. */
+export const PDPTES: number = REGION_PAGES + REGION_PAGE_COUNT * (8 + regionPage.size);
+assert(PDPTES + 4 * 8 <= X87_SERIES, "pages of regions and PDPTEs fit");
 
 /** Data TLB: four tables (see TLB_MODE_*), each direct mapped by linear page number. */
 export const TLB_BASE = 0x1_0000;
