@@ -36,9 +36,10 @@ const CORE = {
    */
   span: ["bytes"],
 } as const;
-/** Those that descriptions call: see cpu/isa/simd/string_compare.ts. */
+/** Those that descriptions call: see cpu/isa/simd/string_compare.ts and cpu/mmu/emitted_invalidate.ts. */
 const CORE_FUNCTIONS = {
   stringCompare: ["imm", "how"],
+  invalidatePage: ["low", "high"],
 } as const;
 /**
  * Functions of three vectors that give one, in the other table from H_VECTOR_FUNCTION on in this order: imports cost

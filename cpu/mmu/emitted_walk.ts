@@ -24,9 +24,12 @@ import {
   CR4_SMEP,
   EFER_LMA,
   EFER_NXE,
+  LARGE_BASE,
   LARGE_CODE,
   LARGE_DATA,
   LARGE_GLOBAL_SHIFT,
+  LARGE_SHIFT,
+  LARGE_SHIFT_1G,
   MARK_1G,
   MARK_2M,
   MARK_4M,
@@ -47,6 +50,7 @@ import {
   tlbEntry,
   tlbList,
 } from "../state/state.ts";
+import { largeBucket } from "./emitted_invalidate.ts";
 import { ACCESS_EXEC, ACCESS_WRITE, PKRU_AD, PKRU_WD } from "./mmu.ts";
 
 const PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, PTE_G = 0x100;
@@ -273,13 +277,19 @@ export function pageWalk(b: WasmBuilder, map: WalkMap): void {
   );
   const mark = b.get(marks);
   b.if(any(mark, MARK_1G | MARK_2M | MARK_4M), () => {
-    const high = b.op("i32.wrap_i64", b.op("i64.shr_u", linear, b.i64(32)));
-    const isHigh = b.op("i32.lt_s", b.select(high, high, low), b.i32(0));
-    const half = b.select(isHigh, b.i32(tlbList.at.largeHigh), b.i32(tlbList.at.largeLow));
+    const pieces = b.select(any(mark, MARK_1G), b.i32(LARGE_SHIFT_1G), b.i32(LARGE_SHIFT));
     const kinds = b.select(canExecute, b.i32(LARGE_DATA | LARGE_CODE), b.i32(LARGE_DATA));
     const shift = b.select(isGlobal, b.i32(LARGE_GLOBAL_SHIFT), b.i32(0));
-    const known = b.loadRaw("i32.load", half, TLB_LIST_BASE);
-    b.storeRaw("i32.store", half, b.or(32, known, b.shl(32, kinds, shift)), TLB_LIST_BASE);
+    const more = b.shl(32, kinds, shift);
+    const bucket = largeBucket(b, linear, pieces);
+    b.storeRaw(
+      "i32.store8",
+      bucket,
+      b.or(32, b.loadRaw("i32.load8_u", bucket, LARGE_BASE), more),
+      LARGE_BASE,
+    );
+    const all = b.i32(TLB_LIST_BASE + tlbList.at.large);
+    b.storeRaw("i32.store", all, b.or(32, b.loadRaw("i32.load", all), more));
   });
   const keysAt = b.i32(TLB_LIST_BASE + tlbList.at.keys);
   b.body.hint(0);

@@ -21,6 +21,8 @@ import {
   EFER_LMA,
   EFER_LME,
   EFER_NXE,
+  LARGE_BASE,
+  LARGE_BITS,
   S,
   TLB_BASE,
   TLB_BYTES,
@@ -87,7 +89,15 @@ function entryOf(rnd: (n: number) => number, level: number, next: number): bigin
   return entry;
 }
 
-/** What a walk may change: the entries at `places`, what the TLB has of the address, the head and end of its list. */
+/** The buckets that know of large pages, with their numbers. */
+function largePages({ memory }: TestCore): number[] {
+  const words = new Uint32Array(memory.memory.buffer, LARGE_BASE, 1 << LARGE_BITS >> 2);
+  const found: number[] = [];
+  words.forEach((word, i) => word !== 0 && found.push(i, word));
+  return found;
+}
+
+/** What a walk may change: the entries at `places`, what the TLB has of the address, large pages, head and end of its list. */
 function seen(t: TestCore, lo: number, places: readonly number[]): unknown {
   const { bytes, view } = t.memory;
   const modes = Array.from({ length: TLB_TABLES }, (_, mode) => mode);
@@ -97,6 +107,7 @@ function seen(t: TestCore, lo: number, places: readonly number[]): unknown {
     tables: places.map((gpa) => t.read64(gpa)),
     tlb: modes.map((mode) => bytes.slice(entry + mode * TLB_BYTES, entry + mode * TLB_BYTES + tlbEntry.size)),
     list: bytes.slice(TLB_LIST_BASE, TLB_LIST_BASE + tlbList.size),
+    large: largePages(t),
     newest: view.getUint32(TLB_LIST_BASE + tlbList.size + 4 * Math.max(0, count - 1), true),
   };
 }

@@ -22,9 +22,14 @@ import {
   EFER_LMA,
   EFER_NXE,
   EXC_GP,
+  JUMP_CACHE_HASH,
+  LARGE_BASE,
+  LARGE_BITS,
   LARGE_CODE,
   LARGE_DATA,
   LARGE_GLOBAL_SHIFT,
+  LARGE_SHIFT,
+  LARGE_SHIFT_1G,
   MARK_1G,
   MARK_2M,
   MARK_4M,
@@ -75,8 +80,8 @@ const EXEC_TAG = tlbEntry.at.execTag >> 2, ADDEND = tlbEntry.at.addend >> 2, MAR
 const USED = (TLB_LIST_BASE + tlbList.at.count) >> 2, FIRST_USED = (TLB_LIST_BASE + tlbList.size) >> 2;
 const USED_GLOBAL = (TLB_LIST_BASE + tlbList.at.globals) >> 2, FIRST_GLOBAL = FIRST_USED + (TLB_GLOBALS >> 2);
 const LISTED_MARKS = MARK_LISTED | MARK_LISTED_GLOBAL;
-const LARGE_LOW = (TLB_LIST_BASE + tlbList.at.largeLow) >> 2;
-const LARGE_HIGH = (TLB_LIST_BASE + tlbList.at.largeHigh) >> 2;
+const LARGE_ANY = (TLB_LIST_BASE + tlbList.at.large) >> 2;
+const FIRST_LARGE = LARGE_BASE >> 2, END_LARGE = FIRST_LARGE + (1 << LARGE_BITS >> 2);
 const LARGE = LARGE_DATA | LARGE_CODE;
 const KEYS = (TLB_LIST_BASE + tlbList.at.keys) >> 2;
 /** Low half of an invalid tag. */
@@ -95,6 +100,7 @@ export class Mmu {
   onInvalidate: (lo: number, hi: number, mayBeLarge: boolean) => void = () => this.onFlush(false);
   readonly #registers: Registers;
   readonly #words: Uint32Array;
+  readonly #bytes: Uint8Array;
   readonly #frames: Uint32Array;
   /** Byte offsets of the entries of the current walk. */
   readonly #path = new Float64Array(4);
@@ -103,6 +109,7 @@ export class Mmu {
     this.#registers = registers;
     const memory = registers.memory;
     this.#words = new Uint32Array(memory.memory.buffer as ArrayBuffer);
+    this.#bytes = memory.bytes;
     this.#frames = memory.frames;
     this.pdptes = this.#words.subarray(PDPTES >> 2, (PDPTES >> 2) + 8);
     // one entry, then twice as many each time: a loop over all of them would run before V8 has compiled it
@@ -321,8 +328,9 @@ export class Mmu {
     }
     words[e + MARKS] = marks | listed;
     if ((marks & MARK_LARGE) !== 0) {
-      const kinds = exec ? LARGE : LARGE_DATA;
-      words[halfOf(lo, hi)]! |= (marks & MARK_GLOBAL) !== 0 ? kinds << LARGE_GLOBAL_SHIFT : kinds;
+      const kinds = (exec ? LARGE : LARGE_DATA) << ((marks & MARK_GLOBAL) !== 0 ? LARGE_GLOBAL_SHIFT : 0);
+      this.#bytes[bucketOf(lo, hi, (marks & MARK_1G) !== 0 ? LARGE_SHIFT_1G : LARGE_SHIFT)]! |= kinds;
+      words[LARGE_ANY]! |= kinds;
     }
     // Breakpoints are looked for where the fast path does not go.
     const fast = tlbMode !== TLB_MODE_USER_AC && !(breakpointsEnabled(words) && isPageWatched(words, lo, hi));
@@ -409,11 +417,16 @@ export class Mmu {
       }
       words[USED_GLOBAL] = 0;
     }
-    const kept = keepGlobal ? LARGE << LARGE_GLOBAL_SHIFT : 0;
-    words[LARGE_LOW]! &= kept;
-    words[LARGE_HIGH]! &= kept;
+    this.#forgetLarge(keepGlobal ? LARGE << LARGE_GLOBAL_SHIFT : 0);
     if (!keepGlobal) words[KEYS] = 0;
     this.onFlush(keepGlobal);
+  }
+
+  #forgetLarge(kept: number): void {
+    const words = this.#words;
+    if (((words[LARGE_ANY] as number) & ~kept) === 0) return;
+    words[LARGE_ANY]! &= kept;
+    for (let i = FIRST_LARGE; i < END_LARGE; i++) words[i]! &= kept * 0x0101_0101;
   }
 
   /** Changes PKRU. Rights that the TLB has of keys whose rights are others now are forgotten. */
@@ -451,7 +464,9 @@ export class Mmu {
       words[e + WRITE_TAG] = INVALID;
       words[e + EXEC_TAG] = INVALID;
     }
-    const large = words[halfOf(lo, hi)] as number;
+    const bytes = this.#bytes;
+    const large = (bytes[bucketOf(lo, hi, LARGE_SHIFT)] as number) |
+      (bytes[bucketOf(lo, hi, LARGE_SHIFT_1G)] as number);
     if ((large & LARGE) !== 0) this.#invalidateLargeOf(FIRST_USED, words[USED] as number, pageLo, hi);
     if (large >> LARGE_GLOBAL_SHIFT !== 0) {
       this.#invalidateLargeOf(FIRST_GLOBAL, words[USED_GLOBAL] as number, pageLo, hi);
@@ -514,9 +529,10 @@ export class Mmu {
   }
 }
 
-/** Word with what large pages may be cached of the half of the address space that an address lies in. */
-function halfOf(lo: number, hi: number): number {
-  return (hi !== 0 ? hi : lo) >>> 31 !== 0 ? LARGE_HIGH : LARGE_LOW;
+/** Place of the bucket of the 2^`shift` bytes around an address: see LARGE_BASE. */
+function bucketOf(lo: number, hi: number, shift: number): number {
+  const piece = (lo >>> shift) | (hi << (32 - shift));
+  return LARGE_BASE + (Math.imul(piece, JUMP_CACHE_HASH) >>> (32 - LARGE_BITS));
 }
 
 /** True when bits 63:47 of the address with high half `hi` are equal. */

@@ -230,6 +230,8 @@ Deno.test("mmu: INVLPG tells whether code of a large page may be concerned", () 
   assertEquals(invalidate(), [true, 0], "global, after a CR3 load");
   mmu.invalidatePage(0, 0xffff_8000);
   assertEquals(told.pop(), false, "in the other half");
+  mmu.invalidatePage(large + 0x40_0000, 0);
+  assertEquals(told.pop(), false, "in another piece");
   mmu.flush();
   assertEquals(invalidate(), [false, 0], "after a flush of everything");
 });

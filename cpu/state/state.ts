@@ -208,6 +208,8 @@ export const CODE_TLB_BASE = JUMP_CACHE_BASE + (16 << JUMP_CACHE_BITS);
 export const CODE_TLB_BITS = 12;
 /** See CODE_TLB_BASE. */
 export const codeTlbEntry = layout({ tag: "u64", addend: "u32", marks: "u32" });
+/** Half of a tag that nobody has: a linear address ^ modeKey would have to be all ones in its lower half. */
+export const CODE_INVALID = 0xffff_ffff;
 /** The entry is in the list of pages that are not global; it is of a global page; it is in the list of those. */
 export const CODE_LISTED = MARK_LISTED, CODE_GLOBAL = MARK_GLOBAL, CODE_LISTED_GLOBAL = MARK_LISTED_GLOBAL;
 /**
@@ -236,25 +238,31 @@ export const TLB_LIST_BASE = BLOCK_TABLE_BASE + BLOCK_TABLE_BYTES;
 /** See TLB_LIST_BASE. */
 export const TLB_GLOBALS = 4 * TLB_TABLES * TLB_ENTRIES;
 /**
- * Head of the lists: how many are in each. largeLow, largeHigh: what large pages may be cached of the lower, upper half
- * of the address space (LARGE_DATA). keys: bit n is set if rights of a page with protection key n may be cached.
+ * Head of the lists: how many are in each. large: what is in any of the buckets at LARGE_BASE. keys: bit n is set if rights
+ * of a page with protection key n may be cached.
  */
 export const tlbList = layout({
   count: "u32",
-  largeLow: "u32",
-  largeHigh: "u32",
   globals: "u32",
+  large: "u32",
   keys: "u32",
-  pad: "u32",
 });
 /**
- * Bits of tlbList.largeLow and largeHigh: there may be large pages, and among them pages of code; for global ones both are
- * shifted by LARGE_GLOBAL_SHIFT, because CR3 loads leave those.
+ * Buckets (u8) that say which large pages may be cached: for pieces of 4 MiB, which pages of 2 and 4 MiB lie in, and for
+ * those of 1 GiB. A bucket's number is the upper bits of the piece's number times JUMP_CACHE_HASH: several share one.
+ */
+export const LARGE_BASE = TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS;
+/** log2 of the number of buckets. */
+export const LARGE_BITS = 12;
+/** log2 of the bytes of a piece. */
+export const LARGE_SHIFT = 22, LARGE_SHIFT_1G = 30;
+/**
+ * Bits of a bucket: there may be large pages, and among them pages of code; for global ones both are shifted by
+ * LARGE_GLOBAL_SHIFT, because CR3 loads leave those.
  */
 export const LARGE_DATA = 1, LARGE_CODE = 2, LARGE_GLOBAL_SHIFT = 2;
 /** Decoded records, see cpu/state/record.ts. */
-export const ARENA_BASE = Math.ceil((TLB_LIST_BASE + tlbList.size + 2 * TLB_GLOBALS) / 4096) *
-  4096;
+export const ARENA_BASE = Math.ceil((LARGE_BASE + (1 << LARGE_BITS)) / 4096) * 4096;
 /** Bytes for decoded records. */
 export const ARENA_BYTES = 64 * 1024 * 1024;
 /** What the CPU reserves at the bottom of the WebAssembly memory. */

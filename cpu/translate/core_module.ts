@@ -59,6 +59,7 @@ import { DISPATCH, SHADOW, SLICE_END } from "../state/status.ts";
 import { FunctionBody, ModuleBuilder, type TablePlace } from "../wasm/encoder.ts";
 import { defineLooks, storeResult } from "./sse_look.ts";
 import { SLOW_ACCESSES, slowAccess, spanOf } from "../mmu/emitted_access.ts";
+import { invalidatePage } from "../mmu/emitted_invalidate.ts";
 import { pageWalk, type WalkMap } from "../mmu/emitted_walk.ts";
 import { findBlock } from "./find_block.ts";
 
@@ -220,6 +221,7 @@ export function coreModule(sizes: Sizes, map: WalkMap): Uint8Array<ArrayBuffer> 
   define(binary, 2, (b) => {
     b.return(stringCompare(b, b.parameter(0, "i32"), b.parameter(1, "i32")));
   }, { exportName: "stringCompare" });
+  define(binary, 2, invalidatePage, { exportName: "invalidatePage" });
 
   // In place of the functions that floatModule has: they leave everything to microcode.
   const lookType = linkType(module, LOOK_PARAMETERS);

@@ -245,7 +245,16 @@ row("LMSW r/m16", "0f01 /6", "v", (e) => {
   e.microcode("lmsw", { value: e.rm(16) }, ends);
 });
 microcoded("CLTS", "0f06", "clts");
-row("INVLPG m", "0f01 /7 :mem", "v", (e) => e.microcode("invlpg", { linear: e.linear(e.address()) }, ends));
+row("INVLPG m", "0f01 /7 :mem", "v", (e) => {
+  const linear = e.linear(e.address());
+  const low = e.op("i32.wrap_i64", linear);
+  const high = e.form.codeBits === 64 ? e.op("i32.wrap_i64", e.op("i64.shr_u", linear, e.i64(32))) : e.i32(0);
+  e.ifAll(
+    [() => e.eqz(32, e.state32(S.cpl)), () => e.callCore("invalidatePage", low, high)],
+    () => e.jumpFar(e.nextRip()), // the code that runs may have been in that page
+    () => e.microcode("invlpg", { linear }, ends),
+  );
+});
 row("INVPCID r, m128", "66 0f3882 /r :mem", "v", (e) => {
   const w = registerWidth(e), address = e.address();
   requirePrivilege(e);

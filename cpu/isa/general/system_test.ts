@@ -219,7 +219,9 @@ Deno.test("UMIP hides descriptor tables, selectors and CR0 from programs", () =>
     assertEquals(asUser(code, false), EXC_UD, `${code}`);
     assertEquals(asUser(code, true), EXC_GP, `${code} under UMIP`);
   }
-  assertEquals(asUser([0x0f, 0x01, 0xf8], false), EXC_GP); // SWAPGS is not for programs at all
+  // SWAPGS and INVLPG (of a page far from all that are mapped) are not for programs at all.
+  assertEquals(asUser([0x0f, 0x01, 0xf8], false), EXC_GP);
+  assertEquals(asUser([0x0f, 0x01, 0x3c, 0x25, 0, 0, 0, 0x70], false), EXC_GP);
 });
 
 Deno.test("ARPL raises the RPL and says so in ZF", () => {

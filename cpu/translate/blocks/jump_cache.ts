@@ -22,6 +22,7 @@ import {
   BLOCK_TABLE_BYTES,
   blockTableEntry,
   CODE_GLOBAL,
+  CODE_INVALID,
   CODE_LIST_BASE,
   CODE_LISTED,
   CODE_LISTED_GLOBAL,
@@ -44,8 +45,6 @@ const FIRST_GLOBAL = (CODE_LIST_BASE + codeLists.firstGlobal) >> 2;
 const ADDEND = codeTlbEntry.at.addend >> 2, MARKS = codeTlbEntry.at.marks >> 2;
 const TABLE_RECORD = blockTableEntry.at.record >> 2;
 const RECORD = jumpCacheEntry.at.record >> 2, HOST = jumpCacheEntry.at.host >> 2;
-/** Half of a tag that nobody has: a linear address ^ modeKey would have to be all ones in its lower half. */
-const INVALID = 0xffff_ffff;
 /** modeKey's upper half without MODE_USER: blocks are the same for users. */
 const MODES_OF_BLOCKS = ~(MODE_USER << 16);
 /** Modes, in the upper half of modeKey, in which a linear page of code is the same page: all but MODE_USER. */
@@ -74,7 +73,7 @@ export class JumpCache {
   }
   #clearPages(): void {
     const words = this.#words;
-    words.fill(INVALID, CODE_TLB_BASE >> 2, (CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS)) >> 2);
+    words.fill(CODE_INVALID, CODE_TLB_BASE >> 2, (CODE_TLB_BASE + (codeTlbEntry.size << CODE_TLB_BITS)) >> 2);
     for (let i = 0; i < 1 << CODE_TLB_BITS; i++) {
       words[((CODE_TLB_BASE + i * codeTlbEntry.size) >> 2) + MARKS] = 0;
     }
@@ -88,7 +87,7 @@ export class JumpCache {
       const marks = words[entry + MARKS] as number;
       // It may be a global page's by now, and in the other list.
       if ((marks & CODE_GLOBAL) === 0) {
-        words[entry] = INVALID;
+        words[entry] = CODE_INVALID;
         words[entry + MARKS] = marks & CODE_LISTED_GLOBAL;
       } else words[entry + MARKS] = marks & ~CODE_LISTED;
     }
@@ -96,7 +95,7 @@ export class JumpCache {
     if (!keepGlobal) {
       for (let i = words[GLOBALS] as number; i > 0; i--) {
         const entry = (CODE_TLB_BASE + (words[FIRST_GLOBAL + i - 1] as number)) >> 2;
-        words[entry] = INVALID;
+        words[entry] = CODE_INVALID;
         words[entry + MARKS] = 0;
       }
       words[GLOBALS] = 0;
@@ -104,7 +103,7 @@ export class JumpCache {
   }
   /** The page of linear address `lo` may be another one now. */
   pageChanged(lo: number): void {
-    this.#words[codeTlbAt(lo)] = INVALID;
+    this.#words[codeTlbAt(lo)] = CODE_INVALID;
   }
 
   /** Byte offset of the code at a linear address, when the code TLB has its page; else 0. */
