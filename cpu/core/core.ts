@@ -15,7 +15,7 @@ import { LinearMemory } from "../mmu/linear_memory.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { type Descriptor, emptyDescriptor } from "../state/descriptor.ts";
 import { Registers } from "../state/registers.ts";
-import { ATTENTION_INTERRUPT, ATTENTION_NMI_BLOCKED, FLAG_IF, S } from "../state/state.ts";
+import { ATTENTION_INTERRUPT, ATTENTION_NMI_BLOCKED, FLAG_IF, S, VENDOR_IS_AMD } from "../state/state.ts";
 import { DISPATCH, NEXT, SLICE_END, type Status, STOP } from "../state/status.ts";
 import { Stack } from "./stack.ts";
 
@@ -76,6 +76,7 @@ export class CpuCore extends Registers {
   constructor(memory: GuestMemory, readonly hooks: EngineHooks, options: EngineOptions = {}) {
     super(memory);
     this.vendor = options.vendor ?? "GenuineIntel";
+    this.s.view.setUint32(VENDOR_IS_AMD, this.vendor === "AuthenticAMD" ? 1 : 0, true);
     this.features = options.features ?? parseCpuModel(DEFAULT_CPU).features;
     this.crystalHz = options.crystalHz ?? 1_000_000_000;
     this.tracer = options.tracer ?? new Tracer();

@@ -102,7 +102,8 @@ const CODE_MASK_AT = S.codeMask >> 2,
   EFER_AT = S.efer >> 2,
   XCR0_AT = S.xcr0 >> 2;
 const ATTRIBUTES = segmentLayout.at.attributes, LIMIT = segmentLayout.at.limit;
-const FLAT_DATA = SEG_S | SEG_P | 2, FLAT_DATA_MASK = SEG_S | SEG_P | SEG_UNUSABLE | 0xe;
+/** Attributes of DS, ES and SS that count as flat: those in the mask. */
+export const FLAT_DATA = SEG_S | SEG_P | 2, FLAT_DATA_MASK = SEG_S | SEG_P | SEG_UNUSABLE | 0xe;
 
 /** See the module's description. */
 export class Registers {

@@ -130,6 +130,8 @@ export const X87_EXPONENTIALS = 0xa000, X87_LOGARITHMS = 0xa400;
 
 /** Instructions that regions have executed, u64: a counter, no part of the state. */
 export const REGION_INSTRUCTIONS = 0x8000;
+/** u32: 1 if the processor is one of AMD's. No part of the state. */
+export const VENDOR_IS_AMD = 0x8008;
 /**
  * Pages of data that regions know, see cpu/emit/region/region_frame.ts: no part of the state. The TLB that counts has each
  * of them; they are forgotten when it may lose something or when another one counts. Their limits (u64), then the rest.

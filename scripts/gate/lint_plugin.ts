@@ -47,6 +47,7 @@ const WINGS: readonly { readonly rooms: readonly string[]; readonly also: readon
       "cpu/isa/avx/",
       "cpu/isa/crypto/",
       "cpu/isa/x87/",
+      "cpu/isa/transfer/",
       "cpu/isa/general/",
       "cpu/isa/",
       "cpu/decode/",

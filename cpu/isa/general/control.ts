@@ -8,7 +8,8 @@ import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RCX } from "../../emit/emit.ts";
 import { isComputedBranch } from "../../emit/form.ts";
 import { CS, EXC_BR, EXC_GP, EXC_UD, S, segmentLayout } from "../../state/state.ts";
-import { interruptReturn } from "./transfer.ts";
+import { interruptReturn } from "../transfer/long_mode.ts";
+import { loadSegment } from "../transfer/segment_emit.ts";
 import { row } from "../row/row.ts";
 import { isNotCanonical, nonZero, setStackPointer, stackAddress, stackPointer } from "../row/values.ts";
 
@@ -127,7 +128,7 @@ row("IRET", "cf", "v", interruptReturn);
 const loadFar = (index: number) => (e: Emit, w: Width) => {
   const address = e.address();
   const offset = e.load(w, address), selector = e.load(16, e.offsetBy(address, w / 8));
-  e.microcode("load_segment", { index: e.i32(index), selector }, { commit: () => e.setReg(w, offset) });
+  loadSegment(e, index, selector, () => e.setReg(w, offset));
 };
 row("LES r, m", "no64 c4 /r :mem", "v", loadFar(0));
 row("LDS r, m", "no64 c5 /r :mem", "v", loadFar(3));

@@ -4,6 +4,7 @@ import type { Emit, Value, Width } from "../../emit/emit.ts";
 import { RAX, RBX, RCX, RDX } from "../../emit/emit.ts";
 import { CS, EXC_GP, FLAG_OF, FLAG_ZF, SS } from "../../state/state.ts";
 import { row, type Semantics } from "../row/row.ts";
+import { loadSegment } from "../transfer/segment_emit.ts";
 import { flagAt, gprWide, selector } from "../row/values.ts";
 
 // MOV
@@ -35,7 +36,7 @@ for (let index = 0; index < 6; index++) {
     `MOV Sreg ${index}, r/m`,
     `8e /${index}`,
     "v",
-    (e) => e.microcode("load_segment", { index: e.i32(index), selector: e.rm(16) }),
+    (e) => loadSegment(e, index, e.rm(16)),
     index === SS ? { reg: "none", shadow: "interrupts and traps" } : { reg: "none" },
   );
 }

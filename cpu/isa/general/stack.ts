@@ -25,6 +25,7 @@ import {
   SS,
 } from "../../state/state.ts";
 import { row } from "../row/row.ts";
+import { loadSegment } from "../transfer/segment_emit.ts";
 import { selector, setStackPointer, stackAddress, stackPointer, wrap } from "../row/values.ts";
 
 row("PUSH r", "50+r", "q", (e, w) => e.push(w, e.reg(w)));
@@ -54,7 +55,7 @@ const pushSegment = (index: number) => (e: Emit, w: Width) => {
 const popSegment = (index: number) => (e: Emit, w: Width) => {
   const top = e.peek(w);
   const selector = e.truncate(w, 16, top.value);
-  e.microcode("load_segment", { index: e.i32(index), selector }, { commit: () => top.drop() });
+  loadSegment(e, index, selector, () => top.drop());
 };
 row("PUSH ES", "no64 06", "q", pushSegment(ES));
 row("PUSH CS", "no64 0e", "q", pushSegment(CS));

@@ -42,7 +42,8 @@ import {
 } from "../../state/state.ts";
 import { FSW_ES, X87_STATE } from "../../fpu/x87_state.ts";
 import { setRmSelector } from "./data.ts";
-import { systemCall, systemReturn } from "./transfer.ts";
+import { systemCall, systemReturn } from "../transfer/long_mode.ts";
+import { systemEnter, systemExit } from "../transfer/protected_mode.ts";
 import { requireSse } from "../simd/sse_patterns.ts";
 import { row } from "../row/row.ts";
 import { flagAt, isNotCanonical, nonZero, selector } from "../row/values.ts";
@@ -265,9 +266,9 @@ row("INVPCID r, m128", "66 0f3882 /r :mem", "v", (e) => {
 // System calls and MSRs
 
 row("SYSCALL", "0f05", "v", systemCall);
-microcoded("SYSENTER", "0f34", "sysenter", ends);
+row("SYSENTER", "0f34", "v", systemEnter);
 row("SYSRET", "0f07", "v", systemReturn);
-row("SYSEXIT", "0f35", "v", (e) => e.microcode("sysexit", { opBytes: e.i32(e.form.rexW ? 8 : 4) }, ends));
+row("SYSEXIT", "0f35", "v", systemExit);
 row("SWAPGS", "only64 0f01 =f8", "v", (e) => {
   e.faultIf(e.state32(S.cpl), EXC_GP, 0);
   const base = S.gs + segmentLayout.at.base;
