@@ -87,6 +87,7 @@ export function systemReturn(e: Emit): void {
     ...(wide ? [() => isCanonical(e, e.gpr(RCX, 64))] : [ES, DS].map((index) => () => isFlat(e, index))),
     // AMD's leave the stack segment as it is.
     () => e.eq(64, e.state64(segmentAt(SS) + segmentLayout.at.limit), e.i64(FLAT_STACK)),
+    () => e.eqz(64, e.state64(segmentAt(SS))),
   ], () => {
     const selector = (plus: number) => {
       const base = e.op("i32.shr_u", e.state32(S.star + 4), e.i32(16));

@@ -174,7 +174,7 @@ const sysretCase = (r: Random, usual: boolean): Case => {
   const cpl = usual || !r.once(6) ? 0 : r.of([1, 3]),
     enabled = usual || !r.once(6),
     rexW = !r.once(usual ? 2 : 4);
-  const segmented = !usual && r.once(6);
+  const segmented = !usual && r.once(6), based = !usual && r.once(6);
   const now = r.flags() & ~(FLAG_TF | FLAG_RF), star = r.u64(), rdx = r.u64();
   const rcx = usual ? 0x40_1000n : r.address(), r11 = usual ? 0x246n : BigInt(r.flags()) | r.u64() << 32n;
   const blocked = !usual && r.once(5);
@@ -194,8 +194,11 @@ const sysretCase = (r: Random, usual: boolean): Case => {
       core.nmiBlocked = blocked;
       atPrivilege(t, cpl);
       if (segmented) s.set32(S.ds + segmentLayout.at.limit, 0xffff);
+      if (based) s.set32(S.ss, 0x1000);
     },
   };
 };
 
-testTransfers({ IRETQ: iretCase, SYSCALL: syscallCase, SYSRET: sysretCase }, 64);
+for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
+  testTransfers({ IRETQ: iretCase, SYSCALL: syscallCase, SYSRET: sysretCase }, 64, { vendor });
+}

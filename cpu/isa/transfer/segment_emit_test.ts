@@ -94,7 +94,7 @@ for (const vendor of ["GenuineIntel", "AuthenticAMD"] as const) {
   testTransfers(
     {
       ...cases(32, ["es", "ss", "ds", "fs", "gs"], false),
-      ...cases(32, ["es", "ds", "fs", "gs"], true),
+      ...cases(32, ["es", "ss", "ds", "fs", "gs"], true),
     },
     32,
     { vendor, least: 50, rounds: 120 },
