@@ -13,7 +13,7 @@ export function isComputedBranch(form: Form, osize: number): boolean {
 /** How a memory operand is addressed; part of a handler's identity. */
 export interface AddressForm {
   readonly hasIndex: boolean;
-  /** none: base 0 and no limit; base: add the base; checked: base, limit and type by TypeScript. */
+  /** none: base 0 and no limit; base: add the base; checked: base, limit and type, by TypeScript if they are unusual. */
   readonly segment: "none" | "base" | "checked";
 }
 

@@ -47,11 +47,16 @@ export abstract class MemoryEmit extends RegisterEmit {
     const place = address as Place;
     if (place.how !== "checked") return this.linear(address) as Val;
     this.facts.canLeave = true;
-    this.setState64(S.memAddr, place.offset);
-    const mode = this.i32(bytes | (write ? 0x100 : 0));
-    this.orFault(this.call(this.links.segmented, [this.record(), place.segment, mode], "i32") as Val);
-    this.recordsChanged();
-    return this.state64(S.memAddr) as Val;
+    const linear = this.variable(this.withBase(place));
+    this.body.hint(0);
+    this.if(this.eqz(32, this.isWithinData(place, bytes)), () => {
+      this.setState64(S.memAddr, place.offset);
+      const mode = this.i32(bytes | (write ? 0x100 : 0));
+      this.orFault(this.call(this.links.segmented, [this.record(), place.segment, mode], "i32") as Val);
+      this.recordsChanged();
+      this.set(linear, this.state64(S.memAddr));
+    });
+    return this.get(linear) as Val;
   }
 
   // Memory

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /** General registers, immediates, and addresses made of them. @module */
-import { DS, S, segmentLayout, YMM_HIGH } from "../state/state.ts";
+import { TYPE_CODE, TYPE_EXPAND_DOWN, TYPE_RW } from "../state/descriptor.ts";
+import { DS, S, SEG_UNUSABLE, segmentLayout, YMM_HIGH } from "../state/state.ts";
 import type { LoadName, Val } from "./builder.ts";
 import type { Address, Scalar, Value, Width } from "./emit.ts";
 import { FlagEmit } from "./flag_emit.ts";
+
+/** Attributes that say whether a segment is one for data, and usable. */
+const TYPE_AND_USE = TYPE_CODE | TYPE_EXPAND_DOWN | TYPE_RW | SEG_UNUSABLE;
 
 /** An address, and what must be done about its segment. */
 export interface Place extends Address {
@@ -140,9 +144,20 @@ export abstract class RegisterEmit extends FlagEmit {
     return { ...place, offset: this.wrap(this.form.asize, this.add(64, place.offset, delta)) } as Place;
   }
   linear(address: Address): Value {
-    const place = address as Place;
+    return this.withBase(address as Place);
+  }
+  /** The linear address, nothing checked. */
+  protected withBase(place: Place): Val {
     if (place.how === "none") return place.offset;
     const base = this.loadRaw("i64.load", place.segment, segmentLayout.at.base);
     return this.wrap(this.form.codeBits === 64 ? 64 : 32, this.add(64, place.offset, base));
+  }
+  /** Whether an access outside 64-bit code is one of `bytes` within a data segment that may be written and grows upwards. */
+  protected isWithinData({ offset, segment }: Place, bytes: number): Val {
+    const { attributes, limit } = segmentLayout.at;
+    const type = this.and(32, this.loadRaw("i32.load", segment, attributes), this.i32(TYPE_AND_USE));
+    const end = this.zeroExtend(32, 64, this.loadRaw("i32.load", segment, limit));
+    const isBeyond = this.ltU(64, end, this.add(64, offset, this.i64(bytes - 1)));
+    return this.and(32, this.eq(32, type, this.i32(TYPE_RW)), this.eqz(32, isBeyond));
   }
 }

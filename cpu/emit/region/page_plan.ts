@@ -143,7 +143,7 @@ const MANY = 1 << 20;
  * page that the displacement names. NO_KEY: the stack's, which has a cache anyway.
  */
 function keyOf({ form: { addressForm: { hasIndex, segment } }, base, disp, segment: at }: Described): number {
-  const prefix = segment === "base" ? 1 + (at - S.es) / segmentLayout.size : 0;
+  const prefix = segment !== "none" ? 1 + (at - S.es) / segmentLayout.size : 0;
   if (base >= S.gpr && base < S.gpr + 16 * 8) {
     const register = (base - S.gpr) >> 3;
     if (register === RSP && !hasIndex && segment === "none") return NO_KEY;

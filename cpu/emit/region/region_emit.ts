@@ -269,8 +269,9 @@ export class RegionEmit extends RegionFlags {
   }
   /** Where the bytes are in the WebAssembly memory. */
   #host(address: Address, bytes: number, write: boolean): Val {
+    const { page, how } = address as Placed;
+    if (how === "checked") this.leaveIf(this.eqz(32, this.isWithinData(address as Placed, bytes)));
     const linear = this.linear(address) as Val;
-    const { page } = address as Placed;
     if (page === undefined) return this.#hostOf(linear, this.#lookUp(linear, bytes - 1, write).addend);
     if (page.how === "shared") return this.#lookUpShared(page, linear, bytes, write);
     const { isFar, host } = codeOfCache(page.number);

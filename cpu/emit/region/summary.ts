@@ -33,7 +33,7 @@ export interface Described extends Operands {
 
 /** Of one form of a row. */
 export interface Summary {
-  /** Every execution leaves the region: microcode, most repeated strings, segments with limits. */
+  /** Every execution leaves the region: microcode, most repeated strings, and those in segments with limits. */
   readonly leaves: boolean;
   /** Masks of the general registers it names by itself. */
   readonly reads: number;
@@ -194,36 +194,20 @@ class Probe extends InterpreterEmit {
     if ((address as Address & { how?: string }).how === "checked") this.summary.leaves = true;
     return super.linear(address);
   }
-  override load(w: Width, address: Address): Value {
-    this.#check(address);
-    return super.load(w, address);
-  }
   override store(w: Width, address: Address, value: Value): void {
     this.summary.stores = true;
-    this.#check(address);
     super.store(w, address, value);
   }
   override loadForUpdate(w: Width, address: Address): ReturnType<InterpreterEmit["loadForUpdate"]> {
     this.summary.stores = true;
-    this.#check(address);
     return super.loadForUpdate(w, address);
-  }
-  override load128(address: Address, aligned?: boolean): Value {
-    this.#check(address);
-    return super.load128(address, aligned);
   }
   override store128(address: Address, value: Value, aligned?: boolean): void {
     this.summary.stores = true;
-    this.#check(address);
     super.store128(address, value, aligned);
-  }
-  override load256(address: Address, aligned?: boolean): readonly [Value, Value] {
-    this.#check(address);
-    return super.load256(address, aligned);
   }
   override store256(address: Address, low: Value, high: Value, aligned?: boolean): void {
     this.summary.stores = true;
-    this.#check(address);
     super.store256(address, low, high, aligned);
   }
   #check(address: Address): void {

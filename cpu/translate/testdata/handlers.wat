@@ -2260,7 +2260,7 @@
 
 ;; 16 bit: mov [bx+si], ax; call +3
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i64) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i64) (local $l6 i64) (local $l7 i32)
+    (local $l1 i64) (local $l2 i32) (local $l3 i32) (local $l4 i32) (local $l5 i64) (local $l6 i64) (local $l7 i32) (local $l8 i64) (local $l9 i32)
     local.get $p0
     i64.load offset=28 align=1
     local.tee $l1
@@ -2321,24 +2321,65 @@
     i64.const 65535
     i64.and
     local.set $l5
-    i32.const 0
-    local.get $l5
-    i64.store offset=memAddr align=1
-    local.get $p0
     local.get $l2
-    i32.const 258
-    call $e.segmented
-    local.tee $l2
+    i64.load align=1
+    local.set $l6
+    local.get $l5
+    local.get $l6
+    i64.add
+    i64.const 4294967295
+    i64.and
+    local.set $l6
+    local.get $l2
+    i32.load offset=12 align=1
+    i32.const 65550
+    i32.and
+    local.set $l7
+    local.get $l2
+    i32.load offset=8 align=1
+    i64.extend_i32_u
+    local.set $l1
+    local.get $l5
+    i64.const 1
+    i64.add
+    local.set $l8
+    local.get $l1
+    local.get $l8
+    i64.lt_u
+    local.set $l9
+    local.get $l7
+    i32.const 2
+    i32.eq
+    local.set $l7
+    local.get $l9
+    i32.eqz
+    local.set $l9
+    local.get $l7
+    local.get $l9
+    i32.and
+    i32.eqz
     if $I0
+      i32.const 0
+      local.get $l5
+      i64.store offset=memAddr align=1
+      local.get $p0
       local.get $l2
-      return
+      i32.const 258
+      call $e.segmented
+      local.tee $l2
+      if $I1
+        local.get $l2
+        return
+      end
+      local.get $p0
+      i32.load offset=32 align=1
+      local.set $l3
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.set $l6
     end
-    local.get $p0
-    i32.load offset=32 align=1
-    local.set $l3
-    i32.const 0
-    i64.load offset=memAddr align=1
-    local.tee $l5
+    local.get $l6
+    local.tee $l6
     i32.wrap_i64
     i32.const 7
     i32.shr_u
@@ -2347,32 +2388,32 @@
     local.set $l2
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l7
+    local.set $l9
     local.get $l2
-    local.get $l7
+    local.get $l9
     i32.add
-    local.set $l7
-    local.get $l5
+    local.set $l9
+    local.get $l6
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l6
-    local.get $l7
+    local.set $l5
+    local.get $l9
     i64.load offset=8 align=1
-    local.set $l1
-    local.get $l6
-    local.get $l1
+    local.set $l8
+    local.get $l5
+    local.get $l8
     i64.eq
-    if $I1
-      local.get $l5
+    if $I2
+      local.get $l6
       i32.wrap_i64
       local.set $l2
-      local.get $l7
+      local.get $l9
       i32.load offset=24 align=1
-      local.set $l7
+      local.set $l9
       local.get $l2
-      local.get $l7
+      local.get $l9
       i32.add
       local.get $l4
       i32.store16 align=1
@@ -2381,13 +2422,13 @@
       local.get $l4
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l5
+      local.get $l6
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 2
       call $e.slowStore
       local.tee $l4
-      if $I2
+      if $I3
         local.get $l4
         return
       end
@@ -2403,7 +2444,7 @@
     local.get $l3
     return_call_indirect (type $t0))
   (func $f1 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i32) (local $l7 i64) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64)
+    (local $l1 i32) (local $l2 i32) (local $l3 i32) (local $l4 i64) (local $l5 i64) (local $l6 i64) (local $l7 i64) (local $l8 i64) (local $l9 i32) (local $l10 i32) (local $l11 i64)
     local.get $p0
     i32.load16_u offset=4 align=1
     local.set $l1
@@ -2451,78 +2492,119 @@
       i64.and
       local.set $l5
       i32.const 0
+      i64.load offset=ss align=1
+      local.set $l6
       local.get $l5
-      i64.store offset=memAddr align=1
-      local.get $p0
-      i32.const 4512
-      i32.const 258
-      call $e.segmented
-      local.tee $l3
-      if $I1
-        local.get $l3
-        return
-      end
+      local.get $l6
+      i64.add
+      i64.const 4294967295
+      i64.and
+      local.set $l6
       i32.const 0
-      i64.load offset=memAddr align=1
-      local.tee $l5
+      i32.load offset=ss+12 align=1
+      i32.const 65550
+      i32.and
+      local.set $l3
+      i32.const 0
+      i32.load offset=ss+8 align=1
+      i64.extend_i32_u
+      local.set $l7
+      local.get $l5
+      i64.const 1
+      i64.add
+      local.set $l8
+      local.get $l7
+      local.get $l8
+      i64.lt_u
+      local.set $l9
+      local.get $l3
+      i32.const 2
+      i32.eq
+      local.set $l3
+      local.get $l9
+      i32.eqz
+      local.set $l9
+      local.get $l3
+      local.get $l9
+      i32.and
+      i32.eqz
+      if $I1
+        i32.const 0
+        local.get $l5
+        i64.store offset=memAddr align=1
+        local.get $p0
+        i32.const 4512
+        i32.const 258
+        call $e.segmented
+        local.tee $l9
+        if $I2
+          local.get $l9
+          return
+        end
+        i32.const 0
+        i64.load offset=memAddr align=1
+        local.set $l6
+      end
+      local.get $l6
+      local.tee $l6
       i32.wrap_i64
       i32.const 7
       i32.shr_u
       i32.const 524256
       i32.and
-      local.set $l3
+      local.set $l9
       i32.const 0
       i32.load offset=tlbBase align=1
-      local.set $l6
+      local.set $l3
+      local.get $l9
       local.get $l3
-      local.get $l6
       i32.add
-      local.set $l6
-      local.get $l5
+      local.set $l3
+      local.get $l6
       i64.const 1
       i64.add
       i64.const -4096
       i64.and
-      local.set $l7
-      local.get $l6
+      local.set $l5
+      local.get $l3
       i64.load offset=8 align=1
       local.set $l8
-      local.get $l7
+      local.get $l5
       local.get $l8
       i64.eq
-      local.set $l3
-      i32.const 4336
       local.set $l9
-      local.get $l3
-      if $I2
-        local.get $l5
+      i32.const 4336
+      local.set $l10
+      local.get $l9
+      if $I3
+        local.get $l6
         i32.wrap_i64
-        local.set $l3
-        local.get $l6
-        i32.load offset=24 align=1
-        local.set $l6
-        local.get $l3
-        local.get $l6
-        i32.add
         local.set $l9
+        local.get $l3
+        i32.load offset=24 align=1
+        local.set $l3
+        local.get $l9
+        local.get $l3
+        i32.add
+        local.set $l10
       else
         i32.const 0
-        local.get $l5
+        local.get $l6
         i64.store offset=memAddr align=1
         local.get $p0
         i32.const 258
         call $e.slowUpdate
-        local.tee $l6
-        if $I3
-          local.get $l6
+        local.tee $l3
+        if $I4
+          local.get $l3
           return
         end
       end
-      local.get $l9
+      local.get $l10
       i32.load16_u align=1
-      local.set $l9
+      local.set $l10
       i32.const 1
-      if $I4
+      if $I5
         local.get $p0
         i32.const 13
         i32.const 0
@@ -2536,11 +2618,11 @@
     local.set $l2
     i32.const 0
     i64.load offset=codeBias align=1
-    local.set $l5
+    local.set $l6
     local.get $l2
     i64.extend_i32_u
     local.set $l8
-    local.get $l5
+    local.get $l6
     local.get $l8
     i64.add
     i64.const 4294967295
@@ -2556,56 +2638,97 @@
     i64.add
     i64.const 65535
     i64.and
+    local.set $l6
+    i32.const 0
+    i64.load offset=ss align=1
+    local.set $l5
+    local.get $l6
+    local.get $l5
+    i64.add
+    i64.const 4294967295
+    i64.and
     local.set $l5
     i32.const 0
-    local.get $l5
-    i64.store offset=memAddr align=1
-    local.get $p0
-    i32.const 4512
-    i32.const 258
-    call $e.segmented
-    local.tee $l1
-    if $I5
-      local.get $l1
-      return
-    end
+    i32.load offset=ss+12 align=1
+    i32.const 65550
+    i32.and
+    local.set $l1
     i32.const 0
-    i64.load offset=memAddr align=1
-    local.tee $l7
+    i32.load offset=ss+8 align=1
+    i64.extend_i32_u
+    local.set $l7
+    local.get $l6
+    i64.const 1
+    i64.add
+    local.set $l11
+    local.get $l7
+    local.get $l11
+    i64.lt_u
+    local.set $l10
+    local.get $l1
+    i32.const 2
+    i32.eq
+    local.set $l1
+    local.get $l10
+    i32.eqz
+    local.set $l10
+    local.get $l1
+    local.get $l10
+    i32.and
+    i32.eqz
+    if $I6
+      i32.const 0
+      local.get $l6
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 4512
+      i32.const 258
+      call $e.segmented
+      local.tee $l10
+      if $I7
+        local.get $l10
+        return
+      end
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.set $l5
+    end
+    local.get $l5
+    local.tee $l5
     i32.wrap_i64
     i32.const 7
     i32.shr_u
     i32.const 524256
     i32.and
-    local.set $l1
+    local.set $l10
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l9
+    local.set $l1
+    local.get $l10
     local.get $l1
-    local.get $l9
     i32.add
-    local.set $l9
-    local.get $l7
+    local.set $l1
+    local.get $l5
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l10
-    local.get $l9
-    i64.load offset=8 align=1
     local.set $l11
-    local.get $l10
+    local.get $l1
+    i64.load offset=8 align=1
+    local.set $l7
     local.get $l11
+    local.get $l7
     i64.eq
-    if $I6
-      local.get $l7
+    if $I8
+      local.get $l5
       i32.wrap_i64
-      local.set $l1
-      local.get $l9
-      i32.load offset=24 align=1
-      local.set $l9
+      local.set $l10
       local.get $l1
-      local.get $l9
+      i32.load offset=24 align=1
+      local.set $l1
+      local.get $l10
+      local.get $l1
       i32.add
       local.get $l2
       i32.store16 align=1
@@ -2614,13 +2737,13 @@
       local.get $l2
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l7
+      local.get $l5
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 258
       call $e.slowStore
       local.tee $l2
-      if $I7
+      if $I9
         local.get $l2
         return
       end
@@ -2628,11 +2751,11 @@
     local.get $l8
     i64.const -65536
     i64.and
-    local.get $l5
+    local.get $l6
     i64.or
-    local.set $l5
+    local.set $l6
     i32.const 0
-    local.get $l5
+    local.get $l6
     i64.store offset=rsp align=1
     i32.const 0
     local.get $l4
@@ -2647,7 +2770,7 @@
     i32.store16 offset=8 align=1
     local.get $l2
     i32.eqz
-    if $I8
+    if $I10
       local.get $p0
       call $e.warm
       local.set $l2
@@ -2657,13 +2780,13 @@
     local.set $l2
     local.get $p0
     i32.load8_u offset=7
-    local.set $l9
+    local.set $l1
     local.get $l2
-    local.get $l9
+    local.get $l1
     i32.sub
-    local.set $l9
+    local.set $l1
     i32.const 0
-    local.get $l9
+    local.get $l1
     i32.store offset=budget align=1
     return_call $e.jumpSegmented
     unreachable)

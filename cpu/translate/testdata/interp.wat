@@ -2071,7 +2071,7 @@
 
 ;; 16 bit: mov [bx+si], ax; call +3
   (func $f0 (type $t0) (param $p0 i32) (result i32)
-    (local $l1 i32) (local $l2 i64) (local $l3 i64) (local $l4 i64) (local $l5 i32) (local $l6 i32) (local $l7 i32) (local $l8 i64) (local $l9 i32) (local $l10 i64) (local $l11 i64)
+    (local $l1 i32) (local $l2 i64) (local $l3 i64) (local $l4 i64) (local $l5 i32) (local $l6 i32) (local $l7 i64) (local $l8 i32) (local $l9 i64) (local $l10 i32) (local $l11 i64)
     i32.const 0
     i32.eqz
     i32.eqz
@@ -2117,21 +2117,62 @@
     i64.const 65535
     i64.and
     local.set $l2
-    i32.const 0
-    local.get $l2
-    i64.store offset=memAddr align=1
-    local.get $p0
     local.get $l5
-    i32.const 258
-    call $e.segmented
-    local.tee $l5
+    i64.load align=1
+    local.set $l4
+    local.get $l2
+    local.get $l4
+    i64.add
+    i64.const 4294967295
+    i64.and
+    local.set $l4
+    local.get $l5
+    i32.load offset=12 align=1
+    i32.const 65550
+    i32.and
+    local.set $l6
+    local.get $l5
+    i32.load offset=8 align=1
+    i64.extend_i32_u
+    local.set $l3
+    local.get $l2
+    i64.const 1
+    i64.add
+    local.set $l7
+    local.get $l3
+    local.get $l7
+    i64.lt_u
+    local.set $l8
+    local.get $l6
+    i32.const 2
+    i32.eq
+    local.set $l6
+    local.get $l8
+    i32.eqz
+    local.set $l8
+    local.get $l6
+    local.get $l8
+    i32.and
+    i32.eqz
     if $I1
+      i32.const 0
+      local.get $l2
+      i64.store offset=memAddr align=1
+      local.get $p0
       local.get $l5
-      return
+      i32.const 258
+      call $e.segmented
+      local.tee $l5
+      if $I2
+        local.get $l5
+        return
+      end
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.set $l4
     end
-    i32.const 0
-    i64.load offset=memAddr align=1
-    local.tee $l2
+    local.get $l4
+    local.tee $l4
     i32.wrap_i64
     i32.const 7
     i32.shr_u
@@ -2140,32 +2181,32 @@
     local.set $l5
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l6
+    local.set $l8
     local.get $l5
-    local.get $l6
+    local.get $l8
     i32.add
-    local.set $l6
-    local.get $l2
+    local.set $l8
+    local.get $l4
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l4
-    local.get $l6
+    local.set $l2
+    local.get $l8
     i64.load offset=8 align=1
-    local.set $l3
-    local.get $l4
-    local.get $l3
+    local.set $l7
+    local.get $l2
+    local.get $l7
     i64.eq
-    if $I2
-      local.get $l2
+    if $I3
+      local.get $l4
       i32.wrap_i64
       local.set $l5
-      local.get $l6
+      local.get $l8
       i32.load offset=24 align=1
-      local.set $l6
+      local.set $l8
       local.get $l5
-      local.get $l6
+      local.get $l8
       i32.add
       local.get $l1
       i32.store16 align=1
@@ -2174,13 +2215,13 @@
       local.get $l1
       i32.store16 offset=memData align=1
       i32.const 0
-      local.get $l2
+      local.get $l4
       i64.store offset=memAddr align=1
       local.get $p0
       i32.const 2
       call $e.slowStore
       local.tee $l1
-      if $I3
+      if $I4
         local.get $l1
         return
       end
@@ -2189,72 +2230,72 @@
     i32.load offset=32 align=1
     i32.const 3
     i32.eq
-    if $I4
+    if $I5
       local.get $p0
       i32.load16_u offset=4 align=1
       local.set $l1
       local.get $p0
       i32.load8_u offset=6
-      local.set $l6
+      local.set $l8
       local.get $l1
-      local.get $l6
+      local.get $l8
       i32.add
-      local.set $l6
+      local.set $l8
       i32.const 0
       i64.load offset=codeBias align=1
-      local.set $l2
-      local.get $l6
+      local.set $l4
+      local.get $l8
       i64.extend_i32_u
-      local.set $l3
-      local.get $l2
-      local.get $l3
+      local.set $l7
+      local.get $l4
+      local.get $l7
       i64.add
       i64.const 4294967295
       i64.and
-      local.set $l3
+      local.set $l7
       i32.const 0
-      local.get $l3
+      local.get $l7
       i64.store offset=rip align=1
       i32.const 1
       return
     end
     local.get $p0
     i32.load16_u offset=36 align=1
-    local.set $l6
+    local.set $l8
     local.get $p0
     i32.load8_u offset=38
     local.set $l1
-    local.get $l6
+    local.get $l8
     local.get $l1
     i32.add
     local.set $l5
     i32.const 0
     i64.load offset=codeBias align=1
-    local.set $l3
+    local.set $l7
     local.get $l5
     i64.extend_i32_u
-    local.set $l2
-    local.get $l3
-    local.get $l2
+    local.set $l4
+    local.get $l7
+    local.get $l4
     i64.add
     i64.const 4294967295
     i64.and
-    local.set $l2
+    local.set $l4
     local.get $p0
     i64.load offset=48 align=1
-    local.set $l3
-    local.get $l2
-    local.get $l3
+    local.set $l7
+    local.get $l4
+    local.get $l7
     i64.add
     i64.const 65535
     i64.and
-    local.set $l3
+    local.set $l7
     i32.const 0
     i32.load offset=cs+8 align=1
     i64.extend_i32_u
-    local.get $l3
+    local.get $l7
     i64.lt_u
-    if $I5
+    if $I6
       i32.const 0
       i64.load offset=rsp align=1
       i64.const 65535
@@ -2263,64 +2304,105 @@
       i64.sub
       i64.const 65535
       i64.and
+      local.set $l4
+      i32.const 0
+      i64.load offset=ss align=1
+      local.set $l2
+      local.get $l4
+      local.get $l2
+      i64.add
+      i64.const 4294967295
+      i64.and
       local.set $l2
       i32.const 0
-      local.get $l2
-      i64.store offset=memAddr align=1
-      local.get $p0
-      i32.const 32
-      i32.add
-      i32.const 4512
-      i32.const 258
-      call $e.segmented
-      local.tee $l5
-      if $I6
-        local.get $l5
-        return
-      end
+      i32.load offset=ss+12 align=1
+      i32.const 65550
+      i32.and
+      local.set $l5
       i32.const 0
-      i64.load offset=memAddr align=1
+      i32.load offset=ss+8 align=1
+      i64.extend_i32_u
+      local.set $l3
+      local.get $l4
+      i64.const 1
+      i64.add
+      local.set $l9
+      local.get $l3
+      local.get $l9
+      i64.lt_u
+      local.set $l6
+      local.get $l5
+      i32.const 2
+      i32.eq
+      local.set $l5
+      local.get $l6
+      i32.eqz
+      local.set $l6
+      local.get $l5
+      local.get $l6
+      i32.and
+      i32.eqz
+      if $I7
+        i32.const 0
+        local.get $l4
+        i64.store offset=memAddr align=1
+        local.get $p0
+        i32.const 32
+        i32.add
+        i32.const 4512
+        i32.const 258
+        call $e.segmented
+        local.tee $l6
+        if $I8
+          local.get $l6
+          return
+        end
+        i32.const 0
+        i64.load offset=memAddr align=1
+        local.set $l2
+      end
+      local.get $l2
       local.tee $l2
       i32.wrap_i64
       i32.const 7
       i32.shr_u
       i32.const 524256
       i32.and
-      local.set $l5
+      local.set $l6
       i32.const 0
       i32.load offset=tlbBase align=1
-      local.set $l7
+      local.set $l5
+      local.get $l6
       local.get $l5
-      local.get $l7
       i32.add
-      local.set $l7
+      local.set $l5
       local.get $l2
       i64.const 1
       i64.add
       i64.const -4096
       i64.and
       local.set $l4
-      local.get $l7
-      i64.load offset=8 align=1
-      local.set $l8
-      local.get $l4
-      local.get $l8
-      i64.eq
-      local.set $l5
-      i32.const 4336
-      local.set $l9
       local.get $l5
-      if $I7
+      i64.load offset=8 align=1
+      local.set $l9
+      local.get $l4
+      local.get $l9
+      i64.eq
+      local.set $l6
+      i32.const 4336
+      local.set $l10
+      local.get $l6
+      if $I9
         local.get $l2
         i32.wrap_i64
-        local.set $l5
-        local.get $l7
-        i32.load offset=24 align=1
-        local.set $l7
+        local.set $l6
         local.get $l5
-        local.get $l7
+        i32.load offset=24 align=1
+        local.set $l5
+        local.get $l6
+        local.get $l5
         i32.add
-        local.set $l9
+        local.set $l10
       else
         i32.const 0
         local.get $l2
@@ -2330,17 +2412,17 @@
         i32.add
         i32.const 258
         call $e.slowUpdate
-        local.tee $l7
-        if $I8
-          local.get $l7
+        local.tee $l5
+        if $I10
+          local.get $l5
           return
         end
       end
-      local.get $l9
+      local.get $l10
       i32.load16_u align=1
-      local.set $l9
+      local.set $l10
       i32.const 1
-      if $I9
+      if $I11
         local.get $p0
         i32.const 32
         i32.add
@@ -2350,7 +2432,7 @@
         return
       end
     end
-    local.get $l6
+    local.get $l8
     local.get $l1
     i32.add
     local.set $l1
@@ -2359,9 +2441,9 @@
     local.set $l2
     local.get $l1
     i64.extend_i32_u
-    local.set $l8
+    local.set $l9
     local.get $l2
-    local.get $l8
+    local.get $l9
     i64.add
     i64.const 4294967295
     i64.and
@@ -2371,63 +2453,104 @@
     local.set $l1
     i32.const 0
     i64.load offset=rsp align=1
-    local.tee $l8
+    local.tee $l9
     i64.const -2
     i64.add
     i64.const 65535
     i64.and
     local.set $l2
     i32.const 0
+    i64.load offset=ss align=1
+    local.set $l4
     local.get $l2
-    i64.store offset=memAddr align=1
-    local.get $p0
-    i32.const 32
-    i32.add
-    i32.const 4512
-    i32.const 258
-    call $e.segmented
-    local.tee $l6
-    if $I10
-      local.get $l6
-      return
-    end
+    local.get $l4
+    i64.add
+    i64.const 4294967295
+    i64.and
+    local.set $l4
     i32.const 0
-    i64.load offset=memAddr align=1
+    i32.load offset=ss+12 align=1
+    i32.const 65550
+    i32.and
+    local.set $l8
+    i32.const 0
+    i32.load offset=ss+8 align=1
+    i64.extend_i32_u
+    local.set $l3
+    local.get $l2
+    i64.const 1
+    i64.add
+    local.set $l11
+    local.get $l3
+    local.get $l11
+    i64.lt_u
+    local.set $l10
+    local.get $l8
+    i32.const 2
+    i32.eq
+    local.set $l8
+    local.get $l10
+    i32.eqz
+    local.set $l10
+    local.get $l8
+    local.get $l10
+    i32.and
+    i32.eqz
+    if $I12
+      i32.const 0
+      local.get $l2
+      i64.store offset=memAddr align=1
+      local.get $p0
+      i32.const 32
+      i32.add
+      i32.const 4512
+      i32.const 258
+      call $e.segmented
+      local.tee $l10
+      if $I13
+        local.get $l10
+        return
+      end
+      i32.const 0
+      i64.load offset=memAddr align=1
+      local.set $l4
+    end
+    local.get $l4
     local.tee $l4
     i32.wrap_i64
     i32.const 7
     i32.shr_u
     i32.const 524256
     i32.and
-    local.set $l6
+    local.set $l10
     i32.const 0
     i32.load offset=tlbBase align=1
-    local.set $l9
-    local.get $l6
-    local.get $l9
+    local.set $l8
+    local.get $l10
+    local.get $l8
     i32.add
-    local.set $l9
+    local.set $l8
     local.get $l4
     i64.const 1
     i64.add
     i64.const -4096
     i64.and
-    local.set $l10
-    local.get $l9
-    i64.load offset=8 align=1
     local.set $l11
-    local.get $l10
+    local.get $l8
+    i64.load offset=8 align=1
+    local.set $l3
     local.get $l11
+    local.get $l3
     i64.eq
-    if $I11
+    if $I14
       local.get $l4
       i32.wrap_i64
-      local.set $l6
-      local.get $l9
+      local.set $l10
+      local.get $l8
       i32.load offset=24 align=1
-      local.set $l9
-      local.get $l6
-      local.get $l9
+      local.set $l8
+      local.get $l10
+      local.get $l8
       i32.add
       local.get $l1
       i32.store16 align=1
@@ -2444,12 +2567,12 @@
       i32.const 258
       call $e.slowStore
       local.tee $l1
-      if $I12
+      if $I15
         local.get $l1
         return
       end
     end
-    local.get $l8
+    local.get $l9
     i64.const -65536
     i64.and
     local.get $l2
@@ -2459,20 +2582,20 @@
     local.get $l2
     i64.store offset=rsp align=1
     i32.const 0
-    local.get $l3
+    local.get $l7
     i64.store offset=rip align=1
     i32.const 0
     i32.load offset=budget align=1
     local.set $l1
     local.get $p0
     i32.load8_u offset=39
-    local.set $l9
+    local.set $l8
     local.get $l1
-    local.get $l9
+    local.get $l8
     i32.sub
-    local.set $l9
+    local.set $l8
     i32.const 0
-    local.get $l9
+    local.get $l8
     i32.store offset=budget align=1
     return_call $e.jumpSegmented
     unreachable)
