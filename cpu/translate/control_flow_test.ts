@@ -12,10 +12,28 @@ const given = Deno.args.map((arg) => /^--seeds=(\d+)-(\d+)$/.exec(arg)).find((ma
 const FIRST = given ? Number(given[1]) : 1, LAST = given ? Number(given[2]) : 12;
 
 const KINDS = [
-  { what: "control flow", system: false, place: { ring: 0, bits: 64 }, regions: 10 },
-  { what: "control flow at privilege 3", system: false, place: { ring: 3, bits: 64 }, regions: 10 },
-  { what: "control flow of 32-bit code", system: false, place: { ring: 3, bits: 32 }, regions: 10 },
-  { what: "privileged code", system: true, place: { ring: 0, bits: 64 }, regions: 1 },
+  { what: "control flow", system: false, place: { ring: 0, bits: 64, kernel: 64 }, regions: 10 },
+  {
+    what: "control flow at privilege 3",
+    system: false,
+    place: { ring: 3, bits: 64, kernel: 64 },
+    regions: 10,
+  },
+  {
+    what: "control flow of 32-bit code",
+    system: false,
+    place: { ring: 3, bits: 32, kernel: 64 },
+    regions: 10,
+  },
+  { what: "control flow with PAE", system: false, place: { ring: 0, bits: 32, kernel: 32 }, regions: 10 },
+  {
+    what: "control flow with PAE at privilege 3",
+    system: false,
+    place: { ring: 3, bits: 32, kernel: 32 },
+    regions: 10,
+  },
+  { what: "privileged code", system: true, place: { ring: 0, bits: 64, kernel: 64 }, regions: 1 },
+  { what: "privileged code with PAE", system: true, place: { ring: 0, bits: 32, kernel: 32 }, regions: 1 },
 ] as const;
 
 for (const { what, system, place, regions } of KINDS) {
