@@ -10,7 +10,7 @@ import { ALL_FEATURES, type CpuFeatures } from "./base/cpu_features.ts";
 import { GuestMemory } from "./base/guest_memory.ts";
 import type { Tracer } from "./base/trace.ts";
 import type { CpuVendor, EngineHooks, RunResult, WasmEngineName } from "./base/engine.ts";
-import { Cpu } from "./cpu.ts";
+import { Cpu, type CpuOptions } from "./cpu.ts";
 import { CPU_RESERVED_BYTES, CS, DS, ES, FS, GS, S, SS } from "./state/state.ts";
 
 /** Where test code goes. */
@@ -64,6 +64,7 @@ export class TestCpu {
     options: {
       engine?: WasmEngineName;
       compileAtOnce?: boolean;
+      instead?: CpuOptions["instead"];
       tableSize?: number;
       codeBytes?: number;
       ramBytes?: number;
@@ -83,6 +84,7 @@ export class TestCpu {
       features: options.features ?? new Set(ALL_FEATURES),
       ...(options.vendor === undefined ? {} : { vendor: options.vendor }),
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
+      ...(options.instead === undefined ? {} : { instead: options.instead }),
       ...(options.tableSize === undefined ? {} : { tableSize: options.tableSize }),
       ...(options.codeBytes === undefined ? {} : { codeBytes: options.codeBytes }),
     });

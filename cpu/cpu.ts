@@ -41,7 +41,7 @@ import { type HotBlock, Regions } from "./translate/regions/regions.ts";
 import { microcode } from "./system/microcode.ts";
 import { init, powerOn } from "./system/power_on.ts";
 import { CoreVcpu } from "./vcpu.ts";
-import { Modules } from "./translate/handler_table.ts";
+import { type Instead, Modules } from "./translate/handler_table.ts";
 import { DR6_BS } from "./state/breakpoints.ts";
 import { MODE_TF } from "./state/registers.ts";
 import { record } from "./state/record.ts";
@@ -110,6 +110,8 @@ type Shadow = RowOptions["shadow"] | "unknown";
 export interface CpuOptions extends EngineOptions {
   readonly engine?: WasmEngineName;
   readonly compileAtOnce?: boolean;
+  /** So that comparisons have something that emitted code is not in. */
+  readonly instead?: Instead;
   /** Slots for emitted functions. */
   readonly tableSize?: number;
   /** Most bytes of memory for regions, by estimate. */
@@ -241,7 +243,7 @@ export class Cpu implements Engine {
         this.#chargeDecoding(decoded);
         return target;
       },
-    }, options.tableSize);
+    }, options);
     this.blocks = new BlockCache(core, this.modules);
     this.#boundary = new StoreBoundary(core, this.blocks);
     this.regions = new Regions(this.modules, this.blocks, {

@@ -8,7 +8,7 @@
  *
  * What a program does is no use to anybody; that two engines do the same, instruction for instruction, is. Faults and
  * interrupts have handlers: a fault goes on at the first block with a fresh stack. Places are in _program_place.ts,
- * programs in _random_program.ts.
+ * programs in _random_program.ts, and _judge.ts has the engine to compare with.
  * @module
  */
 import type { WasmEngineName } from "../base/engine.ts";
@@ -32,6 +32,7 @@ import {
 } from "./_program_place.ts";
 import { type ControlFlowProgram, randomProgram } from "./_random_program.ts";
 import { TestCpu } from "../_bare_cpu.ts";
+import type { Instead } from "./handler_table.ts";
 
 const XMM1 = XMM_BASE + 16, XMM2 = XMM_BASE + 32;
 
@@ -43,7 +44,7 @@ export class ControlFlowCpu {
   readonly #interrupts = { pending: false, acknowledge: () => (this.#interrupts.pending = false, VECTOR) };
 
   constructor(
-    how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean },
+    how: { readonly engine: WasmEngineName; readonly compileAtOnce: boolean; readonly instead?: Instead },
     readonly place: ControlFlowPlace = USUAL_PLACE,
   ) {
     this.t = new TestCpu(place.kernel, {

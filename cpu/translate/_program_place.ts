@@ -13,8 +13,8 @@ export const AREA = 0x40_0000;
 /** The same once more in PAE paging: the last PDPTE leads to the first one's directory. */
 export const TOP_ALIAS = 0xc000_0000;
 /** Tables; what is outside of the area has large pages, for the supervisor. */
-const PML4 = 0x1000, GDT = 0xb000, TSS = 0xc000, IDT = 0xa000, IDT_LIMIT = 0xfff;
-export const PDPT = 0x2000, DIRECTORY = 0x3000;
+const PML4 = 0x1000, TSS = 0xc000, IDT = 0xa000, IDT_LIMIT = 0xfff;
+export const GDT = 0xb000, PDPT = 0x2000, DIRECTORY = 0x3000;
 const PAGE_TABLE = 0x8000;
 /** Pages of the area. */
 export const CODE_PAGES = 4,
@@ -106,8 +106,7 @@ function pageTables(t: TestCpu, { ring, kernel }: ControlFlowPlace, aliases: rea
     for (const [at, rights] of [[0, 0], [LARGE_PAGE, user]] as const) {
       put64(t, DIRECTORY + (at >> 21) * 8, at | PTE_P | PTE_RW | PTE_PS | rights);
     }
-    put64(t, PDPT, DIRECTORY | PTE_P);
-    put64(t, PDPT + (TOP_ALIAS / 2 ** 30) * 8, DIRECTORY | PTE_P);
+    for (let i = 0; i < 4; i++) put64(t, PDPT + i * 8, DIRECTORY | (i === 0 || i === 3 ? PTE_P : 0));
   }
   put64(t, DIRECTORY + (AREA >> 21) * 8, PAGE_TABLE | PTE_P | PTE_RW | PTE_USED | (long ? user : PTE_US));
   for (let page = 0; page < 512; page++) {
@@ -155,9 +154,10 @@ function handlers(t: TestCpu, { ring, bits, kernel }: ControlFlowPlace) {
   t.write(irq, [...count(1), ...iret]);
   const stack = le32(STACK_START), data = le32(at(DATA)), table = le32(at(JUMP_TABLE));
   const segments = [0x6a, USER_DATA, 0x1f, 0x6a, USER_DATA, 0x07]; // push USER_DATA; pop ds, and es
+  // 32-bit kernels have interrupts on: while one waits, emitted code does no IRET.
   const refresh = bits === 64
     ? [0x48, 0xc7, 0xc4, ...stack, 0x49, 0xc7, 0xc4, ...data, 0x49, 0xc7, 0xc5, ...table, 0x48, 0xff, 0xc0]
-    : [0xbc, ...stack, ...(long ? [] : segments), 0xbd, ...data, 0xff, 0xc0];
+    : [0xbc, ...stack, ...(long ? [] : [0xfb, ...segments]), 0xbd, ...data, 0xff, 0xc0];
   t.write(recovery, [...refresh, 0xe9, ...le32(AREA - (recovery + refresh.length + 5))]);
   // What SYSENTER leads to: back by SYSEXIT, or with ESP of before to where the program wants to go on. See _transfers.ts.
   t.write(sysenter, [0xfb, ...(ring === 3 ? [...count(2), 0x0f, 0x35] : [...segments, 0x89, 0xfc, 0xc3])]);

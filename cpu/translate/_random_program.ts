@@ -264,13 +264,14 @@ class Writer {
     const { random } = this;
     const entry = random.chance(70)
       ? DIRECTORY | PTE_P
-      : [0, DIRECTORY | PTE_P | PTE_RW][random.below(2)] as number;
+      : [DIRECTORY, DIRECTORY | PTE_P | PTE_RW][random.below(2)] as number;
     this.#store(PDPT + (random.chance(80) ? 3 : 1 + random.below(2)) * 8, entry);
     if (random.chance(60)) this.#reloadTables();
   }
-  /** Something to add to an address: where PAE paging has it once more, now and then. */
+  /** Something to add to an address now and then: where PAE paging has it once more, or mostly not. */
   #top(): number {
-    return this.#short && this.random.chance(25) ? TOP_ALIAS : 0;
+    if (!this.#short || this.random.chance(75)) return 0;
+    return this.random.chance(90) ? TOP_ALIAS : 2 ** 30;
   }
   /** An access to memory near R12, whose page a region may know. */
   #access(index: "none" | "r15" | "rcx"): void {

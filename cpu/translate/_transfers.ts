@@ -18,7 +18,8 @@ import {
 
 /** Null, a TSS, in a null LDT, beyond the table. */
 const WRONG = [0, 1, 0x28, 0x0c, 0x40];
-const SELECTORS = [KERNEL_DATA, KERNEL_CODE, USER_CODE_32, SHIFTED_DATA, FRESH_DATA, ...WRONG];
+const ODD = [SHIFTED_DATA, SHIFTED_DATA & ~3, FRESH_DATA];
+const SELECTORS = [KERNEL_DATA, KERNEL_CODE, USER_CODE_32, ...ODD, ...ODD, ...WRONG];
 const ES = 0, SS = 2, DS = 3, FS = 4, GS = 5;
 /** PUSH and POP of segment registers. */
 const PUSH = { [ES]: [0x06], [SS]: [0x16], [DS]: [0x1e], [FS]: [0x0f, 0xa0], [GS]: [0x0f, 0xa8] };

@@ -42,6 +42,13 @@ export interface ModuleCallbacks extends Callbacks {
   link(stub: number): number;
 }
 
+/** Makes functions that emitted code gets in place of some of the core module. */
+export type Instead = (
+  core: WebAssembly.Exports,
+  callbacks: Callbacks,
+  memory: GuestMemory,
+) => WebAssembly.ModuleImports;
+
 /** A module being made, and the indices of what it imports. */
 export interface OpenModule {
   readonly module: ModuleBuilder;
@@ -71,7 +78,14 @@ export class Modules {
   readonly #handlers: number[] = [];
   #hasUsual = false;
 
-  constructor(memory: GuestMemory, callbacks: ModuleCallbacks, tableSize: number = TABLE_SIZE) {
+  constructor(
+    memory: GuestMemory,
+    callbacks: ModuleCallbacks,
+    { tableSize = TABLE_SIZE, instead = () => ({}) }: {
+      readonly tableSize?: number | undefined;
+      readonly instead?: Instead | undefined;
+    } = {},
+  ) {
     this.#memory = memory;
     this.slots = new SlotTable(tableSize);
     this.#sizes = { memoryPages: memory.map.totalBytes / 65536, tableSize };
@@ -93,7 +107,8 @@ export class Modules {
       new WebAssembly.Module(coreModule(this.#sizes, memory.map)),
       { [ENVIRONMENT]: environment },
     );
-    this.#imports = { [ENVIRONMENT]: { ...environment, ...core.exports } };
+    const functions = { ...core.exports, ...instead(core.exports, callbacks, memory) };
+    this.#imports = { [ENVIRONMENT]: { ...environment, ...functions } };
     this.run = core.exports[RUN_NAME] as (rec: number) => number;
     this.flags = core.exports.flags as () => number;
   }

@@ -3,6 +3,7 @@
 import { ENGINES } from "../../cpu/_bare_cpu.ts";
 import { Random } from "../../cpu/isa/_cases.ts";
 import { compareControlFlow, ControlFlowCpu } from "../../cpu/translate/_control_flow.ts";
+import { judge } from "../../cpu/translate/_judge.ts";
 import type { ControlFlowPlace } from "../../cpu/translate/_program_place.ts";
 import type { Round, Wanted } from "./fuzz_round.ts";
 
@@ -22,7 +23,7 @@ export function controlFlow(
   const others = engines.filter((how) => how !== ENGINES[0]);
   if (others.length === 0) return Promise.resolve("the interpreter would be compared with itself");
   const pairs = placesOf(bits, ring).flatMap((place) => {
-    const interpreter = new ControlFlowCpu(ENGINES[0], place);
+    const interpreter = judge(place);
     const under = place.kernel === bits ? "" : " in compatibility mode";
     const what = system ? "privileged code" : `control flow at privilege ${ring}${under}`;
     return others.map((how) => ({ what, interpreter, name: how.name, cpu: new ControlFlowCpu(how, place) }));
