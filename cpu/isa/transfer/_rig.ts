@@ -10,6 +10,7 @@ import type { CpuVendor } from "../../base/engine.ts";
 import { ENGINES, GDT, PAGE_TABLES, STACK_TOP, TestCpu } from "../../_bare_cpu.ts";
 import type { MicrocodeName } from "../../emit/microcode_calls.ts";
 import { deliverFault } from "../../segments/exceptions.ts";
+import { BREAK_WRITE } from "../../state/breakpoints.ts";
 import { record, RECORD_BYTES } from "../../state/record.ts";
 import { ARENA_BASE, ARENA_BYTES, DS, ES, FS, GS, S, SS, TR } from "../../state/state.ts";
 import { FAULT } from "../../state/status.ts";
@@ -22,6 +23,8 @@ export const END_OF_MEMORY = 8 * MiB;
 /** The code: in a page that users and, without SMEP, supervisors may execute. */
 const USER_CODE = 0x20_1000;
 export const GDT_ENTRIES = 16;
+/** DR7 with a breakpoint for writes to where DR0 points: 0. */
+export const DR7_WRITES_AT_0 = 0x400 | 1 | BREAK_WRITE << 16;
 /** A place for a record of our own, which no block gets that soon. */
 const RECORD = ARENA_BASE + ARENA_BYTES - RECORD_BYTES;
 

@@ -27,7 +27,7 @@ import {
 } from "../../state/state.ts";
 import { isNotCanonical, nonZero } from "../row/values.ts";
 import { returnWithin32Bits } from "./protected_mode.ts";
-import { clear, modeIs, setFlags, toKernel, toUser, undisturbed } from "./mode_emit.ts";
+import { clear, dropsRf, modeIs, setFlags, toKernel, toUser, undisturbed } from "./mode_emit.ts";
 import {
   CODE_32,
   CODE_64,
@@ -105,8 +105,7 @@ export function systemReturn(e: Emit): void {
 const FRAME_BYTES = 40;
 
 /**
- * IRETQ at privilege 0, to flat code at privilege 0 or 3, which is 32-bit or 64-bit there. RF in the frame matters to
- * breakpoints only, which none is here.
+ * IRETQ at privilege 0, to flat code at privilege 0 or 3, which is 32-bit or 64-bit there.
  */
 export function interruptReturn(e: Emit): void {
   const slow = () => e.microcode("iret", { opBytes: e.i32(e.form.osize / 8) }, { ends: true });
@@ -199,6 +198,7 @@ export function interruptReturn(e: Emit): void {
         return e.get(frame);
       },
       () => clear(e, image(), FLAG_TF),
+      () => dropsRf(e, image()),
       () => isCanonical(e, rip()),
     ],
     () => e.ifAll([() => clear(e, e.not(32, cs()), 3)], user, kernel),

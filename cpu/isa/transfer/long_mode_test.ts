@@ -22,6 +22,7 @@ import {
   atPrivilege,
   type Case,
   common,
+  DR7_WRITES_AT_0,
   END_OF_MEMORY,
   FRAME,
   GDT_ENTRIES,
@@ -71,6 +72,7 @@ const ODDITIES = [
   "present flags",
   "cold",
   "blocked",
+  "breakpoint",
   "size",
   "segments",
   "everything",
@@ -99,7 +101,7 @@ const iretCase = (r: Random, usual: boolean): Case => {
   if (is("no memory")) rsp = r.of([END_OF_MEMORY - 24, END_OF_MEMORY - 40, END_OF_MEMORY, 0x40_0000_0000]);
   const cpl = is("privilege") ? r.of([1, 3]) : 0;
   const now = r.flags() & ~(FLAG_TF | FLAG_RF), keeps = is("present flags"), smap = r.once(2);
-  const cold = is("cold"), blocked = is("blocked"), rexW = !is("size");
+  const cold = is("cold"), blocked = is("blocked"), armed = is("breakpoint"), rexW = !is("size");
   const attributes = [0x93 | SEG_UNUSABLE, 0xc0f3, 0xc093, 0x9f, 0xff, 0xb3];
   const segments = is("segments")
     ? [ES, DS, FS, GS].map((index) => ({
@@ -133,6 +135,7 @@ const iretCase = (r: Random, usual: boolean): Case => {
       for (const { index, ...segment } of segments) core.s.setSegment(index, segment);
       if (smap) core.s.set32(S.cr4, core.s.get32(S.cr4) | CR4_SMAP);
       core.setRflags(keeps ? now : now & ~(FLAG_NT | FLAG_AC));
+      if (armed) core.s.set32(S.dr + 7 * 8, DR7_WRITES_AT_0);
       core.updateMode();
       core.nmiBlocked = blocked;
       core.mmu.flush();

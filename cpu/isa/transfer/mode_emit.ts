@@ -5,6 +5,7 @@
  * @module
  */
 import type { Emit, Value } from "../../emit/emit.ts";
+import { DR7_ENABLES } from "../../state/breakpoints.ts";
 import {
   MODE_CODE,
   MODE_SEGMENTED,
@@ -53,6 +54,10 @@ export const modeIs = (e: Emit, bits: 32 | 64, cpl: 0 | 3): Int =>
 /** No NMI is blocked, and no interrupt can be due. */
 export const undisturbed = (e: Emit): Int =>
   clear(e, e.state32(S.attention), ATTENTION_INTERRUPT | ATTENTION_NMI_BLOCKED);
+
+/** RF of a frame need not be kept: it is clear, or there is no breakpoint, not for data either, to which it matters. */
+export const dropsRf = (e: Emit, image: Int): Int =>
+  e.or(32, clear(e, image, FLAG_RF), clear(e, e.state32(S.dr + 7 * 8), DR7_ENABLES));
 
 /** EFLAGS as privilege 0 may set them. */
 export function setFlags(e: Emit, flags: Int): void {

@@ -24,7 +24,7 @@ import {
   VENDOR_IS_AMD,
 } from "../../state/state.ts";
 import { nonZero } from "../row/values.ts";
-import { clear, modeIs, setFlags, toKernel, toUser, undisturbed } from "./mode_emit.ts";
+import { clear, dropsRf, modeIs, setFlags, toKernel, toUser, undisturbed } from "./mode_emit.ts";
 import {
   CODE_32,
   CODE_64,
@@ -164,6 +164,7 @@ export function returnWithin32Bits(e: Emit, slow: () => void): void {
       () => clear(e, e.state32(S.eflags), FLAG_NT | FLAG_AC),
       locate(SHORT_FRAME),
       () => clear(e, image(), FLAG_TF | FLAG_VM),
+      () => dropsRf(e, image()),
     ],
     () => e.ifAll([() => clear(e, e.not(32, cs()), 3)], outwards, within),
     slow,

@@ -24,6 +24,7 @@ import {
   atPrivilege,
   type Case,
   common,
+  DR7_WRITES_AT_0,
   END_OF_MEMORY,
   FRAME,
   GDT_ENTRIES,
@@ -67,6 +68,7 @@ const ODDITIES = [
   "present flags",
   "cold",
   "blocked",
+  "breakpoint",
   "size",
   "segments",
   "everything",
@@ -94,7 +96,11 @@ const iretCase = (r: Random, usual: boolean): Case => {
   if (is("no memory")) esp = r.of([END_OF_MEMORY - 12, END_OF_MEMORY - 20, END_OF_MEMORY, 0xffff_fff8]);
   const cpl = is("privilege") ? r.of([1, 3]) : 0;
   const now = r.flags() & ~(FLAG_TF | FLAG_RF | FLAG_VM), keeps = is("present flags"), smap = r.once(2);
-  const cold = is("cold"), blocked = is("blocked"), narrow = is("size"), odd = is("segments");
+  const cold = is("cold"),
+    blocked = is("blocked"),
+    armed = is("breakpoint"),
+    narrow = is("size"),
+    odd = is("segments");
   const attributes = [0x93 | SEG_UNUSABLE, 0xc0f3, 0xc093, 0x9f, 0xff, 0xb3, 0xc0fb];
   const segments = [ES, DS, FS, GS].map((index) => ({
     index,
@@ -126,6 +132,7 @@ const iretCase = (r: Random, usual: boolean): Case => {
       if (odd) { for (const { index, ...segment } of segments) core.s.setSegment(index, segment); }
       if (smap) core.s.set32(S.cr4, core.s.get32(S.cr4) | CR4_SMAP);
       core.setRflags(keeps ? now : now & ~(FLAG_NT | FLAG_AC));
+      if (armed) core.s.set32(S.dr + 7 * 8, DR7_WRITES_AT_0);
       core.updateMode();
       core.nmiBlocked = blocked;
       core.mmu.flush();
