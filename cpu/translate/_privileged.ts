@@ -48,7 +48,7 @@ export function privileged(
       ? [0x41, ...opcode, 0x44 | (extension << 3), 0x24, disp]
       : [...opcode, 0x45 | (extension << 3), disp];
   const kinds: readonly (() => readonly number[])[] = [
-    () => [0x0f, 0x20, 0xc0 | (pick([0, 2, 3, 4]) << 3) | pick([0, 1, 2, 6, 7])], // mov r, CRn
+    () => [0x0f, 0x20, 0xc0 | (pick([0, 2, 4]) << 3) | pick([0, 1, 2, 6, 7])], // mov r, CRn
     () => toggle(0, pick(CR0_BITS[bits])),
     () => toggle(4, pick(CR4_BITS)),
     () => [0x0f, 0x06], // clts

@@ -248,7 +248,9 @@ class Writer {
     this.put(0xc7, 0x04, 0x25, ...le32(address), ...le32(value)); // mov dword [address], value
   }
   #reloadTables(): void {
-    this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov rax, cr3; mov cr3, rax
+    // mov rax, cr3; mov cr3, rax; xor eax, eax: who strays into zeros writes to [rax], and without INVLPG engines may
+    // differ in when they see other tables
+    this.put(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0x31, 0xc0);
   }
   /** Changes the entry of a page table, mostly with INVLPG, else with a load of CR3. */
   #map(page: number, entry: number): void {
