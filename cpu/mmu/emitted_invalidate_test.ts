@@ -7,8 +7,6 @@
 import { assertEquals } from "@std/assert";
 import { TestCpu } from "../_bare_cpu.ts";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
-import { WasmBuilder } from "../emit/builder.ts";
-import { ENVIRONMENT, MEMORY_NAME } from "../emit/links.ts";
 import {
   CODE_TLB_BASE,
   CODE_TLB_BITS,
@@ -24,36 +22,13 @@ import {
   tlbEntry,
 } from "../state/state.ts";
 import { JumpCache } from "../translate/blocks/jump_cache.ts";
-import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { emitted, random } from "./_emitted.ts";
 import { invalidatePage } from "./emitted_invalidate.ts";
 import { ACCESS_EXEC, ACCESS_READ } from "./mmu.ts";
 
 type Invalidate = (low: number, high: number) => number;
 
-function invalidateOf({ memory }: TestCore): Invalidate {
-  const module = new ModuleBuilder();
-  module.importMemory(ENVIRONMENT, MEMORY_NAME, memory.map.totalBytes / 65536);
-  const body = new FunctionBody(2);
-  const b = new WasmBuilder(body);
-  invalidatePage(b);
-  b.unreachable();
-  module.addFunction(module.type(["i32", "i32"], ["i32"]), body, { exportName: "invalidate" });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
-    [ENVIRONMENT]: { [MEMORY_NAME]: memory.memory },
-  });
-  return instance.exports.invalidate as Invalidate;
-}
-
-/** xorshift32 */
-function random(seed: number): (below: number) => number {
-  let x = seed;
-  return (below) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % below;
-  };
-}
+const invalidateOf = ({ memory }: TestCore) => emitted<Invalidate>(memory, "i32", invalidatePage);
 
 const PDPT = PML4 + 0x1000, PD = PML4 + 0x2000, PT = PML4 + 0x3000;
 const GIB = 1 << 30, MIB2 = 2 << 20, MIB4 = 4 << 20;

@@ -7,8 +7,6 @@
 import { assertEquals } from "@std/assert";
 import { FREE, PML4, TestCore } from "../_test_core.ts";
 import { PAGE_HAS_CODE } from "../base/guest_memory.ts";
-import { WasmBuilder } from "../emit/builder.ts";
-import { ENVIRONMENT, MEMORY_NAME } from "../emit/links.ts";
 import {
   CR0_PG,
   CR0_WP,
@@ -33,37 +31,13 @@ import {
   tlbEntry,
   tlbList,
 } from "../state/state.ts";
-import { FunctionBody, ModuleBuilder } from "../wasm/encoder.ts";
+import { emitted, random } from "./_emitted.ts";
 import { pageWalk } from "./emitted_walk.ts";
 import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE } from "./mmu.ts";
 
 type Walk = (linear: bigint, access: number) => number;
 
-function walkOf({ memory }: TestCore): Walk {
-  const module = new ModuleBuilder();
-  module.importMemory(ENVIRONMENT, MEMORY_NAME, memory.map.totalBytes / 65536);
-  const body = new FunctionBody(2);
-  const b = new WasmBuilder(body);
-  pageWalk(b, memory.map);
-  b.unreachable();
-  module.addFunction(module.type(["i64", "i32"], ["i32"]), body, { exportName: "walk" });
-  const environment = { [MEMORY_NAME]: memory.memory };
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), {
-    [ENVIRONMENT]: environment,
-  });
-  return instance.exports.walk as Walk;
-}
-
-/** xorshift32 */
-function random(seed: number): (below: number) => number {
-  let x = seed;
-  return (below) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % below;
-  };
-}
+const walkOf = ({ memory }: TestCore) => emitted<Walk>(memory, "i64", (b) => pageWalk(b, memory.map));
 
 const TABLES = [PML4, PML4 + 0x1000, PML4 + 0x2000, PML4 + 0x3000];
 const NX = 1n << 63n;

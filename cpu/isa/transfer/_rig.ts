@@ -9,10 +9,24 @@ import { MiB } from "../../base/bits.ts";
 import type { CpuVendor } from "../../base/engine.ts";
 import { ENGINES, GDT, PAGE_TABLES, STACK_TOP, TestCpu } from "../../_bare_cpu.ts";
 import type { MicrocodeName } from "../../emit/microcode_calls.ts";
+import { ACCESS_READ } from "../../mmu/mmu.ts";
 import { deliverFault } from "../../segments/exceptions.ts";
 import { BREAK_WRITE } from "../../state/breakpoints.ts";
 import { record, RECORD_BYTES } from "../../state/record.ts";
-import { ARENA_BASE, ARENA_BYTES, DS, ES, FS, GS, S, SS, TR } from "../../state/state.ts";
+import {
+  ARENA_BASE,
+  ARENA_BYTES,
+  CR4_SMAP,
+  DS,
+  ES,
+  FS,
+  GS,
+  S,
+  type SegmentValue,
+  SS,
+  TLB_MODE_SUPERVISOR,
+  TR,
+} from "../../state/state.ts";
 import { FAULT } from "../../state/status.ts";
 import { microcode } from "../../system/microcode.ts";
 
@@ -24,7 +38,7 @@ export const END_OF_MEMORY = 8 * MiB;
 const USER_CODE = 0x20_1000;
 export const GDT_ENTRIES = 16;
 /** DR7 with a breakpoint for writes to where DR0 points: 0. */
-export const DR7_WRITES_AT_0 = 0x400 | 1 | BREAK_WRITE << 16;
+const DR7_WRITES_AT_0 = 0x400 | 1 | BREAK_WRITE << 16;
 /** A place for a record of our own, which no block gets that soon. */
 const RECORD = ARENA_BASE + ARENA_BYTES - RECORD_BYTES;
 
@@ -121,6 +135,75 @@ export function atPrivilege(t: TestCpu, cpl: number): void {
     core.s.setSegment(i, { ...old, attributes: (old.attributes & ~0x60) | cpl << 5 });
   }
   core.updateMode();
+}
+
+/** What is unusual about a return: one thing at a time, so that nothing else keeps it from emitted code. */
+export const RETURN_ODDITIES = [
+  "descriptors",
+  "limit",
+  "cs",
+  "ss",
+  "flags",
+  "frame",
+  "no memory",
+  "privilege",
+  "present flags",
+  "cold",
+  "blocked",
+  "breakpoint",
+  "size",
+  "segments",
+  "everything",
+] as const;
+export type ReturnOddity = typeof RETURN_ODDITIES[number];
+
+/** How IRET finds things. */
+export interface ReturnState {
+  readonly descriptors: readonly bigint[];
+  /** Of the GDT. */
+  readonly limit: number;
+  readonly cpl: number;
+  /** RAX, RCX, RDX. */
+  readonly gprs: readonly (number | bigint)[];
+  readonly rsp: number;
+  /** What it pops, from RSP on, as far as there is memory. */
+  readonly frame: readonly (number | bigint)[];
+  readonly segments: readonly (SegmentValue & { readonly index: number })[];
+  readonly flags: number;
+  readonly smap: boolean;
+  /** NMIs are blocked. */
+  readonly blocked: boolean;
+  /** A breakpoint for data is enabled. */
+  readonly armed: boolean;
+  /** The TLB has nothing. */
+  readonly cold: boolean;
+}
+/** Makes it so: descriptors, a frame at RSP, the TLB. */
+export function prepareReturn(t: TestCpu, how: ReturnState): void {
+  const { core } = t.cpu, { s } = core, { memory } = t, bytes = t.bits / 8;
+  common(t, how.descriptors);
+  t.cpu.writeRegisters({ gdtr: { base: BigInt(GDT), limit: how.limit } });
+  atPrivilege(t, how.cpl);
+  how.gprs.forEach((value, i) => s.setGpr(i, BigInt(value)));
+  s.setGpr(4, BigInt(how.rsp));
+  memory.bytes.fill(0, memory.offsetOf(FRAME), memory.offsetOf(FRAME) + 2 * 4096);
+  how.frame.forEach((word, i) => {
+    const to = how.rsp + i * bytes;
+    if (to >= END_OF_MEMORY) return;
+    if (bytes === 8) memory.view.setBigUint64(memory.offsetOf(to), BigInt(word), true);
+    else memory.view.setUint32(memory.offsetOf(to), Number(word), true);
+  });
+  for (const { index, ...segment } of how.segments) s.setSegment(index, segment);
+  if (how.smap) s.set32(S.cr4, s.get32(S.cr4) | CR4_SMAP);
+  core.setRflags(how.flags);
+  if (how.armed) s.set32(S.dr + 7 * 8, DR7_WRITES_AT_0);
+  core.updateMode();
+  core.nmiBlocked = how.blocked;
+  core.mmu.flush();
+  if (how.cold) return;
+  for (const page of [GDT, FRAME, FRAME + 4096, END_OF_MEMORY - 1]) {
+    core.mmu.translate(page, 0, ACCESS_READ, TLB_MODE_SUPERVISOR);
+  }
 }
 
 /** add edx, ecx: flags that are not computed yet. */

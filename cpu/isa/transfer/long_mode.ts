@@ -33,6 +33,7 @@ import {
   CODE_64,
   DATA,
   descriptor,
+  findLike,
   flatCode,
   flatData,
   isFlat,
@@ -118,10 +119,6 @@ export function interruptReturn(e: Emit): void {
     image = () => e.hostLoad(32, at(2)),
     rsp = () => e.hostLoad(64, at(3)),
     ss = () => e.hostLoad(16, at(4));
-  const find = (into: typeof code, selector: Int, like: bigint): Int => {
-    e.set(into, descriptor(e, selector));
-    return isLike(e, e.get(into), like);
-  };
   const leave = (target: Value<"i64">, stack: Value<"i64">) => {
     setFlags(e, image());
     e.setGpr(RSP, 64, stack);
@@ -156,7 +153,7 @@ export function interruptReturn(e: Emit): void {
     e.ifAll(
       [
         () => clear(e, cs(), 3),
-        () => find(code, cs(), flatCode(0, 64)),
+        () => findLike(e, code, cs(), flatCode(0, 64)),
         () => {
           e.set(data, descriptor(e, ss()));
           const isNull = e.eqz(32, ss());
@@ -171,10 +168,10 @@ export function interruptReturn(e: Emit): void {
       [
         () => clear(e, e.not(32, ss()), 3),
         () => clear(e, image(), FLAG_AC),
-        () => find(data, ss(), flatData(3)),
+        () => findLike(e, data, ss(), flatData(3)),
         ...[ES, DS, FS, GS].map((index) => () => stays(e, index)),
       ],
-      () => e.ifAll([() => find(code, cs(), flatCode(3, 64))], to64Bits, program),
+      () => e.ifAll([() => findLike(e, code, cs(), flatCode(3, 64))], to64Bits, program),
       slow,
     );
   const program = () =>

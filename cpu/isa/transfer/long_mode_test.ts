@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /** SYSCALL, SYSRET and IRETQ of 64-bit kernels, to 64-bit and 32-bit programs. */
-import { GDT } from "../../_bare_cpu.ts";
-import { ACCESS_READ } from "../../mmu/mmu.ts";
 import {
   CR4_SMAP,
   DS,
@@ -16,17 +14,17 @@ import {
   S,
   SEG_UNUSABLE,
   segmentLayout,
-  TLB_MODE_SUPERVISOR,
 } from "../../state/state.ts";
 import {
   atPrivilege,
   type Case,
   common,
-  DR7_WRITES_AT_0,
   END_OF_MEMORY,
   FRAME,
   GDT_ENTRIES,
+  prepareReturn,
   Random,
+  RETURN_ODDITIES,
   table,
   testTransfers,
 } from "./_rig.ts";
@@ -58,25 +56,7 @@ const DESCRIPTORS = [
 /** What a GDT has mostly: selectors 8, 10H, 1bH, 23H, and 2bH for 32-bit code. */
 const USUAL = [0n, CODE0, DATA0, CODE0 | DPL3, DATA0 | DPL3, (CODE0 | DPL3 | D) & ~L];
 
-/** What is unusual about a return: one thing at a time, so that nothing else keeps it from emitted code. */
-const ODDITIES = [
-  "descriptors",
-  "limit",
-  "cs",
-  "ss",
-  "rip",
-  "flags",
-  "frame",
-  "no memory",
-  "privilege",
-  "present flags",
-  "cold",
-  "blocked",
-  "breakpoint",
-  "size",
-  "segments",
-  "everything",
-] as const;
+const ODDITIES = [...RETURN_ODDITIES, "rip"] as const;
 
 const iretCase = (r: Random, usual: boolean): Case => {
   const oddity = usual ? undefined : r.of(ODDITIES);
@@ -116,34 +96,26 @@ const iretCase = (r: Random, usual: boolean): Case => {
         ? { index, selector: 0x23, base: 0n, limit: 0xffff_ffff, attributes: 0xc0f3 }
         : { index, selector: 0, base: 0n, limit: 0, attributes: SEG_UNUSABLE }
     );
-  const gprs = [r.u64(), r.u64(), r.u64()];
+  const gprs = [r.u64(), r.u64(), r.u64()], flags = keeps ? now : now & ~(FLAG_NT | FLAG_AC);
   return {
     name: "iret",
     code: rexW ? [0x48, 0xcf] : [0xcf],
     args: [rexW ? 8 : 4],
-    prepare: (t) => {
-      common(t, descriptors);
-      const { core } = t.cpu, { memory } = t;
-      t.cpu.writeRegisters({ gdtr: { base: BigInt(GDT), limit } });
-      atPrivilege(t, cpl);
-      gprs.forEach((value, i) => core.s.setGpr(i, value));
-      core.s.setGpr(4, BigInt(rsp));
-      memory.bytes.fill(0, memory.offsetOf(FRAME), memory.offsetOf(FRAME) + 2 * 4096);
-      frame.forEach((word, i) => {
-        if (rsp + i * 8 < END_OF_MEMORY) memory.view.setBigUint64(memory.offsetOf(rsp) + i * 8, word, true);
-      });
-      for (const { index, ...segment } of segments) core.s.setSegment(index, segment);
-      if (smap) core.s.set32(S.cr4, core.s.get32(S.cr4) | CR4_SMAP);
-      core.setRflags(keeps ? now : now & ~(FLAG_NT | FLAG_AC));
-      if (armed) core.s.set32(S.dr + 7 * 8, DR7_WRITES_AT_0);
-      core.updateMode();
-      core.nmiBlocked = blocked;
-      core.mmu.flush();
-      if (cold) return;
-      for (const page of [GDT, FRAME, FRAME + 4096, END_OF_MEMORY - 1]) {
-        core.mmu.translate(page, 0, ACCESS_READ, TLB_MODE_SUPERVISOR);
-      }
-    },
+    prepare: (t) =>
+      prepareReturn(t, {
+        descriptors,
+        limit,
+        cpl,
+        gprs,
+        rsp,
+        frame,
+        segments,
+        flags,
+        smap,
+        blocked,
+        armed,
+        cold,
+      }),
   };
 };
 

@@ -29,10 +29,9 @@ import {
   CODE_32,
   CODE_64,
   DATA,
-  descriptor,
+  findLike,
   flatCode,
   flatData,
-  isLike,
   loadFlat,
   readable,
   setFlat,
@@ -115,10 +114,6 @@ export function returnWithin32Bits(e: Emit, slow: () => void): void {
     image = () => word(2),
     esp = () => word(3),
     ss = () => selector(4);
-  const find = (into: typeof code, selector: Int, like: bigint): Int => {
-    e.set(into, descriptor(e, selector));
-    return isLike(e, e.get(into), like);
-  };
   const locate = (bytes: number) => (): Int => {
     e.set(frame, readable(e, wide(e, e.gpr(RSP, 32)), bytes));
     return e.get(frame);
@@ -135,8 +130,8 @@ export function returnWithin32Bits(e: Emit, slow: () => void): void {
         locate(LONG_FRAME),
         () => clear(e, e.not(32, ss()), 3),
         () => clear(e, image(), FLAG_AC),
-        () => find(code, cs(), flatCode(3, 32)),
-        () => find(data, ss(), flatData(3)),
+        () => findLike(e, code, cs(), flatCode(3, 32)),
+        () => findLike(e, data, ss(), flatData(3)),
         ...[ES, DS, FS, GS].map((index) => () => stays(e, index)),
       ],
       () => {
@@ -148,7 +143,7 @@ export function returnWithin32Bits(e: Emit, slow: () => void): void {
     );
   const within = () =>
     e.ifAll(
-      [() => clear(e, cs(), 3), () => find(code, cs(), flatCode(0, 32))],
+      [() => clear(e, cs(), 3), () => findLike(e, code, cs(), flatCode(0, 32))],
       () => {
         toKernel(e, 32, 32, image());
         leave(e.add(32, e.gpr(RSP, 32), e.i32(SHORT_FRAME)));

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 /** SYSENTER, SYSEXIT and IRETD of 32-bit kernels, and SYSENTER to 64-bit ones. */
-import { GDT } from "../../_bare_cpu.ts";
-import { ACCESS_READ } from "../../mmu/mmu.ts";
 import {
   CR0_AM,
   CR4_SMAP,
@@ -18,17 +16,18 @@ import {
   S,
   SEG_UNUSABLE,
   SS,
-  TLB_MODE_SUPERVISOR,
 } from "../../state/state.ts";
 import {
   atPrivilege,
   type Case,
   common,
-  DR7_WRITES_AT_0,
   END_OF_MEMORY,
   FRAME,
   GDT_ENTRIES,
+  prepareReturn,
   Random,
+  RETURN_ODDITIES,
+  type ReturnOddity,
   table,
   testTransfers,
 } from "./_rig.ts";
@@ -56,27 +55,9 @@ const DESCRIPTORS = [
   CODE0 | 1n << 45n,
 ];
 
-const ODDITIES = [
-  "descriptors",
-  "limit",
-  "cs",
-  "ss",
-  "flags",
-  "frame",
-  "no memory",
-  "privilege",
-  "present flags",
-  "cold",
-  "blocked",
-  "breakpoint",
-  "size",
-  "segments",
-  "everything",
-] as const;
-
 const iretCase = (r: Random, usual: boolean): Case => {
-  const oddity = usual ? undefined : r.of(ODDITIES);
-  const is = (what: typeof ODDITIES[number]) => oddity === what || (oddity === "everything" && r.once(4));
+  const oddity = usual ? undefined : r.of(RETURN_ODDITIES);
+  const is = (what: ReturnOddity) => oddity === what || (oddity === "everything" && r.once(4));
   const descriptors = table(r, USUAL, is("descriptors") ? DESCRIPTORS : undefined);
   const limit = is("limit") ? r.below(40) : GDT_ENTRIES * 8 - 1;
   const user = r.once(2);
@@ -92,8 +73,8 @@ const iretCase = (r: Random, usual: boolean): Case => {
     r.u32(),
     (is("ss") ? selector(ss) : ss) | high(),
   ];
-  let esp = FRAME + (is("frame") ? r.of([0, 8, 4096 - 12, 4096 - 20, 4096 - 19, 4096 - 11, 3]) : 64);
-  if (is("no memory")) esp = r.of([END_OF_MEMORY - 12, END_OF_MEMORY - 20, END_OF_MEMORY, 0xffff_fff8]);
+  let rsp = FRAME + (is("frame") ? r.of([0, 8, 4096 - 12, 4096 - 20, 4096 - 19, 4096 - 11, 3]) : 64);
+  if (is("no memory")) rsp = r.of([END_OF_MEMORY - 12, END_OF_MEMORY - 20, END_OF_MEMORY, 0xffff_fff8]);
   const cpl = is("privilege") ? r.of([1, 3]) : 0;
   const now = r.flags() & ~(FLAG_TF | FLAG_RF | FLAG_VM), keeps = is("present flags"), smap = r.once(2);
   const cold = is("cold"),
@@ -102,45 +83,40 @@ const iretCase = (r: Random, usual: boolean): Case => {
     narrow = is("size"),
     odd = is("segments");
   const attributes = [0x93 | SEG_UNUSABLE, 0xc0f3, 0xc093, 0x9f, 0xff, 0xb3, 0xc0fb];
-  const segments = [ES, DS, FS, GS].map((index) => ({
+  const odder = [ES, DS, FS, GS].map((index) => ({
     index,
     selector: 0x23,
     base: index < FS && r.once(2) ? 0n : BigInt(r.u32()),
     limit: r.of([0xffff_ffff, 0xffff]),
     attributes: r.of(attributes),
   }));
-  const gprs = [r.u32(), r.u32(), r.u32()];
+  const segments = odd
+    ? odder
+    : [ES, DS, FS, GS].map((index) =>
+      index < FS
+        ? { index, selector: 0x10, base: 0n, limit: 0xffff_ffff, attributes: 0xc0f3 }
+        : { index, selector: 0, base: 0n, limit: 0, attributes: SEG_UNUSABLE }
+    );
+  const gprs = [r.u32(), r.u32(), r.u32()], flags = keeps ? now : now & ~(FLAG_NT | FLAG_AC);
   return {
     name: "iret",
     code: narrow ? [0x66, 0xcf] : [0xcf],
     args: [narrow ? 2 : 4],
-    prepare: (t) => {
-      common(t, descriptors);
-      const { core } = t.cpu, { memory } = t;
-      t.cpu.writeRegisters({ gdtr: { base: BigInt(GDT), limit } });
-      atPrivilege(t, cpl);
-      gprs.forEach((value, i) => core.s.setGpr(i, BigInt(value)));
-      core.s.setGpr(4, BigInt(esp));
-      memory.bytes.fill(0, memory.offsetOf(FRAME), memory.offsetOf(FRAME) + 2 * 4096);
-      frame.forEach((word, i) => {
-        if (esp + i * 4 < END_OF_MEMORY) memory.view.setUint32(memory.offsetOf(esp) + i * 4, word, true);
-      });
-      for (const i of [ES, DS]) core.s.setSegment(i, { ...core.s.segment(i), attributes: 0xc0f3 });
-      for (const i of [FS, GS]) {
-        core.s.setSegment(i, { selector: 0, base: 0n, limit: 0, attributes: SEG_UNUSABLE });
-      }
-      if (odd) { for (const { index, ...segment } of segments) core.s.setSegment(index, segment); }
-      if (smap) core.s.set32(S.cr4, core.s.get32(S.cr4) | CR4_SMAP);
-      core.setRflags(keeps ? now : now & ~(FLAG_NT | FLAG_AC));
-      if (armed) core.s.set32(S.dr + 7 * 8, DR7_WRITES_AT_0);
-      core.updateMode();
-      core.nmiBlocked = blocked;
-      core.mmu.flush();
-      if (cold) return;
-      for (const page of [GDT, FRAME, FRAME + 4096, END_OF_MEMORY - 1]) {
-        core.mmu.translate(page, 0, ACCESS_READ, TLB_MODE_SUPERVISOR);
-      }
-    },
+    prepare: (t) =>
+      prepareReturn(t, {
+        descriptors,
+        limit,
+        cpl,
+        gprs,
+        rsp,
+        frame,
+        segments,
+        flags,
+        smap,
+        blocked,
+        armed,
+        cold,
+      }),
   };
 };
 

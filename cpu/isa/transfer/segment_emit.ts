@@ -6,7 +6,7 @@
  * @module
  */
 import { PAGE_MASK, PAGE_SIZE } from "../../base/bits.ts";
-import type { Emit, Value } from "../../emit/emit.ts";
+import type { Emit, Value, Variable } from "../../emit/emit.ts";
 import {
   CR0_PE,
   DS,
@@ -76,6 +76,12 @@ export function loadFlat(e: Emit, index: number, selector: Int, descriptor: Valu
 /** Whether it is `like`, but for AVL. */
 export const isLike = (e: Emit, descriptor: Value<"i64">, like: bigint): Int =>
   e.eq(64, e.and(64, descriptor, e.i64(~AVL)), e.i64(like));
+
+/** Looks for the descriptor of `selector`, which is left in `into`; whether it is `like`, but for AVL. */
+export function findLike(e: Emit, into: Variable<"i64">, selector: Int, like: bigint): Int {
+  e.set(into, descriptor(e, selector));
+  return isLike(e, e.get(into), like);
+}
 
 /** Whether DS or ES is flat: what 32-bit code wants of them, as Registers.updateMode sees it. */
 export function isFlat(e: Emit, index: number): Int {
