@@ -101,6 +101,8 @@ function pageTables(t: TestCpu, { ring, kernel }: ControlFlowPlace, aliases: rea
     for (const [table, next] of [[PML4, PDPT], [PDPT, DIRECTORY]] as const) {
       put64(t, table, next | PTE_P | PTE_RW | PTE_USED | user);
     }
+    // Who strays to the tables faults: without INVLPG engines may go on by what their TLBs have, the judge does not.
+    put64(t, DIRECTORY, PTE_P | PTE_USED | PTE_PS);
   } else {
     // Whoever strays finds faults: INT3 around the tables, nothing in most of the address space.
     for (const [at, rights] of [[0, 0], [LARGE_PAGE, user]] as const) {
